@@ -1,0 +1,1 @@
+"""Tensors in, proof bytes out; knows no chain."""

@@ -1,0 +1,70 @@
+"""The two prime fields of BN254, as plain integers.
+
+Fr (order P) holds every tensor cell and challenge; Fq (order Q) holds curve coordinates. An element
+is its canonical representative, an int in [0, modulus). Source: EIP-196.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from prover.errors import EinproofError, ZeroInverse
+
+P = 21888242871839275222246405745257275088548364400416034343698204186575808495617
+Q = 21888242871839275222246405745257275088696311157297823662689037894645226208583
+ELEMENT_BYTES = 32
+
+
+class WrongLength(EinproofError):
+    """Bytes of another length than the encoding has."""
+
+
+class ScalarNotCanonical(EinproofError):
+    """A 32-byte big-endian scalar at or above the order P of Fr."""
+
+
+def inverse(value: int, modulus: int = P) -> int:
+    """1/value; raises ZeroInverse on zero."""
+    if value % modulus == 0:
+        raise ZeroInverse("expected an invertible field element, got 0")
+    return pow(value, -1, modulus)
+
+
+def batch_inverse(values: Sequence[int], modulus: int = P) -> list[int]:
+    """All inverses for one inversion and 3(n-1) multiplications (Montgomery 1987, section 10.3.1)."""
+    prefixes = [1]
+    for value in values:
+        prefixes.append(prefixes[-1] * value % modulus)
+    suffix = inverse(prefixes[-1], modulus)
+    inverses = []
+    for value, prefix in zip(reversed(values), reversed(prefixes[:-1]), strict=True):
+        inverses.append(suffix * prefix % modulus)
+        suffix = suffix * value % modulus
+    return inverses[::-1]
+
+
+def product(values: Iterable[int]) -> int:
+    """The product of the values in Fr."""
+    result = 1
+    for value in values:
+        result = result * value % P
+    return result
+
+
+def centred(value: int) -> int:
+    """The representative of value in (-P/2, P/2): what a field element means as a signed integer."""
+    value %= P
+    return value - P if value > P // 2 else value
+
+
+def encode_scalar(value: int) -> bytes:
+    """32 bytes, big-endian, of the canonical representative of value."""
+    return (value % P).to_bytes(ELEMENT_BYTES, "big")
+
+
+def decode_scalar(data: bytes) -> int:
+    """The scalar of 32 big-endian bytes; raises WrongLength or ScalarNotCanonical."""
+    if len(data) != ELEMENT_BYTES:
+        raise WrongLength(f"expected a scalar of {ELEMENT_BYTES} bytes, got {len(data)}")
+    value = int.from_bytes(data, "big")
+    if value >= P:
+        raise ScalarNotCanonical(f"expected a scalar below {P}, got {value}")
+    return value

@@ -1,0 +1,178 @@
+"""What the prover asks of a kernel tier. Every tier has the same functions with the same results.
+
+A `Vec` is a numpy array of field elements along axis 0, so that slices, fancy indexing and
+concatenation along it work in every tier; what a cell looks like is the tier's own affair:
+
+  reference  dtype object, shape (n,): Python ints in [0, P)
+  scalar     dtype uint64, shape (n, 4): little-endian limbs, Montgomery form (R = 2^256), below P
+
+`Points` is a sliceable sequence of points of G1. Single scalars are Python ints of any sign and size
+(reduced on entry, canonical on return); single points are affine pairs, None for infinity.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from prover.curve import Point
+from prover.errors import EinproofError
+
+Vec: TypeAlias = npt.NDArray[Any]
+Points: TypeAlias = Any
+Int64s: TypeAlias = npt.NDArray[np.int64]
+Progress: TypeAlias = tuple[int, int, str]
+
+
+class UnknownKernels(EinproofError):
+    """A kernel tier that does not exist, or cannot run here."""
+
+
+class LengthMismatch(EinproofError):
+    """Vectors whose lengths do not fit together."""
+
+
+class ElementOverflow(EinproofError):
+    """An integer outside the range that a kernel accepts."""
+
+
+class Kernels(Protocol):
+    """One tier. Lengths that do not fit together raise LengthMismatch."""
+
+    @property
+    def name(self) -> str:
+        """The name that `prover.kernels.get` knows the tier by."""
+
+    # vectors
+
+    def zeros(self, n: int) -> Vec:
+        """n zeros."""
+
+    def from_ints(self, values: Sequence[int]) -> Vec:
+        """Integers of any sign and size, reduced."""
+
+    def from_int64(self, values: Int64s) -> Vec:
+        """A one-dimensional int64 array; negative x stands for P + x."""
+
+    def to_ints(self, a: Vec) -> list[int]:
+        """Canonical integers."""
+
+    def concat(self, parts: Sequence[Vec]) -> Vec:
+        """The parts, one after another, in a new vector; no part gives an empty vector."""
+
+    def add(self, a: Vec, b: Vec) -> Vec:
+        """a + b, cell by cell."""
+
+    def sub(self, a: Vec, b: Vec) -> Vec:
+        """a - b, cell by cell."""
+
+    def mul(self, a: Vec, b: Vec) -> Vec:
+        """a * b, cell by cell."""
+
+    def scale(self, a: Vec, c: int) -> Vec:
+        """c * a."""
+
+    def add_scaled(self, acc: Vec, c: int, a: Vec) -> None:
+        """acc += c * a, in place; acc may be a slice of a vector."""
+
+    def outer(self, a: Vec, b: Vec) -> Vec:
+        """a[i] * b[j] at i * len(b) + j."""
+
+    def total(self, a: Vec) -> int:
+        """sum_i a[i]."""
+
+    def inner(self, a: Vec, b: Vec) -> int:
+        """sum_i a[i] * b[i]."""
+
+    def batch_inverse(self, a: Vec) -> Vec:
+        """1/a, cell by cell; raises ZeroInverse if a cell is zero."""
+
+    # multilinear tables: a vector of 2^n, the first variable on the top bit of the index
+
+    def eq_table(self, point: Sequence[int]) -> Vec:
+        """prod_i (x_i point_i + (1 - x_i)(1 - point_i)) for every x of {0,1}^n; point[0] on the top bit."""
+
+    def powers(self, base: int, n: int) -> Vec:
+        """1, base, ..., base^(n-1)."""
+
+    def small_matvec(self, ints: Int64s, v: Vec) -> Vec:
+        """The matrix product of int64 (m, n) and a vector of n: m field elements."""
+
+    def fold(self, v: Vec, r: int) -> Vec:
+        """Binds the first variable to r: v[:h] + r (v[h:] - v[:h]), h half the (even) length."""
+
+    # sumcheck rounds: all vectors of one even length 2h; with v_t = v[:h] + t (v[h:] - v[:h]), the
+    # list over t = 0..degree of sum_{x<h} summand(v_t at x)
+
+    def round_lookup(
+        self,
+        e: Vec,
+        cut: Vec,
+        helper: Vec,
+        slices: Sequence[Vec],
+        beta: int,
+        c_eq: int,
+        c_sum: int,
+    ) -> list[int]:
+        """The row side of LogUp; K = 1 to 8 slices f_k, degree K + 2.
+
+        c_eq e (helper D - N) + c_sum cut helper,
+        D = prod_k (beta - f_k), N = sum_k prod_{l != k} (beta - f_l).
+        """
+
+    def round_table(
+        self,
+        e: Vec,
+        cut: Vec,
+        helper: Vec,
+        table: Vec,
+        mult: Vec,
+        beta: int,
+        c_eq: int,
+        c_sum: int,
+    ) -> list[int]:
+        """The table side of LogUp, degree 3: c_eq e (helper (beta - table) - mult) - c_sum cut helper."""
+
+    def round_product(self, factors: Sequence[Vec]) -> list[int]:
+        """The product of 2 or 3 factors; degree len(factors)."""
+
+    # univariate polynomials, coefficients from the constant up
+
+    def divide_power(self, f: Vec, b: int, alpha: int) -> tuple[Vec, Vec]:
+        """q of max(len(f) - b, 0) and g of b coefficients with f = (X^b - alpha) q + g."""
+
+    def evaluate(self, f: Vec, z: int) -> int:
+        """f(z)."""
+
+    def correlate(self, a: Vec, b: Vec) -> Vec:
+        """c[j] = sum_i a[i+j] b[i], of length max(len(a), len(b)); quadratic time."""
+
+    # G1
+
+    def load_points(self, points: Sequence[Point]) -> Points:
+        """Affine integer pairs, None for infinity; raises PointNotOnCurve."""
+
+    def points_to_ints(self, points: Points) -> list[Point]:
+        """The inverse of load_points."""
+
+    def points_from_bytes(self, data: bytes) -> Points:
+        """64 bytes a point, x then y, big-endian, zeros for infinity.
+
+        Raises WrongLength, CoordinateNotCanonical or PointNotOnCurve.
+        """
+
+    def points_to_bytes(self, points: Points) -> bytes:
+        """The inverse of points_from_bytes."""
+
+    def generator_powers(self, s: int, n: int) -> Points:
+        """s^i times the generator of G1, for i < n."""
+
+    def msm(self, points: Points, scalars: Vec) -> Point:
+        """sum_i scalars[i] points[i]; points beyond len(scalars) are not used."""
+
+    def msm_small(self, points: Points, ints: Int64s) -> Point:
+        """The same for integers of at most 62 bits and a sign, fast below 2^16; else ElementOverflow."""
+
+    def warmup(self) -> Iterator[Progress]:
+        """Compiles what has to be compiled, yielding (done, total, label) after each step."""

@@ -1,0 +1,48 @@
+"""Points of G1 and sums of their multiples: lists of affine pairs."""
+
+from collections.abc import Sequence
+
+from prover import curve
+from prover.curve import GENERATOR, POINT_BYTES, Point, PointNotOnCurve
+from prover.field import P, WrongLength, centred
+from prover.kernels import checks
+from prover.kernels.interface import Int64s, Points, Vec
+
+INFINITY = bytes(POINT_BYTES)
+
+
+def load_points(points: Sequence[Point]) -> Points:
+    for index, point in enumerate(points):
+        if not curve.is_on_curve(point):
+            raise PointNotOnCurve(f"expected points of G1, got {point} at {index}")
+    return list(points)
+
+
+def points_to_ints(points: Points) -> list[Point]:
+    return list(points)
+
+
+def points_from_bytes(data: bytes) -> Points:
+    if len(data) % POINT_BYTES:
+        raise WrongLength(f"expected a multiple of {POINT_BYTES} bytes, got {len(data)}")
+    records = [data[i : i + POINT_BYTES] for i in range(0, len(data), POINT_BYTES)]
+    return [None if record == INFINITY else curve.decode_point(record) for record in records]
+
+
+def points_to_bytes(points: Points) -> bytes:
+    return b"".join(INFINITY if point is None else curve.encode_point(point) for point in points)
+
+
+def generator_powers(s: int, n: int) -> Points:
+    return [curve.multiply(GENERATOR, pow(s, i, P)) for i in range(n)]
+
+
+def msm(points: Points, scalars: Vec) -> Point:
+    checks.enough_points(points, scalars)
+    return curve.msm(points[: len(scalars)], [centred(scalar) for scalar in scalars])
+
+
+def msm_small(points: Points, ints: Int64s) -> Point:
+    checks.enough_points(points, ints)
+    checks.small_enough(ints)
+    return curve.msm(points[: len(ints)], ints.tolist())
