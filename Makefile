@@ -1,0 +1,107 @@
+# einproof. `make setup` builds everything that the other targets use; nothing is installed outside
+# this folder, and once it is done no target needs a network.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+say = @printf '\033[1m== %s\033[0m\n' "$(1)"
+
+export PATH := $(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
+export SOLCX_BINARY_PATH := $(CURDIR)/scripts/solc
+export PYTHONUTF8 := 1
+
+.PHONY: help setup demo test lint types layers format contracts warmup clean
+
+help: ## list the targets
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+## --- setup: one stamp a step, so that a second run does nothing -------------------------------
+
+STAMPS := $(VENV)/.stamps
+setup: $(STAMPS)/project $(STAMPS)/node ## build .venv and node_modules (idempotent)
+	@:
+
+$(STAMPS)/venv:
+	$(call say,python environment in $(VENV))
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: install Python 3.11, or \
+	run make setup PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and \
+	f"Python 3.11 is needed, {sys.executable} is {sys.version.split()[0]}")'
+	@$(PYTHON) -m venv $(VENV)
+	@mkdir -p $(STAMPS) && touch $@
+
+# torch first and alone: any other order lets pip choose another build of it.
+$(STAMPS)/torch: requirements/torch.txt $(STAMPS)/venv
+	$(call say,torch (about 25 s))
+	@$(PIP) install -r requirements/torch.txt
+	@touch $@
+
+$(STAMPS)/lock: requirements/lock.txt $(STAMPS)/torch
+	$(call say,python packages (about 60 s))
+	@$(PIP) install --no-deps -r requirements/lock.txt
+	@touch $@
+
+$(STAMPS)/project: pyproject.toml $(STAMPS)/lock
+	$(call say,einproof itself)
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip check >/dev/null || $(BIN)/python -m pip check
+	@touch $@
+
+# Node 20 or later from the machine, else the one that PyPI carries.
+$(STAMPS)/node: package-lock.json .npmrc requirements/node.txt $(STAMPS)/venv
+	@rm -f $(BIN)/node $(BIN)/npm $(BIN)/npx
+	@if ! node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null \
+	    || ! command -v npm >/dev/null; then \
+	  printf '\033[1m== node from PyPI\033[0m\n'; \
+	  $(PIP) install -r requirements/node.txt; \
+	  bash scripts/link_node.sh $(VENV); \
+	fi
+	$(call say,node packages: solc anvil forge (about 10 s))
+	@npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+## --- work -------------------------------------------------------------------------------------
+
+demo: setup ## a digit classified on-chain under a proof, end to end
+	@$(BIN)/einproof demo
+
+contracts: setup ## compile the contracts
+	$(call say,contracts)
+	@$(BIN)/ape compile --size
+
+warmup: setup ## compile the kernels for this CPU and keep them
+	@$(BIN)/einproof warmup
+
+lint: setup ## ruff and forge fmt
+	$(call say,lint)
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check . || { echo "run: make format" >&2; exit 1; }
+	@if compgen -G 'contracts/*' >/dev/null; then forge fmt --check contracts \
+	  || { echo "run: make format" >&2; exit 1; }; fi
+
+types: setup ## mypy --strict
+	$(call say,types)
+	@$(BIN)/mypy
+
+layers: setup ## import-linter
+	$(call say,layers)
+	@$(BIN)/lint-imports --cache-dir .build/import-linter
+
+test: lint types layers ## everything that CI runs
+	$(call say,tests)
+	@$(BIN)/pytest --durations=20
+
+format: setup ## rewrite Python and Solidity in the project's style
+	@$(BIN)/ruff check --quiet --fix . || true
+	@$(BIN)/ruff format --quiet .
+	@forge fmt contracts
+
+clean: ## remove what was built (not .venv and node_modules)
+	@rm -rf .build .hypothesis
+	@find prover oracle tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""The service: requests from a chain, answers with proofs."""

@@ -1,0 +1,1 @@
+"""Requests, claims, bonds and rules: pure values, no input or output."""
