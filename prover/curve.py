@@ -8,8 +8,13 @@ A point is an affine pair, infinity is None. Sources: EIP-196, EIP-197.
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from prover.errors import EinproofError
-from prover.field import ELEMENT_BYTES, P, Q, WrongLength, inverse
+from prover.errors import (
+    NonCanonicalCoordinate,
+    PointAtInfinity,
+    PointNotOnCurve,
+    WrongLength,
+)
+from prover.field import ELEMENT_BYTES, P, Q, inverse
 
 Affine: TypeAlias = tuple[int, int]
 Point: TypeAlias = Affine | None
@@ -23,18 +28,6 @@ B = 3
 GENERATOR: Affine = (1, 2)
 POINT_BYTES = 2 * ELEMENT_BYTES
 INFINITY: Jacobian = (1, 1, 0)
-
-
-class CoordinateNotCanonical(EinproofError):
-    """A 32-byte big-endian coordinate at or above the order Q of Fq."""
-
-
-class PointNotOnCurve(EinproofError):
-    """Coordinates that do not satisfy y^2 = x^3 + 3."""
-
-
-class PointAtInfinity(EinproofError):
-    """The point at infinity, where a protocol message must be a finite point."""
 
 
 def is_on_curve(point: Point) -> bool:
@@ -133,26 +126,27 @@ def msm(points: Sequence[Point], scalars: Sequence[int]) -> Point:
 def encode_point(point: Point) -> bytes:
     """64 bytes, x then y, big-endian; raises PointAtInfinity."""
     if point is None:
-        raise PointAtInfinity("expected a finite point, got infinity")
+        raise PointAtInfinity
     return point[0].to_bytes(ELEMENT_BYTES, "big") + point[1].to_bytes(ELEMENT_BYTES, "big")
 
 
 def decode_point(data: bytes) -> Affine:
     """The point of 64 bytes.
 
-    Raises WrongLength, CoordinateNotCanonical, PointAtInfinity (EIP-196 encodes it as zeros) or
+    Raises WrongLength, NonCanonicalCoordinate, PointAtInfinity (EIP-196 encodes it as zeros) or
     PointNotOnCurve.
     """
     if len(data) != POINT_BYTES:
-        raise WrongLength(f"expected a point of {POINT_BYTES} bytes, got {len(data)}")
+        raise WrongLength(POINT_BYTES, len(data))
     x = int.from_bytes(data[:ELEMENT_BYTES], "big")
     y = int.from_bytes(data[ELEMENT_BYTES:], "big")
-    if x >= Q or y >= Q:
-        raise CoordinateNotCanonical(f"expected coordinates below {Q}, got ({x}, {y})")
+    for coordinate in (x, y):
+        if coordinate >= Q:
+            raise NonCanonicalCoordinate(coordinate)
     if x == 0 and y == 0:
-        raise PointAtInfinity("expected a finite point, got infinity")
+        raise PointAtInfinity
     if not is_on_curve((x, y)):
-        raise PointNotOnCurve(f"expected y^2 = x^3 + {B}, got ({x}, {y})")
+        raise PointNotOnCurve(x, y)
     return x, y
 
 

@@ -6,19 +6,11 @@ is its canonical representative, an int in [0, modulus). Source: EIP-196.
 
 from collections.abc import Iterable, Sequence
 
-from prover.errors import EinproofError, ZeroInverse
+from prover.errors import NonCanonicalScalar, WrongLength, ZeroInverse
 
 P = 21888242871839275222246405745257275088548364400416034343698204186575808495617
 Q = 21888242871839275222246405745257275088696311157297823662689037894645226208583
 ELEMENT_BYTES = 32
-
-
-class WrongLength(EinproofError):
-    """Bytes of another length than the encoding has."""
-
-
-class ScalarNotCanonical(EinproofError):
-    """A 32-byte big-endian scalar at or above the order P of Fr."""
 
 
 def inverse(value: int, modulus: int = P) -> int:
@@ -61,10 +53,10 @@ def encode_scalar(value: int) -> bytes:
 
 
 def decode_scalar(data: bytes) -> int:
-    """The scalar of 32 big-endian bytes; raises WrongLength or ScalarNotCanonical."""
+    """The scalar of 32 big-endian bytes; raises WrongLength or NonCanonicalScalar."""
     if len(data) != ELEMENT_BYTES:
-        raise WrongLength(f"expected a scalar of {ELEMENT_BYTES} bytes, got {len(data)}")
+        raise WrongLength(ELEMENT_BYTES, len(data))
     value = int.from_bytes(data, "big")
     if value >= P:
-        raise ScalarNotCanonical(f"expected a scalar below {P}, got {value}")
+        raise NonCanonicalScalar(value)
     return value

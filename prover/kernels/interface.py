@@ -159,7 +159,7 @@ class Kernels(Protocol):
     def points_from_bytes(self, data: bytes) -> Points:
         """64 bytes a point, x then y, big-endian, zeros for infinity.
 
-        Raises WrongLength, CoordinateNotCanonical or PointNotOnCurve.
+        Raises WrongLength, NonCanonicalCoordinate or PointNotOnCurve.
         """
 
     def points_to_bytes(self, points: Points) -> bytes:

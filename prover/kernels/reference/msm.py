@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from prover import curve
-from prover.curve import GENERATOR, POINT_BYTES, Point, PointNotOnCurve
-from prover.field import P, WrongLength, centred
+from prover.curve import GENERATOR, POINT_BYTES, Point
+from prover.errors import PointNotOnCurve, WrongLength
+from prover.field import P, centred
 from prover.kernels import checks
 from prover.kernels.interface import Int64s, Points, Vec
 
@@ -12,9 +13,9 @@ INFINITY = bytes(POINT_BYTES)
 
 
 def load_points(points: Sequence[Point]) -> Points:
-    for index, point in enumerate(points):
-        if not curve.is_on_curve(point):
-            raise PointNotOnCurve(f"expected points of G1, got {point} at {index}")
+    for point in points:
+        if point is not None and not curve.is_on_curve(point):
+            raise PointNotOnCurve(*point)
     return list(points)
 
 
@@ -24,7 +25,7 @@ def points_to_ints(points: Points) -> list[Point]:
 
 def points_from_bytes(data: bytes) -> Points:
     if len(data) % POINT_BYTES:
-        raise WrongLength(f"expected a multiple of {POINT_BYTES} bytes, got {len(data)}")
+        raise WrongLength(len(data) // POINT_BYTES * POINT_BYTES, len(data))
     records = [data[i : i + POINT_BYTES] for i in range(0, len(data), POINT_BYTES)]
     return [None if record == INFINITY else curve.decode_point(record) for record in records]
 
