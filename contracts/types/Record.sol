@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.24;
+
+import { Status } from "./Status.sol";
+
+/// @notice The one word that the oracle stores for a request.
+///
+///   255                                                    8   7        6          0
+///  +--------------------------------------------------------+--------+------------+
+///  |  top 248 bits of the claim digest, 0 if there is none  | failed |   Status   |
+///  +--------------------------------------------------------+--------+------------+
+///
+/// failed: the callback of the final answer reverted and may be retried.
+type Record is uint256;
+
+using { status, digest, callbackFailed } for Record global;
+
+uint256 constant DIGEST_MASK = ~uint256(0xff);
+uint256 constant FAILED_BIT = 0x80;
+uint256 constant STATUS_MASK = 0x7f;
+
+function record(Status status_, bytes32 digest_, bool failed) pure returns (Record) {
+    uint256 word = (uint256(digest_) & DIGEST_MASK) | uint256(status_);
+    return Record.wrap(failed ? word | FAILED_BIT : word);
+}
+
+function status(Record self) pure returns (Status) {
+    return Status(Record.unwrap(self) & STATUS_MASK);
+}
+
+function digest(Record self) pure returns (bytes32) {
+    return bytes32(Record.unwrap(self) & DIGEST_MASK);
+}
+
+function callbackFailed(Record self) pure returns (bool) {
+    return Record.unwrap(self) & FAILED_BIT != 0;
+}
