@@ -1,0 +1,88 @@
+"""The command `einproof`: finds its commands, and turns every known error into one line.
+
+A command is a file of this folder that defines either a function of its own name or, for a group,
+a `typer.Typer` called `app`. Only the file of the command that was asked for is imported.
+"""
+
+import os
+import pkgutil
+from importlib import import_module
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+import oracle.cli
+from oracle.toolchain import activate
+from prover.errors import EinproofError
+
+DEBUG = "EINPROOF_DEBUG"
+
+
+class Commands(TyperGroup):
+    """Commands by file name, imported when used."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(name for name in _files() if self.get_command(ctx, name) is not None)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in _files():
+            return None
+        module = import_module(f"{oracle.cli.__name__}.{cmd_name}")
+        app = getattr(module, "app", None)
+        if app is None:
+            function = getattr(module, cmd_name, None)
+            if function is None:
+                return None
+            app = typer.Typer(add_completion=False)
+            app.command(cmd_name)(function)
+        command = typer.main.get_command(app)
+        command.name = cmd_name
+        return command
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (EinproofError, OSError) as error:
+            if os.environ.get(DEBUG) == "1":
+                raise
+            Console(stderr=True, soft_wrap=True).print(
+                f"error: {_one_line(error)}", style="red", markup=False, highlight=False
+            )
+            raise typer.Exit(1) from error
+
+
+def _files() -> set[str]:
+    return {module.name for module in pkgutil.iter_modules(oracle.cli.__path__)} - {"main"}
+
+
+def _one_line(error: Exception) -> str:
+    """The message and, since both verifiers share them, the name of the error."""
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.strerror}: {error.filename}"
+    message = " ".join(str(error).split())
+    return f"{message} [{type(error).__name__}]" if message else type(error).__name__
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"einproof {version('einproof')}")
+        raise typer.Exit
+
+
+app = typer.Typer(cls=Commands, add_completion=False, no_args_is_help=True)
+
+
+@app.callback()
+def main(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Proofs of neural-network inference, verified on-chain.
+
+    Every error is one line that says what to do. EINPROOF_DEBUG=1 shows where it came from.
+    """
+    activate()
