@@ -131,17 +131,22 @@ def encode_point(point: Point) -> bytes:
 
 
 def decode_point(data: bytes) -> Affine:
-    """The point of 64 bytes.
-
-    Raises WrongLength, NonCanonicalCoordinate, PointAtInfinity (EIP-196 encodes it as zeros) or
-    PointNotOnCurve.
-    """
+    """The point of 64 bytes; raises WrongLength or what `check_point` raises."""
     if len(data) != POINT_BYTES:
         raise WrongLength(POINT_BYTES, len(data))
     x = int.from_bytes(data[:ELEMENT_BYTES], "big")
     y = int.from_bytes(data[ELEMENT_BYTES:], "big")
+    return check_point((x, y))
+
+
+def check_point(point: Point) -> Affine:
+    """The same point, finite and on G1.
+
+    Raises NonCanonicalCoordinate, PointAtInfinity (EIP-196 encodes it as zeros) or PointNotOnCurve.
+    """
+    x, y = point or (0, 0)
     for coordinate in (x, y):
-        if coordinate >= Q:
+        if not 0 <= coordinate < Q:
             raise NonCanonicalCoordinate(coordinate)
     if x == 0 and y == 0:
         raise PointAtInfinity
