@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.24;
 
-import { Claim, Request } from "../types/Request.sol";
-import { Status } from "../types/Status.sol";
+import {Claim, Request} from "../types/Request.sol";
+import {Status} from "../types/Status.sol";
 
 /// @notice One tier of assurance: who vouches for an answer, and when it counts as final. Tiers
 ///         decide; they never hold a request's payment. The requester names the tier.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.24;
 
-import { Status } from "../types/Status.sol";
+import {Status} from "../types/Status.sol";
 
 /// @notice A contract that asks the oracle and is called back with the answer.
 interface IInferenceConsumer {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.24;
 
-import { Request } from "../types/Request.sol";
-import { Status } from "../types/Status.sol";
+import {Request} from "../types/Request.sol";
+import {Status} from "../types/Status.sol";
 
 /// @notice Contracts ask for inferences; anyone answers; the tier that the request names judges.
 ///
@@ -54,7 +54,7 @@ interface IInferenceOracle {
     error WrongPayment(uint256 expected, uint256 got);
     /// @notice A request may not prepay that much callback gas.
     error CallbackGasTooHigh(uint256 max, uint256 got);
-    /// @notice The deadline is not after `earliest` - 1, or is after `latest`.
+    /// @notice The deadline is already over, or more than 30 days away.
     error DeadlineOutOfRange(uint256 earliest, uint256 latest, uint256 got);
     /// @notice The zero address cannot be paid.
     error ZeroAddress();
