@@ -1,0 +1,46 @@
+"""Hiding commitments to tiles: univariate KZG in the coefficient basis.
+
+    commit(f, rho) = sum_{i < 2^k} f_i [s^i]_1 + rho [s^(2^k)]_1
+
+Hiding for a uniform rho that is used for nothing else; linear in (f, rho). Source: Kate, Zaverucha,
+Goldberg, ASIACRYPT 2010, section 3, with the blinder above the cells that claims speak of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from prover.curve import Point, add
+from prover.errors import UnsupportedSize, WrongLength
+
+if TYPE_CHECKING:
+    from prover.kernels.interface import Int64s, Kernels, Vec
+    from prover.srs import Srs
+
+
+def commit(
+    kernels: Kernels,
+    srs: Srs,
+    values: Int64s | Vec,
+    blinder: int,
+    k: int,
+    runs: Sequence[tuple[int, Vec]] = (),
+) -> Point:
+    """The commitment to values plus runs, in a tile of 2^k cells, blinded by `blinder`.
+
+    values: at most 2^k cells from the first on, int64 (the fast way for small integers) or field
+    elements; runs: (first cell, field elements), added to them, for the few field elements among
+    small integers. Missing cells are zero. srs: of the same kernels.
+    Raises UnsupportedSize where the SRS is too small, WrongLength where cells leave the tile.
+    """
+    if not 1 <= k <= srs.k_max:
+        raise UnsupportedSize(srs.k_max, k)
+    for start, cells in ((0, values), *runs):
+        if start < 0 or start + len(cells) > 1 << k:
+            raise WrongLength(1 << k, start + len(cells))
+    small = values.dtype.kind == "i"
+    total = (kernels.msm_small if small else kernels.msm)(srs.points, values)
+    for start, cells in (*runs, (1 << k, kernels.from_ints([blinder]))):
+        total = add(total, kernels.msm(srs.points[start : start + len(cells)], cells))
+    return total
