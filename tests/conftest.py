@@ -1,0 +1,32 @@
+"""Every test finds the project's own Anvil, forge and solc, however pytest was started."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from oracle.toolchain import activate
+
+if TYPE_CHECKING:
+    from tests.evm import Chain
+
+activate()
+
+
+@pytest.fixture(scope="session")
+def anvil() -> Iterator[Chain]:
+    """One chain for the whole run: what is deployed in session fixtures stays on it."""
+    from tests.evm import Chain
+
+    with Chain.start() as chain:
+        yield chain
+
+
+@pytest.fixture
+def chain(anvil: Chain) -> Iterator[Chain]:
+    """The same chain, set back after the test."""
+    snapshot = anvil.snapshot()
+    yield anvil
+    anvil.restore(snapshot)
