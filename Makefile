@@ -91,7 +91,7 @@ types: setup ## mypy --strict
 
 layers: setup ## import-linter
 	$(call say,layers)
-	@$(BIN)/lint-imports --cache-dir .build/import-linter
+	@$(BIN)/lint-imports --no-logo --cache-dir .build/import-linter
 
 test: lint types layers ## everything that CI runs
 	$(call say,tests)
