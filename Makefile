@@ -16,7 +16,7 @@ export PATH := $(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
 export SOLCX_BINARY_PATH := $(CURDIR)/scripts/solc
 export PYTHONUTF8 := 1
 
-.PHONY: help setup demo test lint types layers format contracts warmup clean
+.PHONY: help setup demo test lint types layers invariants format contracts warmup clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -82,8 +82,7 @@ lint: setup ## ruff and forge fmt
 	$(call say,lint)
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check . || { echo "run: make format" >&2; exit 1; }
-	@if compgen -G 'contracts/*' >/dev/null; then forge fmt --check contracts \
-	  || { echo "run: make format" >&2; exit 1; }; fi
+	@forge fmt --check || { echo "run: make format" >&2; exit 1; }
 
 types: setup ## mypy --strict
 	$(call say,types)
@@ -93,14 +92,18 @@ layers: setup ## import-linter
 	$(call say,layers)
 	@$(BIN)/lint-imports --no-logo --cache-dir .build/import-linter
 
-test: lint types layers ## everything that CI runs
+invariants: setup ## forge's fuzzing of the contracts
+	$(call say,invariants)
+	@if compgen -G 'tests/invariants/*.sol' >/dev/null; then forge test; else echo none yet; fi
+
+test: lint types layers invariants ## everything that CI runs
 	$(call say,tests)
 	@$(BIN)/pytest --durations=20
 
 format: setup ## rewrite Python and Solidity in the project's style
 	@$(BIN)/ruff check --quiet --fix . || true
 	@$(BIN)/ruff format --quiet .
-	@forge fmt contracts
+	@forge fmt
 
 clean: ## remove what was built (not .venv and node_modules)
 	@rm -rf .build .hypothesis
