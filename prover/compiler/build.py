@@ -1,0 +1,129 @@
+"""Trace, one pass over the operators, the width of the range table: the whole compiler."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from prover.compiler.calibrate import Interval
+from prover.compiler.errors import CompileError, UnsupportedOp
+from prover.compiler.lower import LOWERINGS
+from prover.compiler.lower.builder import BITS, Builder, Stored, Value, rows_and_features
+from prover.compiler.quantize import quantize_input
+from prover.compiler.trace import Graph, trace
+from prover.program import gadgets
+from prover.program.format import SLICES
+from prover.program.ir import Program, Range, Role
+from prover.program.validate import PUBLIC_CELLS, validate
+from prover.quantizer import IntArray, Quantizer, Scaled
+
+if TYPE_CHECKING:
+    import torch
+
+INPUT, OUTPUT = "input", "output"
+LIMBS = (8, 16)
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A public program and quantiser, and the secret integers (by tensor name) that make them a
+    model.
+    """
+
+    program: Program
+    weights: dict[str, IntArray]
+    quantizer: Quantizer
+
+
+def compile_module(
+    module: torch.nn.Module,
+    input_shape: tuple[int, ...],
+    input_range: tuple[float, float],
+    *,
+    weight_bits: int = 8,
+    input_bits: int = 16,
+) -> Compiled:
+    """The program of a torch module for one input shape (its batch included) and range of input
+    cells.
+
+    Raises CompileError, or UnsupportedOp with the node and the operator.
+    """
+    return compile_graph(
+        trace(module, input_shape), input_range, weight_bits=weight_bits, input_bits=input_bits
+    )
+
+
+def compile_graph(
+    graph: Graph, input_range: tuple[float, float], *, weight_bits: int = 8, input_bits: int = 16
+) -> Compiled:
+    """The same from a traced graph; float64 and integers only, so equal arguments give equal bytes.
+
+    A statement tensor of more than 1024 cells is committed; smaller ones are public.
+    """
+    for what, bits in (("weights", weight_bits), ("inputs", input_bits)):
+        if not 2 <= bits <= BITS:
+            raise CompileError(f"expected {what} of 2 to {BITS} bits, got {bits}")
+    if not graph.input_shape or math.prod(graph.input_shape) < 1:
+        raise CompileError(f"expected an input with cells, got shape {graph.input_shape}")
+    spec = quantize_input(INPUT, graph.input_shape, *input_range, input_bits)
+    builder = Builder(weight_bits)
+    value = _input(builder, graph, spec)
+    for node in graph.nodes:
+        lower = LOWERINGS.get(node.target)
+        if lower is None:
+            raise UnsupportedOp(node.name, node.target, f"known are {', '.join(LOWERINGS)}")
+        value = lower(builder, value, node)
+    output = _output(builder, value)
+    lo, hi = builder.tensors[-1].lo, builder.tensors[-1].hi
+    program = _with_limb(Program(LIMBS[0], tuple(builder.tensors), tuple(builder.ops)))
+    validate(program)
+    quantizer = Quantizer(spec, Scaled(OUTPUT, output.shape, output.exponent, lo, hi))
+    return Compiled(program, builder.weights, quantizer)
+
+
+def _input(builder: Builder, graph: Graph, spec: Scaled) -> Value:
+    """The input, stored as its first layer reads it: what regroups it before that only names its
+    cells anew.
+    """
+    first = next((n for n in graph.nodes if n.target == "aten.linear.default"), None)
+    shape = graph.input_shape
+    for node in graph.nodes:
+        if node is first or math.prod(node.shape) != math.prod(shape):
+            break
+        shape = node.shape
+    cells = rows_and_features(shape)
+    public = math.prod(cells) <= PUBLIC_CELLS
+    role = Role.INPUT if public else Role.INPUT_COMMITTED
+    tensor = builder.tensor(INPUT, cells, role, spec.lo, spec.hi)
+    if not public:
+        builder.ops.append(Range(tensor, BITS))
+    interval = Interval.uniform(spec.lo, spec.hi, cells[1])
+    return builder.stored(tensor, spec.exponent, interval, graph.input_shape)
+
+
+def _output(builder: Builder, value: Value) -> Stored:
+    if isinstance(value, Stored) and not builder.weights:
+        raise CompileError("expected at least one linear layer between input and output")
+    public = math.prod(value.cells) <= PUBLIC_CELLS
+    role = Role.OUTPUT if public else Role.OUTPUT_COMMITTED
+    if isinstance(value, Stored):
+        return builder.copy(value, OUTPUT, role)
+    return builder.requantize(value, OUTPUT, role)
+
+
+def _with_limb(program: Program) -> Program:
+    """The width of the range table that gives the fewest cells.
+
+    A narrow limb splits each checked value into more cells and lookups; a wide one has 2^limb
+    multiplicities and as many helpers. The two meet at about 10^5 checked 16-bit values.
+    """
+    return min((replace(program, limb=limb) for limb in LIMBS), key=cells)
+
+
+def cells(program: Program) -> int:
+    """Committed cells, helpers and multiplicities included: what the prover's time goes by."""
+    relations = gadgets.expand(program)
+    lookups = sum(math.prod(lookup.axes) for lookup in relations.lookups)
+    rows = sum(table.rows for table in relations.tables)
+    return sum(t.size for t in relations.tensors) + -(-lookups // SLICES) + 2 * rows

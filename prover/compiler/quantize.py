@@ -1,0 +1,73 @@
+"""Floats to integers on power-of-two scales: float64, round half to even, from weights alone."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from prover.compiler.calibrate import Interval
+from prover.compiler.errors import CompileError
+from prover.quantizer import FloatArray, IntArray, Scaled, round_half_even
+
+BIAS_BITS = 32
+MAX_SHIFT = 40
+
+
+def largest_exponent(values: FloatArray, limit: int) -> int | None:
+    """The largest e with |round(v * 2^e)| <= limit for all v; None if all are zero."""
+    most = float(np.abs(values).max(initial=0.0))
+    if most == 0.0:
+        return None
+    exponent = limit.bit_length() - math.frexp(most)[1]
+    while round_half_even(np.array([most]), exponent)[0] > limit:
+        exponent -= 1
+    return exponent
+
+
+def quantize_input(name: str, shape: tuple[int, ...], lo: float, hi: float, bits: int) -> Scaled:
+    """The finest power-of-two scale on which [lo, hi] has `bits` bits; raises CompileError."""
+    if not (math.isfinite(lo) and math.isfinite(hi) and lo <= hi):
+        raise CompileError(f"expected a finite input range lo <= hi, got [{lo}, {hi}]")
+    ends = np.array([lo, hi])
+    exponent = largest_exponent(ends, (1 << bits - 1) - 1)
+    if exponent is None:
+        raise CompileError("expected an input range wider than [0, 0]")
+    low, high = (int(n) for n in round_half_even(ends, exponent))
+    return Scaled(name, shape, exponent, low, high)
+
+
+def quantize_linear(
+    weight: FloatArray, bias: FloatArray, input_exponent: int, bits: int
+) -> tuple[IntArray, IntArray, int]:
+    """(weight, bias, exponent of the accumulator) as integers.
+
+    One scale 2^e for the weights, and 2^(e + input_exponent) for the accumulator and the bias: the
+    finest for which weights have `bits` signed bits and biases 32. So a bias that dwarfs its
+    weights takes precision from them, and the accumulator never needs more than 32 bits for a bias.
+    """
+    limits = [
+        largest_exponent(weight, (1 << bits - 1) - 1),
+        _less(largest_exponent(bias, (1 << BIAS_BITS - 1) - 1), input_exponent),
+    ]
+    exponent = min((e for e in limits if e is not None), default=0)
+    return (
+        round_half_even(weight, exponent).astype(np.int64),
+        round_half_even(bias, exponent + input_exponent).astype(np.int64),
+        exponent + input_exponent,
+    )
+
+
+def _less(exponent: int | None, by: int) -> int | None:
+    return None if exponent is None else exponent - by
+
+
+def smallest_shift(interval: Interval, lo: int, hi: int) -> int | None:
+    """The least s for which floor(x / 2^s + 1/2) is in [lo, hi] all over the interval; None if
+    above MAX_SHIFT.
+    """
+    for shift in range(MAX_SHIFT + 1):
+        low, high = interval.shifted(shift).span
+        if lo <= low and high <= hi:
+            return shift
+    return None
