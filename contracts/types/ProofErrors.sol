@@ -5,6 +5,8 @@ pragma solidity ^0.8.24;
 
 /// @notice Bytes of another length than the statement calls for.
 error WrongLength(uint256 expected, uint256 got);
+/// @notice A point of another number of coordinates than 2 to `most`.
+error UnsupportedSize(uint256 most, uint256 got);
 /// @notice A scalar that is not below the order of the scalar field.
 error NonCanonicalScalar(uint256 got);
 /// @notice A coordinate that is not below the modulus of the base field.
@@ -17,6 +19,8 @@ error PointAtInfinity();
 error DegenerateChallenge();
 /// @notice The final pairing equation does not hold.
 error OpeningRejected();
+/// @notice A precompiled contract failed: out of gas, or a chain without it.
+error PrecompileFailed(uint256 precompile);
 /// @notice No such model in the registry.
 error UnknownModel(bytes32 modelId);
 /// @notice The model was committed under another structured reference string.
