@@ -18,9 +18,7 @@ from prover.field import ELEMENT_BYTES, P, Q, inverse
 
 Affine: TypeAlias = tuple[int, int]
 Point: TypeAlias = Affine | None
-Jacobian: TypeAlias = tuple[
-    int, int, int
-]  # (X, Y, Z) is the affine (X/Z^2, Y/Z^3); Z = 0: infinity
+Jacobian: TypeAlias = tuple[int, int, int]  # (X/Z^2, Y/Z^3) in affine form; Z = 0: infinity
 Fq2: TypeAlias = tuple[int, int]  # (a, b) is a + b i
 PointG2: TypeAlias = tuple[Fq2, Fq2] | None
 
@@ -50,7 +48,7 @@ def double_jacobian(point: Jacobian) -> Jacobian:
 
 
 def add_jacobian(left: Jacobian, right: Jacobian) -> Jacobian:
-    """left + right, complete (Explicit-Formulas Database, add-1998-cmo-2, with the special cases)."""
+    """left + right, complete (Explicit-Formulas Database, add-1998-cmo-2, and special cases)."""
     x1, y1, z1 = left
     x2, y2, z2 = right
     if z1 == 0 or z2 == 0:
@@ -100,7 +98,7 @@ def multiply(point: Point, scalar: int) -> Point:
 
 
 def msm(points: Sequence[Point], scalars: Sequence[int]) -> Point:
-    """sum_i scalars[i] points[i], for integers of any sign (Pippenger's buckets, a window at a time)."""
+    """sum_i scalars[i] points[i], for integers of any sign, by Pippenger's buckets."""
     terms = [
         ((point[0], point[1] if scalar > 0 else -point[1] % Q, 1), abs(scalar))
         for point, scalar in zip(points, scalars, strict=True)

@@ -21,7 +21,7 @@ def inverse(value: int, modulus: int = P) -> int:
 
 
 def batch_inverse(values: Sequence[int], modulus: int = P) -> list[int]:
-    """All inverses for one inversion and 3(n-1) multiplications (Montgomery 1987, section 10.3.1)."""
+    """All inverses for one inversion and 3n multiplications (Montgomery 1987, section 10.3.1)."""
     prefixes = [1]
     for value in values:
         prefixes.append(prefixes[-1] * value % modulus)
@@ -42,7 +42,7 @@ def product(values: Iterable[int]) -> int:
 
 
 def centred(value: int) -> int:
-    """The representative of value in (-P/2, P/2): what a field element means as a signed integer."""
+    """The representative of value in (-P/2, P/2): a field element as a signed integer."""
     value %= P
     return value - P if value > P // 2 else value
 

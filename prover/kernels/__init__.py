@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from prover.kernels.interface import Kernels, UnknownKernels
 
 if TYPE_CHECKING:  # a tier is a module: this has mypy hold each one against the interface
-    from prover.kernels import reference
+    from prover.kernels import cpu, reference
 
-    CHECKED: tuple[Kernels, ...] = (reference,)
+    CHECKED: tuple[Kernels, ...] = (reference, cpu)
 
 # An accelerated tier lives in the package named here; importing one is what loads its compiler.
-TIERS = {"reference": "prover.kernels.reference"}
-DEFAULT = "reference"
+TIERS = {"reference": "prover.kernels.reference", "scalar": "prover.kernels.cpu"}
+DEFAULT = "scalar"
 VARIABLE = "EINPROOF_KERNELS"
 
 

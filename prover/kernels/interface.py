@@ -6,8 +6,8 @@ concatenation along it work in every tier; what a cell looks like is the tier's 
   reference  dtype object, shape (n,): Python ints in [0, P)
   scalar     dtype uint64, shape (n, 4): little-endian limbs, Montgomery form (R = 2^256), below P
 
-`Points` is a sliceable sequence of points of G1. Single scalars are Python ints of any sign and size
-(reduced on entry, canonical on return); single points are affine pairs, None for infinity.
+`Points` is a sliceable sequence of points of G1. Single scalars are Python ints of any sign and
+size (reduced on entry, canonical on return); single points are affine pairs, None for infinity.
 """
 
 from collections.abc import Iterator, Sequence
@@ -91,7 +91,7 @@ class Kernels(Protocol):
     # multilinear tables: a vector of 2^n, the first variable on the top bit of the index
 
     def eq_table(self, point: Sequence[int]) -> Vec:
-        """prod_i (x_i point_i + (1 - x_i)(1 - point_i)) for every x of {0,1}^n; point[0] on the top bit."""
+        """prod_i (x_i point_i + (1 - x_i)(1 - point_i)) for all x; point[0] on x's top bit."""
 
     def powers(self, base: int, n: int) -> Vec:
         """1, base, ..., base^(n-1)."""
@@ -132,7 +132,10 @@ class Kernels(Protocol):
         c_eq: int,
         c_sum: int,
     ) -> list[int]:
-        """The table side of LogUp, degree 3: c_eq e (helper (beta - table) - mult) - c_sum cut helper."""
+        """The table side of LogUp; degree 3.
+
+        c_eq e (helper (beta - table) - mult) - c_sum cut helper.
+        """
 
     def round_product(self, factors: Sequence[Vec]) -> list[int]:
         """The product of 2 or 3 factors; degree len(factors)."""
@@ -172,7 +175,7 @@ class Kernels(Protocol):
         """sum_i scalars[i] points[i]; points beyond len(scalars) are not used."""
 
     def msm_small(self, points: Points, ints: Int64s) -> Point:
-        """The same for integers of at most 62 bits and a sign, fast below 2^16; else ElementOverflow."""
+        """The same for integers, fast up to 2^16; raises ElementOverflow beyond 2^62."""
 
     def warmup(self) -> Iterator[Progress]:
         """Compiles what has to be compiled, yielding (done, total, label) after each step."""

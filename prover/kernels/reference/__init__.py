@@ -1,4 +1,4 @@
-"""The reference tier: plain Python integers. It is the definition that other tiers are tested against."""
+"""The reference tier: plain Python integers, the definition that other tiers are tested against."""
 
 from collections.abc import Iterator
 
@@ -19,15 +19,7 @@ from prover.kernels.reference.field import (
     total,
     zeros,
 )
-from prover.kernels.reference.msm import (
-    generator_powers,
-    load_points,
-    msm,
-    msm_small,
-    points_from_bytes,
-    points_to_bytes,
-    points_to_ints,
-)
+from prover.kernels.reference.msm import msm, msm_small
 from prover.kernels.reference.multilinear import (
     eq_table,
     fold,
@@ -36,6 +28,13 @@ from prover.kernels.reference.multilinear import (
     round_product,
     round_table,
     small_matvec,
+)
+from prover.kernels.reference.points import (
+    generator_powers,
+    load_points,
+    points_from_bytes,
+    points_to_bytes,
+    points_to_ints,
 )
 from prover.kernels.reference.univariate import correlate, divide_power, evaluate
 

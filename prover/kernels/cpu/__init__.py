@@ -1,0 +1,86 @@
+"""The scalar tier: Numba kernels over 256-bit integers, for any processor that LLVM knows."""
+
+import sys
+from collections.abc import Iterator
+from typing import cast
+
+from prover.kernels import warmup as warming
+from prover.kernels.cpu.field import (
+    add,
+    add_scaled,
+    batch_inverse,
+    concat,
+    from_int64,
+    from_ints,
+    inner,
+    mul,
+    outer,
+    scale,
+    sub,
+    to_ints,
+    total,
+    zeros,
+)
+from prover.kernels.cpu.msm import msm, msm_small
+from prover.kernels.cpu.multilinear import (
+    eq_table,
+    fold,
+    powers,
+    round_lookup,
+    round_product,
+    round_table,
+    small_matvec,
+)
+from prover.kernels.cpu.points import (
+    generator_powers,
+    load_points,
+    points_from_bytes,
+    points_to_bytes,
+    points_to_ints,
+)
+from prover.kernels.cpu.univariate import correlate, divide_power, evaluate
+from prover.kernels.interface import Kernels, Progress
+
+name = "scalar"
+
+
+def warmup() -> Iterator[Progress]:
+    """Calls every kernel once, which compiles it or loads it from the cache."""
+    return warming.steps(cast(Kernels, sys.modules[__name__]))
+
+
+__all__ = [
+    "add",
+    "add_scaled",
+    "batch_inverse",
+    "concat",
+    "correlate",
+    "divide_power",
+    "eq_table",
+    "evaluate",
+    "fold",
+    "from_int64",
+    "from_ints",
+    "generator_powers",
+    "inner",
+    "load_points",
+    "msm",
+    "msm_small",
+    "mul",
+    "name",
+    "outer",
+    "points_from_bytes",
+    "points_to_bytes",
+    "points_to_ints",
+    "powers",
+    "round_lookup",
+    "round_product",
+    "round_table",
+    "scale",
+    "small_matvec",
+    "sub",
+    "to_ints",
+    "total",
+    "warmup",
+    "zeros",
+]

@@ -1,0 +1,59 @@
+"""Where compiled kernels are kept.
+
+Numba's own cache does not notice an edit in a module that a kernel imports, so the folder's name is
+a hash of everything that compiled code depends on.
+"""
+
+import hashlib
+import os
+import platform
+import tempfile
+from pathlib import Path
+
+import llvmlite
+import llvmlite.binding
+
+SOURCES = Path(__file__).parent
+
+
+def fingerprint() -> str:
+    """A hash of the kernel sources, the compiler's versions and the processor's features."""
+    digest = hashlib.sha256()
+    for part in (
+        platform.python_version(),
+        llvmlite.__version__,
+        llvmlite.binding.get_host_cpu_name(),
+        llvmlite.binding.get_host_cpu_features().flatten(),
+    ):
+        digest.update(part.encode() + b"\0")
+    for source in [*sorted(SOURCES.glob("*.py")), SOURCES.parents[1] / "field.py"]:
+        digest.update(source.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _usable(folder: Path) -> bool:
+    """Whether folder can be made and written, and by nobody else: loading a cache runs its code."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.stat()
+    except OSError:
+        return False
+    ours = not hasattr(os, "getuid") or status.st_uid == os.getuid()
+    return ours and not status.st_mode & 0o022 and os.access(folder, os.W_OK | os.X_OK)
+
+
+def folder() -> Path:
+    """In NUMBA_CACHE_DIR, the user's cache or the temporary folder: the first that we can use."""
+    name = f"kernels-{fingerprint()}"
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    asked = os.environ.get("NUMBA_CACHE_DIR")
+    choices = [Path(asked, name)] if asked else []
+    choices += [
+        Path(cache, "einproof", name),
+        Path(tempfile.gettempdir(), f"einproof-{user}-{name}"),
+    ]
+    for choice in choices:
+        if _usable(choice):
+            return choice
+    return Path(tempfile.mkdtemp(prefix="einproof-"))

@@ -1,0 +1,83 @@
+"""How kernels are compiled, and run in parts on several threads.
+
+A kernel releases the interpreter lock. Its arguments are C-contiguous arrays and plain integers
+alone, so that each is compiled for one signature.
+"""
+
+import functools
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import config, njit
+
+from prover.field import P
+from prover.kernels.cpu import cache
+from prover.kernels.interface import Vec
+
+config.CACHE_DIR = str(cache.folder())  # read below, where an entry point is declared
+
+# An entry point is cached on disk; what it calls is compiled into it.
+entry = njit(cache=True, nogil=True, error_model="numpy")
+inner = njit(nogil=True, error_model="numpy")
+
+RADIX = 2**256
+RADIX_INVERSE = pow(RADIX, -1, P)
+THREAD_WORK = 1 << 12  # elements below which a second thread costs more than it saves
+
+
+@functools.cache
+def threads() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=threads(), thread_name_prefix="kernels")
+
+
+def run_all(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
+    """The tasks' results, in order; the first task runs on the calling thread."""
+    others = [_pool().submit(task) for task in tasks[1:]]
+    return [task() for task in tasks[:1]] + [other.result() for other in others]
+
+
+def ranges(length: int, least: int = THREAD_WORK) -> list[tuple[int, int]]:
+    """0..length cut into a range for each thread, none (but a single one) shorter than `least`."""
+    parts = max(1, min(threads(), length // least))
+    return [(length * i // parts, length * (i + 1) // parts) for i in range(parts)]
+
+
+def plain(a: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """a, or a copy of it that kernels can take."""
+    return a if a.flags.carray else np.array(a, order="C")
+
+
+def cell(value: int) -> Vec:
+    """A vector of one: how a single scalar goes into a kernel."""
+    return words(value % P * RADIX % P)
+
+
+def words(value: int) -> Vec:
+    """The four words of a 256-bit integer, as a vector of one."""
+    return np.frombuffer(bytearray(value.to_bytes(32, "little")), dtype=np.uint64).reshape(1, 4)
+
+
+def integers(a: Vec) -> list[int]:
+    """The integers that the words of a make up, Montgomery form or not."""
+    data = a.tobytes()
+    return [int.from_bytes(data[i : i + 32], "little") for i in range(0, len(data), 32)]
+
+
+def scalars(a: Vec) -> list[int]:
+    """A few cells as canonical integers: how single scalars come out of a kernel."""
+    return [value * RADIX_INVERSE % P for value in integers(a)]
+
+
+def addresses(vectors: Sequence[Vec]) -> npt.NDArray[np.uint64]:
+    """Where the vectors' data lie; the caller keeps the vectors alive."""
+    return np.array([vector.ctypes.data for vector in vectors], dtype=np.uint64)

@@ -1,0 +1,227 @@
+"""Multilinear tables and the rounds of the sumchecks over them."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from prover.field import P
+from prover.kernels import checks
+from prover.kernels.cpu.field import empty, from_ints, zeros
+from prover.kernels.cpu.kernel import addresses, cell, entry, plain, ranges, run_all, scalars
+from prover.kernels.cpu.limbs import (
+    add_fr,
+    add_word_product,
+    high_part,
+    load,
+    load_at,
+    low_part,
+    mul_fr,
+    one_fr,
+    square_fr,
+    store,
+    sub_fr,
+    widen,
+    zero,
+    zero_wide,
+)
+from prover.kernels.interface import Int64s, Vec
+
+LEAST_ROUND = 1 << 10  # a cell of a round costs some forty multiplications
+TOP_BIT = np.uint64(1 << 63)
+
+
+@entry
+def _eq_table(point: Any, out: Any) -> None:
+    store(out, 0, one_fr())
+    for k in range(point.shape[0]):
+        r = load(point, k)
+        for i in range((1 << k) - 1, -1, -1):
+            value = load(out, i)
+            high = mul_fr(r, value)
+            store(out, 2 * i + 1, high)
+            store(out, 2 * i, sub_fr(value, high))
+
+
+def eq_table(point: Sequence[int]) -> Vec:
+    out = empty(1 << len(point))
+    _eq_table(from_ints(point), out)
+    return out
+
+
+@entry
+def _powers(base: Any, out: Any) -> None:
+    factor, power = load(base, 0), one_fr()
+    for i in range(out.shape[0]):
+        store(out, i, power)
+        power = mul_fr(factor, power)
+
+
+def powers(base: int, n: int) -> Vec:
+    out = empty(n)
+    _powers(cell(base), out)
+    return out
+
+
+@entry
+def _small_matvec(ints: Any, v: Any, low: int, high: int, out: Any) -> None:
+    # Words must not be negative: sum x v = sum (x + 2^63) v - 2^63 sum v.
+    columns = v.shape[0]
+    shift = zero()
+    for j in range(columns):
+        shift = add_fr(shift, load(v, j))
+    shift = mul_fr(shift, mul_fr(square_fr(), widen(TOP_BIT)))
+    for i in range(low, high):
+        acc = zero_wide()
+        for j in range(columns):
+            acc = add_word_product(acc, np.uint64(ints[i, j]) ^ TOP_BIT, load(v, j))
+        reduced = add_fr(mul_fr(square_fr(), high_part(acc)), mul_fr(one_fr(), low_part(acc)))
+        store(out, i, sub_fr(reduced, shift))
+
+
+def small_matvec(ints: Int64s, v: Vec) -> Vec:
+    checks.matrix_fits(ints, v)
+    rows, columns = ints.shape
+    ints, v, out = plain(ints), plain(v), empty(rows)
+    parts = ranges(rows, max(1, 2**14 // max(1, columns)))
+    run_all([functools.partial(_small_matvec, ints, v, *part, out) for part in parts])
+    return out
+
+
+@entry
+def _fold(v: Any, r: Any, out: Any) -> None:
+    half, factor = out.shape[0], load(r, 0)
+    for i in range(half):
+        low = load(v, i)
+        store(out, i, add_fr(low, mul_fr(factor, sub_fr(load(v, half + i), low))))
+
+
+def fold(v: Vec, r: int) -> Vec:
+    out = empty(checks.half_length(v))
+    _fold(plain(v), cell(r), out)
+    return out
+
+
+def _sums(kernel: Callable[..., None], rows: int, half: int, *arguments: Any) -> list[int]:
+    """The sums of `rows` accumulators over the half cube, cut among threads."""
+    parts = ranges(half, LEAST_ROUND)
+    outs = [zeros(rows) for _ in parts]
+    run_all(
+        [
+            functools.partial(kernel, *arguments, low, high, out)
+            for (low, high), out in zip(parts, outs, strict=True)
+        ]
+    )
+    return [sum(column) % P for column in zip(*map(scalars, outs), strict=True)]
+
+
+def _quadratic(values: Sequence[int], t: int) -> int:
+    """At t, the polynomial of degree 2 that has the three values at 0, 1 and 2."""
+    at_0, at_1, at_2 = values
+    return at_0 * ((t - 1) * (t - 2) // 2) - at_1 * (t * (t - 2)) + at_2 * (t * (t - 1) // 2)
+
+
+@entry
+def _round_lookup(
+    e: Any, cut: Any, helper: Any, slices: Any, beta: Any, low: int, high: int, out: Any
+) -> None:
+    # out: sum e (helper D - N) at t = 0..K+2, then sum cut helper at t = 0..2.
+    count, half = slices.shape[0], e.shape[0] // 2
+    gap, step = np.empty((count, 4), np.uint64), np.empty((count, 4), np.uint64)
+    for x in range(low, high):
+        e_t, cut_t, helper_t = load(e, x), load(cut, x), load(helper, x)
+        e_step = sub_fr(load(e, x + half), e_t)
+        cut_step = sub_fr(load(cut, x + half), cut_t)
+        helper_step = sub_fr(load(helper, x + half), helper_t)
+        for k in range(count):
+            f = load_at(slices[k], x)
+            store(gap, k, sub_fr(load(beta, 0), f))
+            store(step, k, sub_fr(f, load_at(slices[k], x + half)))
+        for t in range(count + 3):
+            # D and N of the slices so far; for the first two N needs no multiplication
+            denominator, numerator = load(gap, 0), one_fr()
+            if count > 1:
+                numerator = add_fr(denominator, load(gap, 1))
+                denominator = mul_fr(denominator, load(gap, 1))
+            for k in range(2, count):
+                numerator = add_fr(mul_fr(numerator, load(gap, k)), denominator)
+                denominator = mul_fr(denominator, load(gap, k))
+            relation = mul_fr(e_t, sub_fr(mul_fr(helper_t, denominator), numerator))
+            store(out, t, add_fr(load(out, t), relation))
+            if t < 3:
+                total = add_fr(load(out, count + 3 + t), mul_fr(cut_t, helper_t))
+                store(out, count + 3 + t, total)
+                cut_t = add_fr(cut_t, cut_step)
+            e_t, helper_t = add_fr(e_t, e_step), add_fr(helper_t, helper_step)
+            for k in range(count):
+                store(gap, k, add_fr(load(gap, k), load(step, k)))
+
+
+def round_lookup(
+    e: Vec, cut: Vec, helper: Vec, slices: Sequence[Vec], beta: int, c_eq: int, c_sum: int
+) -> list[int]:
+    count, half = checks.slice_count(slices), checks.half_length(e, cut, helper, *slices)
+    e, cut, helper = plain(e), plain(cut), plain(helper)
+    slices = [plain(f) for f in slices]
+    sums = _sums(_round_lookup, count + 6, half, e, cut, helper, addresses(slices), cell(beta))
+    relation, helpers = sums[:-3], sums[-3:]
+    return [(c_eq * a + c_sum * _quadratic(helpers, t)) % P for t, a in enumerate(relation)]
+
+
+@entry
+def _round_table(
+    e: Any, cut: Any, helper: Any, table: Any, mult: Any, beta: Any, low: int, high: int, out: Any
+) -> None:
+    # out: sum e (helper (beta - table) - mult) at t = 0..3, then sum cut helper at t = 0..2.
+    half = e.shape[0] // 2
+    for x in range(low, high):
+        e_t, cut_t, helper_t, mult_t = load(e, x), load(cut, x), load(helper, x), load(mult, x)
+        e_step = sub_fr(load(e, x + half), e_t)
+        cut_step = sub_fr(load(cut, x + half), cut_t)
+        helper_step = sub_fr(load(helper, x + half), helper_t)
+        mult_step = sub_fr(load(mult, x + half), mult_t)
+        gap = sub_fr(load(beta, 0), load(table, x))
+        gap_step = sub_fr(load(table, x), load(table, x + half))
+        for t in range(4):
+            relation = mul_fr(e_t, sub_fr(mul_fr(helper_t, gap), mult_t))
+            store(out, t, add_fr(load(out, t), relation))
+            if t < 3:
+                store(out, 4 + t, add_fr(load(out, 4 + t), mul_fr(cut_t, helper_t)))
+                cut_t = add_fr(cut_t, cut_step)
+            e_t, helper_t = add_fr(e_t, e_step), add_fr(helper_t, helper_step)
+            mult_t, gap = add_fr(mult_t, mult_step), add_fr(gap, gap_step)
+
+
+def round_table(
+    e: Vec, cut: Vec, helper: Vec, table: Vec, mult: Vec, beta: int, c_eq: int, c_sum: int
+) -> list[int]:
+    half = checks.half_length(e, cut, helper, table, mult)
+    vectors = [plain(vector) for vector in (e, cut, helper, table, mult)]
+    sums = _sums(_round_table, 7, half, *vectors, cell(beta))
+    relation, helpers = sums[:-3], sums[-3:]
+    return [(c_eq * a - c_sum * _quadratic(helpers, t)) % P for t, a in enumerate(relation)]
+
+
+@entry
+def _round_product(factors: Any, half: int, low: int, high: int, out: Any) -> None:
+    count = factors.shape[0]
+    value, step = np.empty((count, 4), np.uint64), np.empty((count, 4), np.uint64)
+    for x in range(low, high):
+        for k in range(count):
+            start = load_at(factors[k], x)
+            store(value, k, start)
+            store(step, k, sub_fr(load_at(factors[k], x + half), start))
+        for t in range(count + 1):
+            product = load(value, 0)
+            for k in range(1, count):
+                product = mul_fr(product, load(value, k))
+            store(out, t, add_fr(load(out, t), product))
+            for k in range(count):
+                store(value, k, add_fr(load(value, k), load(step, k)))
+
+
+def round_product(factors: Sequence[Vec]) -> list[int]:
+    degree, half = checks.factor_count(factors), checks.half_length(*factors)
+    factors = [plain(factor) for factor in factors]
+    return _sums(_round_product, degree + 1, half, addresses(factors), half)
