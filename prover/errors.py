@@ -94,3 +94,30 @@ class OpeningRejected(ProofError):
 
     def __init__(self) -> None:
         super().__init__()
+
+
+class BadProgram(ProofError):
+    """A registered program outside the bounds that keep the verifier total (docs/protocol/format.md, code)."""
+
+    message = "expected a verifier program within bounds, got one that breaks bound {}"
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+
+
+class UnknownModel(ProofError):
+    """A model id that is not registered, or not that of the verifying key."""
+
+    message = "expected a known model, got {}"
+
+    def __init__(self, model_id: bytes) -> None:
+        super().__init__(model_id)
+
+
+class WrongSrs(ProofError):
+    """A model or a statement under another SRS than the verifier's."""
+
+    message = "expected SRS {}, got {}"
+
+    def __init__(self, expected: bytes, got: bytes) -> None:
+        super().__init__(expected, got)

@@ -1,0 +1,118 @@
+"""The linear claims: what each is worth, and the weight of every tile at a point (docs/protocol/verifier.md#claims).
+
+Claim c is batched with a^c. The verifier needs each tile's weight at one point y only; the prover needs it on every cell
+(`prove_linear.py` expands the same terms). Solidity: contracts/verifier/Linear.sol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prover.challenges import Challenges
+from prover.field import P
+from prover.program import format as fmt
+from prover.program.axis import eq, eq_const, eq_expand, evaluate, evaluate_public
+from prover.program.format import SCALAR_SIDE, SLICES, VerifierProgram
+from prover.sumcheck import mask_weight
+
+# Claim numbers
+SIGMA1, MASK1, MASK2, SLICE = 0, 1, 2, 3
+HELPER, TABLE_HELPER, MULTIPLICITY, TABLE = 3 + SLICES, 4 + SLICES, 5 + SLICES, 6 + SLICES
+E_X, E_Y, SIDES = 7 + SLICES, 8 + SLICES, 9 + SLICES
+
+
+def mask_claim(program: VerifierProgram) -> int:
+    """The number of the claim on Z1 and Z2."""
+    return SIDES + 2 * len(program.contractions)
+
+
+def scales(program: VerifierProgram, drawn: Challenges) -> list[int]:
+    """The scale table of docs/protocol/format.md#terms."""
+    a = powers(drawn.batch, mask_claim(program) + 1)
+    gamma = powers(drawn.gamma, program.c_max + 1)
+    table = powers(drawn.alpha, program.relations)
+    for kappa in range(SLICES):
+        table += [a[SLICE + kappa] * g % P for g in gamma]
+    table += [a[TABLE] * g % P for g in gamma]
+    table += [a[HELPER], a[TABLE_HELPER], a[MULTIPLICITY]]
+    return table + [-a[SIDES + m] % P for m in range(2 * len(program.contractions))]
+
+
+def powers(base: int, count: int) -> list[int]:
+    found = [1] * count
+    for i in range(1, count):
+        found[i] = found[i - 1] * base % P
+    return found
+
+
+def kernel_values(
+    program: VerifierProgram, drawn: Challenges, sides: Sequence[bytes]
+) -> list[int]:
+    """By kernel id: 1, the axis kernels, the public views."""
+    values = [1]
+    values += [evaluate(kernel, drawn.points, drawn.gamma) for kernel in program.kernels]
+    return values + [evaluate_public(view, drawn.points, sides) for view in program.views]
+
+
+def tile_weights(
+    program: VerifierProgram, drawn: Challenges, kernels: Sequence[int]
+) -> tuple[list[int], int]:
+    """(a_t for every tile, the scalar side): all terms, then masks, E and Z."""
+    scale = scales(program, drawn)
+    weights, scalar = [0] * program.tiles, 0
+    for term in program.terms:
+        value = scale[term.scale] * term.coef % P
+        for kernel in term.kernels:
+            value = value * kernels[kernel] % P
+        if term.tile == SCALAR_SIDE:
+            scalar += value
+        else:
+            weights[term.tile] += value
+    _add_masks(program, drawn, weights)
+    weights[program.e_tile] += _e_weight(program, drawn)
+    z = pow(drawn.batch, mask_claim(program), P)
+    weights[program.e_tile + 1] += z
+    for y in drawn.tile:
+        z = z * (1 + y) % P
+    weights[program.e_tile + 2] += z
+    return [w % P for w in weights], scalar % P
+
+
+def mask_claims(drawn: Challenges) -> tuple[tuple[int, int], tuple[int, int]]:
+    """(factor of its sum, factor of its value at the end) of mask 1 and of mask 2, over claims 0, 1, 2."""
+    a = drawn.batch
+    return (1, a), (-a % P, a * a % P)
+
+
+def _add_masks(program: VerifierProgram, drawn: Challenges, weights: list[int]) -> None:
+    parts = (
+        (program.mask1, program.n, fmt.MASK1_POWERS, SLICES + 2, drawn.r),
+        (program.mask2, program.mu, fmt.MASK2_POWERS, 3, drawn.side),
+    )
+    for ((tile, offset), n, width, degree, r), (total, at) in zip(
+        parts, mask_claims(drawn), strict=True
+    ):
+        rows, columns = max(n - 1, 0).bit_length(), (width - 1).bit_length()
+        split = program.k - rows - columns
+        place = eq_const(drawn.tile[:split], offset >> rows + columns)
+        high = eq_expand(drawn.tile[split : split + rows])
+        low = eq_expand(drawn.tile[split + rows :])
+        weights[tile] += place * mask_weight(n, degree, high, low, total, at, r)
+
+
+def _e_weight(program: VerifierProgram, drawn: Challenges) -> int:
+    mu, count = program.mu, len(program.contractions)
+    split = program.k - mu
+    place = eq_const(drawn.tile[: split - 1], 0)
+    side, low = drawn.tile[split - 1], drawn.tile[split:]
+    a = powers(drawn.batch, mask_claim(program))
+    table = eq_expand(low)
+    end = eq(drawn.side, low)
+    e_x = a[E_X] * end + sum(a[SIDES + m] * table[m] for m in range(count))
+    e_y = a[E_Y] * end + sum(a[SIDES + count + m] * table[m] for m in range(count))
+    return place * ((1 - side) * e_x + side * e_y) % P
+
+
+def claimed_value(program: VerifierProgram, drawn: Challenges, values: dict[int, int]) -> int:
+    """sum_c a^c v_c; claims that are not in `values` are zero."""
+    return sum(pow(drawn.batch, c, P) * v for c, v in values.items()) % P

@@ -1,0 +1,82 @@
+"""Views, affine combinations and einsum expressions of integer tensors, in int64 numpy.
+
+Overflow is excluded by the bounds that `validate` computes, not by checks here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from prover.program.ir import FIXED, Affine, Contraction, Expr, View
+
+Values: TypeAlias = Mapping[int, np.ndarray]
+
+
+def view_values(
+    view: View, lengths: Sequence[int], axes: Sequence[int], values: Values
+) -> np.ndarray:
+    """V[map(x)] for x over the chosen axes (lengths[a] each), zero outside V; a broadcast axis has length 1."""
+    cells = values[view.tensor]
+    for dim, index in enumerate(view.index):  # cut each dimension to what its axis sees
+        if index.axis == FIXED:
+            length, offset = 1, index.offset
+        else:
+            length, offset = lengths[index.axis], index.offset
+        start, stop = max(offset, 0), min(offset + length, cells.shape[dim])
+        kept = cells[(slice(None),) * dim + (slice(start, max(start, stop)),)]
+        before = min(max(-offset, 0), length)
+        pad = [(0, 0)] * cells.ndim
+        pad[dim] = (before, length - before - kept.shape[dim])
+        cells = np.pad(kept, pad) if any(pad[dim]) else kept
+    kept_dims = [d for d, i in enumerate(view.index) if i.axis != FIXED]
+    cells = cells.reshape([cells.shape[d] for d in kept_dims])
+    order = [view.index[d].axis for d in kept_dims]
+    cells = cells.transpose([order.index(a) for a in axes if a in order])
+    return cells.reshape([lengths[a] if a in order else 1 for a in axes])
+
+
+def affine_values(
+    affine: Affine, lengths: Sequence[int], axes: Sequence[int], values: Values
+) -> np.ndarray:
+    """sum coef * view + const over the chosen axes; int64, of full shape."""
+    total = np.full([lengths[a] for a in axes], affine.const, dtype=np.int64)
+    for coef, view in affine.terms:
+        total += coef * view_values(view, lengths, axes, values)
+    return total
+
+
+def contraction_values(expr: Expr, c: Contraction, values: Values) -> np.ndarray:
+    """sum over the summed axes of X * Y, over the free axes of expr in order."""
+    batch, inner = expr.batch(c), expr.summed(c)
+    x_free, y_free = expr.x_free(c), expr.y_free(c)
+    x = affine_values(c.x, expr.axes, batch + x_free + inner, values)
+    y = affine_values(c.y, expr.axes, batch + y_free + inner, values)
+
+    def size(axes: tuple[int, ...]) -> int:
+        return int(np.prod([expr.axes[a] for a in axes], dtype=np.int64))
+
+    x = x.reshape(size(batch), size(x_free), size(inner))
+    y = y.reshape(size(batch), size(y_free), size(inner))
+    z = matmul_int64(x, y.transpose(0, 2, 1))
+    order = batch + x_free + y_free
+    z = z.reshape([expr.axes[a] for a in order])
+    return z.transpose([order.index(a) for a in range(expr.free)])
+
+
+def matmul_int64(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """x @ y exactly: through float64 where every partial sum is below 2^53, else in int64."""
+    reach = int(np.abs(x).max(initial=0)) * int(np.abs(y).max(initial=0)) * x.shape[-1]
+    if reach < 1 << 53:
+        return (x.astype(np.float64) @ y.astype(np.float64)).astype(np.int64)
+    return np.asarray(np.matmul(x, y), dtype=np.int64)
+
+
+def expr_values(expr: Expr, values: Values) -> np.ndarray:
+    """`linear + sum of contractions` over the free axes."""
+    total = affine_values(expr.linear, expr.axes, range(expr.free), values)
+    for c in expr.contractions:
+        total = total + contraction_values(expr, c, values)
+    return total

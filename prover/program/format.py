@@ -1,0 +1,314 @@
+"""The verifier section: what is hashed is what the verifier reads (docs/protocol/format.md).
+
+Plain integers only: `verify.py` imports this. `parse` keeps the verifier total on any bytes; it
+says nothing of soundness.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from prover.errors import BadProgram
+
+RECORD = 32
+MAGIC, VERSION = b"EINP", 1
+SLICES = 4  # K
+SCALAR_SIDE = 0xFFFF
+MASK1_POWERS, MASK2_POWERS = 8, 4  # cells a variable, a power of two above the degree
+OPENING_BYTES = 640
+
+
+class Source(IntEnum):
+    RHO = 0
+    R = 1
+    Y = 2
+
+
+class Kind(IntEnum):
+    EQ = 1
+    CUT = 2
+    SHIFT = 3
+    POWER = 4
+    INDEX = 5
+
+
+@dataclass(frozen=True)
+class Span:
+    """Coordinates [first, first + bits) of a point."""
+
+    source: Source
+    first: int
+    bits: int
+
+    def of(self, points: tuple[list[int], list[int], list[int]]) -> list[int]:
+        return points[self.source][self.first : self.first + self.bits]
+
+
+NOWHERE = Span(Source.RHO, 0, 0)
+
+
+@dataclass(frozen=True)
+class Kernel:
+    kind: Kind
+    p: Span = NOWHERE
+    y: Span = NOWHERE
+    const: int = 0
+    shift: int = 0
+
+
+@dataclass(frozen=True)
+class PublicAxis:
+    """w(y) = eq(p, y - shift) where 0 <= y - shift < n, for y < length."""
+
+    p: Span
+    length: int
+    shift: int
+    n: int
+
+
+@dataclass(frozen=True)
+class PublicView:
+    side: int  # 0 input, 1 output
+    offset: int
+    axes: tuple[PublicAxis, ...]
+
+
+@dataclass(frozen=True)
+class ContractionRecord:
+    relation: int
+    variables: int
+    kernels: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Term:
+    tile: int
+    scale: int
+    coef: int
+    kernels: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class VerifierProgram:
+    """The header's fields by name, then the four tables."""
+
+    k: int
+    fixed_tiles: int
+    input_bytes: int
+    output_bytes: int
+    input_tiles: int
+    output_tiles: int
+    stage1_tiles: int
+    stage2_tiles: int
+    relations: int
+    n: int
+    n_f: int
+    n_t: int
+    rho_length: int
+    c_max: int
+    rows: int
+    table_rows: int
+    mask1: tuple[int, int]  # tile, offset
+    mask2: tuple[int, int]
+    kernels: tuple[Kernel, ...]
+    views: tuple[PublicView, ...]
+    contractions: tuple[ContractionRecord, ...]
+    terms: tuple[Term, ...]
+
+    @property
+    def mu(self) -> int:
+        return len(self.contractions).bit_length()  # ceil(log2(C + 1))
+
+    # tile numbers
+    @property
+    def input_tile(self) -> int:
+        return self.fixed_tiles
+
+    @property
+    def stage1_tile(self) -> int:
+        return self.fixed_tiles + self.input_tiles + self.output_tiles
+
+    @property
+    def stage2_tile(self) -> int:
+        return self.stage1_tile + self.stage1_tiles
+
+    @property
+    def e_tile(self) -> int:
+        return self.stage2_tile + self.stage2_tiles
+
+    @property
+    def tiles(self) -> int:
+        return self.e_tile + 3
+
+    # scales
+    @property
+    def scale_tables(self) -> int:
+        return self.relations + SLICES * (self.c_max + 1)
+
+    @property
+    def scale_helpers(self) -> int:
+        return self.scale_tables + self.c_max + 1
+
+    @property
+    def scale_sides(self) -> int:
+        return self.scale_helpers + 3
+
+    @property
+    def scales(self) -> int:
+        return self.scale_sides + 2 * len(self.contractions)
+
+    @property
+    def proof_bytes(self) -> int:
+        points = self.stage1_tiles + self.stage2_tiles + 3
+        scalars = 1 + self.n * (SLICES + 2) + SLICES + 4 + 1 + 3 * self.mu + 2 + 1 + 2 * self.k
+        return 64 * points + 32 * scalars + OPENING_BYTES
+
+    @property
+    def section_bytes(self) -> int:
+        records = len(self.kernels) + 2 * len(self.views) + len(self.contractions)
+        return RECORD * (4 + records + len(self.terms))
+
+
+def serialize(v: VerifierProgram) -> bytes:
+    """The verifier section of docs/protocol/format.md."""
+    out = bytearray(v.section_bytes)
+
+    def put(at: int, width: int, value: int) -> None:
+        out[at : at + width] = value.to_bytes(width, "big", signed=value < 0)
+
+    out[0:4] = MAGIC
+    fields = [(4, 2, VERSION), (6, 1, v.k), (7, 1, SLICES), (8, 2, v.fixed_tiles)]
+    fields += [(10, 4, v.section_bytes), (14, 4, v.input_bytes), (18, 4, v.output_bytes)]
+    fields += [(22, 2, v.input_tiles), (24, 2, v.output_tiles), (26, 2, v.stage1_tiles)]
+    fields += [(28, 2, v.stage2_tiles), (32, 2, v.relations), (34, 2, len(v.contractions))]
+    fields += [(36, 2, len(v.kernels)), (38, 2, len(v.views)), (40, 2, len(v.terms))]
+    fields += [(42, 1, v.n), (43, 1, v.mu), (44, 1, v.n_f), (45, 1, v.n_t), (46, 1, v.rho_length)]
+    fields += [(47, 1, v.c_max), (48, 4, v.rows), (52, 4, v.table_rows)]
+    fields += [(64, 2, v.mask1[0]), (66, 4, v.mask1[1]), (70, 2, v.mask2[0]), (72, 4, v.mask2[1])]
+    for at, width, value in fields:
+        put(at, width, value)
+    at = 4 * RECORD
+    for kernel in v.kernels:
+        put(at, 1, kernel.kind)
+        for start, span in ((1, kernel.p), (4, kernel.y)):
+            for i, value in enumerate((span.source, span.first, span.bits)):
+                put(at + start + i, 1, value)
+        put(at + 8, 4, kernel.const)
+        put(at + 12, 4, kernel.shift)
+        at += RECORD
+    for view in v.views:
+        put(at, 1, view.side)
+        put(at + 1, 1, len(view.axes))
+        put(at + 2, 4, view.offset)
+        for i, axis in enumerate(view.axes):
+            start = at + RECORD + 8 * i
+            put(start, 1, axis.p.source << 6 | axis.p.bits)
+            put(start + 1, 1, axis.p.first)
+            put(start + 2, 2, axis.length)
+            put(start + 4, 2, axis.shift)
+            put(start + 6, 2, axis.n)
+        at += 2 * RECORD
+    for contraction in v.contractions:
+        put(at, 2, contraction.relation)
+        put(at + 2, 1, contraction.variables)
+        for i, kernel_id in enumerate(contraction.kernels):
+            put(at + 4 + 2 * i, 2, kernel_id)
+        at += RECORD
+    for term in v.terms:
+        put(at, 2, term.tile)
+        put(at + 2, 2, term.scale)
+        put(at + 4, 8, term.coef)
+        for i, kernel_id in enumerate(term.kernels):
+            put(at + 12 + 2 * i, 2, kernel_id)
+        at += RECORD
+    return bytes(out)
+
+
+def _check(condition: bool, code: int) -> None:
+    if not condition:
+        raise BadProgram(code)
+
+
+def parse(data: bytes) -> VerifierProgram:
+    """The section's tables, every bound that the verifier relies on checked; raises BadProgram."""
+
+    def get(at: int, width: int, signed: bool = False) -> int:
+        return int.from_bytes(data[at : at + width], "big", signed=signed)
+
+    _check(min(len(data), get(10, 4)) >= 4 * RECORD and data[0:4] == MAGIC, 1)
+    _check(get(4, 2) == VERSION and get(7, 1) == SLICES, 1)
+    k, n, mu, n_f, n_t, rho = get(6, 1), get(42, 1), get(43, 1), get(44, 1), get(45, 1), get(46, 1)
+    rows, table_rows, relations, c_max = get(48, 4), get(52, 4), get(32, 2), get(47, 1)
+    contractions, kernels, views, terms = get(34, 2), get(36, 2), get(38, 2), get(40, 2)
+    _check(6 <= k <= 28 and 1 <= n <= 40 and max(n_f, n_t) <= n and rho <= 64, 2)
+    _check(rows < 1 << n_f and table_rows < 1 << n_t, 2)
+    _check(1 <= mu == contractions.bit_length() <= min(12, k - 1), 2)
+    size = RECORD * (4 + kernels + 2 * views + contractions + terms)
+    _check(get(10, 4) == size and len(data) >= size, 3)
+    input_tiles, output_tiles, stage1, stage2 = get(22, 2), get(24, 2), get(26, 2), get(28, 2)
+    sides = (get(14, 4) - 64 * input_tiles, get(18, 4) - 64 * output_tiles)
+    tiles = get(8, 2) + input_tiles + output_tiles + stage1 + stage2 + 3
+    _check(min(sides) >= 0 and min(stage1, stage2) >= 1 and tiles < SCALAR_SIDE, 4)
+    masks = ((get(64, 2), get(66, 4)), (get(70, 2), get(72, 4)))
+    widths = (MASK1_POWERS << (n - 1).bit_length(), MASK2_POWERS << (mu - 1).bit_length())
+    for (tile, offset), width in zip(masks, widths, strict=True):
+        _check(tile < tiles and offset % width == 0 and offset + width <= 1 << k, 5)
+    lengths = (rho, n, k)
+    at = 4 * RECORD
+
+    def span(source: int, first: int, bits: int, code: int) -> Span:
+        _check(source <= 2 and first + bits <= lengths[source], code)
+        return Span(Source(source), first, bits)
+
+    kernel_list = []
+    for _ in range(kernels):
+        _check(1 <= data[at] <= 5, 6)
+        p = span(data[at + 1], data[at + 2], data[at + 3], 6)
+        y = span(data[at + 4], data[at + 5], data[at + 6], 6)
+        kernel = Kernel(Kind(data[at]), p, y, get(at + 8, 4), get(at + 12, 4, True))
+        if kernel.kind in (Kind.CUT, Kind.SHIFT):
+            _check(kernel.const <= 1 << kernel.p.bits, 6)
+        kernel_list.append(kernel)
+        at += RECORD
+    view_list = []
+    for _ in range(views):
+        side, count, offset = data[at], data[at + 1], get(at + 2, 4)
+        _check(side <= 1 and 1 <= count <= 4, 7)
+        axes, cells = [], 1
+        for start in range(at + RECORD, at + RECORD + 8 * count, 8):
+            bits, length, shift = data[start] & 63, get(start + 2, 2), get(start + 4, 2, True)
+            axis = PublicAxis(
+                span(data[start] >> 6, data[start + 1], bits, 7), length, shift, get(start + 6, 2)
+            )
+            _check(bits <= 10 and axis.n <= 1 << bits and length >= 1, 7)
+            cells *= axis.length
+            axes.append(axis)
+        _check(cells <= 1024 and offset + 2 * cells <= sides[side], 7)
+        view_list.append(PublicView(side, offset, tuple(axes)))
+        at += 2 * RECORD
+    ids = kernels + views
+
+    def kernel_ids(start: int, count: int, code: int) -> tuple[int, ...]:
+        found = tuple(get(start + 2 * i, 2) for i in range(count))
+        _check(max(found) <= ids, code)
+        return found
+
+    contraction_list = []
+    for _ in range(contractions):
+        record = ContractionRecord(get(at, 2), data[at + 2], kernel_ids(at + 4, 3, 8))
+        _check(record.relation < relations and record.variables <= n, 8)
+        contraction_list.append(record)
+        at += RECORD
+    scales = relations + (SLICES + 1) * (c_max + 1) + 3 + 2 * contractions
+    term_list = []
+    for _ in range(terms):
+        term = Term(get(at, 2), get(at + 2, 2), get(at + 4, 8, True), kernel_ids(at + 12, 5, 9))
+        _check((term.tile == SCALAR_SIDE or term.tile < tiles) and term.scale < scales, 9)
+        term_list.append(term)
+        at += RECORD
+    return VerifierProgram(
+        k, get(8, 2), get(14, 4), get(18, 4), input_tiles, output_tiles, stage1, stage2,
+        relations, n, n_f, n_t, rho, c_max, rows, table_rows, masks[0], masks[1],
+        tuple(kernel_list), tuple(view_list), tuple(contraction_list), tuple(term_list),
+    )  # fmt: skip

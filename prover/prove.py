@@ -1,0 +1,311 @@
+"""The prover, as the protocol's table of contents: docs/protocol/verifier.md#transcript, step by step.
+
+Zero knowledge is not an option: every proof has its blinders, masks, pads and Z tiles, drawn by `Randomness` from fresh OS
+randomness, the statement and the witness.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from prover.curve import Affine
+from prover.errors import DegenerateChallenge, EinproofError, PointAtInfinity, ZeroInverse
+from prover.challenges import Challenges
+from prover.einsum import contraction_factors
+from prover.field import P
+from prover.kernels.interface import Kernels
+from prover.opening import prove_opening
+from prover.program.axis import evaluate
+from prover.program.format import MASK1_POWERS, MASK2_POWERS, SLICES
+from prover.program.ir import Role
+from prover.program.layout import F_PADS, MASK1, MASK2, TABLE_PAD, G, H, Layout, M
+from prover.proof import Proof, late_bytes, middle_bytes, points_bytes
+from prover.proving import columns, joint, tiles, weights
+from prover.proving.contractions import ContractionRounds, SideRounds
+from prover.proving.randomness import Randomness, fresh_entropy, witness_digest
+from prover.proving.tiles import Tile
+from prover.srs import Srs
+from prover.statement import Statement
+from prover.sumcheck import Mask
+from prover.transcript import Transcript
+from prover.verify import draw_relations
+
+ATTEMPTS = 3
+Z_CELLS = 64
+
+
+class ProverFailed(EinproofError):
+    """No proof after several attempts with fresh randomness: something other than chance is wrong."""
+
+
+@dataclass(frozen=True)
+class Witness:
+    """Everything that a proof is about.
+
+    values: every tensor and hint by name (prover.program.interpret); fixed: the weight and table tiles; committed: the tiles
+    of committed inputs and outputs whose points are in the statement, with the blinders that made them.
+    """
+
+    values: Mapping[str, np.ndarray]
+    fixed: list[Tile]
+    committed: list[Tile]
+
+
+def prove(
+    kernels: Kernels,
+    srs: Srs,
+    layout: Layout,
+    statement: Statement,
+    witness: Witness,
+    entropy: bytes | None = None,
+    log: list[tuple[str, str]] | None = None,
+) -> bytes:
+    """A proof of the statement.
+
+    The caller has run the interpreter: a witness that breaks a relation gives bytes that no verifier accepts.
+    `entropy` is for tests (no command or service passes it); default: fresh from the OS. Raises ProverFailed.
+    """
+    entropy = entropy or fresh_entropy()
+    blinders = [tile.blinder for tile in witness.fixed + witness.committed]
+    digest = witness_digest(dict(witness.values), blinders)
+    for attempt in range(ATTEMPTS):
+        random = Randomness(entropy, statement.encode(), digest, attempt)
+        masks = Masks.draw(layout, random)
+        try:
+            return Attempt(kernels, srs, layout, witness, masks, statement.transcript(log)).run()
+        except (ZeroInverse, DegenerateChallenge, PointAtInfinity) as chance:
+            failure = chance
+    raise ProverFailed(f"expected a proof within {ATTEMPTS} attempts, got {failure}")
+
+
+@dataclass
+class Masks:
+    """All the randomness of one proof; the zero-knowledge test solves for it (tests/soundness)."""
+
+    blinders: list[int]  # of the tiles made with the proof: stages 1 and 2, E, Z1, Z2
+    mask1: Mask
+    mask2: Mask
+    pads: columns.Pads
+    e_row: tuple[int, int]
+    z_cells: tuple[list[int], list[int]]
+
+    @staticmethod
+    def draw(layout: Layout, random: Randomness) -> Masks:
+        v = layout.verifier
+        secret_table = any(spec.values is not None for spec in layout.relations.tables)
+        cells = min(Z_CELLS, 1 << v.k)
+        return Masks(
+            random.elements("tile blinders", v.stage1_tiles + v.stage2_tiles + 3),
+            _mask(random, "mask 1", v.n, SLICES + 2),
+            _mask(random, "mask 2", v.mu, 3),
+            columns.Pads(
+                random.elements("slice pads", SLICES),
+                random.element("H pad"),
+                random.element("G pad"),
+                random.element("M pad"),
+                random.element("T pad") if secret_table else 0,
+            ),
+            (random.element("E_x row"), random.element("E_y row")),
+            (random.elements("Z1", cells), random.elements("Z2", cells)),
+        )
+
+
+def _mask(random: Randomness, label: str, n: int, degree: int) -> Mask:
+    flat = random.elements(label, 1 + n * degree)
+    rows = (tuple(flat[1 + i * degree : 1 + (i + 1) * degree]) for i in range(n))
+    return Mask(flat[0], tuple(rows))
+
+
+def z_positions(k: int, which: int) -> np.ndarray:
+    """Fixed pseudo-random cells of Z1 and Z2, by a seed that names them: min(64, 2^k) of 2^k."""
+    generator = np.random.Generator(np.random.PCG64([0x5A, k, which]))
+    return generator.choice(1 << k, size=min(Z_CELLS, 1 << k), replace=False)
+
+
+class Attempt:
+    """One run of the protocol; methods in the order of the transcript."""
+
+    def __init__(
+        self,
+        kernels: Kernels,
+        srs: Srs,
+        layout: Layout,
+        witness: Witness,
+        masks: Masks,
+        transcript: Transcript,
+    ) -> None:
+        self.kernels, self.srs, self.layout, self.v = kernels, srs, layout, layout.verifier
+        self.masks, self.transcript = masks, transcript
+        self.blinders = iter(masks.blinders)
+        self.values = {
+            i: witness.values[t.name] if t.name in witness.values else _table(t.values, t.shape)
+            for i, t in enumerate(layout.relations.tensors)
+        }
+        self.tiles: list[Tile] = [*witness.fixed, *witness.committed]
+        self.drawn = Challenges()
+
+    def run(self) -> bytes:
+        stage1 = self.commit_witness()
+        stage2 = self.commit_helpers()
+        sigma1, main_rounds = self.run_main()
+        e_point, sigma2, side_rounds, e_x, e_y = self.run_sides()
+        z_points, v_mask = self.commit_masks()
+        tile_rounds, opening = self.open_tiles()
+        proof = Proof(
+            stage1, stage2, sigma1, main_rounds, self.lookups, e_point, sigma2, side_rounds,
+            e_x, e_y, z_points, v_mask, tile_rounds, opening,
+        )  # fmt: skip
+        return proof.encode()
+
+    # 1. activations, hints, multiplicities, masks, pads
+    def commit_witness(self) -> tuple[Affine, ...]:
+        kernels, v, blocks = self.kernels, self.v, self.layout.blocks
+        self.columns = columns.Columns(self.layout, self.values)
+        self.counts = self.columns.multiplicities()
+        first = v.stage1_tile
+        small = tiles.small_tiles(
+            self.layout, first, v.stage1_tiles, self.values, Role.ACTIVATION
+        )
+        padded = np.append(self.counts, 0)
+        for block in blocks[M]:
+            tiles.put(small[block.tile - first], block, padded)
+        made = [Tile(cells, next(self.blinders)) for cells in small]
+
+        def cell(name: str, position: int, value: int) -> None:
+            block = next(
+                b for b in blocks[name] if b.box.base[0] <= position < b.box.base[0] + (1 << b.box.size_bits)
+            )
+            at = block.offset + position - block.box.base[0]
+            made[block.tile - first].runs.append((at, kernels.from_ints([value])))
+
+        for name, mask, powers in (
+            (MASK1, self.masks.mask1, MASK1_POWERS),
+            (MASK2, self.masks.mask2, MASK2_POWERS),
+        ):
+            (block,) = blocks[name]
+            dense = [0] * (1 << block.box.size_bits)
+            for position, value in mask.cells(powers):
+                dense[position] = value
+            made[block.tile - first].runs.append((block.offset, kernels.from_ints(dense)))
+        pads = self.masks.pads
+        cell(M, v.table_rows, pads.multiplicity)
+        for name, value in zip((*F_PADS, TABLE_PAD), (*pads.slices, pads.table), strict=True):
+            cell(name, 0, value)
+        return self._commit("stage 1", made)
+
+    # 2. gamma, beta; H and G
+    def commit_helpers(self) -> tuple[Affine, ...]:
+        kernels, v, drawn, pads = self.kernels, self.v, self.drawn, self.masks.pads
+        drawn.gamma = self.transcript.challenge("gamma")
+        drawn.beta = self.transcript.challenge("beta")
+        self.slices = self.columns.slices(kernels, drawn.gamma, pads.slices)
+        self.table = self.columns.table(kernels, drawn.gamma, pads.table)
+        self.helper, self.table_helper, self.mult = columns.helpers(
+            kernels, self.slices, self.table, self.counts, drawn.beta, v.rows, pads
+        )
+        cells = [kernels.zeros(1 << v.k) for _ in range(v.stage2_tiles)]
+        for name, column in ((H, self.helper), (G, self.table_helper)):
+            for block in self.layout.blocks[name]:
+                (start,), (bits,) = block.box.base, block.box.bits
+                tile = cells[block.tile - v.stage2_tile]
+                tile[block.offset : block.offset + (1 << bits)] = column[start : start + (1 << bits)]
+        return self._commit("stage 2", [Tile(c, next(self.blinders)) for c in cells])
+
+    # 3. rho, alpha, tau; the joint sumcheck
+    def run_main(self) -> tuple[int, tuple[tuple[int, ...], ...]]:
+        kernels, v, drawn = self.kernels, self.v, self.drawn
+        draw_relations(v, drawn, self.transcript.challenge)
+        lookups = columns.LookupRounds(
+            kernels, self.layout, drawn, self.slices, self.helper, self.table_helper, self.mult, self.table
+        )  # fmt: skip
+        self.contractions = [
+            ContractionRounds(kernels, v.n, j, expr, c, drawn, self.values)
+            for j, expr, c in self.layout.relations.contractions
+        ]
+        parts = [lookups.rows, lookups.tables, *self.contractions]
+        mask = self.masks.mask1
+        sigma1 = (sum(part.claim for part in parts) + mask.total()) % P
+        self.transcript.absorb_scalar("sigma1", sigma1)
+        sent, drawn.r = joint.run(parts, mask, v.n, self._round("r"))
+        self.lookups = lookups.evaluations()
+        return sigma1, tuple(sent)
+
+    # 4. E, sigma2, the sumcheck over contractions
+    def run_sides(self) -> tuple[Affine, int, tuple[tuple[int, ...], ...], int, int]:
+        kernels, v, mask = self.kernels, self.v, self.masks.mask2
+        size, count = 1 << v.mu, len(self.contractions)
+        ends = [c.ends() for c in self.contractions]
+        x, y = (
+            kernels.from_ints([e[i] for e in ends] + [row] + [0] * (size - count - 1))
+            for i, row in enumerate(self.masks.e_row)
+        )
+        rest = kernels.zeros((1 << v.k) - 2 * size)
+        tile = Tile(kernels.concat([x, y, rest]), next(self.blinders))
+        e_point = tile.commit(kernels, self.srs, v.k)
+        self.tiles.append(tile)
+        known = {0: 1}  # batch kernels: eq of rho with r, so known before the point in the tile
+        for number in {kernel for c in v.contractions for kernel in c.kernels if kernel}:
+            known[number] = evaluate(v.kernels[number - 1], self.drawn.points, self.drawn.gamma)
+        side = SideRounds(kernels, contraction_factors(v, self.drawn, known), x, y)
+        sigma2 = (side.claim + mask.total()) % P
+        middle = middle_bytes(self.lookups, e_point, sigma2)
+        self.transcript.absorb_bytes("f, H, G, M, T, E, sigma2", middle)
+        sent, self.drawn.side = joint.run([side], mask, v.mu, self._round("r'"))
+        e_x, e_y = side.ends()
+        self.e = (e_x, e_y)
+        return e_point, sigma2, tuple(sent), e_x, e_y
+
+    # 5. Z tiles, and the sum that they are claimed to have, before a
+    def commit_masks(self) -> tuple[tuple[Affine, Affine], int]:
+        kernels, k = self.kernels, self.v.k
+        second = weights.second_mask_weights(kernels, k)
+        points, total = [], 0
+        for which, values in enumerate(self.masks.z_cells):
+            cells, at = kernels.zeros(1 << k), z_positions(k, which)
+            cells[at] = kernels.from_ints(values)
+            total += kernels.inner(cells, second) if which else kernels.total(cells)
+            tile = Tile(cells, next(self.blinders))
+            points.append(tile.commit(kernels, self.srs, k))
+            self.tiles.append(tile)
+        z_points, v_mask = (points[0], points[1]), total % P
+        late = late_bytes(*self.e, z_points, v_mask)
+        self.transcript.absorb_bytes("e_x, e_y, Z, v_m", late)
+        return z_points, v_mask
+
+    # 6. a; k rounds inside the tile; 7. one opening
+    def open_tiles(self) -> tuple[tuple[tuple[int, ...], ...], bytes]:
+        kernels, v, drawn = self.kernels, self.v, self.drawn
+        drawn.batch = self.transcript.challenge("a")
+        cells = [tile.vector(kernels) for tile in self.tiles]
+        on_cells = weights.tile_weight_vectors(kernels, v, drawn)
+        sent, drawn.tile, at_point = weights.tile_rounds(
+            kernels, cells, on_cells, v.k, self._round("y")
+        )
+        combined, blinder = kernels.zeros(1 << v.k), 0
+        for tile, vector, weight in zip(self.tiles, cells, at_point, strict=True):
+            kernels.add_scaled(combined, weight, vector)
+            blinder += weight * tile.blinder
+        opening = prove_opening(
+            kernels, self.srs, combined, blinder % P, drawn.tile, self.transcript
+        )
+        return tuple(sent), opening
+
+    def _commit(self, label: str, made: list[Tile]) -> tuple[Affine, ...]:
+        points = tuple(tile.commit(self.kernels, self.srs, self.v.k) for tile in made)
+        self.transcript.absorb_bytes(label, points_bytes(points))
+        self.tiles += made
+        return points
+
+    def _round(self, label: str) -> Callable[[tuple[int, ...]], int]:
+        def draw(sent: tuple[int, ...]) -> int:
+            self.transcript.absorb_scalars(f"{label} round", sent)
+            return self.transcript.challenge(label)
+
+        return draw
+
+
+def _table(values: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
+    return np.array(values, dtype=np.int64).reshape(shape)
