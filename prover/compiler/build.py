@@ -10,13 +10,13 @@ from prover.compiler.calibrate import Interval
 from prover.compiler.errors import CompileError, UnsupportedOp
 from prover.compiler.lower import LOWERINGS
 from prover.compiler.lower.builder import BITS, Builder, Stored, Value, rows_and_features
-from prover.compiler.quantize import quantize_input
+from prover.compiler.quantize import quantize_input, smallest_shift
 from prover.compiler.trace import Graph, trace
 from prover.program import gadgets
 from prover.program.format import SLICES
-from prover.program.ir import Program, Range, Role
+from prover.program.ir import Affine, Program, Range, Role
 from prover.program.validate import PUBLIC_CELLS, validate
-from prover.quantizer import IntArray, Quantizer, Scaled
+from prover.quantizer import INT16_MAX, INT16_MIN, IntArray, Quantizer, Scaled
 
 if TYPE_CHECKING:
     import torch
@@ -109,7 +109,25 @@ def _output(builder: Builder, value: Value) -> Stored:
     role = Role.OUTPUT if public else Role.OUTPUT_COMMITTED
     if isinstance(value, Stored):
         return builder.copy(value, OUTPUT, role)
+    fits = smallest_shift(value.interval, INT16_MIN, INT16_MAX) == 0
+    if fits and public and not builder.ops:
+        return builder.requantize(_doubled(value), OUTPUT, role, least=1)
     return builder.requantize(value, OUTPUT, role)
+
+
+def _doubled(value: Value) -> Value:
+    """A layer's value at twice the integers, which rounding by one bit then halves exactly.
+
+    For the program of one layer that needs no rounding: an int16 output needs no range check, and
+    a program must have a lookup.
+    """
+    (product,) = value.expr.contractions
+    doubled = tuple((2 * c, view) for c, view in product.y.terms)
+    bias = tuple((2 * c, view) for c, view in value.expr.linear.terms)
+    contraction = replace(product, y=replace(product.y, terms=doubled))
+    expr = replace(value.expr, contractions=(contraction,), linear=Affine(bias))
+    interval = Interval(2 * value.interval.lo, 2 * value.interval.hi)
+    return replace(value, expr=expr, exponent=value.exponent + 1, interval=interval)
 
 
 def _with_limb(program: Program) -> Program:

@@ -80,9 +80,11 @@ class Builder:
         view = View(tensor, (Index(0), Index(1)))
         return Stored(Expr(axes, 2, (), Affine(((1, view),))), exponent, interval, shape, tensor)
 
-    def requantize(self, value: Value, name: str, role: Role = Role.ACTIVATION) -> Stored:
+    def requantize(
+        self, value: Value, name: str, role: Role = Role.ACTIVATION, least: int = 0
+    ) -> Stored:
         """Stores a value as signed int16, rounded by the least shift that its interval allows."""
-        shift = _shift(value, name, INT16_MIN)
+        shift = max(least, _shift(value, name, INT16_MIN))
         out = self.tensor(name, value.cells, role, INT16_MIN, INT16_MAX)
         self.ops.append(Requantize(out, value.expr, shift, BITS))
         interval = value.interval.shifted(shift)

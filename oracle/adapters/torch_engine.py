@@ -1,0 +1,252 @@
+"""The integer semantics of a program in torch, bit for bit: what is checked before an answer.
+
+It shares no arithmetic with prover/program/interpret.py; a program's every range is checked, those
+of hints included, so that what it accepts can be proved. Integers travel as int64; products go
+through float64 matrix products, split until every partial sum is below 2^53 and therefore exact on
+any device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from oracle.domain.errors import InputRefused
+from prover.program.interpret import check_values
+from prover.program.ir import (
+    FIXED,
+    Affine,
+    Contraction,
+    Expr,
+    Gather,
+    Linear,
+    Op,
+    Program,
+    Range,
+    Relu,
+    Requantize,
+    Role,
+    Table,
+    View,
+)
+from prover.program.validate import validate
+
+IntArray = npt.NDArray[np.int64]
+EXACT = 1 << 53  # float64 holds every integer up to here
+GIVEN = (Role.INPUT, Role.INPUT_COMMITTED)
+MADE = (Role.OUTPUT, Role.OUTPUT_COMMITTED)
+
+
+class Network:
+    """A validated program and its integer weights on one device; runs any number of inputs at once.
+
+    Values have a leading axis of independent inferences, of length 1 where they do not depend on
+    the input. Raises InvalidProgram for a program that must not be relied on, ValueRefused for
+    weights that do not fit it.
+    """
+
+    def __init__(
+        self, program: Program, weights: Mapping[str, IntArray], device: str = "cpu"
+    ) -> None:
+        validate(program)
+        self.program, self.device = program, torch.device(device)
+        self._constants: dict[int, torch.Tensor] = {}
+        for i, tensor in enumerate(program.tensors):
+            if tensor.role == Role.TABLE:
+                cells = np.array(tensor.values, dtype=np.int64).reshape(tensor.shape)
+            elif tensor.role == Role.WEIGHT:
+                cells = check_values(tensor, weights.get(tensor.name))
+            else:
+                continue
+            self._constants[i] = torch.from_numpy(cells)[None].to(self.device)
+
+    def run(self, inputs: Mapping[str, IntArray]) -> dict[str, IntArray]:
+        """Every statement and activation tensor of one inference; raises InputRefused."""
+        batch = {name: np.asarray(cells)[None] for name, cells in inputs.items()}
+        return {name: cells[0] for name, cells in self.run_batch(batch).items()}
+
+    @torch.no_grad()
+    def run_batch(self, inputs: Mapping[str, IntArray]) -> dict[str, IntArray]:
+        """The same for inputs with a leading axis; one that is out of range refuses them all."""
+        wanted = {t.name: i for i, t in enumerate(self.program.tensors) if t.role in GIVEN}
+        if set(inputs) != set(wanted):
+            raise InputRefused(f"expected inputs {sorted(wanted)}, got {sorted(inputs)}")
+        values = dict(self._constants)
+        for name, i in wanted.items():
+            values[i] = self._given(i, inputs[name])
+        for op in self.program.ops:
+            _RUN[type(op)](self, op, values)
+        count = max(len(np.asarray(cells)) for cells in inputs.values()) if inputs else 1
+        return {
+            t.name: values[i].expand(count, *t.shape).cpu().numpy()
+            for i, t in enumerate(self.program.tensors)
+            if t.role not in (Role.WEIGHT, Role.TABLE)
+        }
+
+    # --- ranges ---
+
+    def _given(self, i: int, cells: IntArray) -> torch.Tensor:
+        tensor, array = self.program.tensors[i], np.asarray(cells)
+        if array.dtype.kind not in "iu" or array.shape[1:] != tensor.shape or not len(array):
+            raise InputRefused(
+                f"{tensor.name}: expected integers of shape {tensor.shape},"
+                f" got {array.dtype} of shape {array.shape[1:]}"
+            )
+        made = torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64)).to(self.device)
+        _within(made, tensor.lo, tensor.hi, tensor.name)
+        return made
+
+    def _store(self, i: int, cells: torch.Tensor, values: dict[int, torch.Tensor]) -> None:
+        tensor = self.program.tensors[i]
+        _within(cells, tensor.lo, tensor.hi, tensor.name)
+        values[i] = cells.reshape(cells.shape[0], *tensor.shape)
+
+    # --- gadgets ---
+
+    def _linear(self, op: Linear, values: dict[int, torch.Tensor]) -> None:
+        self._store(op.out, _expr(op.expr, values), values)
+
+    def _requantize(self, op: Requantize, values: dict[int, torch.Tensor]) -> None:
+        rounded = _rounded(op, values)
+        half, name = 1 << op.bits - 1, self.program.tensors[op.out].name
+        _within(rounded, -half, half - 1, name)
+        self._store(op.out, rounded, values)
+
+    def _relu(self, op: Relu, values: dict[int, torch.Tensor]) -> None:
+        rounded = _rounded(op, values)
+        most, name = (1 << op.bits) - 1, self.program.tensors[op.out].name
+        _within(rounded, -most, most, f"{name} before its ReLU")
+        self._store(op.out, rounded.clamp_min(0), values)
+
+    def _table(self, op: Table, values: dict[int, torch.Tensor]) -> None:
+        rows = self._rows(op.index, op.axes, op.table, op.lo, op.out, values)
+        self._store(op.out, values[op.table].reshape(-1)[rows], values)
+
+    def _gather(self, op: Gather, values: dict[int, torch.Tensor]) -> None:
+        rows = self._rows(op.index, op.axes, op.source, 0, op.out, values)
+        source = values[op.source]
+        if len(source) == 1:
+            self._store(op.out, source[0][rows], values)
+            return
+        inference = torch.arange(len(source), device=self.device)
+        self._store(op.out, source[inference.reshape(-1, *(1,) * len(op.axes)), rows], values)
+
+    def _rows(
+        self,
+        index: Affine,
+        axes: tuple[int, ...],
+        source: int,
+        lo: int,
+        out: int,
+        values: dict[int, torch.Tensor],
+    ) -> torch.Tensor:
+        rows = _affine(index, axes, range(len(axes)), values) - lo
+        count = self.program.tensors[source].shape[0]
+        _within(rows, 0, count - 1, f"{self.program.tensors[out].name}: its index")
+        return rows
+
+    def _range(self, op: Range, values: dict[int, torch.Tensor]) -> None:
+        half = 1 << op.bits - 1
+        _within(values[op.tensor], -half, half - 1, self.program.tensors[op.tensor].name)
+
+
+_RUN: dict[type, Callable[[Network, Op, dict[int, torch.Tensor]], None]] = {
+    Linear: Network._linear,
+    Requantize: Network._requantize,
+    Relu: Network._relu,
+    Table: Network._table,
+    Gather: Network._gather,
+    Range: Network._range,
+}  # type: ignore[dict-item]
+
+
+def _within(cells: torch.Tensor, lo: int, hi: int, name: str) -> None:
+    low, high = int(cells.min()), int(cells.max())
+    if low < lo or high > hi:
+        raise InputRefused(f"{name}: expected values in [{lo}, {hi}], got [{low}, {high}]")
+
+
+# --- expressions, over a leading axis of inferences ---
+
+
+def _view(
+    view: View, lengths: Sequence[int], axes: Sequence[int], values: Mapping[int, torch.Tensor]
+) -> torch.Tensor:
+    """V[x + offset] for x over `axes`, zero outside V; axes that V does not name have length 1."""
+    cells = values[view.tensor]
+    named: list[int] = []
+    for dim, index in enumerate(view.index, start=1):
+        length = 1 if index.axis == FIXED else lengths[index.axis]
+        at = torch.arange(length, device=cells.device) + index.offset
+        inside = (at >= 0) & (at < cells.shape[dim])
+        if index.offset or length != cells.shape[dim]:
+            cells = cells.index_select(dim, at.clamp(0, cells.shape[dim] - 1))
+        if not bool(inside.all()):
+            shape = [1] * cells.ndim
+            shape[dim] = length
+            cells = cells * inside.reshape(shape)
+        if index.axis != FIXED:
+            named.append(index.axis)
+    cells = cells.reshape(len(cells), *(lengths[axis] for axis in named))
+    order = sorted(range(len(named)), key=lambda d: list(axes).index(named[d]))
+    cells = cells.permute(0, *(d + 1 for d in order))
+    return cells.reshape(len(cells), *(lengths[a] if a in named else 1 for a in axes))
+
+
+def _affine(
+    affine: Affine, lengths: Sequence[int], axes: Sequence[int], values: Mapping[int, torch.Tensor]
+) -> torch.Tensor:
+    device = next(iter(values.values())).device
+    shape = (1, *(lengths[axis] for axis in axes))
+    total = torch.full(shape, affine.const, dtype=torch.int64, device=device)
+    for coefficient, view in affine.terms:
+        total = total + coefficient * _view(view, lengths, axes, values)
+    return total
+
+
+def _expr(expr: Expr, values: Mapping[int, torch.Tensor]) -> torch.Tensor:
+    total = _affine(expr.linear, expr.axes, range(expr.free), values)
+    for contraction in expr.contractions:
+        total = total + _contraction(expr, contraction, values)
+    return total
+
+
+def _contraction(expr: Expr, c: Contraction, values: Mapping[int, torch.Tensor]) -> torch.Tensor:
+    """A batched matrix product: (batch, x_free, summed) by (batch, summed, y_free)."""
+    batch, summed = expr.batch(c), expr.summed(c)
+    x_free, y_free = expr.x_free(c), expr.y_free(c)
+    x = _affine(c.x, expr.axes, (*batch, *x_free, *summed), values)
+    y = _affine(c.y, expr.axes, (*batch, *y_free, *summed), values)
+
+    def size(axes: tuple[int, ...]) -> int:
+        return int(np.prod([expr.axes[a] for a in axes], dtype=np.int64))
+
+    x = x.reshape(len(x), size(batch), size(x_free), size(summed))
+    y = y.reshape(len(y), size(batch), size(y_free), size(summed)).transpose(-1, -2)
+    product = matmul(x, y)
+    order = (*batch, *x_free, *y_free)
+    product = product.reshape(len(product), *(expr.axes[axis] for axis in order))
+    return product.permute(0, *(order.index(axis) + 1 for axis in range(expr.free)))
+
+
+def _rounded(op: Requantize | Relu, values: Mapping[int, torch.Tensor]) -> torch.Tensor:
+    """floor(expr / 2^shift + 1/2); >> of int64 rounds down."""
+    return (_expr(op.expr, values) + ((1 << op.shift) >> 1)) >> op.shift
+
+
+def matmul(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """x @ y for int64, exactly, whenever the result fits int64.
+
+    In float64 while |x| |y| terms < 2^53; else the factor with more bits is split in two halves,
+    x = 2^h x_1 + x_0.
+    """
+    most_x, most_y = int(x.abs().max()), int(y.abs().max())
+    if most_x * most_y * x.shape[-1] < EXACT:
+        return (x.double() @ y.double()).long()
+    if most_x < most_y:
+        return matmul(y.transpose(-1, -2), x.transpose(-1, -2)).transpose(-1, -2)
+    half = most_x.bit_length() // 2
+    return (matmul(x >> half, y) << half) + matmul(x & ((1 << half) - 1), y)
