@@ -1,1 +1,1 @@
-"""Requests, claims, bonds and rules: pure values, no input or output."""
+"""Requests, answers, jobs and the rules between them: pure, frozen, no I/O."""

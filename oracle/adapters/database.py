@@ -1,0 +1,317 @@
+"""The job store in SQLite (default) or PostgreSQL, by URL.
+
+A row carries its object as JSON, beside the columns that are searched. Transactions are serialised:
+SQLite's by BEGIN IMMEDIATE, PostgreSQL's by SERIALIZABLE with retries. All run on one thread, so
+the event loop never waits for a disk. SQLite commits with synchronous=FULL: what was signed is on
+disk before it is sent, power cuts included.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from oracle.adapters.codec import dumps, loads
+from oracle.domain.block import BlockRef
+from oracle.domain.chain import Flown, Identity
+from oracle.domain.errors import StoreBusy, StoreDamaged, StoreForeign
+from oracle.domain.job import Job, JobState, Lease
+from oracle.ports import Ledger
+
+T = TypeVar("T")
+
+SCHEMA = "1"
+RETRIES = 20
+
+metadata = sa.MetaData()
+meta = sa.Table(
+    "meta",
+    metadata,
+    sa.Column("name", sa.String(32), primary_key=True),
+    sa.Column("value", sa.String(128), nullable=False),
+)
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.LargeBinary(32), unique=True, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("not_before", sa.BigInteger, nullable=False),
+    sa.Column("lease_until", sa.BigInteger),
+    sa.Column("deadline", sa.BigInteger, nullable=False),
+    sa.Column("seen", sa.BigInteger),
+    sa.Column("closed", sa.BigInteger),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Index("jobs_by_state", "state", "seq"),
+    sa.Index("jobs_by_seen", "seen"),
+    sa.Index("jobs_by_closed", "closed"),
+)
+checkpoints = sa.Table(
+    "checkpoints",
+    metadata,
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("hash", sa.LargeBinary(32), nullable=False),
+)
+transactions = sa.Table(
+    "transactions",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("hash", sa.LargeBinary(32), unique=True, nullable=False),
+    sa.Column("sender", sa.String(42), nullable=False),
+    sa.Column("nonce", sa.BigInteger, nullable=False),
+    sa.Column("done", sa.Boolean, nullable=False),
+    sa.Column("mined", sa.BigInteger),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Index("transactions_by_nonce", "sender", "nonce"),
+    sa.Index("transactions_flying", "sender", "done"),
+    sa.Index("transactions_by_block", "mined"),
+)
+writers = sa.Table(
+    "writers",
+    metadata,
+    sa.Column("sender", sa.String(42), primary_key=True),
+    sa.Column("holder", sa.String(128), nullable=False),
+    sa.Column("until", sa.BigInteger, nullable=False),
+)
+
+
+class SqlLedger:
+    """The ledger over one open database transaction."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    # jobs
+
+    def job(self, request_id: bytes) -> Job | None:
+        found = self._jobs(jobs.c.id == request_id)
+        return found[0] if found else None
+
+    def put_job(self, job: Job) -> None:
+        closing, lease = job.closing, job.lease
+        row = {
+            "state": job.state.value,
+            "reason": job.verdict.reason if job.verdict else job.note,
+            "not_before": job.not_before,
+            "lease_until": lease.until if lease else None,
+            "deadline": min(job.request.deadline, 1 << 62),
+            "seen": job.seen.number if job.seen else None,
+            "closed": closing.block.number if closing else None,
+            "body": dumps(job),
+        }
+        self._put(jobs, jobs.c.id, job.request.id, row)
+
+    def jobs(self, states: Collection[JobState], limit: int, due: int | None = None) -> list[Job]:
+        among = jobs.c.state.in_([state.value for state in states])
+        ripe = sa.true() if due is None else jobs.c.not_before <= due
+        return self._jobs(among & ripe, limit)
+
+    def overdue(self, timestamp: int) -> list[Job]:
+        waiting = jobs.c.state.in_([JobState.PROVED.value, JobState.SENT.value])
+        return self._jobs(waiting & (jobs.c.deadline < timestamp))
+
+    def jobs_above(self, number: int) -> list[Job]:
+        return self._jobs((jobs.c.seen > number) | (jobs.c.closed > number))
+
+    def claimable(self, now: int) -> Job | None:
+        free = jobs.c.lease_until.is_(None) | (jobs.c.lease_until <= now)
+        due = (jobs.c.state == JobState.NEW.value) & (jobs.c.not_before <= now)
+        found = self._jobs(due & free, 1)
+        return found[0] if found else None
+
+    def leases(self) -> list[Job]:
+        return self._jobs(jobs.c.lease_until.is_not(None))
+
+    def counts(self) -> dict[JobState, int]:
+        query = sa.select(jobs.c.state, sa.func.count()).group_by(jobs.c.state)
+        found = {JobState(state): count for state, count in self._connection.execute(query)}
+        return {state: found.get(state, 0) for state in JobState}
+
+    def _jobs(self, where: sa.ColumnElement[bool], limit: int | None = None) -> list[Job]:
+        query = sa.select(jobs.c.body).where(where).order_by(jobs.c.seq).limit(limit)
+        return [_read(Job, body) for (body,) in self._connection.execute(query)]
+
+    # the chain as last seen
+
+    def checkpoints(self) -> list[BlockRef]:
+        query = sa.select(checkpoints.c.number, checkpoints.c.hash)
+        rows = self._connection.execute(query.order_by(checkpoints.c.number.desc()))
+        return [BlockRef(number, bytes(digest)) for number, digest in rows]
+
+    def put_checkpoint(self, block: BlockRef, keep: int) -> None:
+        self._put(checkpoints, checkpoints.c.number, block.number, {"hash": block.hash})
+        newest = sa.select(checkpoints.c.number).order_by(checkpoints.c.number.desc()).limit(keep)
+        kept = newest.subquery()
+        oldest = sa.select(sa.func.min(kept.c.number)).scalar_subquery()
+        self._connection.execute(checkpoints.delete().where(checkpoints.c.number < oldest))
+
+    def drop_checkpoints_above(self, number: int) -> None:
+        self._connection.execute(checkpoints.delete().where(checkpoints.c.number > number))
+
+    # what was signed
+
+    def flown(self, sender: str, nonce: int) -> list[Flown]:
+        same = (transactions.c.sender == sender) & (transactions.c.nonce == nonce)
+        return self._flown(same)
+
+    def flying(self, sender: str) -> list[Flown]:
+        return self._flown((transactions.c.sender == sender) & ~transactions.c.done)
+
+    def mined_above(self, number: int) -> list[Flown]:
+        return self._flown(transactions.c.mined > number)
+
+    def put_flown(self, flown: Flown) -> None:
+        row = {
+            "sender": flown.sender,
+            "nonce": flown.nonce,
+            "done": flown.done,
+            "mined": flown.mined.block.number if flown.mined else None,
+            "body": dumps(flown),
+        }
+        self._put(transactions, transactions.c.hash, flown.hash, row)
+
+    def _flown(self, where: sa.ColumnElement[bool]) -> list[Flown]:
+        order = (transactions.c.nonce, transactions.c.seq)
+        query = sa.select(transactions.c.body).where(where).order_by(*order)
+        return [_read(Flown, body) for (body,) in self._connection.execute(query)]
+
+    # who writes
+
+    def writer(self, sender: str) -> Lease | None:
+        return self.writers().get(sender)
+
+    def writers(self) -> dict[str, Lease]:
+        rows = self._connection.execute(sa.select(writers))
+        return {row.sender: Lease(row.holder, row.until) for row in rows}
+
+    def put_writer(self, sender: str, lease: Lease | None) -> None:
+        if lease is None:
+            self._connection.execute(writers.delete().where(writers.c.sender == sender))
+            return
+        row = {"holder": lease.holder, "until": lease.until}
+        self._put(writers, writers.c.sender, sender, row)
+
+    def _put(self, table: sa.Table, key: sa.Column[Any], value: Any, row: dict[str, Any]) -> None:
+        changed = self._connection.execute(table.update().where(key == value).values(row))
+        if changed.rowcount == 0:
+            self._connection.execute(table.insert().values({key.name: value, **row}))
+
+
+class SqlStore:
+    """A store that outlives the process. `open` it; nothing works after `close`."""
+
+    def __init__(self, engine: sa.Engine, name: str) -> None:
+        self._engine = engine
+        self._name = name
+        self._thread = ThreadPoolExecutor(1, "database")
+
+    @classmethod
+    def open(cls, url: str, identity: Identity) -> "SqlStore":
+        """Opens or creates it. Raises StoreDamaged, StoreBusy, and StoreForeign if it was made for
+        another chain, oracle or schema."""
+        try:
+            parsed = sa.make_url(url)
+            engine = sa.create_engine(parsed, **_options(parsed))
+        except (SQLAlchemyError, ImportError) as error:
+            raise StoreForeign(f"expected a database URL, got {url!r}: {error}") from error
+        name = parsed.database if parsed.drivername.startswith("sqlite") else None
+        store = cls(engine, name or parsed.render_as_string(hide_password=True))
+        if engine.dialect.name == "sqlite":
+            sa.event.listen(engine, "connect", _on_connect)
+            sa.event.listen(engine, "begin", _on_begin)
+        store._transaction(lambda connection: store._prepare(connection, identity))
+        return store
+
+    async def run(self, work: Callable[[Ledger], T]) -> T:
+        """Raises StoreBusy, StoreDamaged."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._thread, lambda: self._transaction(lambda conn: work(SqlLedger(conn)))
+        )
+
+    def close(self) -> None:
+        self._thread.shutdown()
+        self._engine.dispose()
+
+    def _transaction(self, work: Callable[[sa.Connection], T]) -> T:
+        for attempt in range(RETRIES):
+            try:
+                with self._engine.begin() as connection:
+                    return work(connection)
+            except DBAPIError as error:
+                if not _clashed(error) or attempt == RETRIES - 1:
+                    raise self._refused(error) from error
+            except sqlite3.Error as error:  # from the hooks, below SQLAlchemy
+                raise self._refused(error) from error
+        raise StoreBusy(f"database {self._name} is too busy")
+
+    def _prepare(self, connection: sa.Connection, identity: Identity) -> None:
+        if connection.dialect.name == "sqlite":
+            verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+            if verdict != "ok":
+                what = str(verdict).splitlines()[-1]
+                raise StoreDamaged(f"database {self._name} is damaged ({what}): {MEND}")
+        metadata.create_all(connection)
+        expected = {
+            "schema": SCHEMA,
+            "chain_id": str(identity.chain_id),
+            "oracle": identity.oracle.lower(),
+        }
+        found = {row.name: row.value for row in connection.execute(sa.select(meta))}
+        for name, value in expected.items():
+            if found.setdefault(name, value) != value:
+                raise StoreForeign(
+                    f"database {self._name} belongs to {name} {found[name]}, expected {value}: "
+                    "name another with EINPROOF_DATABASE"
+                )
+        if connection.execute(sa.select(sa.func.count()).select_from(meta)).scalar() == 0:
+            rows = [{"name": name, "value": value} for name, value in expected.items()]
+            connection.execute(meta.insert(), rows)
+
+    def _refused(self, error: Exception) -> Exception:
+        cause = getattr(error, "orig", None) or error
+        text = str(cause).strip().splitlines()[0] if str(cause).strip() else repr(cause)
+        if "locked" in text or self._engine.dialect.name != "sqlite":
+            return StoreBusy(f"database {self._name} does not answer: {text}")
+        if "unable to open" in text or "readonly" in text or "full" in text:
+            return StoreBusy(f"database {self._name} cannot be written: {text}")
+        return StoreDamaged(f"database {self._name} is damaged ({text}): {MEND}")
+
+
+MEND = "move it away and start again; the service rebuilds it from the chain"
+
+
+def _read(kind: type[T], body: str) -> T:
+    try:
+        return loads(kind, body)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StoreDamaged(f"a row of the database cannot be read ({error!r}): {MEND}") from error
+
+
+def _options(url: sa.URL) -> dict[str, Any]:
+    if url.get_backend_name() == "sqlite":
+        return {"connect_args": {"timeout": 30, "check_same_thread": False}}
+    return {"isolation_level": "SERIALIZABLE", "pool_pre_ping": True}
+
+
+def _on_connect(connection: Any, _: Any) -> None:
+    # The driver would begin transactions on its own, and late; `_on_begin` does it at once.
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000"):
+        with suppress(sqlite3.OperationalError):  # WAL is refused on some network drives
+            connection.execute(f"PRAGMA {pragma}")
+
+
+def _on_begin(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _clashed(error: DBAPIError) -> bool:
+    """Whether PostgreSQL gave way to another transaction: worth running again at once."""
+    return getattr(error.orig, "sqlstate", "") in ("40001", "40P01")

@@ -1,0 +1,135 @@
+"""What the chain tells the service, and what the service hands to the chain."""
+
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+from oracle.domain.block import BlockRef
+from oracle.domain.request import Request
+
+
+class Status(IntEnum):
+    """Where the oracle contract says that a request stands; values as in types/Status.sol."""
+
+    NONE = 0
+    OPEN = 1
+    JUDGING = 2
+    PROVISIONAL = 3
+    FINAL = 4
+    RETRACTED = 5
+    REFUNDED = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """A request was paid for."""
+
+    request: Request
+    block: BlockRef
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A request has its final answer, by whomever."""
+
+    request_id: bytes
+    payee: str
+    output: bytes
+    block: BlockRef
+    transaction: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """A request's payment went back; nothing can be answered any more."""
+
+    request_id: bytes
+    block: BlockRef
+    transaction: bytes
+
+
+Event = Requested | Answered | Returned
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a database is about; two services that differ here may not share one."""
+
+    chain_id: int
+    oracle: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fees:
+    """EIP-1559 prices in wei a gas unit: the most paid in all, and the tip within it."""
+
+    most: int
+    tip: int
+
+    def bumped(self, market: "Fees", cap: int) -> "Fees | None":
+        """Fees that a node accepts as a replacement: an eighth more (nodes ask for a tenth), or
+        the market's if that is higher; None if `cap` leaves no room."""
+        most = max(self.most + self.most // 8 + 1, market.most)
+        tip = max(self.tip + self.tip // 8 + 1, market.tip)
+        return Fees(most, min(tip, most)) if most <= cap else None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call as a transaction carries it."""
+
+    to: str
+    data: bytes
+    value: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Unsigned:
+    """A transaction that waits for its signature."""
+
+    chain_id: int
+    nonce: int
+    call: Call
+    gas: int
+    fees: Fees
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A signed transaction; `raw` is what nodes take, and all that is ever sent."""
+
+    hash: bytes
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A mined transaction; `gas_used` in gas units."""
+
+    block: BlockRef
+    succeeded: bool
+    gas_used: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flown:
+    """A transaction that this service signed: one variant of what may be mined at its nonce.
+
+    `request_id` None: a cancelling transfer, made because the request no longer wants an answer
+    or because a nonce below others was empty. `done`: its nonce is used up, by a variant that is
+    mined at or below the cursor, or, if none is mined, by a transaction that is not ours.
+    """
+
+    sender: str
+    nonce: int
+    hash: bytes
+    raw: bytes
+    request_id: bytes | None
+    gas: int
+    fees: Fees
+    signed_at: int
+    mined: Receipt | None = None
+    done: bool = False
+
+    def aloft(self) -> "Flown":
+        """Nothing at its nonce is mined any more, as far as is known."""
+        return replace(self, mined=None, done=False)

@@ -1,0 +1,77 @@
+"""What is asked and what is answered."""
+
+from dataclasses import dataclass, fields
+
+from eth_hash.auto import keccak
+
+from oracle.domain import ids
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as logged: the Solidity struct of the same name, its input and its id.
+
+    `fee`, `callback_gas_price` in wei; `deadline` is the last second at which an answer counts.
+    Addresses are checksummed text, words are 32 bytes.
+    """
+
+    requester: str
+    refund_to: str
+    model_id: bytes
+    input_hash: bytes
+    assurance: str
+    pin: bytes
+    terms: bytes
+    fee: int
+    callback_gas_price: int
+    callback_gas: int
+    deadline: int
+    nonce: int
+    input: bytes = b""
+    id: bytes = b""
+
+    @property
+    def fields(self) -> tuple[str | bytes | int, ...]:
+        """The twelve fields that contracts and ids encode, in the struct's order."""
+        return tuple(getattr(self, f.name) for f in fields(self)[:12])
+
+    @property
+    def payment(self) -> int:
+        """What the requester pays, and the payee earns whole: fee and prepaid callback, in wei."""
+        return self.fee + self.callback_gas * self.callback_gas_price
+
+    def honest(self, chain_id: int, oracle: str) -> bool:
+        """Whether id and input hash are those of the content; a node that lies is caught here."""
+        return self.input_hash == keccak(self.input) and self.id == ids.request_id(
+            chain_id, oracle, self
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """A Proof tier as read from the chain: the assurance contract and what it vouches with.
+
+    `forgeable`: the secret of its SRS is public (a development SRS), so its proofs prove nothing.
+    """
+
+    assurance: str
+    pin: bytes
+    verifier: str
+    code_hash: bytes
+    srs_id: bytes
+    forgeable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Output and proof; the proof holds for this request and this payee, and for nothing else.
+
+    `tier` is what it was made for, `engine` what recomputed the output, `seconds` proving took.
+    """
+
+    payee: str
+    output: bytes
+    proof: bytes
+    tier: Tier
+    engine: str = ""
+    seconds: float = 0.0

@@ -1,0 +1,165 @@
+"""What the use cases need of the world. Adapters implement these; fakes.py does so in memory."""
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from oracle.domain.block import Block, BlockRef
+from oracle.domain.chain import Call, Event, Fees, Flown, Receipt, Signed, Status, Unsigned
+from oracle.domain.job import Job, JobState, Lease
+from oracle.domain.request import Answer, Request, Tier
+
+T = TypeVar("T")
+
+
+class Chain(Protocol):
+    """A node, and the oracle contract behind it. Every method may raise ChainUnavailable."""
+
+    async def chain_id(self) -> int: ...
+
+    async def head(self) -> Block: ...
+
+    async def block(self, number: int) -> Block | None:
+        """The block of that number on the node's present chain; None above its head."""
+        ...
+
+    async def events(self, first: int, last: int) -> list[Event]:
+        """The oracle's events in blocks first..last, in order. Raises ChainMoved if the node
+        no longer has that range."""
+        ...
+
+    async def status(self, request_id: bytes) -> Status:
+        """Where the request stands at the head."""
+        ...
+
+    async def tier(self, assurance: str) -> Tier | None:
+        """What an assurance contract vouches with now; None if it is no Proof tier."""
+        ...
+
+    def answer_call(self, request: Request, answer: Answer) -> Call: ...
+
+    async def preflight(self, sender: str, call: Call) -> int:
+        """Gas that the call needs at the head. Raises CallRefused if it would revert."""
+        ...
+
+    async def fees(self) -> Fees:
+        """What a transaction should offer now."""
+        ...
+
+    async def nonce(self, address: str) -> int:
+        """How many transactions of the account are mined at the head."""
+        ...
+
+    async def balance(self, address: str) -> int: ...
+
+    async def send(self, raw: bytes) -> None:
+        """Hands a signed transaction to the node; one it has already is taken silently.
+        Raises NonceTaken, Underpriced, WalletEmpty."""
+        ...
+
+    async def receipt(self, hash: bytes) -> Receipt | None: ...
+
+    async def knows(self, hash: bytes) -> bool:
+        """Whether the node holds the transaction, mined or waiting."""
+        ...
+
+
+class Prover(Protocol):
+    async def prove(self, folder: Path, context: bytes, input: bytes) -> tuple[bytes, bytes]:
+        """Output and proof. Raises InputRefused, or ProverFailed if another try may help."""
+        ...
+
+
+class Engine(Protocol):
+    name: str
+
+    async def run(self, folder: Path, input: bytes) -> bytes:
+        """The output under the integer semantics, every range checked. Raises InputRefused."""
+        ...
+
+
+class ModelStore(Protocol):
+    async def find(self, model_id: bytes) -> Path:
+        """The model's folder. Raises ModelMissing."""
+        ...
+
+
+class Signer(Protocol):
+    @property
+    def address(self) -> str: ...
+
+    def sign(self, transaction: Unsigned) -> Signed:
+        """The same transaction gives the same bytes (RFC 6979), so signing again is harmless."""
+        ...
+
+
+class Clock(Protocol):
+    def now(self) -> int:
+        """Seconds since the epoch."""
+        ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class Ledger(Protocol):
+    """The database inside one transaction. Nothing here is awaited: a transaction is short."""
+
+    # jobs
+    def job(self, request_id: bytes) -> Job | None: ...
+    def put_job(self, job: Job) -> None: ...
+    def jobs(self, states: Collection[JobState], limit: int, due: int | None = None) -> list[Job]:
+        """Oldest first; with `due`, only those whose `not_before` has come."""
+        ...
+
+    def overdue(self, timestamp: int) -> list[Job]:
+        """PROVED and SENT jobs whose deadline is before `timestamp`."""
+        ...
+
+    def jobs_above(self, number: int) -> list[Job]:
+        """Jobs seen or closed in a block above `number`."""
+        ...
+
+    def claimable(self, now: int) -> Job | None:
+        """The oldest job that `Job.claimable` holds for; no other transaction gets it too."""
+        ...
+
+    def leases(self) -> list[Job]:
+        """Jobs that somebody holds."""
+        ...
+
+    def counts(self) -> dict[JobState, int]: ...
+
+    # the chain as last seen
+    def checkpoints(self) -> list[BlockRef]:
+        """Newest first; the first is the cursor."""
+        ...
+
+    def put_checkpoint(self, block: BlockRef, keep: int) -> None:
+        """Adds one, and forgets all but the newest `keep`."""
+        ...
+
+    def drop_checkpoints_above(self, number: int) -> None: ...
+
+    # what was signed
+    def flown(self, sender: str, nonce: int) -> list[Flown]:
+        """The variants at a nonce, in the order in which they were signed."""
+        ...
+
+    def flying(self, sender: str) -> list[Flown]:
+        """All variants at nonces that are not done, by nonce, then as signed."""
+        ...
+
+    def mined_above(self, number: int) -> list[Flown]: ...
+    def put_flown(self, flown: Flown) -> None: ...
+
+    # who writes
+    def writer(self, sender: str) -> Lease | None: ...
+    def writers(self) -> dict[str, Lease]: ...
+    def put_writer(self, sender: str, lease: Lease | None) -> None: ...
+
+
+class JobStore(Protocol):
+    async def run(self, work: Callable[[Ledger], T]) -> T:
+        """Runs `work` in one serialisable transaction: all of it is kept, or none. It may run
+        more than once, so it must have no effect but on the ledger."""
+        ...

@@ -1,0 +1,222 @@
+"""Signed transactions from signing to landing. Each is stored before it is sent.
+
+A nonce is used for one thing at a time. What is wanted at a nonce follows from its job: the answer
+while the job is SENT there, else a cancelling transfer, so that later nonces do not wait behind a
+transaction that can only revert. The contract settles a request once whatever is sent; the care
+here is for not paying for what it would refuse.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import structlog
+
+from oracle.domain.chain import Call, Fees, Flown, Receipt, Unsigned
+from oracle.domain.errors import NonceTaken, Underpriced, WalletEmpty
+from oracle.domain.job import Flight, Job, JobState, Lease
+from oracle.ports import Chain, Clock, JobStore, Ledger, Signer
+
+log = structlog.get_logger("post")
+
+#: Gas of a plain transfer.
+TRANSFER_GAS = 21_000
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """How to post: at most `in_flight` nonces at once and `fee_cap` wei a gas unit; a transaction
+    not mined for `bump_after` seconds is signed anew at a higher fee; an answer that the contract
+    refuses `max_attempts` times is given up. `lease` in seconds."""
+
+    in_flight: int = 16
+    fee_cap: int = 500 * 10**9
+    bump_after: int = 60
+    max_attempts: int = 5
+    lease: int = 60
+
+
+class Runway:
+    """What `Post` and `Reconcile` share: one key, and the way out for what it signs."""
+
+    def __init__(
+        self,
+        chain: Chain,
+        store: JobStore,
+        signer: Signer,
+        clock: Clock,
+        chain_id: int,
+        posting: Posting,
+        holder: str,
+    ) -> None:
+        self.chain = chain
+        self.store = store
+        self.clock = clock
+        self.posting = posting
+        self.sender = signer.address
+        self.underpriced: set[int] = set()
+        self._signer = signer
+        self._chain_id = chain_id
+        self._holder = holder
+
+    async def hold(self) -> bool:
+        """Takes or renews the writer's lease on the key; False while another process has it."""
+        now = self.clock.now()
+        lease = Lease(self._holder, now + self.posting.lease)
+        return await self.store.run(lambda ledger: hold(ledger, self.sender, now, lease))
+
+    async def answer(self, nonce: int, job: Job, gas: int, fees: Fees, *, fresh: bool) -> bool:
+        """Signs, stores and sends the job's answer; `fresh` if it opens the nonce."""
+        if job.answer is None:
+            return False
+        call = self.chain.answer_call(job.request, job.answer)
+        return await self._fly(nonce, call, gas, fees, job.request.id, fresh)
+
+    async def cancel(self, nonce: int, fees: Fees, *, fresh: bool) -> bool:
+        """Uses the nonce up with an empty transfer to oneself."""
+        return await self._fly(nonce, Call(self.sender, b""), TRANSFER_GAS, fees, None, fresh)
+
+    async def _fly(
+        self, nonce: int, call: Call, gas: int, fees: Fees, request_id: bytes | None, fresh: bool
+    ) -> bool:
+        signed = self._signer.sign(Unsigned(self._chain_id, nonce, call, gas, fees))
+        flown = Flown(
+            sender=self.sender,
+            nonce=nonce,
+            hash=signed.hash,
+            raw=signed.raw,
+            request_id=request_id,
+            gas=gas,
+            fees=fees,
+            signed_at=self.clock.now(),
+        )
+        ready = take_off if fresh else follow
+        if not await self.store.run(lambda ledger: ready(ledger, flown, self._holder)):
+            return False
+        await self.send(flown)
+        return True
+
+    async def send(self, flown: Flown) -> bool:
+        """Hands it to the node; whether the node took it. What it did not take stays stored, and
+        is tried again when the flights are next reconciled."""
+        try:
+            await self.chain.send(flown.raw)
+        except NonceTaken:
+            return False
+        except Underpriced:
+            self.underpriced.add(flown.nonce)
+            return False
+        except WalletEmpty as reason:
+            log.warning("the wallet is empty", sender=self.sender, reason=str(reason))
+            return False
+        what = "cancel" if flown.request_id is None else flown.request_id.hex()
+        log.info("sent", nonce=flown.nonce, hash=flown.hash.hex(), answer=what)
+        return True
+
+
+# --- what happens inside one transaction -------------------------------------------------------
+
+
+def hold(ledger: Ledger, sender: str, now: int, lease: Lease) -> bool:
+    present = ledger.writer(sender)
+    if present is not None and present.holder != lease.holder and present.until > now:
+        return False
+    ledger.put_writer(sender, lease)
+    return True
+
+
+def holds(ledger: Ledger, sender: str, holder: str) -> bool:
+    present = ledger.writer(sender)
+    return present is not None and present.holder == holder
+
+
+def free(variants: Iterable[Flown]) -> bool:
+    """Whether a nonce may be opened: never used by us, or lost to another's transaction (which a
+    reorg may have removed)."""
+    return all(variant.done and variant.mined is None for variant in variants)
+
+
+def lowest_free(ledger: Ledger, sender: str, used: int) -> int:
+    """The lowest nonce from `used` on that may be opened; so gaps are filled first."""
+    nonce = used
+    while not free(ledger.flown(sender, nonce)):
+        nonce += 1
+    return nonce
+
+
+def wanted(job: Job | None, flight: Flight) -> bool:
+    """Whether the job wants its answer mined at that nonce."""
+    return job is not None and job.state is JobState.SENT and job.flight == flight
+
+
+def take_off(ledger: Ledger, flown: Flown, holder: str) -> bool:
+    """Opens a nonce, if it is free and its job still waits to be posted."""
+    if not holds(ledger, flown.sender, holder):
+        return False
+    if not free(ledger.flown(flown.sender, flown.nonce)):
+        return False
+    if flown.request_id is not None:
+        job = ledger.job(flown.request_id)
+        if job is None or job.state is not JobState.PROVED:
+            return False
+        ledger.put_job(job.sent(Flight(flown.sender, flown.nonce)))
+    ledger.put_flown(flown)
+    return True
+
+
+def follow(ledger: Ledger, flown: Flown, holder: str) -> bool:
+    """Adds a variant at a nonce that flies; not if its job stopped wanting just what this does."""
+    variants = ledger.flown(flown.sender, flown.nonce)
+    if not holds(ledger, flown.sender, holder) or any(v.done or v.mined for v in variants):
+        return False
+    if flown.request_id is not None:
+        job = ledger.job(flown.request_id)
+        if not wanted(job, Flight(flown.sender, flown.nonce)):
+            return False
+    ledger.put_flown(flown)
+    return True
+
+
+def land(ledger: Ledger, flown: Flown, receipt: Receipt, now: int, max_attempts: int) -> bool:
+    """A variant is mined. Its nonce is done once the cursor has passed that block; a job that is
+    not closed then was refused by the contract, or its nonce was cancelled."""
+    done = passed(ledger, receipt)
+    variants = ledger.flown(flown.sender, flown.nonce)
+    after = [
+        replace(v, mined=receipt if v.hash == flown.hash else None, done=done) for v in variants
+    ]
+    if after == variants:
+        return False
+    for variant in after:
+        ledger.put_flown(variant)
+    if done:
+        for job in passengers(ledger, variants):
+            job = job.landed()
+            if not receipt.succeeded and flown.request_id is not None and job.closing is None:
+                job = job.refused(now, "the answer's transaction reverted", max_attempts)
+            ledger.put_job(job)
+    return True
+
+
+def passed(ledger: Ledger, receipt: Receipt) -> bool:
+    """Whether the cursor has passed the receipt's block, on the same chain as far as is known."""
+    checkpoints = ledger.checkpoints()
+    if not checkpoints or checkpoints[0].number < receipt.block.number:
+        return False
+    block = receipt.block
+    return all(known == block for known in checkpoints if known.number == block.number)
+
+
+def lose(ledger: Ledger, sender: str, nonce: int) -> None:
+    """The nonce went to a transaction that is not ours: its job needs another."""
+    variants = ledger.flown(sender, nonce)
+    for variant in variants:
+        ledger.put_flown(replace(variant, done=True))
+    for job in passengers(ledger, variants):
+        ledger.put_job(job.landed())
+
+
+def passengers(ledger: Ledger, variants: list[Flown]) -> list[Job]:
+    """Jobs whose flight is at the nonce of these variants."""
+    jobs = {v.request_id: ledger.job(v.request_id) for v in variants if v.request_id is not None}
+    flight = Flight(variants[0].sender, variants[0].nonce) if variants else None
+    return [job for job in jobs.values() if job is not None and job.flight == flight]

@@ -1,0 +1,108 @@
+"""Makes every nonce in flight carry what its job wants, until the chain has used it up.
+
+All is read from the chain and the database at every step, so it does not matter when the service
+last stopped: a transaction that was stored and never sent, one that a reorg dropped, one that is
+too cheap and one that nobody wants any more are all mended in the same way.
+"""
+
+import structlog
+
+from oracle.domain.chain import Fees, Flown, Receipt
+from oracle.domain.job import Flight
+from oracle.services.flight import Runway, free, land, lose, wanted
+
+log = structlog.get_logger("reconcile")
+
+
+class Reconcile:
+    """The half of the writer that looks after what was signed before."""
+
+    def __init__(self, runway: Runway) -> None:
+        self._runway = runway
+        self._missing: set[int] = set()
+
+    async def step(self, fees: Fees) -> bool:
+        """One look at every nonce in flight; whether anything changed."""
+        runway = self._runway
+        # Read before the receipts: a nonce used by then has its receipt by now.
+        used = await runway.chain.nonce(runway.sender)
+        flying: dict[int, list[Flown]] = {}
+        for flown in await runway.store.run(lambda ledger: ledger.flying(runway.sender)):
+            flying.setdefault(flown.nonce, []).append(flown)
+        changed = False
+        for nonce, variants in flying.items():
+            landed = await self._landed(variants)
+            if landed is not None:
+                changed |= await self._land(*landed)
+            elif nonce < used:
+                changed |= await self._overtaken(nonce)
+            else:
+                changed |= await self._keep_up(nonce, variants, fees)
+        for nonce in range(used, max(flying, default=used)):
+            if nonce not in flying:
+                changed |= await self._fill(nonce, fees)
+        return changed
+
+    async def _landed(self, variants: list[Flown]) -> tuple[Flown, Receipt] | None:
+        for flown in reversed(variants):
+            receipt = await self._runway.chain.receipt(flown.hash)
+            if receipt is not None:
+                return flown, receipt
+        return None
+
+    async def _land(self, flown: Flown, receipt: Receipt) -> bool:
+        self._missing.discard(flown.nonce)
+        self._runway.underpriced.discard(flown.nonce)
+        now, most = self._runway.clock.now(), self._runway.posting.max_attempts
+        changed = await self._runway.store.run(
+            lambda ledger: land(ledger, flown, receipt, now, most)
+        )
+        if changed:
+            log.info(
+                "mined" if receipt.succeeded else "reverted",
+                nonce=flown.nonce,
+                hash=flown.hash.hex(),
+                block=receipt.block.number,
+                gas=receipt.gas_used,
+            )
+        return changed
+
+    async def _overtaken(self, nonce: int) -> bool:
+        """The nonce is used and no variant of ours has a receipt. Believed at the second look:
+        a node may count a block before it serves its receipts."""
+        if nonce not in self._missing:
+            self._missing.add(nonce)
+            return True
+        self._missing.discard(nonce)
+        log.warning("a nonce went to a transaction that is not ours", nonce=nonce)
+        await self._runway.store.run(lambda ledger: lose(ledger, self._runway.sender, nonce))
+        return True
+
+    async def _keep_up(self, nonce: int, variants: list[Flown], fees: Fees) -> bool:
+        """Sends, raises, cancels or revives what waits at `nonce`."""
+        runway, newest = self._runway, variants[-1]
+        answer = next((v for v in reversed(variants) if v.request_id is not None), None)
+        job = None
+        if answer is not None and (request_id := answer.request_id) is not None:
+            job = await runway.store.run(lambda ledger: ledger.job(request_id))
+        want_answer = wanted(job, Flight(runway.sender, nonce))
+        as_wanted = want_answer == (newest.request_id is not None)
+        waited = runway.clock.now() - newest.signed_at >= runway.posting.bump_after
+        if not as_wanted or waited or nonce in runway.underpriced:
+            higher = newest.fees.bumped(fees, runway.posting.fee_cap)
+            if higher is not None:
+                runway.underpriced.discard(nonce)
+                if want_answer and job is not None and answer is not None:
+                    return await runway.answer(nonce, job, answer.gas, higher, fresh=False)
+                return await runway.cancel(nonce, higher, fresh=False)
+            log.warning("the fee cap leaves no room", nonce=nonce, cap=runway.posting.fee_cap)
+        if await runway.chain.knows(newest.hash):
+            return False
+        return await runway.send(newest)
+
+    async def _fill(self, nonce: int, fees: Fees) -> bool:
+        """Nothing of ours is at `nonce`, and later nonces wait for it: use it up."""
+        runway = self._runway
+        if not await runway.store.run(lambda ledger: free(ledger.flown(runway.sender, nonce))):
+            return False  # mined as far as the cursor knows: the watch will take that back
+        return await runway.cancel(nonce, fees, fresh=True)

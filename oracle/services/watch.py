@@ -1,0 +1,150 @@
+"""Reads the chain into the database.
+
+The truth is `events` by block range from a cursor; nothing else creates or closes a job. The cursor
+and what its blocks said are kept in one transaction, so a crash repeats a range and never skips
+one. Block hashes are kept as checkpoints: when the newest is no longer on the chain, the service
+walks back to one that is, takes back everything above it, and reads again from there.
+"""
+
+from collections.abc import Sequence
+
+import structlog
+
+from oracle.domain.block import Block, BlockRef
+from oracle.domain.chain import Answered, Event, Identity, Requested
+from oracle.domain.errors import ChainMoved
+from oracle.domain.job import Closing, Flight, Job, JobState
+from oracle.ports import Chain, JobStore, Ledger
+
+log = structlog.get_logger("watch")
+
+#: Checkpoints kept: one a block at the tip of the chain, so reorgs up to this depth cost no rescan.
+CHECKPOINTS = 256
+
+
+class Watch:
+    """Follows `chain` from `first_block` on, `confirmations` blocks behind its head."""
+
+    def __init__(
+        self,
+        chain: Chain,
+        store: JobStore,
+        identity: Identity,
+        first_block: int,
+        confirmations: int,
+        span: int = 1000,
+    ) -> None:
+        self._chain = chain
+        self._store = store
+        self._identity = identity
+        self._origin = max(first_block - 1, 0)
+        self._confirmations = confirmations
+        self._span = span
+
+    async def step(self) -> bool:
+        """Reads the next range of blocks; whether there was one. Raises ChainUnavailable."""
+        target = (await self._chain.head()).number - self._confirmations
+        cursor = await self._standing_cursor()
+        if cursor is None:
+            origin = await self._chain.block(min(self._origin, max(target, 0)))
+            if origin is None:
+                return False
+            cursor = origin.ref
+            await self._store.run(lambda ledger: ledger.put_checkpoint(origin.ref, CHECKPOINTS))
+        if cursor.number >= target:
+            return False
+        last = min(target, cursor.number + self._span)
+        try:
+            end, events = await self._read(cursor, last)
+        except ChainMoved:
+            return True  # read again from wherever the cursor still stands
+        events = [event for event in events if self._sound(event)]
+        moved = await self._store.run(lambda ledger: advance(ledger, cursor, end.ref, events))
+        if moved and events:
+            log.info("read blocks", first=cursor.number + 1, last=last, events=len(events))
+        return True
+
+    async def _standing_cursor(self) -> BlockRef | None:
+        """The newest checkpoint that is still on the chain, after taking back what is above it."""
+        checkpoints = await self._store.run(lambda ledger: ledger.checkpoints())
+        for depth, checkpoint in enumerate(checkpoints):
+            block = await self._chain.block(checkpoint.number)
+            if block is not None and block.hash == checkpoint.hash:
+                if depth:
+                    await self._rewind(checkpoints[0], checkpoint.number)
+                return checkpoint
+        if checkpoints:
+            await self._rewind(checkpoints[0], -1)
+        return None
+
+    async def _rewind(self, cursor: BlockRef, ancestor: int) -> None:
+        log.warning("the chain reorganised", cursor=cursor.number, back_to=ancestor)
+        await self._store.run(lambda ledger: rewind(ledger, cursor, ancestor))
+
+    async def _read(self, cursor: BlockRef, last: int) -> tuple[Block, list[Event]]:
+        """Events after `cursor` up to block `last`, all of one chain that holds `cursor`."""
+        end = await self._chain.block(last)
+        events = await self._chain.events(cursor.number + 1, last)
+        first = await self._chain.block(cursor.number + 1)
+        again = await self._chain.block(last)
+        if end is None or again != end or first is None or first.parent != cursor.hash:
+            raise ChainMoved(f"blocks {cursor.number + 1} to {last} changed while being read")
+        return end, events
+
+    def _sound(self, event: Event) -> bool:
+        """A request whose id is not the hash of its content comes from a broken node: skip it."""
+        if not isinstance(event, Requested):
+            return True
+        sound = event.request.honest(self._identity.chain_id, self._identity.oracle)
+        if not sound:
+            log.error("a logged request does not hash to its id", id=event.request.id.hex())
+        return sound
+
+
+def advance(ledger: Ledger, cursor: BlockRef, end: BlockRef, events: Sequence[Event]) -> bool:
+    """Takes in the events between `cursor` and `end`; False if the cursor is elsewhere by now."""
+    if ledger.checkpoints()[:1] != [cursor]:
+        return False
+    for event in events:
+        take_in(ledger, event)
+    ledger.put_checkpoint(end, CHECKPOINTS)
+    return True
+
+
+def take_in(ledger: Ledger, event: Event) -> None:
+    """What one event means for its job."""
+    if isinstance(event, Requested):
+        job = ledger.job(event.request.id) or Job(event.request)
+        ledger.put_job(job.found(event.block))
+        return
+    asked = ledger.job(event.request_id)
+    if asked is None:
+        return  # asked before the first block that this service reads
+    if isinstance(event, Answered):
+        closing = Closing(
+            JobState.SETTLED, event.block, event.transaction, event.payee, event.output
+        )
+    else:
+        closing = Closing(JobState.REFUNDED, event.block, event.transaction)
+    ledger.put_job(asked.closed(closing))
+
+
+def rewind(ledger: Ledger, cursor: BlockRef, ancestor: int) -> None:
+    """Takes back what blocks above `ancestor` said: jobs, closings, and mined transactions."""
+    if ledger.checkpoints()[:1] != [cursor]:
+        return
+    for job in ledger.jobs_above(ancestor):
+        ledger.put_job(job.rewound(ancestor))
+    for mined in ledger.mined_above(ancestor):
+        for variant in ledger.flown(mined.sender, mined.nonce):
+            ledger.put_flown(variant.aloft())
+            if variant.request_id is not None:
+                back_in_flight(ledger, variant.request_id, Flight(variant.sender, variant.nonce))
+    ledger.drop_checkpoints_above(ancestor)
+
+
+def back_in_flight(ledger: Ledger, request_id: bytes, flight: Flight) -> None:
+    """An answer that was mined no longer is, and may be mined again at the same nonce."""
+    job = ledger.job(request_id)
+    if job is not None and job.flight is None:
+        ledger.put_job(job.sent(flight))

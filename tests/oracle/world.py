@@ -1,0 +1,115 @@
+"""A service over fakes, put together the way bootstrap does it, and driven step by step."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from oracle.domain.block import BlockRef
+from oracle.domain.job import Job
+from oracle.domain.request import Request
+from oracle.fakes import (
+    IDENTITY,
+    OPERATOR,
+    Crashing,
+    CrashPlan,
+    FakeChain,
+    FakeClock,
+    FakeEngine,
+    FakeModels,
+    FakeProver,
+    FakeSigner,
+    MemoryStore,
+)
+from oracle.services.flight import Posting, Runway
+from oracle.services.serve import Write
+from oracle.services.watch import Watch
+from oracle.services.work import Terms, Work, recover
+
+
+class Service:
+    """The three loops' steps over one world. `die` and a new Service is a restart."""
+
+    def __init__(
+        self,
+        chain: FakeChain,
+        store: Any = None,
+        *,
+        clock: FakeClock | None = None,
+        models: Any = None,
+        engine: Any = None,
+        prover: Any = None,
+        confirmations: int = 0,
+        terms: Terms | None = None,
+        posting: Posting | None = None,
+        plan: CrashPlan | None = None,
+        holder: str = "holder",
+    ) -> None:
+        def port(real: Any) -> Any:
+            return Crashing(real, plan) if plan else real
+
+        self.chain = chain
+        self.store = store or MemoryStore()
+        self.clock = clock or FakeClock()
+        self.prover = prover or FakeProver()
+        self._store = port(self.store)
+        on_chain = port(chain)
+        self.watch = Watch(on_chain, self._store, IDENTITY, 1, confirmations)
+        self.work = Work(
+            on_chain,
+            self._store,
+            port(models or FakeModels()),
+            port(engine or FakeEngine()),
+            port(self.prover),
+            self.clock,
+            IDENTITY,
+            terms or Terms(OPERATOR),
+            holder,
+        )
+        self.write = Write(
+            Runway(
+                on_chain,
+                self._store,
+                FakeSigner(),
+                self.clock,
+                IDENTITY.chain_id,
+                posting or Posting(),
+                holder,
+            )
+        )
+
+    async def start(self, alive: Callable[[str], bool] = lambda name: False) -> None:
+        await self._store.run(lambda ledger: recover(ledger, alive))
+
+    async def step(self) -> bool:
+        """One turn of every loop; whether any of them had something to do."""
+        busy = await self.watch.step()
+        busy |= await self.work.step()
+        return await self.write.step() or busy
+
+    async def settle(self, *, mine: bool = True, turns: int = 200) -> None:
+        """Turns until nothing happens, mining what was sent, and letting a pause pass once."""
+        quiet = 0
+        for _ in range(turns):
+            busy = await self.step()
+            if mine and self.chain.pool:
+                self.chain.mine()
+                busy = True
+            quiet = 0 if busy else quiet + 1
+            if quiet == 3:
+                return
+            if not busy:
+                self.clock.time += 10
+        raise AssertionError(f"not at rest after {turns} turns")
+
+    async def job(self, request: Request) -> Job:
+        job = await self.store.run(lambda ledger: ledger.job(request.id))
+        assert job is not None
+        return job
+
+    async def cursor(self) -> BlockRef:
+        found = await self.store.run(lambda ledger: ledger.checkpoints())
+        return found[0]
+
+
+def run(coroutine: Any) -> Any:
+    return asyncio.run(coroutine)
