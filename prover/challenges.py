@@ -1,4 +1,5 @@
-"""Every challenge of a proof, in the order in which it is drawn: docs/protocol/verifier.md#transcript."""
+"""Every challenge of a proof, in the order in which it is drawn:
+docs/protocol/verifier.md#transcript."""
 
 from __future__ import annotations
 
@@ -7,8 +8,9 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Challenges:
-    """Filled in order by the prover, and by the verifier; gamma folds lookup columns, alpha batches relations, `batch` (a)
-    batches linear claims. Points: rho (einsum axes), tau (lookup rows), r (main), side (r'), tile (y)."""
+    """Filled in order by the prover, and by the verifier; gamma folds lookup columns, alpha
+    batches relations, `batch` (a) batches linear claims. Points: rho (einsum axes), tau (lookup
+    rows), r (main), side (r'), tile (y)."""
 
     gamma: int = 0
     beta: int = 0

@@ -1,6 +1,7 @@
 """Einsums: all relations at one random point rho, contractions batched by powers of alpha.
 
-  sum_j alpha^j LHS_j(rho) = sum_m alpha^rel(m) sum_{b,k} E(rho_b, b) X_m(b, rho_i, k) Y_m(b, rho_j, k).
+  sum_j alpha^j LHS_j(rho) = sum_m alpha^rel(m) sum_{b,k} E(rho_b, b) X_m(b, rho_i, k) Y_m(b,
+  rho_j, k).
 
 Docs: docs/protocol/relations.md#einsum. Solidity: contracts/verifier/Einsum.sol.
 """
@@ -19,7 +20,8 @@ from prover.program.format import VerifierProgram
 def contraction_factors(
     program: VerifierProgram, drawn: Challenges, kernels: Sequence[int] | Mapping[int, int]
 ) -> list[int]:
-    """coef_m = alpha^rel(m) * prod of its batch kernels * 2^-(n - n_m); `kernels` by id, id 0 being 1."""
+    """coef_m = alpha^rel(m) * prod of its batch kernels * 2^-(n - n_m); `kernels` by id, id 0
+    being 1."""
     found = []
     for c in program.contractions:
         factor = pow(drawn.alpha, c.relation, P) * late(program.n, c.variables) % P

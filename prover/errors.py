@@ -8,7 +8,8 @@ from typing import ClassVar
 
 
 class EinproofError(Exception):
-    """An input or a state that einproof refuses; its message has what was expected and what came."""
+    """An input or a state that einproof refuses; its message has what was expected and what
+    came."""
 
 
 class ZeroInverse(EinproofError):
@@ -97,7 +98,8 @@ class OpeningRejected(ProofError):
 
 
 class BadProgram(ProofError):
-    """A registered program outside the bounds that keep the verifier total (docs/protocol/format.md, code)."""
+    """A registered program outside the bounds that keep the verifier total
+    (docs/protocol/format.md, code)."""
 
     message = "expected a verifier program within bounds, got one that breaks bound {}"
 

@@ -1,7 +1,9 @@
-"""The linear claims: what each is worth, and the weight of every tile at a point (docs/protocol/verifier.md#claims).
+"""The linear claims: what each is worth, and the weight of every tile at a point
+(docs/protocol/verifier.md#claims).
 
-Claim c is batched with a^c. The verifier needs each tile's weight at one point y only; the prover needs it on every cell
-(`prove_linear.py` expands the same terms). Solidity: contracts/verifier/Linear.sol.
+Claim c is batched with a^c. The verifier needs each tile's weight at one point y only; the prover
+needs it on every cell (`prove_linear.py` expands the same terms). Solidity:
+contracts/verifier/Linear.sol.
 """
 
 from __future__ import annotations
@@ -45,9 +47,7 @@ def powers(base: int, count: int) -> list[int]:
     return found
 
 
-def kernel_values(
-    program: VerifierProgram, drawn: Challenges, sides: Sequence[bytes]
-) -> list[int]:
+def kernel_values(program: VerifierProgram, drawn: Challenges, sides: Sequence[bytes]) -> list[int]:
     """By kernel id: 1, the axis kernels, the public views."""
     values = [1]
     values += [evaluate(kernel, drawn.points, drawn.gamma) for kernel in program.kernels]
@@ -79,7 +79,8 @@ def tile_weights(
 
 
 def mask_claims(drawn: Challenges) -> tuple[tuple[int, int], tuple[int, int]]:
-    """(factor of its sum, factor of its value at the end) of mask 1 and of mask 2, over claims 0, 1, 2."""
+    """(factor of its sum, factor of its value at the end) of mask 1 and of mask 2, over claims 0,
+    1, 2."""
     a = drawn.batch
     return (1, a), (-a % P, a * a % P)
 

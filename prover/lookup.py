@@ -1,9 +1,10 @@
 """Lookups: one merged LogUp with K slices, its summand written once for both halves.
 
-  H(x) = sum_kappa 1/(beta - f_kappa(x)),   G(t) = M(t)/(beta - T(t)),   sum_{x<L} H = sum_{t<|T|} G.
+  H(x) = sum_kappa 1/(beta - f_kappa(x)),   G(t) = M(t)/(beta - T(t)),   sum_{x<L} H = sum_{t<|T|}
+  G.
 
-Source: Haboeck, eprint 2022/1530; tlookup of zkLLM (Sun, Li, Zhang, CCS 2024). Docs: docs/protocol/relations.md#lookup.
-Solidity: contracts/verifier/Lookup.sol.
+Source: Haboeck, eprint 2022/1530; tlookup of zkLLM (Sun, Li, Zhang, CCS 2024). Docs:
+docs/protocol/relations.md#lookup. Solidity: contracts/verifier/Lookup.sol.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ def late(n: int, variables: int) -> int:
 
 
 def batching(program: VerifierProgram, alpha: int) -> tuple[int, int, int]:
-    """The factors of the row identity, the table identity and the sum: alpha^R, alpha^(R+1), alpha^(R+2)."""
+    """The factors of the row identity, the table identity and the sum: alpha^R, alpha^(R+1),
+    alpha^(R+2)."""
     first = pow(alpha, program.relations, P)
     return first, first * alpha % P, first * alpha * alpha % P
 

@@ -1,4 +1,5 @@
-"""The proof's bytes: docs/protocol/verifier.md#proof. Every length comes from the program, none from the proof."""
+"""The proof's bytes: docs/protocol/verifier.md#proof. Every length comes from the program, none
+from the proof."""
 
 from __future__ import annotations
 
@@ -106,8 +107,8 @@ class _Reader:
 
 
 def decode(data: bytes, program: VerifierProgram) -> Proof:
-    """The proof of exact length; raises WrongLength, NonCanonicalScalar, NonCanonicalCoordinate, PointNotOnCurve or
-    PointAtInfinity for the first field that is malformed."""
+    """The proof of exact length; raises WrongLength, NonCanonicalScalar, NonCanonicalCoordinate,
+    PointNotOnCurve or PointAtInfinity for the first field that is malformed."""
     if len(data) != program.proof_bytes:
         raise WrongLength(program.proof_bytes, len(data))
     r = _Reader(data)

@@ -1,7 +1,8 @@
-"""The prover, as the protocol's table of contents: docs/protocol/verifier.md#transcript, step by step.
+"""The prover, as the protocol's table of contents: docs/protocol/verifier.md#transcript, step by
+step.
 
-Zero knowledge is not an option: every proof has its blinders, masks, pads and Z tiles, drawn by `Randomness` from fresh OS
-randomness, the statement and the witness.
+Zero knowledge is not an option: every proof has its blinders, masks, pads and Z tiles, drawn by
+`Randomness` from fresh OS randomness, the statement and the witness.
 """
 
 from __future__ import annotations
@@ -11,14 +12,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prover.curve import Affine
-from prover.errors import DegenerateChallenge, EinproofError, PointAtInfinity, ZeroInverse
 from prover.challenges import Challenges
+from prover.curve import Affine
 from prover.einsum import contraction_factors
+from prover.errors import DegenerateChallenge, EinproofError, PointAtInfinity, ZeroInverse
 from prover.field import P
 from prover.kernels.interface import Kernels
 from prover.opening import prove_opening
 from prover.program.axis import evaluate
+from prover.program.evaluate import Ints
 from prover.program.format import MASK1_POWERS, MASK2_POWERS, SLICES
 from prover.program.ir import Role
 from prover.program.layout import F_PADS, MASK1, MASK2, TABLE_PAD, G, H, Layout, M
@@ -38,18 +40,20 @@ Z_CELLS = 64
 
 
 class ProverFailed(EinproofError):
-    """No proof after several attempts with fresh randomness: something other than chance is wrong."""
+    """No proof after several attempts with fresh randomness: something other than chance is
+    wrong."""
 
 
 @dataclass(frozen=True)
 class Witness:
     """Everything that a proof is about.
 
-    values: every tensor and hint by name (prover.program.interpret); fixed: the weight and table tiles; committed: the tiles
-    of committed inputs and outputs whose points are in the statement, with the blinders that made them.
+    values: every tensor and hint by name (prover.program.interpret); fixed: the weight and table
+    tiles; committed: the tiles of committed inputs and outputs whose points are in the statement,
+    with the blinders that made them.
     """
 
-    values: Mapping[str, np.ndarray]
+    values: Mapping[str, Ints]
     fixed: list[Tile]
     committed: list[Tile]
 
@@ -65,8 +69,9 @@ def prove(
 ) -> bytes:
     """A proof of the statement.
 
-    The caller has run the interpreter: a witness that breaks a relation gives bytes that no verifier accepts.
-    `entropy` is for tests (no command or service passes it); default: fresh from the OS. Raises ProverFailed.
+    The caller has run the interpreter: a witness that breaks a relation gives bytes that no
+    verifier accepts. `entropy` is for tests (no command or service passes it); default: fresh from
+    the OS. Raises ProverFailed.
     """
     entropy = entropy or fresh_entropy()
     blinders = [tile.blinder for tile in witness.fixed + witness.committed]
@@ -119,7 +124,7 @@ def _mask(random: Randomness, label: str, n: int, degree: int) -> Mask:
     return Mask(flat[0], tuple(rows))
 
 
-def z_positions(k: int, which: int) -> np.ndarray:
+def z_positions(k: int, which: int) -> Ints:
     """Fixed pseudo-random cells of Z1 and Z2, by a seed that names them: min(64, 2^k) of 2^k."""
     generator = np.random.Generator(np.random.PCG64([0x5A, k, which]))
     return generator.choice(1 << k, size=min(Z_CELLS, 1 << k), replace=False)
@@ -166,9 +171,7 @@ class Attempt:
         self.columns = columns.Columns(self.layout, self.values)
         self.counts = self.columns.multiplicities()
         first = v.stage1_tile
-        small = tiles.small_tiles(
-            self.layout, first, v.stage1_tiles, self.values, Role.ACTIVATION
-        )
+        small = tiles.small_tiles(self.layout, first, v.stage1_tiles, self.values, Role.ACTIVATION)
         padded = np.append(self.counts, 0)
         for block in blocks[M]:
             tiles.put(small[block.tile - first], block, padded)
@@ -176,7 +179,9 @@ class Attempt:
 
         def cell(name: str, position: int, value: int) -> None:
             block = next(
-                b for b in blocks[name] if b.box.base[0] <= position < b.box.base[0] + (1 << b.box.size_bits)
+                b
+                for b in blocks[name]
+                if b.box.base[0] <= position < b.box.base[0] + (1 << b.box.size_bits)
             )
             at = block.offset + position - block.box.base[0]
             made[block.tile - first].runs.append((at, kernels.from_ints([value])))
@@ -211,7 +216,9 @@ class Attempt:
             for block in self.layout.blocks[name]:
                 (start,), (bits,) = block.box.base, block.box.bits
                 tile = cells[block.tile - v.stage2_tile]
-                tile[block.offset : block.offset + (1 << bits)] = column[start : start + (1 << bits)]
+                tile[block.offset : block.offset + (1 << bits)] = column[
+                    start : start + (1 << bits)
+                ]
         return self._commit("stage 2", [Tile(c, next(self.blinders)) for c in cells])
 
     # 3. rho, alpha, tau; the joint sumcheck
@@ -219,13 +226,14 @@ class Attempt:
         kernels, v, drawn = self.kernels, self.v, self.drawn
         draw_relations(v, drawn, self.transcript.challenge)
         lookups = columns.LookupRounds(
-            kernels, self.layout, drawn, self.slices, self.helper, self.table_helper, self.mult, self.table
+            kernels, self.layout, drawn,
+            self.slices, self.helper, self.table_helper, self.mult, self.table,
         )  # fmt: skip
         self.contractions = [
             ContractionRounds(kernels, v.n, j, expr, c, drawn, self.values)
             for j, expr, c in self.layout.relations.contractions
         ]
-        parts = [lookups.rows, lookups.tables, *self.contractions]
+        parts: list[joint.Part] = [lookups.rows, lookups.tables, *self.contractions]
         mask = self.masks.mask1
         sigma1 = (sum(part.claim for part in parts) + mask.total()) % P
         self.transcript.absorb_scalar("sigma1", sigma1)
@@ -307,5 +315,5 @@ class Attempt:
         return draw
 
 
-def _table(values: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
+def _table(values: tuple[int, ...], shape: tuple[int, ...]) -> Ints:
     return np.array(values, dtype=np.int64).reshape(shape)

@@ -1,7 +1,9 @@
-"""What is claimed: this context, this model, this input, this output; absorbed before anything else.
+"""What is claimed: this context, this model, this input, this output; absorbed before anything
+else.
 
-Docs: docs/protocol/verifier.md#transcript. The context is one opaque word that the oracle computes (chain, oracle, request,
-model, input, fee beneficiary), so that a proof can be neither replayed nor copied for its fee.
+Docs: docs/protocol/verifier.md#transcript. The context is one opaque word that the oracle computes
+(chain, oracle, request, model, input, fee beneficiary), so that a proof can be neither replayed
+nor copied for its fee.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ WORD = 32
 
 @dataclass(frozen=True)
 class Statement:
-    """input, output: int16 cells (big-endian, row-major) of the public tensors, then 64 bytes a committed tile."""
+    """input, output: int16 cells (big-endian, row-major) of the public tensors, then 64 bytes a
+    committed tile."""
 
     context: bytes
     model_id: bytes

@@ -1,15 +1,16 @@
 """Sumcheck rounds and their Libra masks, for prover and verifier alike.
 
-A round polynomial of degree d is sent as c_0, c_2, ..., c_d: with the running claim v = g(0) + g(1),
-c_1 = v - 2 c_0 - c_2 - ... - c_d. Source: Lund, Fortnow, Karloff, Nisan 1992; masks: Xie, Zhang, Zhang, Papamanthou,
-Song, Libra, CRYPTO 2019, section 4.1, here with no factor on the mask: its sum is a claim on committed cells.
-Solidity: contracts/verifier/Sumcheck.sol.
+A round polynomial of degree d is sent as c_0, c_2, ..., c_d: with the running claim v = g(0) +
+g(1), c_1 = v - 2 c_0 - c_2 - ... - c_d. Source: Lund, Fortnow, Karloff, Nisan 1992; masks: Xie,
+Zhang, Zhang, Papamanthou, Song, Libra, CRYPTO 2019, section 4.1, here with no factor on the mask:
+its sum is a claim on committed cells. Solidity: contracts/verifier/Sumcheck.sol.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from prover.field import P, inverse
 
@@ -30,7 +31,8 @@ def next_claim(claim: int, sent: Sequence[int], r: int) -> int:
 
 
 def final_claim(claim: int, rounds: Sequence[Sequence[int]], point: Sequence[int]) -> int:
-    """What is left of a claim after all rounds. The caller must still check it against the summand at the point."""
+    """What is left of a claim after all rounds. The caller must still check it against the summand
+    at the point."""
     for sent, r in zip(rounds, point, strict=True):
         claim = next_claim(claim, sent, r)
     return claim
@@ -41,7 +43,7 @@ def coefficients(evaluations: Sequence[int]) -> list[int]:
     differences, row = [], [e % P for e in evaluations]
     while row:
         differences.append(row[0])
-        row = [(b - a) % P for a, b in zip(row, row[1:], strict=False)]
+        row = [(b - a) % P for a, b in pairwise(row)]
     result = [0] * len(differences)
     basis = [1]  # X (X-1) ... (X-j+1) / j!
     for j, difference in enumerate(differences):
@@ -49,15 +51,14 @@ def coefficients(evaluations: Sequence[int]) -> list[int]:
             result[i] = (result[i] + difference * c) % P
         scale = inverse(j + 1)
         shifted = [0, *basis]
-        basis = [
-            (up - j * down) * scale % P for up, down in zip(shifted, [*basis, 0], strict=True)
-        ]
+        basis = [(up - j * down) * scale % P for up, down in zip(shifted, [*basis, 0], strict=True)]
     return result
 
 
 @dataclass(frozen=True)
 class Mask:
-    """g(x) = g_0 + sum_i sum_{d>=1} g[i][d] x_i^d; each row has `degree` coefficients, d = 1..degree."""
+    """g(x) = g_0 + sum_i sum_{d>=1} g[i][d] x_i^d; each row has `degree` coefficients, d =
+    1..degree."""
 
     constant: int
     rows: tuple[tuple[int, ...], ...]
@@ -96,11 +97,18 @@ class Mask:
 
 
 def mask_weight(
-    n: int, degree: int, high: Sequence[int], low: Sequence[int], total: int, at: int, r: Sequence[int]
+    n: int,
+    degree: int,
+    high: Sequence[int],
+    low: Sequence[int],
+    total: int,
+    at: int,
+    r: Sequence[int],
 ) -> int:
     """sum over a mask's cells of eq(cell) * (total * [weight in the sum] + at * [weight in g(r)]).
 
-    high: eq of the block's variable coordinates for each i; low: eq of its power coordinates for each d.
+    high: eq of the block's variable coordinates for each i; low: eq of its power coordinates for
+    each d.
     """
     half = total * pow(2, n - 1, P) % P if n else 0
     result = (total * pow(2, n, P) + at) * high[0] * low[0]

@@ -1,4 +1,5 @@
-"""The verifier, as the protocol's table of contents: docs/protocol/verifier.md. Pure: integers, Keccak, one pairing check.
+"""The verifier, as the protocol's table of contents: docs/protocol/verifier.md. Pure: integers,
+Keccak, one pairing check.
 
 Mirrored by contracts/verifier/TensorVerifier.sol: same order, same errors.
 """
@@ -32,10 +33,11 @@ class VerifyingKey:
 
 
 def verify(key: VerifyingKey, statement: Statement, data: bytes) -> None:
-    """Returns if the proof shows the statement, else raises the ProofError that Solidity reverts with.
+    """Returns if the proof shows the statement, else raises the ProofError that Solidity reverts
+    with.
 
-    The caller must still check: that the model id is of a program that it, or somebody it trusts, has audited; that the
-    SRS id is one it trusts; that the context binds what it wants bound.
+    The caller must still check: that the model id is of a program that it, or somebody it trusts,
+    has audited; that the SRS id is one it trusts; that the context binds what it wants bound.
     """
     if statement.model_id != key.model_id:
         raise UnknownModel(statement.model_id)

@@ -1,7 +1,8 @@
-"""Axis kernels: the multilinear weights of docs/protocol/format.md#kernels, at a point and expanded over cells.
+"""Axis kernels: the multilinear weights of docs/protocol/format.md#kernels, at a point and
+expanded over cells.
 
-`evaluate` is the verifier's; `expand` is the prover's, the same weights on every cell of the Y range. They are written
-side by side because they must agree.
+`evaluate` is the verifier's; `expand` is the prover's, the same weights on every cell of the Y
+range. They are written side by side because they must agree.
 """
 
 from __future__ import annotations
@@ -58,10 +59,11 @@ def cut(point: Sequence[int], n: int) -> int:
 
 
 def shifted(p: Sequence[int], y: Sequence[int], n: int, d: int) -> int:
-    """sum_{j < 2^len(y), 0 <= j + d < n} eq(p, j + d) eq(y, j): a walk from the least significant bit.
+    """sum_{j < 2^len(y), 0 <= j + d < n} eq(p, j + d) eq(y, j): a walk from the least significant
+    bit.
 
-    State: the carry of j + d, and whether the bits of j + d so far are below those of n. Above both points the sum must
-    be zero in every bit, which the last carry and the sign of d decide.
+    State: the carry of j + d, and whether the bits of j + d so far are below those of n. Above
+    both points the sum must be zero in every bit, which the last carry and the sign of d decide.
     """
     width = max(len(p), len(y))
     weights = {(0, 0): 1}  # (carry, below)
@@ -112,7 +114,8 @@ def evaluate(kernel: Kernel, points: Points, gamma: int) -> int:
 
 
 def evaluate_public(view: PublicView, points: Points, sides: Sequence[bytes]) -> int:
-    """sum over cells of V[y] prod w(y): axes are contracted from the last, by one eq expansion each."""
+    """sum over cells of V[y] prod w(y): axes are contracted from the last, by one eq expansion
+    each."""
     count = 1
     for axis in view.axes:
         count *= axis.length
@@ -121,8 +124,7 @@ def evaluate_public(view: PublicView, points: Points, sides: Sequence[bytes]) ->
     for axis in reversed(view.axes):
         table = eq_expand(axis.p.of(points))
         weights = [
-            table[y - axis.shift] if 0 <= y - axis.shift < axis.n else 0
-            for y in range(axis.length)
+            table[y - axis.shift] if 0 <= y - axis.shift < axis.n else 0 for y in range(axis.length)
         ]
         cells = [
             sum(c * w for c, w in zip(cells[i : i + axis.length], weights, strict=True)) % P

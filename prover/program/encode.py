@@ -1,7 +1,8 @@
 """The one canonical encoding of a program: the source section of docs/protocol/format.md.
 
-Tag-free: fields in declared order, integers big-endian and of fixed width, lists behind a u32 count. `decode` accepts
-exactly what `encode` makes, so that equal programs have equal bytes and equal hashes.
+Tag-free: fields in declared order, integers big-endian and of fixed width, lists behind a u32
+count. `decode` accepts exactly what `encode` makes, so that equal programs have equal bytes and
+equal hashes.
 """
 
 from __future__ import annotations
@@ -146,9 +147,7 @@ class _Reader:
         except ValueError as error:
             raise MalformedProgram(f"expected an ascii name and a known role: {error}") from error
         shape, lo, hi = self.shape(), self.int64(), self.int64()
-        return Tensor(
-            name, shape, role, lo, hi, tuple(self.int64() for _ in range(self.count(4)))
-        )
+        return Tensor(name, shape, role, lo, hi, tuple(self.int64() for _ in range(self.count(4))))
 
     def view(self) -> View:
         return View(
@@ -199,7 +198,8 @@ def encode(program: Program) -> bytes:
 
 
 def decode(data: bytes) -> Program:
-    """The program of canonical bytes; raises MalformedProgram on anything else, trailing bytes included."""
+    """The program of canonical bytes; raises MalformedProgram on anything else, trailing bytes
+    included."""
     r = _Reader(data)
     if r.take(len(MAGIC)) != MAGIC:
         raise MalformedProgram(f"expected the magic {MAGIC!r}, got {data[: len(MAGIC)]!r}")

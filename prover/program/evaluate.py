@@ -9,16 +9,17 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from prover.program.ir import FIXED, Affine, Contraction, Expr, View
 
-Values: TypeAlias = Mapping[int, np.ndarray]
+Ints: TypeAlias = npt.NDArray[np.int64]
+Values: TypeAlias = Mapping[int, Ints]
 
 
-def view_values(
-    view: View, lengths: Sequence[int], axes: Sequence[int], values: Values
-) -> np.ndarray:
-    """V[map(x)] for x over the chosen axes (lengths[a] each), zero outside V; a broadcast axis has length 1."""
+def view_values(view: View, lengths: Sequence[int], axes: Sequence[int], values: Values) -> Ints:
+    """V[map(x)] for x over the chosen axes (lengths[a] each), zero outside V; a broadcast axis has
+    length 1."""
     cells = values[view.tensor]
     for dim, index in enumerate(view.index):  # cut each dimension to what its axis sees
         if index.axis == FIXED:
@@ -40,7 +41,7 @@ def view_values(
 
 def affine_values(
     affine: Affine, lengths: Sequence[int], axes: Sequence[int], values: Values
-) -> np.ndarray:
+) -> Ints:
     """sum coef * view + const over the chosen axes; int64, of full shape."""
     total = np.full([lengths[a] for a in axes], affine.const, dtype=np.int64)
     for coef, view in affine.terms:
@@ -48,7 +49,7 @@ def affine_values(
     return total
 
 
-def contraction_values(expr: Expr, c: Contraction, values: Values) -> np.ndarray:
+def contraction_values(expr: Expr, c: Contraction, values: Values) -> Ints:
     """sum over the summed axes of X * Y, over the free axes of expr in order."""
     batch, inner = expr.batch(c), expr.summed(c)
     x_free, y_free = expr.x_free(c), expr.y_free(c)
@@ -66,7 +67,7 @@ def contraction_values(expr: Expr, c: Contraction, values: Values) -> np.ndarray
     return z.transpose([order.index(a) for a in range(expr.free)])
 
 
-def matmul_int64(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def matmul_int64(x: Ints, y: Ints) -> Ints:
     """x @ y exactly: through float64 where every partial sum is below 2^53, else in int64."""
     reach = int(np.abs(x).max(initial=0)) * int(np.abs(y).max(initial=0)) * x.shape[-1]
     if reach < 1 << 53:
@@ -74,7 +75,7 @@ def matmul_int64(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.asarray(np.matmul(x, y), dtype=np.int64)
 
 
-def expr_values(expr: Expr, values: Values) -> np.ndarray:
+def expr_values(expr: Expr, values: Values) -> Ints:
     """`linear + sum of contractions` over the free axes."""
     total = affine_values(expr.linear, expr.axes, range(expr.free), values)
     for c in expr.contractions:

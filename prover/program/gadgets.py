@@ -1,15 +1,18 @@
-"""Each gadget of the closed list: the relations that pin its output, and how its output and hints are computed.
+"""Each gadget of the closed list: the relations that pin its output, and how its output and hints
+are computed.
 
-Uniqueness proofs: docs/protocol/gadgets.md. `expand` and `run` name hints alike ("out.r", "out.u1", ...).
+Uniqueness proofs: docs/protocol/gadgets.md. `expand` and `run` name hints alike ("out.r",
+"out.u1", ...).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from prover.program.evaluate import Values, affine_values, expr_values
+from prover.program.evaluate import Ints, Values, affine_values, expr_values
 from prover.program.ir import (
     Affine,
     Contraction,
@@ -47,7 +50,8 @@ def _limbs(bits: int, limb: int) -> int:
 
 
 def _range(rel: Relations, name: str, shape: tuple[int, ...], value: Affine, bits: int) -> None:
-    """value is in [0, 2^bits), bits a multiple of limb: upper limbs are hints, the lowest is what is left."""
+    """value is in [0, 2^bits), bits a multiple of limb: upper limbs are hints, the lowest is what
+    is left."""
     table = rel.table(TableSpec(0, 1 << rel.limb, None, 0))
     lowest = value
     for i in range(1, _limbs(bits, rel.limb)):
@@ -58,9 +62,7 @@ def _range(rel: Relations, name: str, shape: tuple[int, ...], value: Affine, bit
     rel.lookup(shape, table, lowest)
 
 
-def _range_hints(
-    name: str, value: np.ndarray, bits: int, limb: int
-) -> dict[str, np.ndarray]:
+def _range_hints(name: str, value: Ints, bits: int, limb: int) -> dict[str, Ints]:
     mask = (1 << limb) - 1
     return {f"{name}.u{i}": value >> limb * i & mask for i in range(1, _limbs(bits, limb))}
 
@@ -68,14 +70,14 @@ def _range_hints(
 def _scaled(shift: int, limb: int) -> tuple[int, int]:
     """A remainder in [0, 2^shift) is looked up times 2^e, in whole limbs of `bits` in all.
 
-    Whole limbs, because a hint limb that is merely looked up scaled need not be an integer: a remainder could then
-    leave its range.
+    Whole limbs, because a hint limb that is merely looked up scaled need not be an integer: a
+    remainder could then leave its range.
     """
     bits = _limbs(shift, limb) * limb
     return bits - shift, bits
 
 
-# -- linear ------------------------------------------------------------------------------------------------------------
+# -- linear ----------------------------------------------------------------------------------------
 
 
 def _expand_linear(rel: Relations, op: Linear) -> None:
@@ -84,14 +86,16 @@ def _expand_linear(rel: Relations, op: Linear) -> None:
     rel.einsum(op.expr.axes, op.expr.free, lhs, *op.expr.contractions)
 
 
-def _run_linear(program: Program, op: Linear, values: Values) -> dict[str, np.ndarray]:
+def _run_linear(program: Program, op: Linear, values: Values) -> dict[str, Ints]:
     return {program.tensors[op.out].name: expr_values(op.expr, values)}
 
 
-# -- requantize, relu --------------------------------------------------------------------------------------------------
+# -- requantize, relu ------------------------------------------------------------------------------
 
 
-def _expand_rounded(rel: Relations, expr: Expr, shift: int, name: str, *scaled: tuple[int, View]) -> None:
+def _expand_rounded(
+    rel: Relations, expr: Expr, shift: int, name: str, *scaled: tuple[int, View]
+) -> None:
     """2^shift * (sum of scaled views) + remainder = expr + 2^(shift-1)."""
     shape = expr.axes[: expr.free]
     half = (1 << shift) >> 1
@@ -106,7 +110,7 @@ def _expand_rounded(rel: Relations, expr: Expr, shift: int, name: str, *scaled: 
 
 def _run_rounded(
     expr: Expr, shift: int, name: str, limb: int, values: Values
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+) -> tuple[Ints, dict[str, Ints]]:
     total = expr_values(expr, values) + ((1 << shift) >> 1)
     rounded, hints = total >> shift, {}
     if shift:
@@ -125,7 +129,7 @@ def _expand_requantize(rel: Relations, op: Requantize) -> None:
         _range(rel, tensor.name, tensor.shape, Affine(((1, view),), 1 << op.bits - 1), op.bits)
 
 
-def _run_requantize(program: Program, op: Requantize, values: Values) -> dict[str, np.ndarray]:
+def _run_requantize(program: Program, op: Requantize, values: Values) -> dict[str, Ints]:
     tensor = program.tensors[op.out]
     out, hints = _run_rounded(op.expr, op.shift, tensor.name, program.limb, values)
     hints[tensor.name] = out
@@ -142,12 +146,10 @@ def _expand_relu(rel: Relations, op: Relu) -> None:
     _expand_rounded(rel, op.expr, op.shift, tensor.name, (1, up), (-1, down))
     for name, view in ((tensor.name, up), (f"{tensor.name}.n", down)):
         _range(rel, name, tensor.shape, Affine(((1, view),)), op.bits)
-    rel.einsum(
-        tensor.shape, rank, Affine(), Contraction(Affine(((1, up),)), Affine(((1, down),)))
-    )
+    rel.einsum(tensor.shape, rank, Affine(), Contraction(Affine(((1, up),)), Affine(((1, down),))))
 
 
-def _run_relu(program: Program, op: Relu, values: Values) -> dict[str, np.ndarray]:
+def _run_relu(program: Program, op: Relu, values: Values) -> dict[str, Ints]:
     name = program.tensors[op.out].name
     rounded, hints = _run_rounded(op.expr, op.shift, name, program.limb, values)
     for part, value in ((name, np.maximum(rounded, 0)), (f"{name}.n", np.maximum(-rounded, 0))):
@@ -156,7 +158,7 @@ def _run_relu(program: Program, op: Relu, values: Values) -> dict[str, np.ndarra
     return hints
 
 
-# -- table, gather, range ----------------------------------------------------------------------------------------------
+# -- table, gather, range --------------------------------------------------------------------------
 
 
 def _expand_table(rel: Relations, op: Table) -> None:
@@ -164,7 +166,7 @@ def _expand_table(rel: Relations, op: Table) -> None:
     rel.lookup(op.axes, table, op.index, whole(op.out, len(op.axes)))
 
 
-def _run_table(program: Program, op: Table, values: Values) -> dict[str, np.ndarray]:
+def _run_table(program: Program, op: Table, values: Values) -> dict[str, Ints]:
     rows = affine_values(op.index, op.axes, tuple(range(len(op.axes))), values) - op.lo
     return {program.tensors[op.out].name: _rows(values[op.table].reshape(-1), rows)}
 
@@ -175,12 +177,12 @@ def _expand_gather(rel: Relations, op: Gather) -> None:
     rel.lookup(op.axes, table, op.index, whole(op.out, len(op.axes) + 1))
 
 
-def _run_gather(program: Program, op: Gather, values: Values) -> dict[str, np.ndarray]:
+def _run_gather(program: Program, op: Gather, values: Values) -> dict[str, Ints]:
     rows = affine_values(op.index, op.axes, tuple(range(len(op.axes))), values)
     return {program.tensors[op.out].name: _rows(values[op.source], rows)}
 
 
-def _rows(table: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def _rows(table: Ints, rows: Ints) -> Ints:
     return table[np.clip(rows, 0, len(table) - 1)]  # a row outside is refused by the range check
 
 
@@ -191,40 +193,42 @@ def _expand_range(rel: Relations, op: Range) -> None:
     _range(rel, f"{tensor.name}.range", tensor.shape, value, op.bits)
 
 
-def _run_range(program: Program, op: Range, values: Values) -> dict[str, np.ndarray]:
+def _run_range(program: Program, op: Range, values: Values) -> dict[str, Ints]:
     shifted = values[op.tensor] + (1 << op.bits - 1)
     name = f"{program.tensors[op.tensor].name}.range"
     return _range_hints(name, shifted, op.bits, program.limb)
 
 
-_EXPAND: dict[type, Callable[[Relations, Op], None]] = {
+_EXPAND: dict[type, Callable[[Relations, Any], None]] = {
     Linear: _expand_linear,
     Requantize: _expand_requantize,
     Relu: _expand_relu,
     Table: _expand_table,
     Gather: _expand_gather,
     Range: _expand_range,
-}  # type: ignore[dict-item]
-_RUN: dict[type, Callable[[Program, Op, Values], dict[str, np.ndarray]]] = {
+}
+_RUN: dict[type, Callable[[Program, Any, Values], dict[str, Ints]]] = {
     Linear: _run_linear,
     Requantize: _run_requantize,
     Relu: _run_relu,
     Table: _run_table,
     Gather: _run_gather,
     Range: _run_range,
-}  # type: ignore[dict-item]
+}
 
 
 def expand(program: Program) -> Relations:
     """All relations of a program; its own tensors keep their numbers, hints follow."""
     rel = Relations(program.limb, list(program.tensors))
-    rel.table(TableSpec(0, 1 << program.limb, None, 0))  # table 0 is public: gaps take its first row
+    rel.table(
+        TableSpec(0, 1 << program.limb, None, 0)
+    )  # table 0 is public: gaps take its first row
     for op in program.ops:
         _EXPAND[type(op)](rel, op)
     return rel
 
 
-def run(program: Program, op: Op, values: Values) -> dict[str, np.ndarray]:
+def run(program: Program, op: Op, values: Values) -> dict[str, Ints]:
     """The output and the hints of one gadget, by name; int64."""
     return _RUN[type(op)](program, op, values)
 

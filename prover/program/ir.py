@@ -1,16 +1,17 @@
 """The source language: integer tensors, and gadgets from a closed list.
 
-A program is what an auditor reads. Every tensor is a statement tensor, a weight, a public table, or the output of exactly
-one gadget; `gadgets.py` expands a gadget into einsum and lookup relations, `layout.py` gives cells their addresses.
-Indices are linear: a view's cell coordinate is `x_axis + offset`, or `offset` alone (a fixed index). A coordinate outside
-the tensor reads as zero, which makes shift, place and pad the same thing.
+A program is what an auditor reads. Every tensor is a statement tensor, a weight, a public table,
+or the output of exactly one gadget; `gadgets.py` expands a gadget into einsum and lookup
+relations, `layout.py` gives cells their addresses. Indices are linear: a view's cell coordinate is
+`x_axis + offset`, or `offset` alone (a fixed index). A coordinate outside the tensor reads as
+zero, which makes shift, place and pad the same thing.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Union
+from typing import TypeAlias
 
 FIXED = -1  # an index with no axis
 
@@ -86,7 +87,8 @@ class Contraction:
 
 @dataclass(frozen=True)
 class Expr:
-    """`linear + sum of contractions`, for every point of the first `free` axes; further axes are summed."""
+    """`linear + sum of contractions`, for every point of the first `free` axes; further axes are
+    summed."""
 
     axes: tuple[int, ...]
     free: int
@@ -107,7 +109,7 @@ class Expr:
         return tuple(a for a in range(self.free) if a in c.y.axes and a not in c.x.axes)
 
 
-# -- gadgets: the closed list ----------------------------------------------------------------------------------------
+# -- gadgets: the closed list ----------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,8 @@ class Requantize:
 
 @dataclass(frozen=True)
 class Relu:
-    """out = max(0, floor(expr / 2^shift + 1/2)); both signs proved to lie within `bits` unsigned."""
+    """out = max(0, floor(expr / 2^shift + 1/2)); both signs proved to lie within `bits`
+    unsigned."""
 
     out: int
     expr: Expr
@@ -167,7 +170,7 @@ class Range:
     bits: int
 
 
-Op = Union[Linear, Requantize, Relu, Table, Gather, Range]
+Op: TypeAlias = Linear | Requantize | Relu | Table | Gather | Range
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Addresses for cells, and from them the kernels, contractions and terms that the verifier reads.
 
-No padding is stored: a tensor is a product of dyadic boxes (768 = 512 + 256), each at most a tile, placed largest first, so
-that every box is an aligned sub-cube of one tile (docs/protocol/layout.md). All of it is a function of the program and k.
+No padding is stored: a tensor is a product of dyadic boxes (768 = 512 + 256), each at most a tile,
+placed largest first, so that every box is an aligned sub-cube of one tile
+(docs/protocol/layout.md). All of it is a function of the program and k.
 """
 
 from __future__ import annotations
@@ -9,15 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import product as cartesian
+from typing import TypeAlias
 
 from prover.errors import EinproofError
 from prover.program import format as fmt
 from prover.program.format import Kernel, Kind, PublicAxis, PublicView, Source, Span, Term
 from prover.program.gadgets import expand
-from prover.program.ir import FIXED, PUBLIC, Affine, Contraction, Expr, Program, Role, View
+from prover.program.ir import FIXED, PUBLIC, Affine, Contraction, Expr, Index, Program, Role, View
 from prover.program.relations import Lookup, Relations
 
 MAX_K = 22
+Factor: TypeAlias = Kernel | PublicView
 
 
 class LayoutError(EinproofError):
@@ -128,12 +131,14 @@ class Layout:
 
 # Columns that are no tensor of the program.
 M, H, G, MASK1, MASK2, TABLE_PAD = "M", "H", "G", "mask1", "mask2", "pad T"
+GAP = 1  # the folded first row of table 0, the range table: tag 1, index 0
 F_PADS = tuple(f"pad f{i}" for i in range(fmt.SLICES))
 
 
 def place_rows(lookups: Sequence[Lookup], k: int) -> tuple[list[Slot], int]:
-    """K slices of L = ceil(N/K) rows each: the largest box left goes to the emptiest slice if that then holds at most
-    L rows, else both its halves go back. Sizes never grow, so rows stay aligned."""
+    """K slices of L = ceil(N/K) rows each: the largest box left goes to the emptiest slice if that
+    then holds at most L rows, else both its halves go back. Sizes never grow, so rows stay
+    aligned."""
     pending: dict[int, list[tuple[int, Box]]] = {}
     total = 0
     for i, lookup in enumerate(lookups):
@@ -163,31 +168,30 @@ class _Emitter:
     sides: dict[int, tuple[int, int]]  # public tensor -> side, byte offset
     kernels: dict[Kernel, int] = field(default_factory=dict)
     views: dict[PublicView, int] = field(default_factory=dict)
-    terms: list[tuple[int, int, int, tuple[object, ...]]] = field(default_factory=list)
+    terms: list[tuple[int, int, int, tuple[Factor, ...]]] = field(default_factory=list)
 
-    def term(self, tile: int, scale: int, coef: int, factors: Iterable[object]) -> None:
-        kept = []
-        for f in merge([f for f in factors if isinstance(f, Kernel)]):
-            self.kernels.setdefault(f, len(self.kernels) + 1)
-            kept.append(f)
-        for f in factors:
-            if isinstance(f, PublicView):
-                self.views.setdefault(f, len(self.views))
-                kept.append(f)
+    def term(self, tile: int, scale: int, coef: int, factors: Sequence[Factor]) -> None:
+        kernels = merge([f for f in factors if isinstance(f, Kernel)])
+        views = [f for f in factors if isinstance(f, PublicView)]
+        for kernel in kernels:
+            self.kernels.setdefault(kernel, len(self.kernels) + 1)
+        for view in views:
+            self.views.setdefault(view, len(self.views))
+        kept: list[Factor] = [*kernels, *views]
         if len(kept) > 5:
             raise LayoutError(f"a term needs {len(kept)} kernels, format v1 has 5")
         if not -(1 << 63) <= coef < 1 << 63:
             raise LayoutError(f"coefficient {coef} does not fit 64 bits")
         self.terms.append((tile, scale, coef, tuple(kept)))
 
-    def ids(self, factors: Sequence[object], width: int) -> tuple[int, ...]:
+    def ids(self, factors: Sequence[Factor], width: int) -> tuple[int, ...]:
         found = [
             self.kernels[f] if isinstance(f, Kernel) else len(self.kernels) + 1 + self.views[f]
             for f in factors
         ]
         return tuple(found) + (0,) * (width - len(found))
 
-    # -- one view --------------------------------------------------------------------------------------------------
+    # -- one view ----------------------------------------------------------------------------------
 
     def view(
         self,
@@ -198,9 +202,9 @@ class _Emitter:
         extra: Sequence[Kernel] = (),
         fold: int | None = None,
     ) -> None:
-        """Terms of coef * view. spans: relation axis -> (coordinates, base, length): the axis runs over
-        base..base+length-1 there. An axis that the view does not name is cut to its length. `fold`: the relation
-        axis that is folded by powers of gamma, from gamma^2."""
+        """Terms of coef * view. spans: relation axis -> (coordinates, base, length): the axis runs
+        over base..base+length-1 there. An axis that the view does not name is cut to its length.
+        `fold`: the relation axis that is folded by powers of gamma, from gamma^2."""
         named = {i.axis for i in view.index if i.axis != FIXED}
         outer = list(extra) + [
             Kernel(Kind.CUT, span, const=length)
@@ -294,7 +298,8 @@ class _Emitter:
 
 
 def axis_kernels(span: Span, y: Span, d: int, length: int) -> list[Kernel]:
-    """Cells y < 2^bits see rows y + d of a span that is cut to length: eq where aligned and inside, else a walk."""
+    """Cells y < 2^bits see rows y + d of a span that is cut to length: eq where aligned and
+    inside, else a walk."""
     size = 1 << y.bits
     if y.bits > span.bits:
         start = -d  # the cell that sees row 0
@@ -339,7 +344,9 @@ def _join(a: Kernel, b: Kernel) -> Kernel | None:
     return None
 
 
-def _spans(axes: Iterable[int], lengths: Sequence[int], source: Source, first: int) -> dict[int, tuple[Span, int, int]]:
+def _spans(
+    axes: Iterable[int], lengths: Sequence[int], source: Source, first: int
+) -> dict[int, tuple[Span, int, int]]:
     found = {}
     for axis in axes:
         bits = bits_for(lengths[axis])
@@ -353,7 +360,8 @@ def contraction_variables(expr: Expr, c: Contraction) -> int:
 
 
 def layout(program: Program, k: int | None = None) -> Layout:
-    """The layout of a valid program at tile size 2^k (by default the smallest tile that holds each group, 2^6 to 2^20).
+    """The layout of a valid program at tile size 2^k (by default the smallest tile that holds each
+    group, 2^6 to 2^20).
 
     Raises LayoutError for what format v1 cannot say.
     """
@@ -435,7 +443,7 @@ def layout(program: Program, k: int | None = None) -> Layout:
         mask1=(m1.tile, m1.offset), mask2=(m2.tile, m2.offset),
         kernels=tuple(emit.kernels), views=tuple(emit.views),
         contractions=tuple(
-            fmt.ContractionRecord(rel_j, variables, emit.ids(ks, 3)) for rel_j, variables, ks in records
+            fmt.ContractionRecord(j, variables, emit.ids(ks, 3)) for j, variables, ks in records
         ),
         terms=tuple(Term(t, s, c, emit.ids(fs, 5)) for t, s, c, fs in emit.terms),
     )  # fmt: skip
@@ -474,10 +482,16 @@ def _row_place(source: Source, first: int, n: int, row: int, size_bits: int) -> 
 
 
 def _emit_lookups(
-    emit: _Emitter, rel: Relations, slots: list[Slot], rows: int, n: int, n_f: int, base: int, c_max: int
+    emit: _Emitter,
+    rel: Relations,
+    slots: list[Slot],
+    rows: int,
+    n: int,
+    n_f: int,
+    base: int,
+    c_max: int,
 ) -> list[tuple[int, int, int]]:
     """Columns f_kappa at r_f: blocks, constants, gaps, pads."""
-    gap_value = rel.tables[0].lo  # the folded first row of table 0: tag + gamma lo (+ gamma^2 of its value: see tag)
     fills = [0] * fmt.SLICES
     for slot in slots:
         lookup = rel.lookups[slot.lookup]
@@ -503,9 +517,7 @@ def _emit_lookups(
     for s, start, end in gaps:
         for row in range(start, end):
             place = _row_place(Source.R, n - n_f, n_f, row, 0)
-            emit.term(fmt.SCALAR_SIDE, base + s * (c_max + 1), 1, place)
-            if gap_value:
-                emit.term(fmt.SCALAR_SIDE, base + s * (c_max + 1) + 1, gap_value, place)
+            emit.term(fmt.SCALAR_SIDE, base + s * (c_max + 1), GAP, place)
     for s, name in enumerate(F_PADS):
         (pad,) = emit.blocks[name]
         place = _row_place(Source.R, n - n_f, n_f, rows, 0)
@@ -514,7 +526,13 @@ def _emit_lookups(
 
 
 def _emit_tables(
-    emit: _Emitter, rel: Relations, placed: list[tuple[int, Box, int]], table_rows: int, n: int, n_t: int, base: int
+    emit: _Emitter,
+    rel: Relations,
+    placed: list[tuple[int, Box, int]],
+    table_rows: int,
+    n: int,
+    n_t: int,
+    base: int,
 ) -> None:
     """Column T at r_T: tags, indices, values, pad."""
     secret = False
@@ -530,7 +548,7 @@ def _emit_tables(
             continue
         secret = True
         rank = len(rel.tensors[spec.values].shape)
-        view = View(spec.values, tuple(_index(a) for a in range(rank)))
+        view = View(spec.values, tuple(Index(a) for a in range(rank)))
         spans = {0: (span, start, 1 << bits)}
         if rank == 2:
             emit.view(base, 1, view, spans, place, fold=1)
@@ -540,12 +558,6 @@ def _emit_tables(
         (pad,) = emit.blocks[TABLE_PAD]
         place = _row_place(Source.R, n - n_t, n_t, table_rows, 0)
         emit.term(pad.tile, base, 1, [*place, *emit.place(pad.offset, 0)])
-
-
-def _index(axis: int):  # type: ignore[no-untyped-def]
-    from prover.program.ir import Index
-
-    return Index(axis)
 
 
 def _emit_helpers(
@@ -575,14 +587,13 @@ def _emit_contractions(
         variables = contraction_variables(expr, c)
         bound = expr.batch(c) + expr.summed(c)
         at_r = _spans(bound, expr.axes, Source.R, n - variables)
-        for side, affine, free in ((m, c.x, expr.x_free(c)), (len(contractions) + m, c.y, expr.y_free(c))):
+        for side, affine, free in (
+            (m, c.x, expr.x_free(c)),
+            (len(contractions) + m, c.y, expr.y_free(c)),
+        ):
             emit.affine(base + side, affine, {a: at_rho[a] for a in free} | at_r)
         batch = merge(
-            [
-                Kernel(Kind.EQ, at_rho[a][0], at_r[a][0])
-                for a in expr.batch(c)
-                if expr.axes[a] > 1
-            ]
+            [Kernel(Kind.EQ, at_rho[a][0], at_r[a][0]) for a in expr.batch(c) if expr.axes[a] > 1]
         )
         for kernel in batch:
             emit.kernels.setdefault(kernel, len(emit.kernels) + 1)

@@ -1,7 +1,7 @@
 """What a program's gadgets come down to: einsum and lookup relations over tensors, hints included.
 
-argument.md's two relations (docs/protocol/relations.md). Gadgets build a `Relations`; the layout, the prover and the tests
-of soundness read it.
+argument.md's two relations (docs/protocol/relations.md). Gadgets build a `Relations`; the layout,
+the prover and the tests of soundness read it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from prover.program.ir import Affine, Contraction, Expr, Role, Tensor, View
 
 @dataclass(frozen=True)
 class Einsum:
-    """LHS = sum of contractions, over the free axes of `expr` (expr.linear is the LHS, moved and negated here)."""
+    """LHS = sum of contractions, over the free axes of `expr` (expr.linear is the LHS, moved and
+    negated here)."""
 
     expr: Expr
 
@@ -36,7 +37,8 @@ class TableSpec:
 class Lookup:
     """For all points of `axes`: (index, values[.., 0..width-1]) is a row of the table.
 
-    `values` is a view over the axes, followed by one folded column axis when the table is wider than one.
+    `values` is a view over the axes, followed by one folded column axis when the table is wider
+    than one.
     """
 
     axes: tuple[int, ...]

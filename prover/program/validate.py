@@ -1,7 +1,9 @@
-"""What whoever relies on a model checks of its program before believing a proof: docs/protocol/gadgets.md.
+"""What whoever relies on a model checks of its program before believing a proof:
+docs/protocol/gadgets.md.
 
-By construction every tensor is an input, a weight, a table or the output of one gadget whose uniqueness is proved there;
-this module checks the proofs' side conditions. Bounds are those that the relations prove, not those that are declared.
+By construction every tensor is an input, a weight, a table or the output of one gadget whose
+uniqueness is proved there; this module checks the proofs' side conditions. Bounds are those that
+the relations prove, not those that are declared.
 """
 
 from __future__ import annotations
@@ -80,7 +82,8 @@ def _view(program: Program, view: View, axes: int, aligned: Sequence[int] | None
 
 
 class _Bounds:
-    """Intervals that the relations prove, and which tensors may be beyond them (weights are field elements)."""
+    """Intervals that the relations prove, and which tensors may be beyond them (weights are field
+    elements)."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -93,7 +96,7 @@ class _Bounds:
             _require(view.tensor in self.of, f"{self._name(view.tensor)}: read before it is made")
             ends = [coef * e for e in (*self.of[view.tensor], 0)]  # 0: outside the tensor
             lo, hi = lo + min(ends), hi + max(ends)
-        _require(-LIMIT < lo and hi < LIMIT, f"an affine combination reaches [{lo}, {hi}]")
+        _require(lo > -LIMIT and hi < LIMIT, f"an affine combination reaches [{lo}, {hi}]")
         return lo, hi
 
     def is_free(self, a: Affine) -> bool:
@@ -111,7 +114,7 @@ class _Bounds:
                 count *= e.axes[axis]
             ends = [x * y for x in self.affine(c.x) for y in self.affine(c.y)]
             lo, hi = lo + count * min(*ends, 0), hi + count * max(*ends, 0)
-        _require(-LIMIT < lo and hi < LIMIT, f"an expression reaches [{lo}, {hi}]")
+        _require(lo > -LIMIT and hi < LIMIT, f"an expression reaches [{lo}, {hi}]")
         return lo, hi
 
     def expr_is_free(self, e: Expr) -> bool:
@@ -134,7 +137,9 @@ def _expr(program: Program, e: Expr, out: Tensor) -> None:
         _require(len(e.batch(c)) <= 3, f"{out.name}: more than three batch axes")
 
 
-def _lookup_axes(program: Program, axes: tuple[int, ...], index: Affine, out: tuple[int, ...]) -> None:
+def _lookup_axes(
+    program: Program, axes: tuple[int, ...], index: Affine, out: tuple[int, ...]
+) -> None:
     _require(1 <= len(axes) <= MAX_RANK and min(axes) >= 1, f"lookup axes {axes}")
     _require(axes == out, f"a lookup over {axes} for an output of {out}")
     for _, view in index.terms:
@@ -142,7 +147,8 @@ def _lookup_axes(program: Program, axes: tuple[int, ...], index: Affine, out: tu
 
 
 def _op(program: Program, op: Op, bounds: _Bounds) -> tuple[int | None, Bounds, bool]:
-    """Checks one gadget; its output, the interval that it proves, whether that is unproved for weights."""
+    """Checks one gadget; its output, the interval that it proves, whether that is unproved for
+    weights."""
     limb = program.limb
     match op:
         case Linear(out, expr):
@@ -190,7 +196,8 @@ def _op(program: Program, op: Op, bounds: _Bounds) -> tuple[int | None, Bounds, 
 
 
 def validate(program: Program) -> dict[str, Bounds]:
-    """The proved interval of each tensor by name; raises InvalidProgram with the tensor and the reason."""
+    """The proved interval of each tensor by name; raises InvalidProgram with the tensor and the
+    reason."""
     _require(program.limb in (4, 8, 16), f"limb of {program.limb} bits, expected 4, 8 or 16")
     _require(1 <= len(program.tensors) < 1 << 15, "too many tensors")
     names = [t.name for t in program.tensors]
@@ -198,9 +205,9 @@ def validate(program: Program) -> dict[str, Bounds]:
     for t in program.tensors:
         _tensor(t)
     bounds = _Bounds(program)
-    ranged = {op.tensor: op for op in program.ops if isinstance(op, Range)}
-    for op in ranged.values():
-        _require(op.tensor < len(program.tensors), f"range of unknown tensor {op.tensor}")
+    ranged = {op.tensor: op.bits for op in program.ops if isinstance(op, Range)}
+    for tensor in ranged:
+        _require(tensor < len(program.tensors), f"range of unknown tensor {tensor}")
     for i, t in enumerate(program.tensors):
         if t.role in (Role.INPUT, Role.WEIGHT, Role.TABLE):
             bounds.of[i] = INT16 if t.role == Role.INPUT else (t.lo, t.hi)
@@ -208,8 +215,7 @@ def validate(program: Program) -> dict[str, Bounds]:
                 bounds.free.add(i)
         elif t.role == Role.INPUT_COMMITTED:
             _require(i in ranged, f"{t.name}: a committed input must be range-checked")
-            bits = ranged[i].bits
-            bounds.of[i] = (-(1 << bits - 1), (1 << bits - 1) - 1)
+            bounds.of[i] = (-(1 << ranged[i] - 1), (1 << ranged[i] - 1) - 1)
     for op in program.ops:
         for tensor in gadgets.reads(op):
             known = tensor < len(program.tensors) and tensor in bounds.of

@@ -1,4 +1,5 @@
-"""The lookup columns on the prover's side: multiplicities, folded slices, helpers, and their sumcheck rounds."""
+"""The lookup columns on the prover's side: multiplicities, folded slices, helpers, and their
+sumcheck rounds."""
 
 from __future__ import annotations
 
@@ -10,9 +11,10 @@ import numpy as np
 from prover.challenges import Challenges
 from prover.kernels.interface import Kernels, Vec
 from prover.lookup import batching, last, late
-from prover.program.evaluate import affine_values, view_values
+from prover.program.evaluate import Ints, affine_values, view_values
 from prover.program.format import SLICES
-from prover.program.layout import Box, Layout
+from prover.program.ir import View
+from prover.program.layout import GAP, Box, Layout
 from prover.program.relations import Lookup, TableSpec
 from prover.proof import LookupEvaluations
 
@@ -28,9 +30,7 @@ class Pads:
     table: int  # 0 where no table is secret
 
 
-def table_values(
-    layout: Layout, spec: TableSpec, values: Mapping[int, np.ndarray]
-) -> np.ndarray | None:
+def table_values(layout: Layout, spec: TableSpec, values: Mapping[int, Ints]) -> Ints | None:
     if spec.values is None:
         return None
     return np.asarray(values[spec.values]).reshape(spec.rows, spec.width)
@@ -43,17 +43,18 @@ def _inside(box: Box) -> tuple[slice, ...]:
 class Columns:
     """Integer columns first (they fix M), then the folded ones once gamma is drawn."""
 
-    def __init__(self, layout: Layout, values: Mapping[int, np.ndarray]) -> None:
+    def __init__(self, layout: Layout, values: Mapping[int, Ints]) -> None:
         self.layout, self.values = layout, values
         self.first_row = {i: row for i, box, row in layout.table_slots if box.base == (0,)}
         self.indices = [self._index(lookup) for lookup in layout.relations.lookups]
 
-    def _index(self, lookup: Lookup) -> np.ndarray:
+    def _index(self, lookup: Lookup) -> Ints:
         axes = range(len(lookup.axes))
         return affine_values(lookup.index, lookup.axes, axes, self.values)
 
-    def multiplicities(self) -> np.ndarray:
-        """M without its pad: how often each row of T is looked up, gaps counted at table 0's first row."""
+    def multiplicities(self) -> Ints:
+        """M without its pad: how often each row of T is looked up, gaps counted at table 0's first
+        row."""
         v = self.layout.verifier
         counts = np.zeros(v.table_rows, dtype=np.int64)
         for lookup, index in zip(self.layout.relations.lookups, self.indices, strict=True):
@@ -78,21 +79,22 @@ class Columns:
             kernels.add_scaled(part, 1, kernels.from_ints([lookup.table + 1] * len(index)))
             kernels.add_scaled(part, gamma, kernels.from_int64(np.ascontiguousarray(index)))
             if lookup.values is not None:
-                kernels.add_scaled(part, 1, self._folded(kernels, lookup, slot.box, gamma))
+                kernels.add_scaled(
+                    part, 1, self._folded(kernels, lookup, lookup.values, slot.box, gamma)
+                )
         for s, start, end in self.layout.gaps:
             part = found[s][start:end]
-            kernels.add_scaled(part, 1, kernels.from_ints([1] * (end - start)))
+            kernels.add_scaled(part, 1, kernels.from_ints([GAP] * (end - start)))
         for column, pad in zip(found, pads, strict=True):
             column[v.rows : v.rows + 1] = kernels.from_ints([pad])
         return found
 
-    def _folded(self, kernels: Kernels, lookup: Lookup, box: Box, gamma: int) -> Vec:
+    def _folded(self, kernels: Kernels, lookup: Lookup, view: View, box: Box, gamma: int) -> Vec:
         """sum_c gamma^(2+c) values[.., c] over the rows of a box."""
-        assert lookup.values is not None
         width = self.layout.relations.tables[lookup.table].width
         lengths = (*lookup.axes, width)
-        axes = range(len(lookup.values.index))
-        cells = view_values(lookup.values, lengths, axes, self.values)
+        axes = range(len(view.index))
+        cells = view_values(view, lengths, axes, self.values)
         rows = cells.reshape(*lookup.axes, width)[_inside(box)].reshape(-1, width)
         return fold_rows(kernels, rows, gamma)
 
@@ -115,15 +117,16 @@ class Columns:
         return found
 
 
-def fold_rows(kernels: Kernels, rows: np.ndarray, gamma: int) -> Vec:
+def fold_rows(kernels: Kernels, rows: Ints, gamma: int) -> Vec:
     powers = kernels.powers(gamma, rows.shape[1] + 2)[2:]
     return kernels.small_matvec(np.ascontiguousarray(rows, dtype=np.int64), powers)
 
 
 def helpers(
-    kernels: Kernels, slices: list[Vec], table: Vec, counts: np.ndarray, beta: int, rows: int, pads: Pads
+    kernels: Kernels, slices: list[Vec], table: Vec, counts: Ints, beta: int, rows: int, pads: Pads
 ) -> tuple[Vec, Vec, Vec]:
-    """(H, G, M) over all rows of their columns, pads in place; raises ZeroInverse if beta meets a row."""
+    """(H, G, M) over all rows of their columns, pads in place; raises ZeroInverse if beta meets a
+    row."""
     total = kernels.zeros(rows)
     for column in slices:
         against = kernels.sub(kernels.from_ints([beta] * rows), column[:rows])
@@ -144,7 +147,8 @@ def helpers(
 
 
 class LookupRounds:
-    """Both LogUp identities and their sum, as parts of the joint sumcheck (prover.proving.joint)."""
+    """Both LogUp identities and their sum, as parts of the joint sumcheck
+    (prover.proving.joint)."""
 
     def __init__(
         self,
@@ -182,9 +186,7 @@ class LookupRounds:
     def evaluations(self) -> LookupEvaluations:
         """The columns at r, once all rounds are done."""
         _, _, helper, *slices = (self.kernels.to_ints(v)[0] for v in self.rows.vectors)
-        _, _, table_helper, table, mult = (
-            self.kernels.to_ints(v)[0] for v in self.tables.vectors
-        )
+        _, _, table_helper, table, mult = (self.kernels.to_ints(v)[0] for v in self.tables.vectors)
         return LookupEvaluations(tuple(slices), helper, table_helper, mult, table)
 
 

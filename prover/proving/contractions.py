@@ -1,4 +1,5 @@
-"""Contractions on the prover's side: free axes bound at rho in one pass, then products for the joint sumcheck."""
+"""Contractions on the prover's side: free axes bound at rho in one pass, then products for the
+joint sumcheck."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from prover.challenges import Challenges
 from prover.field import P
 from prover.kernels.interface import Kernels, Vec
 from prover.lookup import late
-from prover.program.evaluate import affine_values
+from prover.program.evaluate import Ints, affine_values
 from prover.program.ir import Affine, Contraction, Expr
 from prover.program.layout import bits_for
 
@@ -22,7 +23,7 @@ def bind(
     bound: tuple[int, ...],
     free: tuple[int, ...],
     rho: list[int],
-    values: Mapping[int, np.ndarray],
+    values: Mapping[int, Ints],
 ) -> Vec:
     """X(b, rho_i, k) for all (b, k), over padded axes: (small int) x (field) multiply-adds."""
     first = {}
@@ -65,7 +66,7 @@ class ContractionRounds:
         expr: Expr,
         contraction: Contraction,
         drawn: Challenges,
-        values: Mapping[int, np.ndarray],
+        values: Mapping[int, Ints],
     ) -> None:
         batch, summed = expr.batch(contraction), expr.summed(contraction)
         bound = batch + summed
@@ -103,7 +104,8 @@ class ContractionRounds:
 
 
 class SideRounds:
-    """sum_m coef_m E_x[m] E_y[m]: the sumcheck over contractions. The random rows have coefficient zero."""
+    """sum_m coef_m E_x[m] E_y[m]: the sumcheck over contractions. The random rows have coefficient
+    zero."""
 
     def __init__(self, kernels: Kernels, factors: Sequence[int], x: Vec, y: Vec) -> None:
         self.kernels = kernels

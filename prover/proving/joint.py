@@ -1,4 +1,5 @@
-"""The joint sumcheck: parts of different sizes, the smaller ones joining late, under one Libra mask."""
+"""The joint sumcheck: parts of different sizes, the smaller ones joining late, under one Libra
+mask."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from prover.sumcheck import HALF, Mask, coefficients
 
 
 class Part(Protocol):
-    """A summand over its own last variables; `claim` its sum with no factor for lateness, `round` with it."""
+    """A summand over its own last variables; `claim` its sum with no factor for lateness, `round`
+    with it."""
 
     @property
     def variables(self) -> int: ...
@@ -26,7 +28,8 @@ class Part(Protocol):
 def run(
     parts: Sequence[Part], mask: Mask, n: int, draw: Callable[[tuple[int, ...]], int]
 ) -> tuple[list[tuple[int, ...]], list[int]]:
-    """All n rounds: (what was sent, the point). draw absorbs a round's coefficients and gives its challenge."""
+    """All n rounds: (what was sent, the point). draw absorbs a round's coefficients and gives its
+    challenge."""
     sent: list[tuple[int, ...]] = []
     point: list[int] = []
     for i in range(n):

@@ -1,8 +1,9 @@
 """The prover's randomness: an XOF of (fresh OS randomness, statement, witness digest).
 
-A retry, or one test entropy under two statements, can then never give two proofs the same masks: two such proofs would be
-linear equations in the witness (docs/protocol/zero-knowledge.md). Parts are length-prefixed. A weight tile's blinder alone
-is outside: it is made once a model, from the owner's key, and serves all its proofs.
+A retry, or one test entropy under two statements, can then never give two proofs the same masks:
+two such proofs would be linear equations in the witness (docs/protocol/zero-knowledge.md). Parts
+are length-prefixed. A weight tile's blinder alone is outside: it is made once a model, from the
+owner's key, and serves all its proofs.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import secrets
 import numpy as np
 
 from prover.field import P
+from prover.program.evaluate import Ints
 
 WIDE = 48  # bytes a field element: the bias of the reduction is below 2^-128
 
@@ -30,9 +32,7 @@ class Randomness:
         xof = self._xof.copy()
         xof.update(label.encode())
         data = xof.digest(WIDE * count)
-        return [
-            int.from_bytes(data[i : i + WIDE], "big") % P for i in range(0, len(data), WIDE)
-        ]
+        return [int.from_bytes(data[i : i + WIDE], "big") % P for i in range(0, len(data), WIDE)]
 
     def element(self, label: str) -> int:
         return self.elements(label, 1)[0]
@@ -42,7 +42,7 @@ def fresh_entropy() -> bytes:
     return secrets.token_bytes(32)
 
 
-def witness_digest(values: dict[str, np.ndarray], blinders: list[int]) -> bytes:
+def witness_digest(values: dict[str, Ints], blinders: list[int]) -> bytes:
     """SHA-256 of every tensor and of the blinders that come from outside, each length-prefixed."""
     digest = hashlib.sha256()
     for name in sorted(values):
@@ -55,7 +55,8 @@ def witness_digest(values: dict[str, np.ndarray], blinders: list[int]) -> bytes:
 
 
 def tile_blinder(key: bytes, tile: int) -> int:
-    """rho_t of a weight tile = PRF(key, tile): whoever loses the key can no longer prove the model."""
+    """rho_t of a weight tile = PRF(key, tile): whoever loses the key can no longer prove the
+    model."""
     data = hashlib.blake2b(
         tile.to_bytes(8, "big"), key=key, person=b"einproof-tile-v1", digest_size=64
     ).digest()

@@ -11,6 +11,7 @@ from prover.commitment import commit
 from prover.curve import Affine
 from prover.errors import PointAtInfinity
 from prover.kernels.interface import Kernels, Vec
+from prover.program.evaluate import Ints
 from prover.program.ir import Role
 from prover.program.layout import Block, Layout
 from prover.srs import Srs
@@ -20,7 +21,7 @@ from prover.srs import Srs
 class Tile:
     """cells = small + runs; `small` int64 of 2^k (or a dense vector of field elements)."""
 
-    small: np.ndarray | Vec
+    small: Ints | Vec
     blinder: int
     runs: list[tuple[int, Vec]] = field(default_factory=list)
 
@@ -41,7 +42,7 @@ class Tile:
         return point
 
 
-def put(tile: np.ndarray, block: Block, values: np.ndarray) -> None:
+def put(tile: Ints, block: Block, values: Ints) -> None:
     """Copies a tensor's box to its place."""
     inside = values[
         tuple(slice(b, b + (1 << s)) for b, s in zip(block.box.base, block.box.bits, strict=True))
@@ -50,8 +51,8 @@ def put(tile: np.ndarray, block: Block, values: np.ndarray) -> None:
 
 
 def small_tiles(
-    layout: Layout, first: int, count: int, values: Mapping[int, np.ndarray], *roles: Role
-) -> list[np.ndarray]:
+    layout: Layout, first: int, count: int, values: Mapping[int, Ints], *roles: Role
+) -> list[Ints]:
     """The integer cells of `count` tiles from `first`, from the tensors of the given roles."""
     tiles = [np.zeros(1 << layout.k, dtype=np.int64) for _ in range(count)]
     for i, tensor in enumerate(layout.relations.tensors):
@@ -61,13 +62,14 @@ def small_tiles(
     return tiles
 
 
-def weight_tiles(layout: Layout, weights: Mapping[int, np.ndarray]) -> list[np.ndarray]:
+def weight_tiles(layout: Layout, weights: Mapping[int, Ints]) -> list[Ints]:
     """The weight tiles' cells, in tile order."""
     return small_tiles(layout, 0, layout.weight_tiles, weights, Role.WEIGHT)
 
 
-def table_tiles(layout: Layout) -> list[np.ndarray]:
-    """The public tables' cells: committed with blinder 0, so that anyone can recompute the points."""
+def table_tiles(layout: Layout) -> list[Ints]:
+    """The public tables' cells: committed with blinder 0, so that anyone can recompute the
+    points."""
     values = {
         i: np.array(t.values, dtype=np.int64).reshape(t.shape)
         for i, t in enumerate(layout.relations.tensors)

@@ -1,4 +1,5 @@
-"""The linear claims on the prover's side: every tile's weight on every cell, and the rounds inside the tile.
+"""The linear claims on the prover's side: every tile's weight on every cell, and the rounds inside
+the tile.
 
 The same terms as `linear.py`, each kernel expanded over its cells instead of evaluated at y.
 """
@@ -20,7 +21,8 @@ from prover.sumcheck import coefficients
 
 
 class _Expansion:
-    """A kernel's cells: `start`, then a run of weights, over the 2^bits cells of its Y range; memoised."""
+    """A kernel's cells: `start`, then a run of weights, over the 2^bits cells of its Y range;
+    memoised."""
 
     def __init__(self, kernels: Kernels, program: VerifierProgram, drawn: Challenges) -> None:
         self.kernels, self.program, self.drawn = kernels, program, drawn
@@ -38,9 +40,7 @@ class _Expansion:
 
     def run(self, number: int) -> tuple[int, Vec]:
         if number not in self.runs:
-            self.runs[number] = expand(
-                self.kernels, self.program.kernels[number - 1], self.drawn
-            )
+            self.runs[number] = expand(self.kernels, self.program.kernels[number - 1], self.drawn)
         return self.runs[number]
 
 
@@ -61,9 +61,7 @@ def expand(kernels: Kernels, kernel: Kernel, drawn: Challenges) -> tuple[int, Ve
     return 0, kernels.scale(powers, pow(drawn.gamma, kernel.const, P))
 
 
-def tile_weight_vectors(
-    kernels: Kernels, program: VerifierProgram, drawn: Challenges
-) -> list[Vec]:
+def tile_weight_vectors(kernels: Kernels, program: VerifierProgram, drawn: Challenges) -> list[Vec]:
     """A_t(y) for every tile and cell."""
     scale = linear.scales(program, drawn)
     expansion = _Expansion(kernels, program, drawn)
