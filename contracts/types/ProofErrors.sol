@@ -25,3 +25,5 @@ error PrecompileFailed(uint256 precompile);
 error UnknownModel(bytes32 modelId);
 /// @notice The model was committed under another structured reference string.
 error WrongSrs(bytes32 expected, bytes32 got);
+/// @notice The program breaks a bound that the verifier relies on: docs/protocol/format.md, code.
+error BadProgram(uint256 code);

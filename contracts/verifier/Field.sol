@@ -53,6 +53,17 @@ function squareTimes(Fr x, uint256 n) pure returns (Fr y) {
     }
 }
 
+/// @dev x^exponent, by squaring; 1 if the exponent is 0.
+function power(Fr x, uint256 exponent) pure returns (Fr y) {
+    assembly ("memory-safe") {
+        y := 1
+        for { } exponent { exponent := shr(1, exponent) } {
+            if and(exponent, 1) { y := mulmod(y, x, P) }
+            x := mulmod(x, x, P)
+        }
+    }
+}
+
 /// @dev x^(P-2): the inverse, and 0 of 0. 4,080 gas and the call; batch what you can.
 function invert(Fr x) view returns (Fr y) {
     bool success;

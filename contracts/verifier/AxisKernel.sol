@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.24;
+
+import {Fr, P, power as fieldPower} from "./Field.sol";
+import {addressOf, load, store} from "./Memory.sol";
+import {Multilinear} from "./Multilinear.sol";
+import {Program, Programs} from "./Program.sol";
+
+/// @notice Axis kernels and public views (prover/program/axis.py), each evaluated once. What the
+///         formulas are: docs/protocol/format.md#kernels and #public.
+library AxisKernel {
+    uint256 private constant EQ = 1;
+    uint256 private constant CUT = 2;
+    uint256 private constant SHIFT = 3;
+    uint256 private constant POWER = 4;
+
+    /// @dev What kernels range over: the addresses of the points rho, r and y in three words, gamma, and
+    ///      the public tensors in calldata.
+    struct Scope {
+        uint256[3] points;
+        Fr gamma;
+        uint256 input;
+        uint256 output;
+    }
+
+    /// @dev All values by kernel id: 1, the kernels', the public views'.
+    function evaluateAll(Program memory p, Scope memory scope)
+        internal
+        pure
+        returns (uint256[] memory values)
+    {
+        unchecked {
+            values = new uint256[](1 + p.kernels + p.views);
+            values[0] = 1;
+            uint256 out = addressOf(values) + 32;
+            uint256 at = p.kernelsAt;
+            for (; at < p.viewsAt; at += Programs.RECORD) {
+                store(out, Fr.unwrap(evaluate(load(at), scope)));
+                out += 32;
+            }
+            for (; at < p.contractionsAt; at += 2 * Programs.RECORD) {
+                store(out, Fr.unwrap(evaluatePublic(load(at), load(at + Programs.RECORD), scope)));
+                out += 32;
+            }
+        }
+    }
+
+    /// @dev The value of a kernel record that `Programs.parse` accepted.
+    function evaluate(uint256 record, Scope memory scope) internal pure returns (Fr) {
+        unchecked {
+            uint256 kind = record >> 248;
+            uint256 left = _coordinates(scope, uint8(record >> 240), uint8(record >> 232));
+            uint256 right = _coordinates(scope, uint8(record >> 216), uint8(record >> 208));
+            uint256 bitsP = uint8(record >> 224);
+            uint256 bitsY = uint8(record >> 200);
+            uint256 constant_ = uint32(record >> 160);
+            int256 shift = int32(uint32(record >> 128));
+            if (kind == EQ) return eq(left, bitsP, right, bitsY, constant_);
+            if (kind == CUT) return Multilinear.cut(left, bitsP, constant_);
+            if (kind == SHIFT) return shifted(left, bitsP, right, bitsY, constant_, shift);
+            if (kind == POWER) return power(scope.gamma, right, bitsY, constant_);
+            return index(left, bitsP, shift);
+        }
+    }
+
+    /// @dev EQ: the low coordinates of both, and the excess of the longer with the bits of a constant.
+    function eq(uint256 left, uint256 bitsP, uint256 right, uint256 bitsY, uint256 constant_)
+        internal
+        pure
+        returns (Fr product)
+    {
+        unchecked {
+            if (bitsP == bitsY) return Multilinear.eq(left, right, bitsP);
+            if (bitsP < bitsY) {
+                (left, bitsP, right, bitsY) = (right, bitsY, left, bitsP);
+            }
+            uint256 excess = bitsP - bitsY;
+            product = Multilinear.eqConst(left, excess, constant_);
+            if (bitsY != 0) product = product * Multilinear.eq(left + 32 * excess, right, bitsY);
+        }
+    }
+
+    /// @dev SHIFT: sum_{j < 2^bitsY, 0 <= j + d < n} eq(P, j + d) eq(Y, j), for n <= 2^bitsP.
+    ///      A walk from the least significant bit. For each carry of j + d it keeps the weight of all
+    ///      low parts, and of those where j + d is below n. If the bit of d equals the carry, the bit
+    ///      of j + d is that of j and the carry stays; else it is the other, and becomes the carry's
+    ///      complement: the next carry is the bit of j.
+    function shifted(
+        uint256 left,
+        uint256 bitsP,
+        uint256 right,
+        uint256 bitsY,
+        uint256 n,
+        int256 d
+    ) internal pure returns (Fr result) {
+        assembly ("memory-safe") {
+            let width := bitsP
+            if gt(bitsY, width) { width := bitsY }
+            // Weights for carry 0 and carry 1.
+            let all0 := 1
+            let all1 := 0
+            let below0 := 0
+            let below1 := 0
+            for { let i := 0 } lt(i, width) { i := add(i, 1) } {
+                let x := 0
+                if lt(i, bitsP) { x := mload(add(left, shl(5, sub(sub(bitsP, i), 1)))) }
+                let y := 0
+                if lt(i, bitsY) { y := mload(add(right, shl(5, sub(sub(bitsY, i), 1)))) }
+                // wJX is the weight of bit J of j and bit X of j + d.
+                let w11 := mulmod(x, y, P)
+                let w10 := addmod(y, sub(P, w11), P)
+                let w01 := addmod(x, sub(P, w11), P)
+                let w00 := addmod(1, sub(P, addmod(x, w10, P)), P)
+                let bitN := and(shr(i, n), 1)
+
+                // `same` holds the weights of the carry that equals the bit of d, `other` the rest.
+                let bitD := and(sar(i, d), 1)
+                let sameAll := all0
+                let sameBelow := below0
+                let otherAll := all1
+                let otherBelow := below1
+                if bitD {
+                    sameAll := all1
+                    sameBelow := below1
+                    otherAll := all0
+                    otherBelow := below0
+                }
+                // What counts as below after bit X: everything if X < bitN, nothing if X > bitN.
+                let sameBelow0 := sameBelow
+                let sameBelow1 := 0
+                let otherBelow0 := otherBelow
+                let otherBelow1 := 0
+                if bitN {
+                    sameBelow0 := sameAll
+                    sameBelow1 := sameBelow
+                    otherBelow0 := otherAll
+                    otherBelow1 := otherBelow
+                }
+                // `same` goes on to carry bitD; `other` to the bit J of j.
+                let stayAll := mulmod(sameAll, add(w00, w11), P)
+                let stayBelow := addmod(mulmod(sameBelow0, w00, P), mulmod(sameBelow1, w11, P), P)
+                all0 := mulmod(otherAll, w01, P)
+                below0 := mulmod(otherBelow1, w01, P)
+                all1 := mulmod(otherAll, w10, P)
+                below1 := mulmod(otherBelow0, w10, P)
+                switch bitD
+                case 0 {
+                    all0 := addmod(all0, stayAll, P)
+                    below0 := addmod(below0, stayBelow, P)
+                }
+                default {
+                    all1 := addmod(all1, stayAll, P)
+                    below1 := addmod(below1, stayBelow, P)
+                }
+            }
+            // Above: (d >> width) + carry must be zero, and n counts if it has a bit there.
+            let high := sar(width, d)
+            if iszero(high) { result := below0 if shr(width, n) { result := all0 } }
+            if iszero(not(high)) { result := below1 if shr(width, n) { result := all1 } }
+        }
+    }
+
+    /// @dev POWER: gamma^exponent prod (1 - y_i + y_i gamma^(2^i)), i from the least significant.
+    function power(Fr gamma, uint256 at, uint256 bits, uint256 exponent)
+        internal
+        pure
+        returns (Fr product)
+    {
+        product = fieldPower(gamma, exponent);
+        assembly ("memory-safe") {
+            for { let i := add(at, shl(5, bits)) } gt(i, at) { } {
+                i := sub(i, 0x20)
+                let factor := addmod(mulmod(mload(i), add(gamma, sub(P, 1)), P), 1, P)
+                product := mulmod(product, factor, P)
+                gamma := mulmod(gamma, gamma, P)
+            }
+        }
+    }
+
+    /// @dev INDEX: shift + sum 2^i p_i, i from the least significant.
+    function index(uint256 at, uint256 bits, int256 shift) internal pure returns (Fr total) {
+        assembly ("memory-safe") {
+            for { let end := add(at, shl(5, bits)) } lt(at, end) { at := add(at, 0x20) } {
+                total := addmod(addmod(total, total, P), mload(at), P)
+            }
+            total := addmod(total, add(P, shift), P)
+        }
+    }
+
+    /// @dev The sum over the cells of a public tensor of V[cell] times its axes' weights,
+    ///      w(i) = eq(P, i - shift) where 0 <= i - shift < n: axes are contracted from the last.
+    function evaluatePublic(uint256 record, uint256 specs, Scope memory scope)
+        internal
+        pure
+        returns (Fr)
+    {
+        unchecked {
+            uint256 tensor = record >> 248 == 0 ? scope.input : scope.output;
+            tensor += uint32(record >> 208);
+            uint256 axes = uint8(record >> 240);
+            uint256 rows = 1;
+            for (uint256 i = 0; i + 1 < axes; ++i) {
+                rows *= uint16(specs >> (224 - 64 * i));
+            }
+            uint256 vector = _contractCells(specs << (64 * (axes - 1)), tensor, rows, scope);
+            for (uint256 i = axes - 1; i != 0; --i) {
+                uint256 spec = specs << (64 * (i - 1));
+                rows /= uint16(spec >> 224);
+                _contractVector(spec, vector, rows, scope);
+            }
+            return Fr.wrap(load(vector));
+        }
+    }
+
+    /// @dev One axis, the last, of int16 cells in calldata: a vector of `rows` words in new memory.
+    function _contractCells(uint256 spec, uint256 tensor, uint256 rows, Scope memory scope)
+        private
+        pure
+        returns (uint256 vector)
+    {
+        (uint256 table, uint256 from, uint256 to, uint256 length) = _axis(spec, scope);
+        assembly ("memory-safe") {
+            vector := mload(0x40)
+            mstore(0x40, add(vector, shl(5, rows)))
+            for { let out := vector } rows { rows := sub(rows, 1) } {
+                let sum := 0
+                let weight := table
+                let end := add(tensor, shl(1, to))
+                for { let cell := add(tensor, shl(1, from)) } lt(cell, end) { cell := add(cell, 2) } {
+                    let value := add(P, sar(240, calldataload(cell)))
+                    sum := addmod(sum, mulmod(value, mload(weight), P), P)
+                    weight := add(weight, 0x20)
+                }
+                mstore(out, sum)
+                out := add(out, 0x20)
+                tensor := add(tensor, shl(1, length))
+            }
+        }
+    }
+
+    /// @dev The last axis of a vector of `rows` times its length words, in place.
+    function _contractVector(uint256 spec, uint256 vector, uint256 rows, Scope memory scope)
+        private
+        pure
+    {
+        (uint256 table, uint256 from, uint256 to, uint256 length) = _axis(spec, scope);
+        assembly ("memory-safe") {
+            let row := vector
+            for { let out := vector } rows { rows := sub(rows, 1) } {
+                let sum := 0
+                let weight := table
+                let end := add(row, shl(5, to))
+                for { let cell := add(row, shl(5, from)) } lt(cell, end) { cell := add(cell, 0x20) } {
+                    sum := addmod(sum, mulmod(mload(cell), mload(weight), P), P)
+                    weight := add(weight, 0x20)
+                }
+                mstore(out, sum)
+                out := add(out, 0x20)
+                row := add(row, shl(5, length))
+            }
+        }
+    }
+
+    /// @dev An axis' cells of nonzero weight, [from, to), and the address of the weight of `from`. The
+    ///      spec is in the top 8 bytes.
+    function _axis(uint256 spec, Scope memory scope)
+        private
+        pure
+        returns (uint256 table, uint256 from, uint256 to, uint256 length)
+    {
+        unchecked {
+            uint256 bits = (spec >> 248) & 63;
+            length = uint16(spec >> 224);
+            int256 shift = int16(uint16(spec >> 208));
+            int256 end = shift + int256(uint256(uint16(spec >> 192)));
+            table = Multilinear.eqTable(_coordinates(scope, spec >> 254, uint8(spec >> 240)), bits);
+            if (shift < 0) table += 32 * uint256(-shift);
+            else from = uint256(shift);
+            if (end > 0) to = uint256(end) < length ? uint256(end) : length;
+        }
+    }
+
+    /// @dev The address of a coordinate.
+    function _coordinates(Scope memory scope, uint256 source, uint256 first)
+        private
+        pure
+        returns (uint256 at)
+    {
+        assembly ("memory-safe") {
+            at := add(mload(add(mload(scope), shl(5, source))), shl(5, first))
+        }
+    }
+}

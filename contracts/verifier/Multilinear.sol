@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.24;
+
+import {Fr, P} from "./Field.sol";
+
+/// @notice Multilinear weights at a point, most significant coordinate first. A point is a memory
+///         address `at` and its number of coordinates `bits`. eq1(a, b) = a b + (1-a)(1-b).
+library Multilinear {
+    /// @dev 2P + 1: what keeps 1 - a - b + 2ab above zero for canonical a, b. It stays below 5P < 2^256.
+    uint256 internal constant TWICE_P_AND_ONE =
+        43776485743678550444492811490514550177096728800832068687396408373151616991235;
+
+    /// @dev prod eq1(left_i, right_i).
+    function eq(uint256 left, uint256 right, uint256 bits) internal pure returns (Fr product) {
+        assembly ("memory-safe") {
+            product := 1
+            let offset := sub(right, left)
+            for { let end := add(left, shl(5, bits)) } lt(left, end) { left := add(left, 0x20) } {
+                let a := mload(left)
+                let b := mload(add(left, offset))
+                let factor :=
+                    sub(add(shl(1, mulmod(a, b, P)), TWICE_P_AND_ONE), add(a, b))
+                product := mulmod(product, factor, P)
+            }
+        }
+    }
+
+    /// @dev eq with the low `bits` bits of an integer.
+    function eqConst(uint256 at, uint256 bits, uint256 value) internal pure returns (Fr product) {
+        assembly ("memory-safe") {
+            product := 1
+            for { let i := bits } i { at := add(at, 0x20) } {
+                i := sub(i, 1)
+                let a := mload(at)
+                if iszero(and(shr(i, value), 1)) { a := sub(add(P, 1), a) }
+                product := mulmod(product, a, P)
+            }
+        }
+    }
+
+    /// @dev eq(point, x) for x < 2^bits, as words of new memory.
+    function eqTable(uint256 at, uint256 bits) internal pure returns (uint256 table) {
+        assembly ("memory-safe") {
+            table := mload(0x40)
+            mstore(0x40, add(table, shl(add(bits, 5), 1)))
+            mstore(table, 1)
+            let size := 0x20
+            for { let end := add(at, shl(5, bits)) } lt(at, end) { at := add(at, 0x20) } {
+                let a := mload(at)
+                // Entry x becomes 2x and 2x + 1: from the last, so that none is overwritten unread.
+                for { let x := size } x { } {
+                    x := sub(x, 0x20)
+                    let entry := mload(add(table, x))
+                    let odd := mulmod(entry, a, P)
+                    let pair := add(table, shl(1, x))
+                    mstore(pair, addmod(entry, sub(P, odd), P))
+                    mstore(add(pair, 0x20), odd)
+                }
+                size := shl(1, size)
+            }
+        }
+    }
+
+    /// @dev [a < n] = sum_{x<n} eq(a, x), for n <= 2^bits.
+    function cut(uint256 at, uint256 bits, uint256 n) internal pure returns (Fr total) {
+        assembly ("memory-safe") {
+            // From the low bits up: the weight of the suffixes below that of n.
+            for { let i := 0 } lt(i, bits) { i := add(i, 1) } {
+                let a := mload(add(at, shl(5, sub(sub(bits, i), 1))))
+                switch and(shr(i, n), 1)
+                case 0 { total := mulmod(total, sub(add(P, 1), a), P) }
+                default {
+                    total := addmod(sub(add(P, 1), a), mulmod(total, a, P), P)
+                }
+            }
+            if shr(bits, n) { total := 1 }
+        }
+    }
+
+    /// @dev E_n(a, b) = sum_{x<n} eq(a, x) eq(b, x), for n < 2^bits.
+    function cutPair(uint256 left, uint256 right, uint256 bits, uint256 n)
+        internal
+        pure
+        returns (Fr total)
+    {
+        assembly ("memory-safe") {
+            let all := 1 // prod eq1 of the coordinates seen
+            for { let i := 0 } lt(i, bits) { i := add(i, 1) } {
+                let at := shl(5, sub(sub(bits, i), 1))
+                let a := mload(add(left, at))
+                let b := mload(add(right, at))
+                let one := mulmod(a, b, P)
+                let zero := sub(add(one, TWICE_P_AND_ONE), add(a, b))
+                switch and(shr(i, n), 1)
+                case 0 { total := mulmod(total, zero, P) }
+                default { total := addmod(mulmod(all, zero, P), mulmod(total, one, P), P) }
+                all := mulmod(all, add(one, zero), P)
+            }
+        }
+    }
+
+    /// @dev 2^-exponent, for exponent <= 56: P - 1 is 2^28 times an odd number, and stands for -1.
+    function inversePowerOfTwo(uint256 exponent) internal pure returns (Fr) {
+        unchecked {
+            if (exponent <= 28) return Fr.wrap(P - ((P - 1) >> exponent));
+            return Fr.wrap(P - ((P - 1) >> 28)) * Fr.wrap(P - ((P - 1) >> (exponent - 28)));
+        }
+    }
+}
