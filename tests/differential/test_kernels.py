@@ -247,7 +247,7 @@ def test_msm_that_cancels(tier: Kernels, random_points: list[curve.Point]) -> No
 
 
 def test_large_msm_equals_its_power_sum(tier: Kernels) -> None:
-    """Many windows, groups and threads: sum_i a_i [s^i] is [a(s)], for random, equal and small a."""
+    """Many windows and threads: sum_i a_i [s^i] is [a(s)], for random, equal and small a."""
     s, n = 1234567, 5000
     powers = tier.generator_powers(s, n)
     rng = np.random.default_rng(2)

@@ -12,6 +12,7 @@ from prover.field import Q
 from prover.kernels.cpu.kernel import inner
 from prover.kernels.cpu.limbs import (
     add_fq,
+    call_mul_fq,
     equal,
     load,
     mul_fq,
@@ -46,17 +47,17 @@ def infinity() -> Any:
 def double(point: Any) -> Any:
     """2 point (Explicit-Formulas Database, dbl-2009-l)."""
     x, y, z = point
-    a, b = mul_fq(x, x), mul_fq(y, y)
-    c = mul_fq(b, b)
+    a, b = call_mul_fq(x, x), call_mul_fq(y, y)
+    c = call_mul_fq(b, b)
     s = add_fq(x, b)
-    d = sub_fq(sub_fq(mul_fq(s, s), a), c)
+    d = sub_fq(sub_fq(call_mul_fq(s, s), a), c)
     d = add_fq(d, d)
     e = add_fq(add_fq(a, a), a)
-    x3 = sub_fq(mul_fq(e, e), add_fq(d, d))
+    x3 = sub_fq(call_mul_fq(e, e), add_fq(d, d))
     c = add_fq(c, c)
     c = add_fq(c, c)
-    y3 = sub_fq(mul_fq(e, sub_fq(d, x3)), add_fq(c, c))
-    return x3, y3, mul_fq(add_fq(y, y), z)
+    y3 = sub_fq(call_mul_fq(e, sub_fq(d, x3)), add_fq(c, c))
+    return x3, y3, call_mul_fq(add_fq(y, y), z)
 
 
 @inner
@@ -68,17 +69,17 @@ def add(left: Any, right: Any) -> Any:
         return right
     if equal(z2, zero()):
         return left
-    zz1, zz2 = mul_fq(z1, z1), mul_fq(z2, z2)
-    u, s = mul_fq(x1, zz2), mul_fq(mul_fq(y1, zz2), z2)
-    h = sub_fq(mul_fq(x2, zz1), u)
-    r = sub_fq(mul_fq(mul_fq(y2, zz1), z1), s)
+    zz1, zz2 = call_mul_fq(z1, z1), call_mul_fq(z2, z2)
+    u, s = call_mul_fq(x1, zz2), call_mul_fq(call_mul_fq(y1, zz2), z2)
+    h = sub_fq(call_mul_fq(x2, zz1), u)
+    r = sub_fq(call_mul_fq(call_mul_fq(y2, zz1), z1), s)
     if equal(h, zero()):
         return double(left) if equal(r, zero()) else infinity()
-    hh = mul_fq(h, h)
-    hhh, v = mul_fq(h, hh), mul_fq(u, hh)
-    x3 = sub_fq(sub_fq(mul_fq(r, r), hhh), add_fq(v, v))
-    y3 = sub_fq(mul_fq(r, sub_fq(v, x3)), mul_fq(s, hhh))
-    return x3, y3, mul_fq(mul_fq(z1, z2), h)
+    hh = call_mul_fq(h, h)
+    hhh, v = call_mul_fq(h, hh), call_mul_fq(u, hh)
+    x3 = sub_fq(sub_fq(call_mul_fq(r, r), hhh), add_fq(v, v))
+    y3 = sub_fq(call_mul_fq(r, sub_fq(v, x3)), call_mul_fq(s, hhh))
+    return x3, y3, call_mul_fq(call_mul_fq(z1, z2), h)
 
 
 @inner
@@ -114,13 +115,13 @@ def _special(points: Any, i: int, j: int) -> Any:
 
 
 @inner
-def add_pairs(points: Any, at: Any, count: int, stride: int, scratch: Any, kinds: Any) -> None:
-    """points[i] += points[i + stride] for i in at[:count]: complete, with one inversion in all.
+def add_pairs(points: Any, at: Any, stride: int, scratch: Any, kinds: Any) -> None:
+    """points[i] += points[i + stride] for i in at: complete, with one inversion in all.
 
     The slopes' denominators are inverted together (Montgomery's trick): 6 multiplications a sum.
     scratch has two cells a pair; at must not name a point twice, as i or as i + stride.
     """
-    product = one_fq()
+    count, product = at.shape[0], one_fq()
     for k in range(count):
         i = at[k]
         x1, x2 = load(points, 2 * i), load(points, 2 * (i + stride))

@@ -80,4 +80,5 @@ def scalars(a: Vec) -> list[int]:
 
 def addresses(vectors: Sequence[Vec]) -> npt.NDArray[np.uint64]:
     """Where the vectors' data lie; the caller keeps the vectors alive."""
-    return np.array([vector.ctypes.data for vector in vectors], dtype=np.uint64)
+    data = [vector.__array_interface__["data"][0] for vector in vectors]
+    return np.array(data, dtype=np.uint64)

@@ -18,7 +18,7 @@ from numba.extending import intrinsic, models, register_model
 
 from prover.field import P, Q
 
-WORD, PAIR, ELEMENT, WIDE = (ir.IntType(bits) for bits in (64, 128, 256, 384))
+WORD, PAIR, ELEMENT, SUM, WIDE = map(ir.IntType, (64, 128, 256, 320, 384))
 MASK = 2**64 - 1
 
 
@@ -48,21 +48,12 @@ def _split(builder: Any, value: Any) -> list[Any]:
     return [builder.zext(word, PAIR) for word in words]
 
 
-def _join(builder: Any, words: list[Any], kind: Any, offset: int = 0) -> Any:
-    """The integer of type `kind` that has the 64-bit words from word `offset` up."""
+def _join(builder: Any, words: list[Any], kind: Any) -> Any:
+    """The integer of type `kind` that has these 64-bit words, the lowest first."""
     value = kind(0)
     for j, word in enumerate(words):
-        shift = kind(64 * (j + offset))
-        value = builder.or_(value, builder.shl(builder.zext(word, kind), shift))
+        value = builder.or_(value, builder.shl(builder.zext(word, kind), kind(64 * j)))
     return value
-
-
-def _high(builder: Any, value: Any) -> Any:
-    return builder.lshr(value, PAIR(64))
-
-
-def _low(builder: Any, value: Any) -> Any:
-    return builder.and_(value, PAIR(MASK))
 
 
 def _reduce_once(builder: Any, value: Any, modulus: int) -> Any:
@@ -71,40 +62,44 @@ def _reduce_once(builder: Any, value: Any, modulus: int) -> Any:
     return builder.select(builder.icmp_signed("<", less, ELEMENT(0)), value, less)
 
 
+def _word_product(builder: Any, word: Any, words: list[Any]) -> Any:
+    """word times the number of four words, exactly, as a sum of five words."""
+    carry, lows = PAIR(0), []
+    for other in words:
+        term = builder.add(builder.mul(word, other), carry)
+        lows.append(builder.trunc(term, WORD))
+        carry = builder.lshr(term, PAIR(64))
+    return _join(builder, [*lows, builder.trunc(carry, WORD)], SUM)
+
+
 def _montgomery(builder: Any, x: Any, y: Any, modulus: int) -> Any:
     """x y 2^-256 mod modulus, for x < modulus and any 256-bit y.
 
-    Coarsely integrated operand scanning (Koc, Acar, Kaliski 1996), without the extra carry word,
-    which a modulus below 2^255 does not need: a word of y, then a multiple of the modulus that
-    clears the lowest word, then shift. Neither inner sum can leave 128 bits.
+    Coarsely integrated operand scanning (Koc, Acar, Kaliski 1996): add x times a word of y, then
+    the multiple of the modulus that clears the lowest word, then shift that out. After a shift the
+    sum is below 2 modulus; before it, within five words.
     """
     inverse = PAIR(pow(-modulus, -1, 2**64))
     moduli = [PAIR(modulus >> 64 * j & MASK) for j in range(4)]
-    xs, acc = _split(builder, x), [PAIR(0)] * 4
+    xs, total = _split(builder, x), SUM(0)
     for word in _split(builder, y):
-        term = builder.add(builder.mul(xs[0], word), acc[0])
-        m = _low(builder, builder.mul(_low(builder, term), inverse))
-        clear = builder.add(builder.mul(m, moduli[0]), _low(builder, term))
-        for j in range(1, 4):
-            term = builder.add(builder.add(builder.mul(xs[j], word), acc[j]), _high(builder, term))
-            clear = builder.add(
-                builder.add(builder.mul(m, moduli[j]), _low(builder, term)), _high(builder, clear)
-            )
-            acc[j - 1] = _low(builder, clear)
-        acc[3] = builder.add(_high(builder, term), _high(builder, clear))
-    words = [builder.trunc(word, WORD) for word in acc]
-    return _reduce_once(builder, _join(builder, words, ELEMENT), modulus)
+        total = builder.add(total, _word_product(builder, word, xs))
+        lowest = builder.and_(builder.trunc(total, PAIR), PAIR(MASK))
+        m = builder.and_(builder.mul(lowest, inverse), PAIR(MASK))
+        total = builder.add(total, _word_product(builder, m, moduli))
+        total = builder.lshr(total, SUM(64))
+    return _reduce_once(builder, builder.trunc(total, ELEMENT), modulus)
 
 
-def _binary(name: str, emit: Callable[[Any, Any, Any], Any]) -> Any:
-    """An operation u256, u256 -> u256, as one LLVM function that is always inlined."""
+def _binary(name: str, emit: Callable[[Any, Any, Any], Any], inlined: bool = True) -> Any:
+    """An operation u256, u256 -> u256, as one LLVM function."""
 
     def function(module: Any) -> Any:
         kind = ir.FunctionType(ELEMENT, [ELEMENT, ELEMENT])
         found = cgutils.get_or_insert_function(module, kind, name)
         if found.is_declaration:
             found.linkage = "linkonce_odr"
-            found.attributes.add("alwaysinline")
+            found.attributes.add("alwaysinline" if inlined else "noinline")
             builder = ir.IRBuilder(found.append_basic_block())
             builder.ret(emit(builder, *found.args))
         return found
@@ -156,6 +151,9 @@ def constant(value: int) -> Any:
 
 add_fr, sub_fr, mul_fr = field(P)
 add_fq, sub_fq, mul_fq = field(Q)
+call_mul_fq = _binary(
+    "call_mul", lambda builder, x, y: _montgomery(builder, x, y, Q), inlined=False
+)
 zero = constant(0)
 one = constant(1)  # the integer: mul by it leaves Montgomery form
 one_fr, one_fq = constant(2**256 % P), constant(2**256 % Q)
@@ -269,11 +267,8 @@ def add_word_product(context: Any, total: Any, word: Any, x: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         total, word, x = args
         wide = builder.zext(word, PAIR)
-        products = [builder.mul(part, wide) for part in _split(builder, x)]
-        lows = [builder.trunc(product, WORD) for product in products]
-        highs = [builder.trunc(_high(builder, product), WORD) for product in products]
-        total = builder.add(total, _join(builder, lows, WIDE))
-        return builder.add(total, _join(builder, highs, WIDE, 1))
+        product = _word_product(builder, wide, _split(builder, x))
+        return builder.add(total, builder.zext(product, WIDE))
 
     return u384(u384, types.uint64, u256), generate
 

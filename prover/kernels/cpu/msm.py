@@ -86,9 +86,10 @@ def _small_magnitudes(ints: Any, out: Any, index: Any, largest: Any) -> int:
 
 
 @inner
-def _sum_segments(points: Any, starts: Any, at: Any, scratch: Any, kinds: Any) -> None:
+def _sum_segments(points: Any, starts: Any, scratch: Any, kinds: Any) -> None:
     """Sums points[starts[s]:starts[s+1]] into its first place, for every s, level by level."""
     segments, longest = starts.shape[0] - 1, 0
+    at = np.empty(points.shape[0] // 2, np.int64)
     for s in range(segments):
         longest = max(longest, starts[s + 1] - starts[s])
     stride = 1
@@ -98,10 +99,8 @@ def _sum_segments(points: Any, starts: Any, at: Any, scratch: Any, kinds: Any) -
             for i in range(starts[s], starts[s + 1] - stride, 2 * stride):
                 at[count] = i
                 count += 1
-                if count == CHUNK:
-                    add_pairs(points, at, count, stride, scratch, kinds)
-                    count = 0
-        add_pairs(points, at, count, stride, scratch, kinds)
+        for first in range(0, count, CHUNK):
+            add_pairs(points, at[first : min(count, first + CHUNK)], stride, scratch, kinds)
         stride *= 2
 
 
@@ -155,7 +154,7 @@ def _window_sums(
     """
     half = 1 << c - 1
     windows = high - low
-    at, kinds = np.empty(CHUNK, np.int64), np.empty(CHUNK, np.int64)
+    kinds = np.empty(CHUNK, np.int64)
     scratch = np.empty((2 * CHUNK, 4), np.uint64)
 
     # Sort by bucket: segment w * half + |digit| - 1.
@@ -179,7 +178,7 @@ def _window_sums(
                 i = index[k]
                 _place(points, i if i >= 0 else -1 - i, (digit < 0) != (i < 0), work, ends[s])
                 ends[s] += 1
-    _sum_segments(work, starts, at, scratch, kinds)
+    _sum_segments(work, starts, scratch, kinds)
 
     # Rows hi = 1..half / width, then columns lo = 1..width-1, of the buckets d = hi * width + lo.
     split = c // 2
@@ -202,7 +201,7 @@ def _window_sums(
                     ends[line] += 1
                 elif line >= 0:
                     line_starts[line + 1] += 1
-    _sum_segments(table, line_starts, at, scratch, kinds)
+    _sum_segments(table, line_starts, scratch, kinds)
 
     for w in range(windows):
         total = infinity()
@@ -249,12 +248,12 @@ def _windows(c: int, largest: int) -> int:
     return windows
 
 
-@functools.lru_cache(maxsize=4096)
-def _plan(size: int, bits: int) -> int:
+@functools.lru_cache(maxsize=1024)
+def _plan(size: int, largest: int) -> int:
     """The width c of a window that costs least, counted in batched additions."""
 
     def cost(c: int) -> float:
-        half, windows = 1 << c - 1, _windows(c, (1 << bits) - 1)
+        half, windows = 1 << c - 1, _windows(c, largest)
         return windows * (size + 2 * min(half, size) + 12 * math.sqrt(half) + 2 * c)
 
     return min(range(2, 17), key=cost)
@@ -264,7 +263,8 @@ def _sum(points: Points, magnitudes: Vec, index: Int64s, count: int, largest: in
     """The sum that `_magnitudes` has prepared."""
     if count == 0:
         return None
-    c = _plan(count, largest.bit_length())
+    # Beyond small integers the plan depends on the length alone, and is remembered by it.
+    c = _plan(count, largest if largest < 1 << 16 else (1 << largest.bit_length()) - 1)
     windows = _windows(c, largest)
     _add_offset(magnitudes, count, words(_offset(c, windows)))
     sums = np.empty((windows, 12), dtype=np.uint64)

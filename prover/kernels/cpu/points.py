@@ -97,13 +97,10 @@ def points_to_ints(points: Points) -> list[Point]:
 def _add_halves(work: Any) -> None:
     """work[i] += work[i + n] for i < n, half the length of work."""
     n = work.shape[0] // 2
-    at, kinds = np.empty(CHUNK, np.int64), np.empty(CHUNK, np.int64)
+    at, kinds = np.arange(n), np.empty(CHUNK, np.int64)
     scratch = np.empty((2 * CHUNK, 4), np.uint64)
     for first in range(0, n, CHUNK):
-        count = min(CHUNK, n - first)
-        for k in range(count):
-            at[k] = first + k
-        add_pairs(work, at, count, n, scratch, kinds)
+        add_pairs(work, at[first : min(n, first + CHUNK)], n, scratch, kinds)
 
 
 @functools.cache
