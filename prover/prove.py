@@ -7,6 +7,7 @@ Zero knowledge is not an option: every proof has its blinders, masks, pads and Z
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from prover.curve import Affine
 from prover.einsum import contraction_factors
 from prover.errors import DegenerateChallenge, EinproofError, PointAtInfinity, ZeroInverse
 from prover.field import P
-from prover.kernels.interface import Kernels
+from prover.kernels.interface import Int64s, Kernels
 from prover.opening import prove_opening
 from prover.program.axis import evaluate
 from prover.program.evaluate import Ints
@@ -124,10 +125,13 @@ def _mask(random: Randomness, label: str, n: int, degree: int) -> Mask:
     return Mask(flat[0], tuple(rows))
 
 
-def z_positions(k: int, which: int) -> Ints:
-    """Fixed pseudo-random cells of Z1 and Z2, by a seed that names them: min(64, 2^k) of 2^k."""
-    generator = np.random.Generator(np.random.PCG64([0x5A, k, which]))
-    return generator.choice(1 << k, size=min(Z_CELLS, 1 << k), replace=False)
+def z_positions(k: int, which: int) -> Int64s:
+    """The cells of Z1 and Z2 that are random: the first min(64, 2^k) distinct ones that a public
+    XOF names."""
+    stream = hashlib.shake_128(b"einproof/z/v1" + bytes([k, which])).digest(4 * 64 * Z_CELLS)
+    words = (int.from_bytes(stream[i : i + 4], "big") for i in range(0, len(stream), 4))
+    found = dict.fromkeys(word % (1 << k) for word in words)
+    return np.array(list(found)[: min(Z_CELLS, 1 << k)], dtype=np.int64)
 
 
 class Attempt:

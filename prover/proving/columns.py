@@ -17,6 +17,7 @@ from prover.program.ir import View
 from prover.program.layout import GAP, Box, Layout
 from prover.program.relations import Lookup, TableSpec
 from prover.proof import LookupEvaluations
+from prover.proving.tiles import constant
 
 
 @dataclass
@@ -76,7 +77,7 @@ class Columns:
             lookup = self.layout.relations.lookups[slot.lookup]
             index = self.indices[slot.lookup][_inside(slot.box)].reshape(-1)
             part = found[slot.slice][slot.row : slot.row + len(index)]
-            kernels.add_scaled(part, 1, kernels.from_ints([lookup.table + 1] * len(index)))
+            kernels.add_scaled(part, 1, constant(kernels, lookup.table + 1, len(index)))
             kernels.add_scaled(part, gamma, kernels.from_int64(np.ascontiguousarray(index)))
             if lookup.values is not None:
                 kernels.add_scaled(
@@ -84,7 +85,7 @@ class Columns:
                 )
         for s, start, end in self.layout.gaps:
             part = found[s][start:end]
-            kernels.add_scaled(part, 1, kernels.from_ints([GAP] * (end - start)))
+            kernels.add_scaled(part, 1, constant(kernels, GAP, end - start))
         for column, pad in zip(found, pads, strict=True):
             column[v.rows : v.rows + 1] = kernels.from_ints([pad])
         return found
@@ -107,7 +108,7 @@ class Columns:
             (start,), (bits,) = box.base, box.bits
             part = found[row : row + (1 << bits)]
             index = np.arange(spec.lo + start, spec.lo + start + (1 << bits), dtype=np.int64)
-            kernels.add_scaled(part, 1, kernels.from_ints([i + 1] * len(index)))
+            kernels.add_scaled(part, 1, constant(kernels, i + 1, len(index)))
             kernels.add_scaled(part, gamma, kernels.from_int64(index))
             rows = table_values(self.layout, spec, self.values)
             if rows is not None:
@@ -129,13 +130,13 @@ def helpers(
     row."""
     total = kernels.zeros(rows)
     for column in slices:
-        against = kernels.sub(kernels.from_ints([beta] * rows), column[:rows])
+        against = kernels.sub(constant(kernels, beta, rows), column[:rows])
         kernels.add_scaled(total, 1, kernels.batch_inverse(against))
     helper = kernels.zeros(len(slices[0]))
     helper[:rows] = total
     helper[rows : rows + 1] = kernels.from_ints([pads.helper])
     used = np.flatnonzero(counts)
-    wanted = kernels.sub(kernels.from_ints([beta] * len(used)), table[used])
+    wanted = kernels.sub(constant(kernels, beta, len(used)), table[used])
     inverses = kernels.batch_inverse(wanted)
     table_helper = kernels.zeros(len(table))
     table_helper[used] = kernels.mul(inverses, kernels.from_int64(counts[used]))

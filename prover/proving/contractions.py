@@ -14,6 +14,7 @@ from prover.lookup import late
 from prover.program.evaluate import Ints, affine_values
 from prover.program.ir import Affine, Contraction, Expr
 from prover.program.layout import bits_for
+from prover.proving.tiles import constant
 
 
 def bind(
@@ -85,7 +86,7 @@ class ContractionRounds:
                 if axis in batch:
                     point += drawn.rho[at : at + bits]
                 at += bits
-            ones = kernels.from_ints([1] * (1 << self.variables - batch_bits))
+            ones = constant(kernels, 1, 1 << self.variables - batch_bits)
             self.vectors.append(kernels.outer(kernels.eq_table(point), ones))
         factor = pow(drawn.alpha, relation, P)
         self.coef = factor * late(n, self.variables)

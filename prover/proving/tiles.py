@@ -42,6 +42,13 @@ class Tile:
         return point
 
 
+def constant(kernels: Kernels, value: int, count: int) -> Vec:
+    """`count` copies of a field element."""
+    cells = kernels.zeros(count)
+    cells[:] = kernels.from_ints([value])
+    return cells
+
+
 def put(tile: Ints, block: Block, values: Ints) -> None:
     """Copies a tensor's box to its place."""
     inside = values[

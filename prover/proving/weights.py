@@ -17,6 +17,7 @@ from prover.kernels.interface import Kernels, Vec
 from prover.program import format as fmt
 from prover.program.axis import eq_const, evaluate
 from prover.program.format import SCALAR_SIDE, SLICES, Kernel, Kind, Source, VerifierProgram
+from prover.proving.tiles import constant
 from prover.sumcheck import coefficients
 
 
@@ -79,7 +80,7 @@ def tile_weight_vectors(kernels: Kernels, program: VerifierProgram, drawn: Chall
     _add_masks(kernels, program, drawn, found)
     _add_sides(kernels, program, drawn, found[program.e_tile])
     z = pow(drawn.batch, linear.mask_claim(program), P)
-    found[program.e_tile + 1] = kernels.from_ints([z] * (1 << program.k))
+    found[program.e_tile + 1] = constant(kernels, z, 1 << program.k)
     found[program.e_tile + 2] = kernels.scale(second_mask_weights(kernels, program.k), z)
     return found
 
