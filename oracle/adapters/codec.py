@@ -41,7 +41,7 @@ def typed(kind: Any, value: Any) -> Any:
         if value is None:
             return None
         kind = next(option for option in options if option is not NoneType)
-    if is_dataclass(kind):
+    if isinstance(kind, type) and is_dataclass(kind):
         hints = _hints(kind)
         return kind(**{name: typed(hints[name], item) for name, item in value.items()})
     if kind is bytes:
@@ -52,5 +52,5 @@ def typed(kind: Any, value: Any) -> Any:
 
 
 @cache
-def _hints(kind: Any) -> dict[str, Any]:
+def _hints(kind: type[Any]) -> dict[str, Any]:
     return get_type_hints(kind)

@@ -6,6 +6,9 @@ from enum import IntEnum
 from oracle.domain.block import BlockRef
 from oracle.domain.request import Request
 
+#: No transaction may carry more gas (EIP-7825).
+TRANSACTION_GAS = 1 << 24
+
 
 class Status(IntEnum):
     """Where the oracle contract says that a request stands; values as in types/Status.sol."""

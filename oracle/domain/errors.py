@@ -14,6 +14,10 @@ class ChainUnavailable(OracleError):
     """The node does not answer; worth trying again."""
 
 
+class NodeRefused(OracleError):
+    """The node answers, and will not do what it was asked."""
+
+
 class ChainMoved(OracleError):
     """The chain changed while it was being read; worth reading again."""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from oracle.domain.chain import Call, Fees, Flown, Receipt, Unsigned
-from oracle.domain.errors import NonceTaken, Underpriced, WalletEmpty
+from oracle.domain.errors import NodeRefused, NonceTaken, Underpriced, WalletEmpty
 from oracle.domain.job import Flight, Job, JobState, Lease
 from oracle.ports import Chain, Clock, JobStore, Ledger, Signer
 
@@ -105,8 +105,8 @@ class Runway:
         except Underpriced:
             self.underpriced.add(flown.nonce)
             return False
-        except WalletEmpty as reason:
-            log.warning("the wallet is empty", sender=self.sender, reason=str(reason))
+        except (WalletEmpty, NodeRefused) as reason:
+            log.warning("not sent", sender=self.sender, nonce=flown.nonce, reason=str(reason))
             return False
         what = "cancel" if flown.request_id is None else flown.request_id.hex()
         log.info("sent", nonce=flown.nonce, hash=flown.hash.hex(), answer=what)

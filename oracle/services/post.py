@@ -4,16 +4,13 @@ from functools import partial
 
 import structlog
 
-from oracle.domain.chain import Fees, Flown, Status
+from oracle.domain.chain import TRANSACTION_GAS, Fees, Flown, Status
 from oracle.domain.errors import CallRefused
 from oracle.domain.job import Job, JobState, Verdict
 from oracle.ports import Ledger
 from oracle.services.flight import Runway, lowest_free
 
 log = structlog.get_logger("post")
-
-#: No transaction may carry more gas (EIP-7825).
-TRANSACTION_GAS = 1 << 24
 
 #: Seconds after which a request that another has closed, unconfirmed, is looked at again.
 RECHECK = 5

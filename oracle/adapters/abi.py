@@ -1,0 +1,137 @@
+"""The few functions, events and errors of the contracts that the service speaks, and their bytes.
+
+Signatures are written out here, so that the service needs no compiled artifact; tests/oracle
+compares them with the contracts.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from eth_abi.abi import decode, encode
+from eth_abi.exceptions import DecodingError, InsufficientDataBytes
+from eth_hash.auto import keccak
+
+from oracle.domain.errors import CallRefused
+from oracle.domain.ids import REQUEST_TYPES
+from oracle.domain.request import Request
+
+REQUEST = f"({','.join(REQUEST_TYPES)})"
+
+#: name -> argument types
+FUNCTIONS: Mapping[str, tuple[str, ...]] = {
+    # InferenceOracle
+    "request": (REQUEST, "bytes"),
+    "answer": (REQUEST, "bytes", "address", "bytes", "bytes"),
+    "statusOf": ("bytes32",),
+    # ProofAssurance
+    "pin": (),
+    "verifier": (),
+    "srsId": (),
+    # ITensorVerifier
+    "srsDevelopment": (),
+    # ModelRegistry
+    "store": ("bytes",),
+    "addressOf": ("bytes",),
+    "register": ("address[]", "address[]", "bytes32", "bytes32"),
+    "isRegistered": ("bytes32",),
+}
+
+#: name -> all argument types, indexed ones first in each of these
+EVENTS: Mapping[str, tuple[str, ...]] = {
+    "Requested": ("bytes32", "bytes32", "address", REQUEST, "bytes"),
+    "Answered": ("bytes32", "address", "uint8", "bytes"),
+    "Returned": ("bytes32", "address", "uint8", "uint256"),
+}
+
+#: name -> argument types; what an answer, a request or a registration may be refused with
+ERRORS: Mapping[str, tuple[str, ...]] = {
+    # InferenceOracle
+    "WrongRequester": ("address", "address"),
+    "WrongInputSize": ("uint256", "uint256"),
+    "WrongInput": ("bytes32", "bytes32"),
+    "WrongOutputSize": ("uint256", "uint256"),
+    "WrongPayment": ("uint256", "uint256"),
+    "CallbackGasTooHigh": ("uint256", "uint256"),
+    "DeadlineOutOfRange": ("uint256", "uint256", "uint256"),
+    "ZeroAddress": (),
+    "NotAContract": ("address",),
+    "DuplicateRequest": ("bytes32",),
+    "WrongStatus": ("bytes32", "uint8"),
+    "DeadlinePassed": ("uint256", "uint256"),
+    "WrongVerdict": ("uint8",),
+    "NotEnoughGas": ("uint256", "uint256"),
+    # IAssurance
+    "WrongTerms": ("bytes32", "bytes32"),
+    "WrongPin": ("bytes32", "bytes32"),
+    # ModelRegistry
+    "WrongBlobSize": ("uint256", "uint256"),
+    "BlobNotCreated": (),
+    "NotABlob": ("address",),
+    "ChunkNotFull": ("address", "uint256", "uint256"),
+    "TooManyChunks": ("uint256", "uint256"),
+    "ProgramTooShort": ("uint256", "uint256"),
+    "WrongMagic": ("bytes4", "bytes4"),
+    "WrongVersion": ("uint256", "uint256"),
+    "TileSizeOutOfRange": ("uint256", "uint256", "uint256"),
+    "WrongVerifierBytes": ("uint256", "uint256"),
+    # proofs
+    "WrongLength": ("uint256", "uint256"),
+    "UnsupportedSize": ("uint256", "uint256"),
+    "NonCanonicalScalar": ("uint256",),
+    "NonCanonicalCoordinate": ("uint256",),
+    "PointNotOnCurve": ("uint256", "uint256"),
+    "PointAtInfinity": (),
+    "DegenerateChallenge": (),
+    "OpeningRejected": (),
+    "PrecompileFailed": ("uint256",),
+    "BadProgram": ("uint256",),
+    "UnknownModel": ("bytes32",),
+    "WrongSrs": ("bytes32", "bytes32"),
+    # Solidity's own
+    "Error": ("string",),
+    "Panic": ("uint256",),
+}
+
+
+def signature(name: str, types: Sequence[str]) -> str:
+    return f"{name}({','.join(types)})"
+
+
+def topic(event: str) -> bytes:
+    return keccak(signature(event, EVENTS[event]).encode())
+
+
+def call_data(function: str, *arguments: Any) -> bytes:
+    """Selector and encoded arguments."""
+    types = FUNCTIONS[function]
+    return keccak(signature(function, types).encode())[:4] + encode(types, arguments)
+
+
+_REFUSALS = {
+    keccak(signature(name, types).encode())[:4]: (name, types) for name, types in ERRORS.items()
+}
+
+
+def refusal(data: bytes) -> CallRefused:
+    """The error that revert data spells; its selector, where it is none of the above."""
+    name, types = _REFUSALS.get(data[:4], ("", ()))
+    if not name:
+        return CallRefused(f"unknown error 0x{data[:4].hex()}" if data else "revert")
+    try:
+        values = decode(types, data[4:])
+    except (DecodingError, InsufficientDataBytes):
+        return CallRefused(name, f"0x{data[4:].hex()}")
+    return CallRefused(name, ", ".join(_show(value) for value in values))
+
+
+def request_from(fields: Sequence[Any], input: bytes, id: bytes, checksum: Any) -> Request:
+    """The domain's request from the decoded struct."""
+    shown: list[Any] = [
+        checksum(value) if kind == "address" else value
+        for kind, value in zip(REQUEST_TYPES, fields, strict=True)
+    ]
+    return Request(*shown, input, id)
+
+
+def _show(value: Any) -> str:
+    return "0x" + value.hex() if isinstance(value, bytes) else str(value)

@@ -1,0 +1,91 @@
+"""Signers: a keystore file, or the well-known keys of a development chain.
+
+Keys stay in this module; nothing that it raises, logs or prints contains one.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+
+from oracle.domain.chain import Signed, Unsigned
+from oracle.domain.errors import KeyRefused
+
+DEVELOPMENT_CHAIN = 31337
+
+#: The first accounts that Anvil funds. The whole world knows them.
+DEVELOPMENT_KEYS = (
+    "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80",
+    "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d",
+    "0x5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a",
+)
+
+
+class AccountSigner:
+    """Signs with a key held in memory."""
+
+    def __init__(self, account: LocalAccount) -> None:
+        self._account = account
+
+    @property
+    def address(self) -> str:
+        return str(self._account.address)
+
+    def sign(self, transaction: Unsigned) -> Signed:
+        fields: dict[str, Any] = {
+            "type": 2,
+            "chainId": transaction.chain_id,
+            "nonce": transaction.nonce,
+            "to": transaction.call.to,
+            "data": transaction.call.data,
+            "value": transaction.call.value,
+            "gas": transaction.gas,
+            "maxFeePerGas": transaction.fees.most,
+            "maxPriorityFeePerGas": transaction.fees.tip,
+        }
+        signed = self._account.sign_transaction(fields)
+        return Signed(bytes(signed.hash), bytes(signed.raw_transaction))
+
+
+def open_signer(key: str, password: str, chain_id: int) -> AccountSigner:
+    """`key` is a keystore file, or "dev" or "dev:N" for a development chain's N-th account.
+    Raises KeyRefused."""
+    if not key:
+        raise KeyRefused(
+            "no key: name a keystore file with EINPROOF_KEY (dev on a development chain)"
+        )
+    name, _, index = key.partition(":")
+    if name == "dev":
+        return _development(index or "1", chain_id)
+    return _keystore(Path(key).expanduser(), password)
+
+
+def _development(index: str, chain_id: int) -> AccountSigner:
+    if chain_id != DEVELOPMENT_CHAIN:
+        raise KeyRefused(
+            f"the development keys are public: expected chain id {DEVELOPMENT_CHAIN}, got "
+            f"{chain_id}; name a keystore file with EINPROOF_KEY"
+        )
+    if not index.isdecimal() or int(index) >= len(DEVELOPMENT_KEYS):
+        raise KeyRefused(f"expected dev:0 to dev:{len(DEVELOPMENT_KEYS) - 1}, got dev:{index}")
+    return AccountSigner(Account.from_key(DEVELOPMENT_KEYS[int(index)]))
+
+
+def _keystore(path: Path, password: str) -> AccountSigner:
+    try:
+        stored = json.loads(path.read_text())
+    except OSError as error:
+        raise KeyRefused(f"cannot read keystore {path}: {error.strerror}") from error
+    except ValueError:
+        raise KeyRefused(f"{path} is no keystore file (expected JSON)") from None
+    try:
+        secret = Account.decrypt(stored, password)
+    except ValueError as error:
+        if "MAC" in str(error):
+            raise KeyRefused(f"the password does not open keystore {path}") from None
+        raise KeyRefused(f"{path} is no keystore file that can be read") from None
+    except (KeyError, TypeError, NotImplementedError, AttributeError):
+        raise KeyRefused(f"{path} is no keystore file that can be read") from None
+    return AccountSigner(Account.from_key(secret))

@@ -1,0 +1,77 @@
+"""The real contracts on a real chain, with the verifier's double, as the service sees them."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+from eth_abi.abi import encode
+from eth_hash.auto import keccak
+
+from oracle.adapters.chain import NodeChain
+from oracle.adapters.rpc import Node
+from oracle.domain.chain import Identity
+from oracle.domain.request import Request
+from tests.contracts.desk import Desk
+from tests.evm import Chain
+
+LOGITS = bytes(range(20))
+
+
+class EchoModels:
+    """Any model is in a folder of its id's name."""
+
+    async def find(self, model_id):
+        return Path(model_id.hex())
+
+
+class EchoEngine:
+    name = "echo"
+
+    async def run(self, folder, input):
+        return LOGITS
+
+
+class EchoProver:
+    """What EchoVerifier takes for a proof."""
+
+    def __init__(self, seconds=0.0):
+        self.seconds = seconds
+
+    async def prove(self, folder, context, input):
+        await asyncio.sleep(self.seconds)
+        kinds = ["bytes32", "bytes32", "bytes", "bytes"]
+        return LOGITS, keccak(encode(kinds, [bytes.fromhex(folder.name), context, input, LOGITS]))
+
+
+class Office:
+    """A desk of the contracts' tests, and this side of it."""
+
+    def __init__(self, evm: Chain) -> None:
+        self.evm = evm
+        self.desk = Desk(evm)
+        self.identity = Identity(31337, self.desk.oracle.address)
+        self.asked = 0
+
+    def chain(self, url: str = "") -> NodeChain:
+        return NodeChain(
+            Node(url or self.evm.url), self.desk.oracle.address, [self.desk.tier.address]
+        )
+
+    def ask(self, input: bytes = b"", *, wait: bool = True, **fields) -> Request:
+        """Makes a request on the chain; what the service should see of it."""
+        self.asked += 1
+        data = input or b"input %d" % self.asked
+        fields = {"deadline": self.evm.now() + 10**5, **fields}
+        asked = self.desk.request(input=data, nonce=self.asked, **fields)
+        function = self.desk.oracle.functions.request(asked.fields, data)
+        if wait:
+            self.evm.send(function, sender=asked.requester, value=asked.cost)
+        else:
+            function.transact({"from": asked.requester, "value": asked.cost, "gas": 1_000_000})
+        request = Request(*asked.fields, input=data)
+        return replace(request, id=self.desk.request_id(asked))
+
+    def answers(self) -> list[bytes]:
+        """Ids in the Answered events of the present chain, in order."""
+        logs = self.desk.oracle.events.Answered().get_logs(from_block=0)
+        return [bytes(log["args"]["requestId"]) for log in logs]
