@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from prover.curve import GENERATOR
+from prover.errors import EinproofError
 from prover.kernels.interface import Kernels, Progress
 
 LENGTH = 8
@@ -62,9 +63,12 @@ def main() -> None:
 
     console = Console(stderr=True)
     started = time.perf_counter()
+    try:
+        tier = kernels.get(sys.argv[1] if len(sys.argv) > 1 else None)
+    except EinproofError as refused:
+        sys.exit(str(refused))
     with Bar(console=console, transient=True) as bar:
         task = bar.add_task("kernels", total=None)
-        tier = kernels.get(sys.argv[1] if len(sys.argv) > 1 else None)
         for done, total, label in tier.warmup():
             bar.update(task, completed=done, total=total, description=label)
     console.print(f"kernels {tier.name}: warm after {time.perf_counter() - started:.1f} s")

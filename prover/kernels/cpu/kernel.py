@@ -40,6 +40,10 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=threads(), thread_name_prefix="kernels")
 
 
+if hasattr(os, "register_at_fork"):  # a forked child has none of its parent's threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
 def run_all(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
     """The tasks' results, in order; the first task runs on the calling thread."""
     others = [_pool().submit(task) for task in tasks[1:]]

@@ -1,0 +1,82 @@
+"""Compiled kernels are kept per source and processor, and only where nobody else can write."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from prover.kernels.cpu import cache
+
+
+@pytest.fixture
+def roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every place that a cache may lie, inside tmp_path."""
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    return tmp_path
+
+
+def test_the_folder_is_the_first_that_can_be_used(
+    roots: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cache.folder().parent == roots / "home" / ".cache" / "einproof"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(roots / "xdg"))
+    assert cache.folder().parent == roots / "xdg" / "einproof"
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(roots / "asked"))
+    assert cache.folder().parent == roots / "asked"
+
+
+def test_an_unusable_home_falls_back_to_the_temporary_folder(roots: Path) -> None:
+    (roots / "home").write_text("a file, not a folder")
+    chosen = cache.folder()
+    assert chosen.parent == roots
+    assert chosen == cache.folder(), "the next process must find it again"
+
+
+def test_a_folder_that_others_can_write_is_not_used(roots: Path) -> None:
+    shared = cache.folder()
+    shared.chmod(0o777)
+    assert cache.folder() != shared
+
+
+def test_an_edit_of_any_source_changes_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "prover" / "kernels" / "cpu"
+    copy.mkdir(parents=True)
+    (tmp_path / "prover" / "field.py").write_bytes(
+        (cache.SOURCES.parents[1] / "field.py").read_bytes()
+    )
+    for source in cache.SOURCES.glob("*.py"):
+        (copy / source.name).write_bytes(source.read_bytes())
+    before = cache.fingerprint()
+    monkeypatch.setattr(cache, "SOURCES", copy)
+    assert cache.fingerprint() == before
+    for source in (copy / "limbs.py", tmp_path / "prover" / "field.py"):
+        source.write_text(source.read_text() + "\n")
+        assert cache.fingerprint() != before
+        before = cache.fingerprint()
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, env=os.environ, check=False
+    )
+
+
+def test_the_package_loads_no_compiler_before_a_tier_is_picked() -> None:
+    probe = "import sys, prover.kernels; sys.exit('numba' in sys.modules)"
+    assert run("-c", probe).returncode == 0
+
+
+def test_warmup_reports_on_stderr() -> None:
+    done = run("-m", "prover.kernels.warmup", "reference")
+    assert done.returncode == 0
+    assert "kernels reference: warm after" in done.stderr
+    refused = run("-m", "prover.kernels.warmup", "abacus")
+    assert refused.returncode == 1
+    assert refused.stderr == "expected kernels out of reference, scalar; got 'abacus'\n"
