@@ -1,0 +1,1 @@
+"""Models to start from; everything in here is data and training, nothing that the service needs."""

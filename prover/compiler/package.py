@@ -1,0 +1,38 @@
+"""What the compiler made, as files: the source of a program, integer weights, the quantiser.
+
+Another quantiser or framework can write the same three; `einproof model import` takes them.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from prover.compiler.build import Compiled
+from prover.folder import WEIGHTS, damage, pack_weights, read, unpack_weights
+from prover.program.encode import decode, encode
+from prover.program.validate import validate
+from prover.quantizer import Quantizer
+
+SOURCE, QUANTIZER = "source.bin", "quantizer.json"
+
+
+def write_package(folder: Path, compiled: Compiled) -> None:
+    """The three files, over any that are there; the weights are secret."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / SOURCE).write_bytes(encode(compiled.program))
+    (folder / WEIGHTS).write_bytes(pack_weights(compiled.weights))
+    text = json.dumps(compiled.quantizer.to_dict(), indent=2) + "\n"
+    (folder / QUANTIZER).write_text(text, encoding="ascii")
+
+
+def read_package(folder: Path) -> Compiled:
+    """The inverse; raises ModelDamaged, naming the file."""
+    with damage(SOURCE):
+        program = decode(read(folder, SOURCE))
+        validate(program)
+    with damage(QUANTIZER):
+        quantizer = Quantizer.from_dict(json.loads(read(folder, QUANTIZER)))
+    with damage(WEIGHTS):
+        weights = unpack_weights(read(folder, WEIGHTS))
+    return Compiled(program, weights, quantizer)

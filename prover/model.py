@@ -1,0 +1,390 @@
+"""A model as its owner keeps it: a folder with a public half and two secrets.
+
+    model.json           public: format, ids, hashes, shapes, ranges, scales, quantiser
+    program.bin          public: verifier section || source section (docs/protocol/format.md)
+    commitments.bin      public: the fixed tiles' points, 64 bytes each
+    weights.safetensors  secret: the integer weights
+    blinding.key         secret: 32 random bytes, mode 0600
+
+Every hash is checked on every load. The key makes the blinders of the weight tiles; without it the
+registered commitments cannot be opened, and the model can never be proved again.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import stat
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from eth_hash.auto import keccak
+
+from prover.curve import POINT_BYTES, Affine, PointG2, decode_point, encode_point
+from prover.errors import WrongLength
+from prover.folder import (
+    COMMITMENTS,
+    KEY,
+    MODEL_JSON,
+    PROGRAM,
+    WEIGHTS,
+    KeyExposed,
+    ModelDamaged,
+    ModelError,
+    ModelNotFound,
+    SecretsMissing,
+    damage,
+    pack_weights,
+    read,
+    read_hashed,
+    unhex,
+    unpack_weights,
+    write_folder,
+)
+from prover.identity import blinder, key_hash, model_id, program_bytes, weights_digest, weights_mac
+from prover.kernels.interface import Kernels
+from prover.program.encode import decode
+from prover.program.format import serialize
+from prover.program.interpret import ValueRefused, check_values
+from prover.program.ir import Program, Role
+from prover.program.layout import Layout, layout
+from prover.program.validate import validate
+from prover.proving.tiles import Tile, table_tiles, weight_tiles
+from prover.quantizer import IntArray, Quantizer
+from prover.srs import Srs, development_id
+from prover.verify import VerifyingKey
+
+FORMAT, VERSION = "einproof/model", 1
+KEY_BYTES = 32
+
+
+@dataclass(frozen=True, eq=False)
+class Secrets:
+    """What the owner alone holds: integer weights by name, and the blinding key."""
+
+    weights: Mapping[str, IntArray]
+    key: bytes
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A checked model; `secrets` is None where only the public half is held."""
+
+    layout: Layout
+    quantizer: Quantizer
+    srs_id: bytes
+    point_bytes: bytes
+    secrets: Secrets | None
+
+    @property
+    def program(self) -> Program:
+        return self.layout.program
+
+    @cached_property
+    def program_bytes(self) -> bytes:
+        """Verifier section and source, as registered."""
+        return program_bytes(self.layout)
+
+    @property
+    def aux_hash(self) -> bytes:
+        """keccak256 of the canonical quantiser."""
+        return keccak(self.quantizer.canonical())
+
+    @cached_property
+    def id(self) -> bytes:
+        """The 32 bytes that name this model on every chain."""
+        return model_id(
+            self.program_bytes, self.point_bytes, self.srs_id, self.layout.k, self.aux_hash
+        )
+
+    @cached_property
+    def points(self) -> tuple[Affine, ...]:
+        """The fixed tiles' commitments."""
+        data = self.point_bytes
+        return tuple(
+            decode_point(data[at : at + POINT_BYTES]) for at in range(0, len(data), POINT_BYTES)
+        )
+
+    @property
+    def owned(self) -> Secrets:
+        """The secrets; raises SecretsMissing."""
+        if self.secrets is None:
+            raise SecretsMissing(
+                f"expected {WEIGHTS} and {KEY}, got a public export: only its owner can run it"
+            )
+        return self.secrets
+
+    def fixed_tiles(self) -> list[Tile]:
+        """Weight tiles with their blinders, then table tiles with none; raises SecretsMissing."""
+        return _fixed_tiles(self.layout, self.owned, self.srs_id)
+
+    def verifying_key(self, s_g2: PointG2) -> VerifyingKey:
+        """What `verify` needs; the caller must check that s_g2 is the one of srs_id."""
+        return VerifyingKey(self.id, self.layout.verifier, self.points, self.srs_id, s_g2)
+
+    # statement bytes
+
+    def encode(self, role: Role, values: Mapping[str, IntArray]) -> bytes:
+        """A side of the statement from its public tensors: int16, big-endian, declared order.
+
+        role: INPUT or OUTPUT. Raises ValueRefused, or ModelError where that side has committed
+        tensors too, whose points only their owner has.
+        """
+        tensors = [self.program.tensors[i] for i in self.program.with_role(role)]
+        self._public_only(role)
+        cells = [check_values(t, values.get(t.name)).astype(">i2").tobytes() for t in tensors]
+        return b"".join(cells)
+
+    def decode(self, role: Role, data: bytes) -> dict[str, IntArray]:
+        """The inverse; raises WrongLength, ValueRefused or ModelError."""
+        tensors = [self.program.tensors[i] for i in self.program.with_role(role)]
+        self._public_only(role)
+        size = 2 * sum(t.size for t in tensors)
+        if len(data) != size:
+            raise WrongLength(size, len(data))
+        cells, at, found = np.frombuffer(data, dtype=">i2").astype(np.int64), 0, {}
+        for t in tensors:
+            found[t.name] = check_values(t, cells[at : at + t.size].reshape(t.shape))
+            at += t.size
+        return found
+
+    def encode_input(self, floats: Any) -> bytes:
+        """The statement's input for a float input, through the quantiser; raises InputRefused."""
+        spec = self.quantizer.input
+        tensor = self.program.tensors[self.program.named(spec.tensor)]
+        cells = self.quantizer.quantize(floats).reshape(tensor.shape)
+        return self.encode(Role.INPUT, {tensor.name: cells})
+
+    def decode_output(self, data: bytes) -> IntArray:
+        """The integers of the statement's output, in the quantiser's shape."""
+        spec = self.quantizer.output
+        return self.decode(Role.OUTPUT, data)[spec.tensor].reshape(spec.shape)
+
+    def _public_only(self, role: Role) -> None:
+        committed = {Role.INPUT: Role.INPUT_COMMITTED, Role.OUTPUT: Role.OUTPUT_COMMITTED}[role]
+        if self.program.with_role(committed):
+            raise ModelError(f"expected public {role.name.lower()}s only, got committed ones too")
+
+    # the folder
+
+    @classmethod
+    def create(
+        cls,
+        program: Program,
+        weights: Mapping[str, IntArray],
+        quantizer: Quantizer,
+        kernels: Kernels,
+        srs: Srs,
+        *,
+        k: int | None = None,
+        key: bytes | None = None,
+    ) -> Model:
+        """Commits to the weights under a fresh blinding key (or `key`); `save` keeps the result.
+
+        Raises InvalidProgram, LayoutError, ValueRefused, or UnsupportedSize for a small SRS.
+        """
+        validate(program)
+        _check_quantizer(program, quantizer)
+        placed = layout(program, k)
+        owned = Secrets(_checked_weights(program, weights), key or secrets.token_bytes(KEY_BYTES))
+        tiles = _fixed_tiles(placed, owned, srs.id)
+        points = b"".join(encode_point(t.commit(kernels, srs, placed.k)) for t in tiles)
+        return cls(placed, quantizer, srs.id, points, owned)
+
+    def check_commitments(self, kernels: Kernels, srs: Srs) -> None:
+        """Recomputes every fixed tile's commitment; raises ModelDamaged."""
+        for i, (tile, point) in enumerate(zip(self.fixed_tiles(), self.points, strict=True)):
+            if tile.commit(kernels, srs, self.layout.k) != point:
+                raise ModelDamaged(f"tile {i}: expected the commitment of its cells, got another")
+
+    def save(self, folder: Path, *, force: bool = False) -> None:
+        """Writes the folder, whole or not at all, mode 0700; raises ModelExists unless `force`."""
+        files = self._public_files()
+        if self.secrets is not None:
+            files[WEIGHTS] = pack_weights(self.secrets.weights)
+            files[KEY] = self.secrets.key
+        write_folder(folder, files, force=force)
+
+    def export_public(self, folder: Path, *, force: bool = False) -> None:
+        """The same without the secrets: for auditors, and for whoever verifies."""
+        write_folder(folder, self._public_files(), force=force, mode=0o755)
+
+    @classmethod
+    def load(cls, folder: Path) -> Model:
+        """Reads a folder and checks every hash; raises ModelNotFound or ModelDamaged.
+
+        Warns with KeyExposed if others may read the blinding key.
+        """
+        if not (folder / MODEL_JSON).is_file():
+            raise ModelNotFound(f"expected a model folder at {folder}, got no {MODEL_JSON} there")
+        with damage(MODEL_JSON):
+            recorded = json.loads(read(folder, MODEL_JSON))
+            if not isinstance(recorded, dict):
+                raise ModelDamaged(f"{MODEL_JSON}: expected an object")
+            if (recorded.get("format"), recorded.get("version")) != (FORMAT, VERSION):
+                raise ModelDamaged(
+                    f"{MODEL_JSON}: expected {FORMAT} of version {VERSION}, got"
+                    f" {recorded.get('format')!r} of version {recorded.get('version')!r}"
+                )
+            quantizer = Quantizer.from_dict(recorded["quantizer"])
+            srs_id = unhex(recorded["srs"]["id"])
+            program_hash = unhex(recorded["program"]["keccak256"])
+            points_hash = unhex(recorded["commitments"]["keccak256"])
+        points = read_hashed(folder, COMMITMENTS, points_hash)
+        with damage(PROGRAM):
+            placed = parse_program(read_hashed(folder, PROGRAM, program_hash))
+        if len(points) != POINT_BYTES * placed.verifier.fixed_tiles:
+            expected = POINT_BYTES * placed.verifier.fixed_tiles
+            raise ModelDamaged(f"{COMMITMENTS}: expected {expected} bytes, got {len(points)}")
+        owned = _load_secrets(folder, placed.program, recorded)
+        model = cls(placed, quantizer, srs_id, points, owned)
+        with damage(COMMITMENTS):
+            _ = model.points
+        with damage(MODEL_JSON):
+            expected_record = model.record(recorded.get("secrets"))
+            for field in sorted(set(expected_record) | set(recorded)):
+                if expected_record.get(field) != recorded.get(field):
+                    raise ModelDamaged(
+                        f"{MODEL_JSON}: its {field!r} is not that of the other files"
+                    )
+        return model
+
+    def record(self, secret_hashes: Any = None) -> dict[str, Any]:
+        """The contents of model.json; `secret_hashes` stands for the secrets where none are held.
+
+        The weights are recorded by a MAC under the key, not by a hash that a guess could be
+        compared with.
+        """
+        if self.secrets is not None:
+            digest = weights_digest(self.program, self.secrets.weights)
+            secret_hashes = {
+                "weights_hmac_sha256": weights_mac(self.secrets.key, digest),
+                "key_sha256": key_hash(self.secrets.key),
+            }
+        _check_quantizer(self.program, self.quantizer)
+        program = self.program
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "id": "0x" + self.id.hex(),
+            "k": self.layout.k,
+            "srs": {"id": "0x" + self.srs_id.hex(), "forgeable": self.srs_id == development_id()},
+            "program": {
+                "keccak256": "0x" + keccak(self.program_bytes).hex(),
+                "bytes": len(self.program_bytes),
+                "limb": program.limb,
+            },
+            "commitments": {
+                "keccak256": "0x" + keccak(self.point_bytes).hex(),
+                "weight_tiles": self.layout.weight_tiles,
+                "table_tiles": self.layout.verifier.fixed_tiles - self.layout.weight_tiles,
+            },
+            "tensors": [
+                {
+                    "name": t.name,
+                    "role": t.role.name.lower(),
+                    "shape": list(t.shape),
+                    "lo": t.lo,
+                    "hi": t.hi,
+                }
+                for t in program.tensors
+            ],
+            "quantizer": self.quantizer.to_dict(),
+            "auxiliary_hash": "0x" + self.aux_hash.hex(),
+            "tokenizer": None,
+            "secrets": secret_hashes,
+        }
+
+    def _public_files(self) -> dict[str, bytes]:
+        return {
+            PROGRAM: self.program_bytes,
+            COMMITMENTS: self.point_bytes,
+            MODEL_JSON: (json.dumps(self.record(), indent=2) + "\n").encode("ascii"),
+        }
+
+
+def parse_program(data: bytes) -> Layout:
+    """The layout of registered program bytes; raises ModelDamaged unless the verifier section is
+    exactly the one that the source section gives, and the source is valid."""
+    size = int.from_bytes(data[10:14], "big")
+    placed = _valid_layout(decode(data[size:]), data[6] if len(data) > 6 else 0)
+    if serialize(placed.verifier) != data[:size]:
+        raise ModelDamaged("the verifier section is not the one that its source section gives")
+    return placed
+
+
+def _valid_layout(program: Program, k: int) -> Layout:
+    validate(program)
+    return layout(program, k)
+
+
+def _fixed_tiles(placed: Layout, owned: Secrets, srs_id: bytes) -> list[Tile]:
+    program = placed.program
+    by_number = {i: owned.weights[program.tensors[i].name] for i in program.with_role(Role.WEIGHT)}
+    program_hash = keccak(program_bytes(placed))
+    digest = weights_digest(program, owned.weights)
+    blinded = [
+        Tile(cells, blinder(owned.key, program_hash, srs_id, digest, t))
+        for t, cells in enumerate(weight_tiles(placed, by_number))
+    ]
+    return blinded + [Tile(cells, 0) for cells in table_tiles(placed)]
+
+
+def _checked_weights(program: Program, weights: Mapping[str, IntArray]) -> dict[str, IntArray]:
+    names = [program.tensors[i].name for i in program.with_role(Role.WEIGHT)]
+    if set(weights) != set(names):
+        raise ValueRefused(f"expected weights {sorted(names)}, got {sorted(weights)}")
+    return {n: check_values(program.tensors[program.named(n)], weights[n]) for n in names}
+
+
+def _check_quantizer(program: Program, quantizer: Quantizer) -> None:
+    names = [t.name for t in program.tensors]
+    for spec in (quantizer.input, quantizer.output):
+        if spec.tensor not in names:
+            raise ModelError(f"the quantiser speaks of {spec.tensor!r}, which the program has not")
+        tensor = program.tensors[names.index(spec.tensor)]
+        fits = int(np.prod(spec.shape)) == tensor.size
+        if not fits or (spec.lo, spec.hi) != (tensor.lo, tensor.hi):
+            raise ModelError(
+                f"{spec.tensor}: expected a quantiser for shape {tensor.shape} in"
+                f" [{tensor.lo}, {tensor.hi}], got {spec.shape} in [{spec.lo}, {spec.hi}]"
+            )
+
+
+def _load_secrets(folder: Path, program: Program, recorded: dict[str, Any]) -> Secrets | None:
+    held = [name for name in (WEIGHTS, KEY) if (folder / name).exists()]
+    if not held:
+        return None
+    if held == [WEIGHTS]:
+        raise ModelDamaged(
+            f"{KEY} is missing: restore it from a backup; without it this model can never be"
+            " proved again"
+        )
+    if held == [KEY]:
+        raise ModelDamaged(f"{WEIGHTS} is missing: restore it from a backup")
+    key = read(folder, KEY)
+    if stat.S_IMODE((folder / KEY).stat().st_mode) & 0o077:
+        warnings.warn(
+            f"{folder / KEY} can be read by others: run chmod 600 on it", KeyExposed, stacklevel=3
+        )
+    with damage(WEIGHTS):
+        weights = _checked_weights(program, unpack_weights(read(folder, WEIGHTS)))
+    hashes = recorded.get("secrets")
+    expected = hashes if isinstance(hashes, dict) else {}
+    digest = weights_digest(program, weights)
+    for name, field, got in (
+        (KEY, "key_sha256", key_hash(key)),
+        (
+            WEIGHTS,
+            "weights_hmac_sha256",
+            weights_mac(key, digest),
+        ),
+    ):
+        if got != expected.get(field):
+            raise ModelDamaged(f"{name} is not the one that {MODEL_JSON} records: restore it")
+    return Secrets(weights, key)
