@@ -133,7 +133,7 @@ def damage(name: str) -> Iterator[None]:
     """Whatever goes wrong inside means that the file is not what was written."""
     try:
         yield
-    except ModelError:
+    except ModelDamaged:
         raise
     except (EinproofError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelDamaged(f"{name} is damaged: {error}") from error

@@ -17,7 +17,7 @@ import secrets
 import stat
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -212,7 +212,8 @@ class Model:
 
     def export_public(self, folder: Path, *, force: bool = False) -> None:
         """The same without the secrets: for auditors, and for whoever verifies."""
-        write_folder(folder, self._public_files(), force=force, mode=0o755)
+        public = replace(self, secrets=None)
+        write_folder(folder, public._public_files(), force=force, mode=0o755)
 
     @classmethod
     def load(cls, folder: Path) -> Model:
@@ -246,7 +247,7 @@ class Model:
         with damage(COMMITMENTS):
             _ = model.points
         with damage(MODEL_JSON):
-            expected_record = model.record(recorded.get("secrets"))
+            expected_record = model.record()
             for field in sorted(set(expected_record) | set(recorded)):
                 if expected_record.get(field) != recorded.get(field):
                     raise ModelDamaged(
@@ -254,12 +255,13 @@ class Model:
                     )
         return model
 
-    def record(self, secret_hashes: Any = None) -> dict[str, Any]:
-        """The contents of model.json; `secret_hashes` stands for the secrets where none are held.
+    def record(self) -> dict[str, Any]:
+        """The contents of model.json.
 
         The weights are recorded by a MAC under the key, not by a hash that a guess could be
         compared with.
         """
+        secret_hashes = None
         if self.secrets is not None:
             digest = weights_digest(self.program, self.secrets.weights)
             secret_hashes = {
@@ -358,14 +360,14 @@ def _check_quantizer(program: Program, quantizer: Quantizer) -> None:
 
 def _load_secrets(folder: Path, program: Program, recorded: dict[str, Any]) -> Secrets | None:
     held = [name for name in (WEIGHTS, KEY) if (folder / name).exists()]
-    if not held:
+    if not held and recorded.get("secrets") is None:
         return None
-    if held == [WEIGHTS]:
+    if KEY not in held:
         raise ModelDamaged(
             f"{KEY} is missing: restore it from a backup; without it this model can never be"
             " proved again"
         )
-    if held == [KEY]:
+    if WEIGHTS not in held:
         raise ModelDamaged(f"{WEIGHTS} is missing: restore it from a backup")
     key = read(folder, KEY)
     if stat.S_IMODE((folder / KEY).stat().st_mode) & 0o077:
