@@ -85,14 +85,11 @@ library AxisKernel {
     ///      low parts, and of those where j + d is below n. If the bit of d equals the carry, the bit
     ///      of j + d is that of j and the carry stays; else it is the other, and becomes the carry's
     ///      complement: the next carry is the bit of j.
-    function shifted(
-        uint256 left,
-        uint256 bitsP,
-        uint256 right,
-        uint256 bitsY,
-        uint256 n,
-        int256 d
-    ) internal pure returns (Fr result) {
+    function shifted(uint256 left, uint256 bitsP, uint256 right, uint256 bitsY, uint256 n, int256 d)
+        internal
+        pure
+        returns (Fr result)
+    {
         assembly ("memory-safe") {
             let width := bitsP
             if gt(bitsY, width) { width := bitsY }
@@ -155,8 +152,14 @@ library AxisKernel {
             }
             // Above: (d >> width) + carry must be zero, and n counts if it has a bit there.
             let high := sar(width, d)
-            if iszero(high) { result := below0 if shr(width, n) { result := all0 } }
-            if iszero(not(high)) { result := below1 if shr(width, n) { result := all1 } }
+            if iszero(high) {
+                result := below0
+                if shr(width, n) { result := all0 }
+            }
+            if iszero(not(high)) {
+                result := below1
+                if shr(width, n) { result := all1 }
+            }
         }
     }
 
@@ -168,7 +171,7 @@ library AxisKernel {
     {
         product = fieldPower(gamma, exponent);
         assembly ("memory-safe") {
-            for { let i := add(at, shl(5, bits)) } gt(i, at) { } {
+            for { let i := add(at, shl(5, bits)) } gt(i, at) {} {
                 i := sub(i, 0x20)
                 let factor := addmod(mulmod(mload(i), add(gamma, sub(P, 1)), P), 1, P)
                 product := mulmod(product, factor, P)
@@ -226,7 +229,8 @@ library AxisKernel {
                 let sum := 0
                 let weight := table
                 let end := add(tensor, shl(1, to))
-                for { let cell := add(tensor, shl(1, from)) } lt(cell, end) { cell := add(cell, 2) } {
+                for { let cell := add(tensor, shl(1, from)) } lt(cell, end) { cell := add(cell, 2) }
+                {
                     let value := add(P, sar(240, calldataload(cell)))
                     sum := addmod(sum, mulmod(value, mload(weight), P), P)
                     weight := add(weight, 0x20)
@@ -250,7 +254,8 @@ library AxisKernel {
                 let sum := 0
                 let weight := table
                 let end := add(row, shl(5, to))
-                for { let cell := add(row, shl(5, from)) } lt(cell, end) { cell := add(cell, 0x20) } {
+                for { let cell := add(row, shl(5, from)) } lt(cell, end) { cell := add(cell, 0x20) }
+                {
                     sum := addmod(sum, mulmod(mload(cell), mload(weight), P), P)
                     weight := add(weight, 0x20)
                 }

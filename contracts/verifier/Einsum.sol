@@ -12,12 +12,11 @@ library Einsum {
     /// @param kernels values by kernel id
     /// @param alphas powers of alpha, by relation, as words in memory
     /// @param table eq(r', m) by m, as words in memory
-    function coefficient(
-        Program memory p,
-        uint256[] memory kernels,
-        uint256 alphas,
-        uint256 table
-    ) internal pure returns (Fr total) {
+    function coefficient(Program memory p, uint256[] memory kernels, uint256 alphas, uint256 table)
+        internal
+        pure
+        returns (Fr total)
+    {
         unchecked {
             for (uint256 at = p.contractionsAt; at < p.termsAt; at += Programs.RECORD) {
                 uint256 record = load(at);

@@ -57,7 +57,7 @@ function squareTimes(Fr x, uint256 n) pure returns (Fr y) {
 function power(Fr x, uint256 exponent) pure returns (Fr y) {
     assembly ("memory-safe") {
         y := 1
-        for { } exponent { exponent := shr(1, exponent) } {
+        for {} exponent { exponent := shr(1, exponent) } {
             if and(exponent, 1) { y := mulmod(y, x, P) }
             x := mulmod(x, x, P)
         }

@@ -114,7 +114,7 @@ library Linear {
                 let scale := mload(add(scaled, shl(5, and(shr(224, record), 0xffff))))
                 let value := mulmod(scale, add(P, signextend(7, shr(160, record))), P)
                 // Five ids of 16 bits, moved to the top; the next one is shifted out each time.
-                for { let ids := shl(96, shr(80, record)) } ids { ids := shl(16, ids) } {
+                for { let ids := shl(176, shr(80, record)) } ids { ids := shl(16, ids) } {
                     value := mulmod(value, mload(add(values, shl(5, shr(240, ids)))), P)
                 }
                 // 0xFFFF, the scalar side, comes to lie at 0.
@@ -237,7 +237,7 @@ library Linear {
     {
         assembly ("memory-safe") {
             end := add(out, shl(5, count))
-            for { } lt(out, end) { out := add(out, 0x20) } {
+            for {} lt(out, end) { out := add(out, 0x20) } {
                 mstore(out, first)
                 first := mulmod(first, ratio, P)
             }

@@ -22,25 +22,21 @@ library Lookup {
     ///        + 2^-(n-n_T) (alpha^(R+1) E_T(tau_T,r_T) (G (beta-T) - M) - alpha^(R+2) [r_T<T] G)
     /// @param evaluations f_0 f_1 f_2 f_3 H G M T in calldata
     /// @param alphaR alpha^R
-    function relation(
-        Point memory point,
-        uint256 evaluations,
-        Fr alpha,
-        Fr alphaR,
-        Fr beta
-    ) internal pure returns (Fr) {
+    function relation(Point memory point, uint256 evaluations, Fr alpha, Fr alphaR, Fr beta)
+        internal
+        pure
+        returns (Fr)
+    {
         Fr alphaSum = alphaR * alpha * alpha;
         return _slices(point, evaluations, alphaR, alphaSum, beta)
             + _table(point, evaluations, alphaR * alpha, alphaSum, beta);
     }
 
-    function _slices(
-        Point memory point,
-        uint256 evaluations,
-        Fr alphaZero,
-        Fr alphaSum,
-        Fr beta
-    ) private pure returns (Fr) {
+    function _slices(Point memory point, uint256 evaluations, Fr alphaZero, Fr alphaSum, Fr beta)
+        private
+        pure
+        returns (Fr)
+    {
         (uint256 tau, uint256 r) = _suffix(point, point.nF);
         Fr helper = Fr.wrap(read(evaluations, 4));
         Fr d0 = beta - Fr.wrap(read(evaluations, 0));
@@ -52,24 +48,23 @@ library Lookup {
         Fr fractions = helper * d01 * d23 - (d0 + d1) * d23 - (d2 + d3) * d01;
         Fr zero = Multilinear.cutPair(tau, r, point.nF, point.rows) * fractions;
         Fr sum = Multilinear.cut(r, point.nF, point.rows) * helper;
-        return (alphaZero * zero + alphaSum * sum)
-            * Multilinear.inversePowerOfTwo(point.n - point.nF);
+        return
+            (alphaZero * zero + alphaSum * sum) * Multilinear.inversePowerOfTwo(point.n - point.nF);
     }
 
-    function _table(
-        Point memory point,
-        uint256 evaluations,
-        Fr alphaZero,
-        Fr alphaSum,
-        Fr beta
-    ) private pure returns (Fr) {
+    function _table(Point memory point, uint256 evaluations, Fr alphaZero, Fr alphaSum, Fr beta)
+        private
+        pure
+        returns (Fr)
+    {
         (uint256 tau, uint256 r) = _suffix(point, point.nT);
         Fr helper = Fr.wrap(read(evaluations, 5));
-        Fr fraction = helper * (beta - Fr.wrap(read(evaluations, 7))) - Fr.wrap(read(evaluations, 6));
+        Fr fraction =
+            helper * (beta - Fr.wrap(read(evaluations, 7))) - Fr.wrap(read(evaluations, 6));
         Fr zero = Multilinear.cutPair(tau, r, point.nT, point.tableRows) * fraction;
         Fr sum = Multilinear.cut(r, point.nT, point.tableRows) * helper;
-        return (alphaZero * zero - alphaSum * sum)
-            * Multilinear.inversePowerOfTwo(point.n - point.nT);
+        return
+            (alphaZero * zero - alphaSum * sum) * Multilinear.inversePowerOfTwo(point.n - point.nT);
     }
 
     /// @dev The addresses of the last `bits` coordinates of tau and of r.

@@ -48,7 +48,7 @@ library Model {
         assembly ("memory-safe") {
             let next := add(add(content, add(0x20, CHUNKS)), mul(20, chunk))
             let out := add(joined, 0x20)
-            for { let end := add(out, length) } lt(out, end) { } {
+            for { let end := add(out, length) } lt(out, end) {} {
                 let size := sub(end, out)
                 if gt(size, CHUNK_BYTES) { size := CHUNK_BYTES }
                 extcodecopy(shr(96, mload(next)), out, 1, size)

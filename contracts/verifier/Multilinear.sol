@@ -18,8 +18,7 @@ library Multilinear {
             for { let end := add(left, shl(5, bits)) } lt(left, end) { left := add(left, 0x20) } {
                 let a := mload(left)
                 let b := mload(add(left, offset))
-                let factor :=
-                    sub(add(shl(1, mulmod(a, b, P)), TWICE_P_AND_ONE), add(a, b))
+                let factor := sub(add(shl(1, mulmod(a, b, P)), TWICE_P_AND_ONE), add(a, b))
                 product := mulmod(product, factor, P)
             }
         }
@@ -48,7 +47,7 @@ library Multilinear {
             for { let end := add(at, shl(5, bits)) } lt(at, end) { at := add(at, 0x20) } {
                 let a := mload(at)
                 // Entry x becomes 2x and 2x + 1: from the last, so that none is overwritten unread.
-                for { let x := size } x { } {
+                for { let x := size } x {} {
                     x := sub(x, 0x20)
                     let entry := mload(add(table, x))
                     let odd := mulmod(entry, a, P)

@@ -224,17 +224,16 @@ library Programs {
         (uint256 at, uint256 end) = (p.kernelsAt, p.viewsAt);
         uint256 good = 1;
         assembly ("memory-safe") {
-            for { } lt(at, end) { at := add(at, 0x20) } {
+            for {} lt(at, end) { at := add(at, 0x20) } {
                 let record := mload(at)
                 let kind := byte(0, record)
                 let bitsP := byte(3, record)
                 good := and(good, lt(sub(kind, 1), 5))
                 good := and(good, lt(add(byte(2, record), bitsP), byte(byte(1, record), limits)))
-                good :=
-                    and(
-                        good,
-                        lt(add(byte(5, record), byte(6, record)), byte(byte(4, record), limits))
-                    )
+                good := and(
+                    good,
+                    lt(add(byte(5, record), byte(6, record)), byte(byte(4, record), limits))
+                )
                 if eq(shr(1, kind), 1) {
                     // CUT and SHIFT
                     let const := and(shr(160, record), 0xffffffff)
@@ -277,7 +276,9 @@ library Programs {
             uint256 ids = p.kernels + p.views;
             for (uint256 at = p.contractionsAt; at < p.termsAt; at += RECORD) {
                 uint256 record = load(at);
-                _require(_field(record, 0, 2) < p.relations && _field(record, 2, 1) <= p.n, CONTRACTION);
+                _require(
+                    _field(record, 0, 2) < p.relations && _field(record, 2, 1) <= p.n, CONTRACTION
+                );
                 _require(
                     _field(record, 4, 2) <= ids && _field(record, 6, 2) <= ids
                         && _field(record, 8, 2) <= ids,
@@ -306,7 +307,7 @@ library Programs {
             uint256 oddBounds = carries + ((_clamp(scales(p) - 1) << 224) | pair);
             uint256 good = carries;
             assembly ("memory-safe") {
-                for { } lt(at, end) { at := add(at, 0x20) } {
+                for {} lt(at, end) { at := add(at, 0x20) } {
                     let record := add(mload(at), shl(240, 1))
                     good := and(good, sub(evenBounds, and(shr(16, record), evens)))
                     good := and(good, sub(oddBounds, and(record, odds)))

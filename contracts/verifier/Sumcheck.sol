@@ -17,7 +17,8 @@ library Sumcheck {
             let input := mload(0x40)
             let size := shl(5, degree)
             let out := add(point, 0x20)
-            for { let end := add(out, shl(5, mload(point))) } lt(out, end) { out := add(out, 0x20) } {
+            for { let end := add(out, shl(5, mload(point))) } lt(out, end) { out := add(out, 0x20) }
+            {
                 mstore(input, state)
                 calldatacopy(add(input, 0x20), at, size)
                 mstore(0x00, keccak256(input, add(size, 0x20)))

@@ -36,12 +36,17 @@ library Transcript {
     }
 
     /// @dev As many challenges as `point` has room for.
-    function challenges(bytes32 state, uint256[] memory point) internal pure returns (bytes32 next) {
+    function challenges(bytes32 state, uint256[] memory point)
+        internal
+        pure
+        returns (bytes32 next)
+    {
         assembly ("memory-safe") {
             mstore(0x00, state)
             mstore8(0x20, 1)
             let out := add(point, 0x20)
-            for { let end := add(out, shl(5, mload(point))) } lt(out, end) { out := add(out, 0x20) } {
+            for { let end := add(out, shl(5, mload(point))) } lt(out, end) { out := add(out, 0x20) }
+            {
                 mstore(0x00, keccak256(0x00, 0x21))
                 mstore(out, mod(mload(0x00), P))
             }

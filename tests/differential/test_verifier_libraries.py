@@ -1,0 +1,256 @@
+"""Each step of TensorVerifier.sol against its Python namesake, on random inputs and edge cases."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from web3.contract import Contract
+
+from prover import einsum, linear, lookup
+from prover.challenges import Challenges
+from prover.errors import BadProgram
+from prover.field import P, encode_scalar
+from prover.program import axis
+from prover.program import format as fmt
+from prover.program.format import Kernel, Kind, PublicAxis, PublicView, Source, Span
+from prover.program.layout import layout
+from prover.proof import LookupEvaluations
+from prover.sumcheck import final_claim
+from prover.transcript import Transcript
+from tests.evm import Chain, Reverted
+from tests.programs import mlp, random_case
+
+HARNESS = "tests/contracts/harness/VerifierHarness.sol"
+EDGES = (0, 1, P - 1, P - 2)
+
+pytestmark = pytest.mark.chain
+
+
+@pytest.fixture(scope="module")
+def harness(anvil: Chain) -> Contract:
+    return anvil.deploy(HARNESS)
+
+
+def element(rng: random.Random) -> int:
+    return rng.choice(EDGES) if rng.random() < 0.2 else rng.randrange(P)
+
+
+def point(rng: random.Random, bits: int) -> list[int]:
+    return [element(rng) for _ in range(bits)]
+
+
+def challenges(rng: random.Random, v: fmt.VerifierProgram | None = None) -> Challenges:
+    rho, n, k, mu = (v.rho_length, v.n, v.k, v.mu) if v else (9, 8, 7, 3)
+    return Challenges(
+        element(rng), element(rng), point(rng, rho), element(rng), point(rng, n), point(rng, n),
+        point(rng, mu), element(rng), point(rng, k),
+    )  # fmt: skip
+
+
+def as_tuple(drawn: Challenges) -> tuple[Any, ...]:
+    """The fields in the order of the Solidity struct, which is the order in which they are drawn."""
+    return tuple(vars(drawn).values())
+
+
+def record(kernel: Kernel) -> int:
+    out = bytes([kernel.kind])
+    for span in (kernel.p, kernel.y):
+        out += bytes([span.source, span.first, span.bits])
+    out += bytes(1) + kernel.const.to_bytes(4, "big") + kernel.shift.to_bytes(4, "big", signed=True)
+    return int.from_bytes(out.ljust(32, b"\0"), "big")
+
+
+def test_multilinear_weights(anvil: Chain, harness: Contract) -> None:
+    rng, call = random.Random(1), harness.functions
+    for bits in (0, 1, 2, 3, 5, 8):
+        a, b = point(rng, bits), point(rng, bits)
+        assert anvil.call(call.eq(a, b)) == axis.eq(a, b)
+        assert anvil.call(call.eqTable(a)) == axis.eq_expand(a)
+        for n in {0, 1, (1 << bits) - 1, 1 << bits, rng.randrange(1 << bits)}:
+            if n <= 1 << bits:
+                assert anvil.call(call.cut(a, n)) == axis.cut(a, n)
+            if n < 1 << bits:
+                assert anvil.call(call.eqConst(a, n)) == axis.eq_const(a, n)
+                assert anvil.call(call.cutPair(a, b, n)) == axis.shifted(a, b, n, 0)
+
+
+def test_inverse_powers_of_two(anvil: Chain, harness: Contract) -> None:
+    for exponent in range(57):
+        found = anvil.call(harness.functions.inversePowerOfTwo(exponent))
+        assert found == pow(2, -exponent, P)
+
+
+def span(rng: random.Random, most: int) -> Span:
+    source = rng.choice(list(Source))
+    bits = rng.randint(0, most)
+    return Span(source, rng.randint(0, (9, 8, 7)[source] - bits), bits)
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_kernels(anvil: Chain, harness: Contract, kind: Kind) -> None:
+    rng = random.Random(kind)
+    for _ in range(60):
+        drawn = challenges(rng)
+        p, y = span(rng, 6), span(rng, 6)
+        const, shift = rng.randrange(1 << 32), rng.randint(-(1 << 31), (1 << 31) - 1)
+        if kind in (Kind.CUT, Kind.SHIFT):
+            const = rng.choice((0, 1, 1 << p.bits, rng.randint(0, 1 << p.bits)))
+        if kind == Kind.SHIFT and rng.random() < 0.9:
+            shift = rng.choice((0, 1, -1, 1 << y.bits, -(1 << y.bits), rng.randint(-70, 70)))
+        kernel = Kernel(kind, p, y, const, shift)
+        found = anvil.call(harness.functions.kernel(record(kernel), as_tuple(drawn)))
+        assert found == axis.evaluate(kernel, drawn.points, drawn.gamma), kernel
+
+
+def test_shift_is_the_sum_that_it_stands_for(anvil: Chain, harness: Contract) -> None:
+    rng = random.Random(5)
+    for bits_p, bits_y in ((0, 0), (0, 2), (2, 0), (1, 3), (3, 1), (3, 3), (2, 4)):
+        for d in (*range(-9, 10), 1 << 30, -(1 << 31)):
+            n = rng.randint(0, 1 << bits_p)
+            drawn = challenges(rng)
+            kernel = Kernel(
+                Kind.SHIFT, Span(Source.RHO, 1, bits_p), Span(Source.Y, 2, bits_y), n, d
+            )
+            p = axis.eq_expand(drawn.rho[1 : 1 + bits_p])
+            y = axis.eq_expand(drawn.tile[2 : 2 + bits_y])
+            expected = sum(p[j + d] * w for j, w in enumerate(y) if 0 <= j + d < n) % P
+            found = anvil.call(harness.functions.kernel(record(kernel), as_tuple(drawn)))
+            assert found == expected, (bits_p, bits_y, d, n)
+
+
+def test_public_views(anvil: Chain, harness: Contract) -> None:
+    rng = random.Random(6)
+    for _ in range(60):
+        drawn = challenges(rng)
+        axes, cells = [], 1
+        for _ in range(rng.randint(1, 4)):
+            place = span(rng, 5)
+            length = rng.randint(1, 9 if cells < 20 else 2)
+            shift = rng.choice((0, rng.randint(-12, 12), rng.randint(-(1 << 15), (1 << 15) - 1)))
+            axes.append(PublicAxis(place, length, shift, rng.randint(0, 1 << place.bits)))
+            cells *= length
+        side, offset = rng.randrange(2), rng.randrange(40)
+        sides = [rng.randbytes(offset + 2 * cells + rng.randrange(8)) for _ in range(2)]
+        view = PublicView(side, offset, tuple(axes))
+        first, second = view_records(view)
+        found = anvil.call(harness.functions.publicView(first, second, as_tuple(drawn), *sides))
+        assert found == axis.evaluate_public(view, drawn.points, sides), view
+
+
+def view_records(view: PublicView) -> tuple[int, int]:
+    first = bytes([view.side, len(view.axes)]) + view.offset.to_bytes(4, "big")
+    second = b""
+    for part in view.axes:
+        second += bytes([part.p.source << 6 | part.p.bits, part.p.first])
+        second += part.length.to_bytes(2, "big") + part.shift.to_bytes(2, "big", signed=True)
+        second += part.n.to_bytes(2, "big")
+    words = (first.ljust(32, b"\0"), second.ljust(32, b"\0"))
+    return int.from_bytes(words[0], "big"), int.from_bytes(words[1], "big")
+
+
+@pytest.mark.parametrize("degree", [2, 3, 6])
+def test_sumcheck_rounds(anvil: Chain, harness: Contract, degree: int) -> None:
+    rng = random.Random(degree)
+    for count in (0, 1, 2, 7):
+        rounds = [point(rng, degree) for _ in range(count)]
+        data = b"".join(encode_scalar(c) for sent in rounds for c in sent)
+        transcript = Transcript(rng.randbytes(32))
+        start, expected = transcript.state, []
+        for sent in rounds:
+            transcript.absorb_scalars("round", sent)
+            expected.append(transcript.challenge("r"))
+        state, drawn = anvil.call(harness.functions.draw(start, data, degree, count))
+        assert (state, drawn) == (transcript.state, expected)
+        claim, where = element(rng), point(rng, count)
+        found = anvil.call(harness.functions.reduce(claim, data, degree, where))
+        assert found == final_claim(claim, rounds, where)
+
+
+def sections() -> list[fmt.VerifierProgram]:
+    cases = [mlp([6, 5, 3]), *(random_case(seed) for seed in range(6))]
+    return [layout(case.program).verifier for case in cases]
+
+
+def test_lookup_relation(anvil: Chain, harness: Contract) -> None:
+    rng = random.Random(8)
+    for v in sections():
+        drawn = challenges(rng, v)
+        at = LookupEvaluations(tuple(point(rng, 4)), *point(rng, 4))
+        header = anvil.call(harness.functions.parse(fmt.serialize(v)))
+        data = b"".join(map(encode_scalar, at.flat()))
+        alpha_r = pow(drawn.alpha, v.relations, P)
+        found = anvil.call(harness.functions.lookup(header, as_tuple(drawn), data, alpha_r))
+        assert found == lookup.summand(v, drawn, at)
+
+
+def test_scales_factors_and_tile_weights(anvil: Chain, harness: Contract) -> None:
+    rng = random.Random(9)
+    for v in sections():
+        drawn = challenges(rng, v)
+        kernels = [1, *point(rng, len(v.kernels) + len(v.views))]
+        arguments = (fmt.serialize(v), as_tuple(drawn), kernels)
+        scales, factor, found = anvil.call(harness.functions.weights(*arguments), gas=10**9)
+        assert scales == linear.scales(v, drawn)
+        factors = einsum.contraction_factors(v, drawn, kernels)
+        assert factor == einsum.side_factor(factors, drawn.side)
+        weights, scalar = linear.tile_weights(v, drawn, kernels)
+        assert found == [scalar, *weights]
+
+
+def test_headers_are_read_as_python_reads_them(anvil: Chain, harness: Contract) -> None:
+    for v in sections():
+        found = anvil.call(harness.functions.parse(fmt.serialize(v)))
+        counts = (len(v.contractions), len(v.kernels), len(v.views), len(v.terms))
+        assert found[:25] == (
+            v.k, v.fixed_tiles, v.input_bytes, v.output_bytes, v.input_tiles, v.output_tiles,
+            v.stage1_tiles, v.stage2_tiles, v.relations, *counts, v.n, v.mu, v.n_f, v.n_t,
+            v.rho_length, v.c_max, v.rows, v.table_rows, *v.mask1, *v.mask2,
+        )  # fmt: skip
+
+
+def outcome(anvil: Chain, harness: Contract, data: bytes) -> int:
+    """The code with which the contract refuses a section, 0 if it does not."""
+    try:
+        anvil.call(harness.functions.parse(data))
+    except Reverted as error:
+        assert error.name == "BadProgram", error
+        return int(error.arguments[0])
+    return 0
+
+
+def expected_outcome(data: bytes) -> int:
+    try:
+        fmt.parse(data)
+    except BadProgram as error:
+        return int(error.args[0])
+    return 0
+
+
+def test_bounds_are_those_of_python(anvil: Chain, harness: Contract) -> None:
+    """Any byte of a section made anything: the same code, or both accept it."""
+    rng, seen = random.Random(10), set()
+    for v in sections()[:4]:
+        whole = fmt.serialize(v)
+        for _ in range(250):
+            data = bytearray(whole)
+            in_header = rng.random() < 0.4
+            for _ in range(rng.choice((1, 1, 2))):
+                at = rng.randrange(96 if in_header else len(data))
+                data[at] = rng.choice(
+                    (0, 1, data[at] ^ 1, data[at] + 1 & 255, 255, rng.randrange(256))
+                )
+            size = min(int.from_bytes(data[10:14], "big"), 1 << 16)  # as Model.section cuts it
+            section = bytes(data[:size].ljust(size, b"\0"))
+            expected = expected_outcome(section)
+            seen.add(expected)
+            assert outcome(anvil, harness, section) == expected
+    assert seen == set(range(10))
+
+
+@pytest.mark.parametrize("length", [0, 31, 32, 64, 127, 128])
+def test_short_sections_are_refused(anvil: Chain, harness: Contract, length: int) -> None:
+    whole = fmt.serialize(sections()[0])
+    assert outcome(anvil, harness, whole[:length]) == (1 if length < 128 else 3)
+    assert expected_outcome(whole[:length]) == (1 if length < 128 else 3)
