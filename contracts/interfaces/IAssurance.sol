@@ -9,7 +9,7 @@ import {Status} from "../types/Status.sol";
 interface IAssurance {
     /// @notice The tier takes no such terms.
     error WrongTerms(bytes32 expected, bytes32 got);
-    /// @notice The request pins something other than what this tier vouches with now.
+    /// @notice The request pins something other than what this tier vouches with.
     error WrongPin(bytes32 expected, bytes32 got);
 
     /// @notice What this tier vouches with, in one word; requests quote it. For the Proof tier

@@ -179,7 +179,7 @@ def test_answer_after_the_verifier_changed_is_refused(desk: Desk) -> None:
     request = desk.request()
     desk.ask(request)
     desk.chain.rpc("anvil_setCode", desk.verifier.address, "0x00")
-    with reverts("WrongPin", desk.pin):
+    with reverts("VerifierChanged", desk.chain.call(desk.tier.functions.codeHash()), keccak(b"\0")):
         desk.answer(request)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from eth_hash.auto import keccak
 
-from tests.contracts.desk import IMAGE, OPEN, SRS, ZERO, Desk, program, register
+from tests.contracts.desk import IMAGE, OPEN, ZERO, Desk
 from tests.evm import reverts
 
 
@@ -140,18 +140,6 @@ def test_request_tier_without_code_is_refused(desk: Desk) -> None:
 def test_request_unknown_model_is_refused(desk: Desk) -> None:
     with reverts("UnknownModel", bytes(32)):
         desk.ask(desk.request(model_id=bytes(32)))
-
-
-def test_request_model_under_another_srs_is_refused(desk: Desk) -> None:
-    foreign = register(
-        desk.chain,
-        desk.registry,
-        program(),
-        (1).to_bytes(32, "big") + (2).to_bytes(32, "big"),
-        bytes(32),
-    )
-    with reverts("WrongSrs", SRS, bytes(32)):
-        desk.ask(desk.request(model_id=foreign))
 
 
 def test_request_another_pin_is_refused(desk: Desk) -> None:
