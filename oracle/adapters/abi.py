@@ -5,6 +5,7 @@ compares them with the contracts.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from eth_abi.abi import decode, encode
@@ -130,7 +131,7 @@ def request_from(fields: Sequence[Any], input: bytes, id: bytes, checksum: Any) 
         checksum(value) if kind == "address" else value
         for kind, value in zip(REQUEST_TYPES, fields, strict=True)
     ]
-    return Request(*shown, input, id)
+    return replace(Request(*shown), input=input, id=id)
 
 
 def _show(value: Any) -> str:

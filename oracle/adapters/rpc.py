@@ -82,7 +82,7 @@ class Node:
 
     def _ask(self, method: str, parameters: tuple[Any, ...]) -> dict[str, Any]:
         try:
-            return dict(self._provider.make_request(method, list(parameters)))  # type: ignore
+            return dict(self._provider.make_request(method, list(parameters)))
         except (OSError, requests.RequestException, Web3Exception, json.JSONDecodeError) as error:
             raise ChainUnavailable(
                 f"no node answers at {_shown(self.url)} ({_brief(error)}): start one, or name "

@@ -1,0 +1,59 @@
+"""deployments/<chain id>.json: which contracts there are on a chain, and since which block."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eth_utils.address import is_address, to_checksum_address
+
+from oracle.domain.errors import SettingsInvalid
+
+FOLDER = Path("deployments")
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Addresses by contract name; `block` is where the first of them was created."""
+
+    chain_id: int
+    block: int
+    contracts: Mapping[str, str]
+
+    def address(self, name: str) -> str:
+        """Raises SettingsInvalid if the deployment has no such contract."""
+        if name not in self.contracts:
+            raise SettingsInvalid(
+                f"the deployment on chain {self.chain_id} has no {name}: run einproof deploy"
+            )
+        return self.contracts[name]
+
+
+def read_deployment(chain_id: int, path: Path | None = None) -> Deployment:
+    """Reads a chain's file. Raises SettingsInvalid if there is none, or it is not one."""
+    path = path or FOLDER / f"{chain_id}.json"
+    try:
+        found = json.loads(path.read_text())
+        contracts = {name: _address(entry) for name, entry in found["contracts"].items()}
+        deployed = Deployment(int(found["chain_id"]), int(found["block"]), contracts)
+    except FileNotFoundError:
+        raise SettingsInvalid(
+            f"nothing is deployed on chain {chain_id} as far as {path} goes: run einproof deploy"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SettingsInvalid(
+            f"{path} is no deployment file ({error!r}): run einproof deploy"
+        ) from error
+    if deployed.chain_id != chain_id:
+        raise SettingsInvalid(
+            f"{path} is of chain {deployed.chain_id}, the node is on chain {chain_id}"
+        )
+    return deployed
+
+
+def _address(entry: Any) -> str:
+    text = entry["address"] if isinstance(entry, dict) else entry
+    if not is_address(text):
+        raise ValueError(f"expected an address, got {text!r}")
+    return to_checksum_address(text)
