@@ -107,7 +107,8 @@ def tampered(base: Statement, k_max: int) -> Iterator[tuple[str, Statement, Proo
         large = [*point[:i], point[i] + P, *point[i + 1 :]]
         yield f"coordinate {i} + P", base._replace(point=large), NonCanonicalScalar(point[i] + P)
     yield "coordinates reversed", base._replace(point=point[::-1]), rejected
-    yield "a coordinate less", base._replace(point=point[1:]), rejected
+    less = rejected if len(point) > 2 else UnsupportedSize(k_max, 1)
+    yield "a coordinate less", base._replace(point=point[1:]), less
     # (0 in front would be a true statement: a tile whose top half is empty)
     yield "a coordinate more", base._replace(point=[1, *point]), rejected
     yield "one coordinate", base._replace(point=point[:1]), UnsupportedSize(k_max, 1)
