@@ -129,11 +129,11 @@ def unhex(text: object) -> bytes:
 
 
 @contextmanager
-def damage(name: str) -> Iterator[None]:
-    """Whatever goes wrong inside means that the file is not what was written."""
+def damage(name: str, *more: type[Exception]) -> Iterator[None]:
+    """What is refused inside, or raises one of `more`: the file is not what was written."""
     try:
         yield
     except ModelDamaged:
         raise
-    except (EinproofError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (EinproofError, ValueError, ArithmeticError, *more) as error:
         raise ModelDamaged(f"{name} is damaged: {error}") from error

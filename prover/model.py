@@ -93,7 +93,7 @@ class Model:
     @property
     def aux_hash(self) -> bytes:
         """keccak256 of the canonical quantiser."""
-        return keccak(self.quantizer.canonical())
+        return self.quantizer.hash
 
     @cached_property
     def id(self) -> bytes:
@@ -189,7 +189,7 @@ class Model:
         Raises InvalidProgram, LayoutError, ValueRefused, or UnsupportedSize for a small SRS.
         """
         validate(program)
-        _check_quantizer(program, quantizer)
+        check_quantizer(program, quantizer)
         placed = layout(program, k)
         owned = Secrets(_checked_weights(program, weights), key or secrets.token_bytes(KEY_BYTES))
         tiles = _fixed_tiles(placed, owned, srs.id)
@@ -223,7 +223,7 @@ class Model:
         """
         if not (folder / MODEL_JSON).is_file():
             raise ModelNotFound(f"expected a model folder at {folder}, got no {MODEL_JSON} there")
-        with damage(MODEL_JSON):
+        with damage(MODEL_JSON, KeyError, TypeError):
             recorded = json.loads(read(folder, MODEL_JSON))
             if not isinstance(recorded, dict):
                 raise ModelDamaged(f"{MODEL_JSON}: expected an object")
@@ -246,7 +246,7 @@ class Model:
         model = cls(placed, quantizer, srs_id, points, owned)
         with damage(COMMITMENTS):
             _ = model.points
-        with damage(MODEL_JSON):
+        with damage(MODEL_JSON, KeyError, TypeError):
             expected_record = model.record()
             for field in sorted(set(expected_record) | set(recorded)):
                 if expected_record.get(field) != recorded.get(field):
@@ -268,7 +268,7 @@ class Model:
                 "weights_hmac_sha256": weights_mac(self.secrets.key, digest),
                 "key_sha256": key_hash(self.secrets.key),
             }
-        _check_quantizer(self.program, self.quantizer)
+        check_quantizer(self.program, self.quantizer)
         program = self.program
         return {
             "format": FORMAT,
@@ -344,12 +344,18 @@ def _checked_weights(program: Program, weights: Mapping[str, IntArray]) -> dict[
     return {n: check_values(program.tensors[program.named(n)], weights[n]) for n in names}
 
 
-def _check_quantizer(program: Program, quantizer: Quantizer) -> None:
-    names = [t.name for t in program.tensors]
-    for spec in (quantizer.input, quantizer.output):
-        if spec.tensor not in names:
-            raise ModelError(f"the quantiser speaks of {spec.tensor!r}, which the program has not")
-        tensor = program.tensors[names.index(spec.tensor)]
+def check_quantizer(program: Program, quantizer: Quantizer) -> None:
+    """Raises ModelError unless it speaks of an input and an output of the program as they are."""
+    for spec, roles in (
+        (quantizer.input, (Role.INPUT, Role.INPUT_COMMITTED)),
+        (quantizer.output, (Role.OUTPUT, Role.OUTPUT_COMMITTED)),
+    ):
+        tensors = {program.tensors[i].name: program.tensors[i] for i in program.with_role(*roles)}
+        if spec.tensor not in tensors:
+            raise ModelError(
+                f"expected a quantiser of one of {sorted(tensors)}, got one of {spec.tensor!r}"
+            )
+        tensor = tensors[spec.tensor]
         fits = int(np.prod(spec.shape)) == tensor.size
         if not fits or (spec.lo, spec.hi) != (tensor.lo, tensor.hi):
             raise ModelError(

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from eth_hash.auto import keccak
 
 from prover.errors import EinproofError
 
@@ -119,6 +120,11 @@ class Quantizer:
     def canonical(self) -> bytes:
         """The bytes that are hashed: JSON with sorted keys and no spaces."""
         return json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":")).encode("ascii")
+
+    @property
+    def hash(self) -> bytes:
+        """keccak256 of the canonical bytes: the auxiliary hash of a model id."""
+        return keccak(self.canonical())
 
     @classmethod
     def from_dict(cls, data: object) -> Quantizer:

@@ -64,11 +64,14 @@ def trace(module: torch.nn.Module, input_shape: tuple[int, ...]) -> Graph:
     except Exception as error:  # torch.export raises whatever the module raises
         reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
         raise CompileError(f"torch.export refused the model: {reason[0]}") from error
-    return _graph(exported, input_shape)
+    return graph_of(exported)
 
 
-def _graph(exported: Any, input_shape: tuple[int, ...]) -> Graph:
-    signature = exported.graph_signature
+def graph_of(exported: torch.export.ExportedProgram) -> Graph:
+    """The operators of what torch.export made; raises CompileError or UnsupportedOp."""
+    signature: Any = exported.graph_signature
+    if len(signature.user_inputs) != 1:
+        raise CompileError(f"expected one input, got {len(signature.user_inputs)}")
     stored = {
         **signature.inputs_to_parameters,
         **signature.inputs_to_buffers,
@@ -80,6 +83,9 @@ def _graph(exported: Any, input_shape: tuple[int, ...]) -> Graph:
         raise CompileError(f"expected one output, got {len(output.args[0])}")
     calls = [n for n in exported.graph.nodes if n.op not in ("placeholder", "output")]
     previous = next(n for n in exported.graph.nodes if n.name == signature.user_inputs[0])
+    input_shape = tuple(previous.meta["val"].shape)
+    if not all(isinstance(n, int) for n in input_shape):
+        raise CompileError(f"expected an input of fixed shape, got {input_shape}")
     nodes = []
     for call in calls:
         args = _positional(call)
@@ -96,7 +102,7 @@ def _graph(exported: Any, input_shape: tuple[int, ...]) -> Graph:
     if output.args[0][0] is not previous:
         name = nodes[-1].name if nodes else "(none)"
         raise CompileError(f"expected the output of the last node {name!r}, got another")
-    return Graph(tuple(input_shape), tuple(nodes))
+    return Graph(input_shape, tuple(nodes))
 
 
 def _positional(call: Any) -> list[Any]:

@@ -1,0 +1,377 @@
+"""einproof model: build, import, show, export and audit models."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import runpy
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from oracle.cli.prove import DEVELOPMENT_WARNING
+from prover.errors import EinproofError
+
+if TYPE_CHECKING:
+    from prover.audit import Audit, Registered
+    from prover.compiler import Compiled
+    from prover.model import Model
+    from prover.quantizer import Quantizer
+
+app = typer.Typer(
+    help="Build, import, show, export and audit models.", add_completion=False, no_args_is_help=True
+)
+KEY_WARNING = (
+    "back up {key}: without it this model can never be proved again, and whoever reads it with the"
+    " weights' commitments learns about the weights"
+)
+
+Out = Annotated[Path, typer.Option("--out", "-o", help="The folder to make.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace a model folder, its key included.")]
+SrsFile = Annotated[
+    Path | None,
+    typer.Option("--srs", envvar="EINPROOF_SRS", help="An SRS file; default: the development SRS."),
+]
+TileBits = Annotated[
+    int | None, typer.Option("--tile-bits", help="Cells in a tile, as a power of two.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one line of JSON.")]
+
+
+class SourceRefused(EinproofError):
+    """A source that holds no model, or an option that it does not fit."""
+
+
+@app.command()
+def build(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="digits (trains the example), FILE.py:NAME (a torch module, or what makes one),"
+            " or FILE.pt2 (torch.export.save)."
+        ),
+    ],
+    out: Out,
+    shape: Annotated[str, typer.Option(help="The input's shape, batch included: 1,64.")] = "",
+    input_range: Annotated[
+        str, typer.Option("--range", help="What every input cell lies in: 0,1.")
+    ] = "",
+    weight_bits: Annotated[int, typer.Option(help="Precision of the weights.")] = 8,
+    input_bits: Annotated[int, typer.Option(help="Precision of the input.")] = 16,
+    tile_bits: TileBits = None,
+    srs: SrsFile = None,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Quantise a torch model, commit to its weights, and keep both in a folder."""
+    compiled = _compile(source, shape, input_range, weight_bits, input_bits)
+    _create(compiled, out, srs, tile_bits, force, as_json)
+
+
+@app.command("import")
+def import_(
+    package: Annotated[
+        Path, typer.Argument(help="A folder: source.bin, weights.safetensors, quantizer.json.")
+    ],
+    out: Out,
+    tile_bits: TileBits = None,
+    srs: SrsFile = None,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """The same from a program and integer weights that somebody has made already."""
+    from prover.compiler.package import read_package
+
+    _create(read_package(package), out, srs, tile_bits, force, as_json)
+
+
+@app.command()
+def show(
+    folder: Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.")],
+    recompute: Annotated[
+        bool, typer.Option("--recompute", help="Commit to the weights again and compare.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a folder holds, after checking it."""
+    from prover import api, kernels
+    from prover.model import Model
+
+    model = Model.load(folder)
+    if recompute:
+        tier = kernels.get()
+        model.check_commitments(tier, api.find_srs(tier, model.srs_id, model.layout.k))
+    _report(_summary(model, folder), as_json)
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.")],
+    public: Annotated[Path, typer.Option("--public", help="The folder to make.")],
+    force: Force = False,
+) -> None:
+    """Copy the public half: what auditors and verifiers need, and no secret."""
+    from prover.model import Model
+
+    model = Model.load(folder)
+    model.export_public(public, force=force)
+    typer.echo(f"0x{model.id.hex()} without its secrets is in {public}")
+
+
+@app.command()
+def audit(
+    target: Annotated[
+        str, typer.Argument(metavar="ID|FOLDER", help="A registered model's id, or a folder.")
+    ],
+    rpc: Annotated[str, typer.Option(envvar="EINPROOF_RPC")] = "http://127.0.0.1:8545",
+    registry: Annotated[
+        str, typer.Option(envvar="EINPROOF_REGISTRY", help="The ModelRegistry's address.")
+    ] = "",
+    from_block: Annotated[int, typer.Option(help="Where to look for its event from.")] = 0,
+    quantizer: Annotated[
+        Path | None,
+        typer.Option(help="Its model.json or quantizer.json, to check that the id names it."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check whether proofs about a model mean what its program says (exit code 1 if not)."""
+    from prover import api, audit, kernels
+    from prover.srs import SrsError
+
+    given = None if quantizer is None else _read_quantizer(quantizer)
+    if Path(target).is_dir():
+        model, own = _from_folder(Path(target))
+        given = given or own
+    else:
+        model = _fetch(target, rpc, registry, from_block)
+    tier = kernels.get()
+    try:
+        srs = api.find_srs(tier, model.srs_id, model.k)
+    except (SrsError, EinproofError):
+        srs = None  # only programs with public tables need it, and their finding says so
+    found = audit.audit(model, tier, srs, given)
+    if as_json:
+        typer.echo(json.dumps(_audit_json(model, found)))
+    else:
+        _show_audit(model, found)
+    if not found.passed:
+        raise typer.Exit(1)
+
+
+# --- sources ---
+
+
+def _compile(
+    source: str, shape: str, input_range: str, weight_bits: int, input_bits: int
+) -> Compiled:
+    from oracle.examples import digits
+    from prover.compiler import compile_graph, compile_module
+    from prover.compiler.trace import graph_of
+
+    if source == "digits":
+        return compile_module(
+            digits.digits(),
+            digits.INPUT_SHAPE,
+            digits.INPUT_RANGE,
+            weight_bits=weight_bits,
+            input_bits=input_bits,
+        )
+    limits = _numbers(input_range, "--range", "0,1", float)
+    if len(limits) != 2:
+        raise SourceRefused(f"--range: expected two numbers like 0,1, got {input_range!r}")
+    ends = (limits[0], limits[1])
+    if source.endswith(".pt2"):
+        graph = graph_of(_exported(Path(source)))
+        return compile_graph(graph, ends, weight_bits=weight_bits, input_bits=input_bits)
+    sizes = tuple(_numbers(shape, "--shape", "1,64", int))
+    return compile_module(
+        _module(source), sizes, ends, weight_bits=weight_bits, input_bits=input_bits
+    )
+
+
+def _module(source: str) -> Any:
+    from torch import nn
+
+    file, mark, name = source.rpartition(":")
+    if not mark or not Path(file).is_file():
+        raise SourceRefused(
+            f"expected digits, FILE.py:NAME or FILE.pt2 of a file that exists, got {source!r}"
+        )
+    try:
+        found = runpy.run_path(file).get(name)
+        made = found if isinstance(found, nn.Module) or not callable(found) else found()
+    except Exception as error:
+        raise SourceRefused(f"{file} failed: {type(error).__name__}: {error}") from error
+    if not isinstance(made, nn.Module):
+        raise SourceRefused(f"expected a torch module called {name!r} in {file}, got {made!r:.60}")
+    return made
+
+
+def _exported(path: Path) -> Any:
+    import torch
+
+    if not path.is_file():
+        raise SourceRefused(f"no file {path}")
+    try:
+        return torch.export.load(path)
+    except Exception as error:
+        raise SourceRefused(f"{path}: expected what torch.export.save wrote: {error}") from error
+
+
+def _numbers(text: str, option: str, example: str, kind: type) -> list[Any]:
+    try:
+        return [kind(part) for part in text.split(",")]
+    except ValueError:
+        raise SourceRefused(f"{option}: expected numbers like {example}, got {text!r}") from None
+
+
+# --- folders ---
+
+
+def _create(
+    compiled: Compiled,
+    out: Path,
+    srs_file: Path | None,
+    tile_bits: int | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    from prover import kernels
+    from prover.folder import KEY, ModelExists
+    from prover.model import Model
+    from prover.program.layout import layout
+    from prover.srs import development_srs, load_srs
+
+    if out.exists() and not force:  # before the work, and again when it is written
+        raise ModelExists(f"expected no {out} yet: name another, or pass --force")
+    tier = kernels.get()
+    k = layout(compiled.program, tile_bits).k
+    with Console(stderr=True).status("committing to the weights"):
+        srs = load_srs(tier, srs_file) if srs_file else development_srs(tier, k)
+        model = Model.create(compiled.program, compiled.weights, compiled.quantizer, tier, srs, k=k)
+    model.save(out, force=force)
+    _report(_summary(model, out), as_json)
+    if srs.development:
+        typer.secho(DEVELOPMENT_WARNING, err=True, fg="yellow")
+    typer.secho(KEY_WARNING.format(key=out / KEY), err=True, fg="yellow")
+
+
+def _summary(model: Model, folder: Path) -> dict[str, Any]:
+    from prover.audit import architecture
+    from prover.srs import development_id
+
+    verifier = model.layout.verifier
+    low, high = model.quantizer.input.range
+    sizes = [t.size for t in model.program.tensors if t.role.name == "WEIGHT"]
+    return {
+        "model": "0x" + model.id.hex(),
+        "folder": str(folder),
+        "secrets": "held" if model.secrets else "not here",
+        "input": f"{list(model.quantizer.input.shape)} in [{low:g}, {high:g}]",
+        "output": f"{list(model.quantizer.output.shape)}",
+        "weights": sum(sizes),
+        "gadgets": [
+            f"{line['gadget']} {line['tensor']} {line['shape']}"
+            for line in architecture(model.program)
+        ],
+        "tile_bits": model.layout.k,
+        "fixed_tiles": verifier.fixed_tiles,
+        "program_bytes": len(model.program_bytes),
+        "proof_bytes": verifier.proof_bytes,
+        "srs": "0x" + model.srs_id.hex(),
+        "srs_forgeable": model.srs_id == development_id(),
+    }
+
+
+def _report(report: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(report))
+        return
+    for name, value in report.items():
+        for i, line in enumerate(value if isinstance(value, list) else [value]):
+            typer.echo(f"{name if i == 0 else '':14} {line}")
+
+
+# --- audits ---
+
+
+def _fetch(target: str, rpc: str, registry: str, first_block: int) -> Registered:
+    from oracle.adapters.registry import fetch
+    from oracle.adapters.rpc import Node
+
+    digits = target.removeprefix("0x")
+    if len(digits) != 64 or not all(c in "0123456789abcdefABCDEF" for c in digits):
+        raise SourceRefused(f"expected a folder or a model id (0x and 64 digits), got {target!r}")
+    if len(registry) != 42:
+        raise SourceRefused("name the ModelRegistry with --registry or EINPROOF_REGISTRY")
+    node = Node(rpc)
+    try:
+        return asyncio.run(fetch(node, registry, bytes.fromhex(digits), first_block))
+    finally:
+        node.close()
+
+
+def _from_folder(folder: Path) -> tuple[Registered, Quantizer]:
+    from prover.audit import Registered
+    from prover.model import Model
+
+    m = Model.load(folder)
+    found = Registered(m.id, m.program_bytes, m.point_bytes, m.srs_id, m.layout.k, m.aux_hash)
+    return found, m.quantizer
+
+
+def _read_quantizer(path: Path) -> Quantizer:
+    from prover.quantizer import Quantizer
+
+    try:
+        data = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise SourceRefused(f"{path}: expected JSON: {error}") from error
+    inner = data.get("quantizer", data) if isinstance(data, dict) else data
+    return Quantizer.from_dict(inner)
+
+
+def _audit_json(model: Registered, found: Audit) -> dict[str, Any]:
+    from prover.audit import architecture
+
+    placed = found.layout
+    return {
+        "model": "0x" + model.id.hex(),
+        "passed": found.passed,
+        "findings": [vars(f) for f in found.findings],
+        "architecture": architecture(placed.program) if placed else [],
+        "bounds": {name: list(bound) for name, bound in found.bounds.items()},
+        "tile_bits": model.k,
+        "proof_bytes": placed.verifier.proof_bytes if placed else None,
+    }
+
+
+def _show_audit(model: Registered, found: Audit) -> None:
+    from prover.audit import architecture
+
+    console = Console()
+    console.print(f"model 0x{model.id.hex()}", highlight=False, soft_wrap=True)
+    if found.layout is not None:
+        program = found.layout.program
+        tensors = Table("tensor", "role", "shape", "proved range", box=None)
+        for t in program.tensors:
+            low, high = found.bounds[t.name]
+            hidden = "any field element" if t.role.name == "WEIGHT" else f"[{low}, {high}]"
+            tensors.add_row(t.name, t.role.name.lower(), str(list(t.shape)), hidden)
+        console.print(tensors)
+        gadgets = Table("gadget", "makes", "axes", "shift", box=None)
+        for line in architecture(program):
+            axes, shift = line.get("axes", ""), line.get("shift", "")
+            gadgets.add_row(line["gadget"], line["tensor"], str(axes), str(shift))
+        console.print(gadgets)
+    findings = Table("check", "verdict", "finding", box=None)
+    words = {True: "[green]holds[/]", False: "[red]FAILS[/]", None: "note"}
+    for f in found.findings:
+        findings.add_row(f.name, words[f.ok], f.detail)
+    console.print(findings)
+    verdict = "proofs about this model mean what its program says"
+    refused = "do not rely on proofs about this model"
+    console.print(f"verdict: {verdict if found.passed else refused}", highlight=False)
