@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.24;
 
-import { Status } from "./Status.sol";
+import {Status} from "./Status.sol";
 
 /// @notice The one word that the oracle stores for a request.
 ///
@@ -13,7 +13,7 @@ import { Status } from "./Status.sol";
 /// failed: the callback of the final answer reverted and may be retried.
 type Record is uint256;
 
-using { status, digest, callbackFailed } for Record global;
+using {status, digest, callbackFailed} for Record global;
 
 uint256 constant DIGEST_MASK = ~uint256(0xff);
 uint256 constant FAILED_BIT = 0x80;

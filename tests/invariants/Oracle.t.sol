@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.24;
+
+import {ProofAssurance} from "../../contracts/assurance/ProofAssurance.sol";
+import {InferenceOracle} from "../../contracts/oracle/InferenceOracle.sol";
+import {ModelRegistry} from "../../contracts/oracle/ModelRegistry.sol";
+import {Record, record} from "../../contracts/types/Record.sol";
+import {Request} from "../../contracts/types/Request.sol";
+import {Status} from "../../contracts/types/Status.sol";
+import {EchoVerifier} from "../contracts/harness/EchoVerifier.sol";
+import {ScriptedTier} from "../contracts/harness/ScriptedTier.sol";
+import {Crowd} from "./Crowd.sol";
+
+/// @notice What must hold whatever the crowd does.
+contract OracleInvariants {
+    InferenceOracle internal oracle;
+    Crowd internal crowd;
+
+    error Broken(string what, uint256 expected, uint256 got);
+
+    function setUp() public {
+        ModelRegistry registry = new ModelRegistry();
+        EchoVerifier verifier = new EchoVerifier("srs");
+        oracle = new InferenceOracle();
+        crowd = new Crowd(
+            oracle, new ProofAssurance(verifier, registry), new ScriptedTier(), _register(registry)
+        );
+    }
+
+    /// @dev forge reads this: it calls the crowd only.
+    function targetContracts() public view returns (address[] memory targets) {
+        targets = new address[](1);
+        targets[0] = address(crowd);
+    }
+
+    /// @notice The oracle holds what was forced in, what open requests paid, and what is credited:
+    ///         so each settled request was paid out once, whole.
+    function invariant_balance_is_what_is_owed() public view {
+        uint256 owed = crowd.forced();
+        for (uint256 i; i < crowd.requestCount(); ++i) {
+            Request memory request = crowd.requestAt(i);
+            Status status = _status(request);
+            if (status == Status.Open || status == Status.Provisional) {
+                owed += oracle.cost(request.fee, request.callbackGas, request.callbackGasPrice);
+            }
+        }
+        for (uint256 i; i < 3; ++i) {
+            owed += oracle.credit(address(crowd.puppets(i)));
+        }
+        _same("balance", owed, address(oracle).balance);
+    }
+
+    /// @notice Final, Retracted and Refunded are for ever, and no call leaves a request locked.
+    function invariant_settled_stays_settled() public view {
+        for (uint256 i; i < crowd.requestCount(); ++i) {
+            Request memory request = crowd.requestAt(i);
+            Status now_ = _status(request);
+            Status then = crowd.settledAs(oracle.idOf(request));
+            if (then != Status.None) _same("status", uint256(then), uint256(now_));
+            if (now_ == Status.Judging || now_ == Status.None) {
+                revert Broken("locked or lost", uint256(Status.Open), uint256(now_));
+            }
+        }
+    }
+
+    function testFuzz_record_any_comes_back(uint8 status, bytes32 digest, bool failed) public pure {
+        Status wanted = Status(status % 7);
+        Record word = record(wanted, digest, failed);
+        _same("status", uint256(wanted), uint256(word.status()));
+        _same("digest", uint256(digest) >> 8, uint256(word.digest()) >> 8);
+        _same("low byte", 0, uint256(word.digest()) & 0xff);
+        if (word.callbackFailed() != failed) revert Broken("failed", 0, 1);
+    }
+
+    function _status(Request memory request) private view returns (Status status) {
+        (status,,) = oracle.statusOf(oracle.idOf(request));
+    }
+
+    function _same(string memory what, uint256 expected, uint256 got) private pure {
+        if (expected != got) revert Broken(what, expected, got);
+    }
+
+    function _register(ModelRegistry registry) private returns (bytes32) {
+        bytes memory program = abi.encodePacked(
+            "EINP", uint16(1), uint8(12), uint8(4), uint16(1), uint32(32), bytes18(0)
+        );
+        address[] memory programs = new address[](1);
+        address[] memory points = new address[](1);
+        programs[0] = registry.store(program);
+        points[0] = registry.store(abi.encode(1, 2));
+        return registry.register(programs, points, "srs", 0);
+    }
+}

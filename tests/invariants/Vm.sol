@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.24;
+
+/// @notice The few of forge's cheat codes that are used here.
+interface Vm {
+    function warp(uint256 timestamp) external;
+    function deal(address account, uint256 balance) external;
+    function prank(address sender) external;
+}
+
+Vm constant VM = Vm(address(uint160(uint256(keccak256("hevm cheat code")))));
