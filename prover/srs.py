@@ -149,6 +149,12 @@ def development_id() -> bytes:
     return srs_id(multiply(GENERATOR, s), multiply_g2(GENERATOR_G2, s))
 
 
+@lru_cache
+def development_s_g2() -> PointG2:
+    """[s]_2 of the development SRS: all that a verifier needs of it."""
+    return multiply_g2(GENERATOR_G2, development_secret())
+
+
 def development_srs(kernels: Kernels, k: int, folder: Path | None = None) -> Srs:
     """The development SRS for tiles up to 2^k, kept in a folder (`cache_folder` if none is given).
 
@@ -164,7 +170,7 @@ def development_srs(kernels: Kernels, k: int, folder: Path | None = None) -> Srs
     s = development_secret()
     points = kernels.generator_powers(s, (1 << k) + 1)
     s_g1 = check_point(kernels.points_to_ints(points[1:2])[0])
-    srs = Srs(k, points, s_g1, multiply_g2(GENERATOR_G2, s))
+    srs = Srs(k, points, s_g1, development_s_g2())
     with contextlib.suppress(OSError):
         save_srs(kernels, srs, path)
     return srs

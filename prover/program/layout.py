@@ -7,7 +7,8 @@ placed largest first, so that every box is an aligned sub-cube of one tile
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import product as cartesian
 from typing import TypeAlias
@@ -20,6 +21,7 @@ from prover.program.ir import FIXED, PUBLIC, Affine, Contraction, Expr, Index, P
 from prover.program.relations import Lookup, Relations
 
 MAX_K = 22
+SMALL_SLICE = 1024  # rows up to which larger boxes are worth more than fewer rows
 Factor: TypeAlias = Kernel | PublicView
 
 
@@ -146,6 +148,9 @@ def place_rows(lookups: Sequence[Lookup], k: int) -> tuple[list[Slot], int]:
             pending.setdefault(box.size_bits, []).append((i, box))
             total += 1 << box.size_bits
     rows = -(-total // fmt.SLICES)
+    if rows <= SMALL_SLICE:  # a few more rows, fewer and larger boxes: less gas
+        step = 1 << max(rows.bit_length() - 2, 0)
+        rows = -(-rows // step) * step
     fill, slots = [0] * fmt.SLICES, []
     for size in sorted(range(max(pending) + 1), reverse=True):
         for i, box in pending.pop(size, []):
@@ -166,30 +171,50 @@ class _Emitter:
     relations: Relations
     blocks: dict[object, list[Block]]
     sides: dict[int, tuple[int, int]]  # public tensor -> side, byte offset
+    terms: list[tuple[int, int, int, tuple[Kernel, ...], tuple[PublicView, ...]]] = field(
+        default_factory=list
+    )
     kernels: dict[Kernel, int] = field(default_factory=dict)
     views: dict[PublicView, int] = field(default_factory=dict)
-    terms: list[tuple[int, int, int, tuple[Factor, ...]]] = field(default_factory=list)
 
     def term(self, tile: int, scale: int, coef: int, factors: Sequence[Factor]) -> None:
-        kernels = merge([f for f in factors if isinstance(f, Kernel)])
-        views = [f for f in factors if isinstance(f, PublicView)]
-        for kernel in kernels:
-            self.kernels.setdefault(kernel, len(self.kernels) + 1)
-        for view in views:
-            self.views.setdefault(view, len(self.views))
-        kept: list[Factor] = [*kernels, *views]
-        if len(kept) > 5:
-            raise LayoutError(f"a term needs {len(kept)} kernels, format v1 has 5")
         if not -(1 << 63) <= coef < 1 << 63:
             raise LayoutError(f"coefficient {coef} does not fit 64 bits")
-        self.terms.append((tile, scale, coef, tuple(kept)))
+        kernels = merge([f for f in factors if isinstance(f, Kernel)], join_axes)
+        views = tuple(f for f in factors if isinstance(f, PublicView))
+        self.terms.append((tile, scale, coef, tuple(kernels), views))
 
-    def ids(self, factors: Sequence[Factor], width: int) -> tuple[int, ...]:
-        found = [
-            self.kernels[f] if isinstance(f, Kernel) else len(self.kernels) + 1 + self.views[f]
-            for f in factors
-        ]
-        return tuple(found) + (0,) * (width - len(found))
+    def batch(self, kernels: list[Kernel]) -> tuple[int, ...]:
+        """The ids of a contraction's batch kernels; called before `finish`."""
+        merged = merge(kernels, join_axes)
+        return self._ids(merged, 3)
+
+    def finish(self) -> tuple[Term, ...]:
+        """All terms. A constant place joins the axis that follows it, unless other blocks see that
+        axis alike: then it is cheaper to evaluate the axis once for all of them."""
+        contexts = {kernels for _, _, _, kernels, _ in self.terms}
+        seen = Counter(kernel for kernels in contexts for kernel in set(kernels))
+
+        def join(a: Kernel, b: Kernel) -> Kernel | None:
+            return join_place(a, b) if seen[b] == 1 or not (b.p.bits and b.y.bits) else None
+
+        merged = [merge(list(kernels), join) for _, _, _, kernels, _ in self.terms]
+        for kernels in merged:
+            self._ids(kernels, len(kernels))
+        for _, _, _, _, views in self.terms:
+            for view in views:
+                self.views.setdefault(view, len(self.kernels) + 1 + len(self.views))
+        found = []
+        for (tile, scale, coef, _, views), kernels in zip(self.terms, merged, strict=True):
+            ids = self._ids(kernels, 5)[: len(kernels)] + tuple(self.views[v] for v in views)
+            if len(ids) > 5:
+                raise LayoutError(f"a term needs {len(ids)} kernels, format v1 has 5")
+            found.append(Term(tile, scale, coef, ids + (0,) * (5 - len(ids))))
+        return tuple(found)
+
+    def _ids(self, kernels: Sequence[Kernel], width: int) -> tuple[int, ...]:
+        ids = [self.kernels.setdefault(kernel, len(self.kernels) + 1) for kernel in kernels]
+        return tuple(ids) + (0,) * (width - len(ids))
 
     # -- one view ----------------------------------------------------------------------------------
 
@@ -310,37 +335,42 @@ def axis_kernels(span: Span, y: Span, d: int, length: int) -> list[Kernel]:
     return [Kernel(Kind.SHIFT, span, y, length, d)]
 
 
-def merge(kernels: list[Kernel]) -> list[Kernel]:
-    """Fewer EQ kernels: neighbours whose coordinates run on, in both ranges, become one."""
+def merge(kernels: list[Kernel], join: Callable[[Kernel, Kernel], Kernel | None]) -> list[Kernel]:
+    """Fewer EQ kernels: neighbours that `join` makes one."""
     merged: list[Kernel] = []
     for kernel in kernels:
-        if merged and (joined := _join(merged[-1], kernel)) is not None:
-            merged[-1] = joined
-        else:
+        joined = None
+        if merged and merged[-1].kind == kernel.kind == Kind.EQ:
+            joined = join(merged[-1], kernel)
+        if joined is None:
             merged.append(kernel)
+        else:
+            merged[-1] = joined
     return merged
 
 
-def _follows(a: Span, b: Span) -> bool:
-    return a.source == b.source and a.first + a.bits == b.first
-
-
-def _join(a: Kernel, b: Kernel) -> Kernel | None:
-    if a.kind != Kind.EQ or b.kind != Kind.EQ:
+def _together(a: Span, b: Span) -> Span | None:
+    """One span, where b runs on from a."""
+    if a.source != b.source or a.first + a.bits != b.first:
         return None
-    if a.p.bits == 0 and b.p.bits == 0 and _follows(a.y, b.y):  # two constants on y
-        y = Span(a.y.source, a.y.first, a.y.bits + b.y.bits)
-        return Kernel(Kind.EQ, fmt.NOWHERE, y, a.const << b.y.bits | b.const)
-    if a.p.bits == 0 and b.p.bits == b.y.bits and _follows(a.y, b.y):  # a place, then a whole axis
-        return Kernel(Kind.EQ, b.p, Span(a.y.source, a.y.first, a.y.bits + b.y.bits), a.const)
-    if a.y.bits == 0 and b.y.bits == 0 and _follows(a.p, b.p):  # two constants on p
-        p = Span(a.p.source, a.p.first, a.p.bits + b.p.bits)
-        return Kernel(Kind.EQ, p, fmt.NOWHERE, a.const << b.p.bits | b.const)
-    if a.y.bits == 0 and b.p.bits == b.y.bits and _follows(a.p, b.p):
-        return Kernel(Kind.EQ, Span(a.p.source, a.p.first, a.p.bits + b.p.bits), b.y, a.const)
-    if b.p.bits == b.y.bits and _follows(a.p, b.p) and _follows(a.y, b.y):
-        p = Span(a.p.source, a.p.first, a.p.bits + b.p.bits)
-        return Kernel(Kind.EQ, p, Span(a.y.source, a.y.first, a.y.bits + b.y.bits), a.const)
+    return Span(a.source, a.first, a.bits + b.bits)
+
+
+def join_axes(a: Kernel, b: Kernel) -> Kernel | None:
+    """Two axes whose coordinates run on in both ranges, the second with no excess."""
+    p, y = _together(a.p, b.p), _together(a.y, b.y)
+    if p is None or y is None or b.p.bits != b.y.bits or not (a.p.bits and a.y.bits):
+        return None
+    return Kernel(Kind.EQ, p, y, a.const)
+
+
+def join_place(a: Kernel, b: Kernel) -> Kernel | None:
+    """A constant on one range, then a constant or a whole axis that runs on from it there."""
+    whole = b.p.bits == b.y.bits
+    if a.p.bits == 0 and (whole or b.p.bits == 0) and (y := _together(a.y, b.y)) is not None:
+        return Kernel(Kind.EQ, b.p, y, a.const if whole else a.const << b.y.bits | b.const)
+    if a.y.bits == 0 and (whole or b.y.bits == 0) and (p := _together(a.p, b.p)) is not None:
+        return Kernel(Kind.EQ, p, b.y, a.const if whole else a.const << b.p.bits | b.const)
     return None
 
 
@@ -432,6 +462,7 @@ def layout(program: Program, k: int | None = None) -> Layout:
     _emit_helpers(emit, rows, table_rows, n, n_f, n_t, scale_tables + c_max + 1)
     records = _emit_contractions(emit, contractions, n, scale_sides)
 
+    terms = emit.finish()
     fixed = counts[0] + counts[1]
     (m1,), (m2,) = blocks[MASK1], blocks[MASK2]
     verifier = fmt.VerifierProgram(
@@ -443,9 +474,9 @@ def layout(program: Program, k: int | None = None) -> Layout:
         mask1=(m1.tile, m1.offset), mask2=(m2.tile, m2.offset),
         kernels=tuple(emit.kernels), views=tuple(emit.views),
         contractions=tuple(
-            fmt.ContractionRecord(j, variables, emit.ids(ks, 3)) for j, variables, ks in records
+            fmt.ContractionRecord(j, variables, ids) for j, variables, ids in records
         ),
-        terms=tuple(Term(t, s, c, emit.ids(fs, 5)) for t, s, c, fs in emit.terms),
+        terms=terms,
     )  # fmt: skip
     fmt.parse(fmt.serialize(verifier))  # what we emit, the verifier accepts
     return Layout(program, rel, verifier, blocks, slots, gaps, table_slots, weight_tiles)
@@ -501,7 +532,8 @@ def _emit_lookups(
         for axis, (start, bits) in enumerate(zip(slot.box.base, slot.box.bits, strict=True)):
             spans[axis] = (Span(Source.R, first, bits), start, 1 << bits)
             first += bits
-        emit.term(fmt.SCALAR_SIDE, scale, lookup.table + 1, place)
+        if lookup.table + 1 != GAP:
+            emit.term(fmt.SCALAR_SIDE, scale, lookup.table + 1 - GAP, place)
         for coef, view in lookup.index.terms:
             emit.view(scale + 1, coef, view, spans, place)
         if lookup.index.const:
@@ -513,16 +545,16 @@ def _emit_lookups(
             else:
                 emit.view(scale + 2, 1, lookup.values, spans, place)
         fills[slot.slice] = max(fills[slot.slice], slot.row + (1 << slot.box.size_bits))
-    gaps = [(s, fill, rows) for s, fill in enumerate(fills) if fill < rows]
-    for s, start, end in gaps:
-        for row in range(start, end):
-            place = _row_place(Source.R, n - n_f, n_f, row, 0)
-            emit.term(fmt.SCALAR_SIDE, base + s * (c_max + 1), GAP, place)
+    span = Span(Source.R, n - n_f, n_f)
+    for s in range(fmt.SLICES):  # tag 1 on every row, gaps included; other tags corrected above
+        emit.term(
+            fmt.SCALAR_SIDE, base + s * (c_max + 1), GAP, [Kernel(Kind.CUT, span, const=rows)]
+        )
     for s, name in enumerate(F_PADS):
         (pad,) = emit.blocks[name]
         place = _row_place(Source.R, n - n_f, n_f, rows, 0)
         emit.term(pad.tile, base + s * (c_max + 1), 1, [*place, *emit.place(pad.offset, 0)])
-    return gaps
+    return [(s, fill, rows) for s, fill in enumerate(fills) if fill < rows]
 
 
 def _emit_tables(
@@ -579,7 +611,7 @@ def _emit_helpers(
 
 def _emit_contractions(
     emit: _Emitter, contractions: list[tuple[int, Expr, Contraction]], n: int, base: int
-) -> list[tuple[int, int, tuple[Kernel, ...]]]:
+) -> list[tuple[int, int, tuple[int, ...]]]:
     """X_m and Y_m: free axes at rho, batch and summed axes at the last coordinates of r."""
     records = []
     for m, (j, expr, c) in enumerate(contractions):
@@ -592,10 +624,7 @@ def _emit_contractions(
             (len(contractions) + m, c.y, expr.y_free(c)),
         ):
             emit.affine(base + side, affine, {a: at_rho[a] for a in free} | at_r)
-        batch = merge(
-            [Kernel(Kind.EQ, at_rho[a][0], at_r[a][0]) for a in expr.batch(c) if expr.axes[a] > 1]
-        )
-        for kernel in batch:
-            emit.kernels.setdefault(kernel, len(emit.kernels) + 1)
-        records.append((j, variables, tuple(batch)))
+        longer = [a for a in expr.batch(c) if expr.axes[a] > 1]
+        ids = emit.batch([Kernel(Kind.EQ, at_rho[a][0], at_r[a][0]) for a in longer])
+        records.append((j, variables, ids))
     return records
