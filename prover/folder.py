@@ -131,9 +131,10 @@ def unhex(text: object) -> bytes:
 @contextmanager
 def damage(name: str, *more: type[Exception]) -> Iterator[None]:
     """What is refused inside, or raises one of `more`: the file is not what was written."""
+    kinds: tuple[type[Exception], ...] = (EinproofError, ValueError, ArithmeticError, *more)
     try:
         yield
     except ModelDamaged:
         raise
-    except (EinproofError, ValueError, ArithmeticError, *more) as error:
+    except kinds as error:
         raise ModelDamaged(f"{name} is damaged: {error}") from error

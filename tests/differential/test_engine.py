@@ -30,6 +30,7 @@ from prover.program.ir import (
 )
 from tests import big_integers
 from tests.mlps import INPUT_RANGE, random_graph
+from tests.programs import random_case
 
 
 def inputs_of(program: Program) -> list[Tensor]:
@@ -97,7 +98,7 @@ def every_gadget() -> Program:
         Tensor("shifted", (3, 5), Role.ACTIVATION, -1000, 1000),
         Tensor("small", (3, 4), Role.ACTIVATION, -32768, 32767),
         Tensor("up", (4, 3), Role.ACTIVATION, 0, 65535),
-        Tensor("index", (3,), Role.INPUT, 0, 5),
+        Tensor("index", (3,), Role.INPUT, 0, 9),
         Tensor("picked", (3, 4), Role.ACTIVATION, -9, 9),
         Tensor("digit", (4,), Role.ACTIVATION, 0, 225),
         Tensor("y", (4, 3), Role.OUTPUT, -32768, 32767),
@@ -136,7 +137,7 @@ def test_every_gadget_agrees(seed: int) -> None:
         for t in program.tensors
         if t.role == Role.WEIGHT
     }
-    given = random_inputs(program, rng)
+    given = random_inputs(program, rng) | {"index": rng.integers(0, 6, 3)}
     expected = big_integers.run(program, {**weights, **given})
     interpreted = interpret(program, {**weights, **given})
     network = Network(program, weights)
@@ -146,6 +147,17 @@ def test_every_gadget_agrees(seed: int) -> None:
     for name, cells in got.items():
         assert cells.tolist() == expected[name].tolist() == interpreted[name].tolist(), name
         assert many[name].tolist() == [cells.tolist()] * 2, name
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_random_programs_agree(seed: int) -> None:
+    case = random_case(seed)
+    names = {t.name for t in case.program.tensors if t.role == Role.WEIGHT}
+    weights = {name: cells for name, cells in case.given.items() if name in names}
+    given = {name: cells for name, cells in case.given.items() if name not in names}
+    expected = big_integers.run(case.program, case.given)
+    for name, cells in Network(case.program, weights).run(given).items():
+        assert cells.tolist() == expected[name].tolist() == case.values[name].tolist(), name
 
 
 # --- ranges ---
@@ -176,12 +188,16 @@ def rounding(kind: type, lo: int, hi: int, role: Role = Role.ACTIVATION) -> Prog
 def test_out_of_range_is_refused_by_name(
     kind: type, lo: int, hi: int, good: tuple[int, ...], bad: tuple[int, ...]
 ) -> None:
-    network = Network(rounding(kind, lo, hi), {})
+    program = rounding(kind, lo, hi)
+    network = Network(program, {})
     for x in good:
         assert network.run({"x": np.array([x])})["h"][0] == max(1024 * x, lo)
+        interpret(program, {"x": np.array([x])})
     for x in bad:
         with pytest.raises(InputRefused, match=r"^h.*expected values in"):
             network.run({"x": np.array([x])})
+        with pytest.raises(ValueRefused, match=r"^h.*expected values in"):
+            interpret(program, {"x": np.array([x])})
 
 
 def test_tables_and_gathers_refuse_indices_outside() -> None:
@@ -190,8 +206,11 @@ def test_tables_and_gathers_refuse_indices_outside() -> None:
     x = {"x": np.zeros((3, 5), dtype=int), "c": np.zeros(5, dtype=int)}
     network = Network(program, weights)
     network.run({**x, "index": np.array([0, 5, 3])})
+    outside = {**x, "index": np.array([0, 6, 3])}
     with pytest.raises(InputRefused, match="index: expected values in"):
-        network.run({**x, "index": np.array([0, 6, 3])})
+        network.run(outside)
+    with pytest.raises(ValueRefused, match="index: expected values in"):
+        interpret(program, {**weights, **outside})
     with pytest.raises(InputRefused, match="c: expected values in"):
         network.run({**x, "c": np.full(5, 128), "index": np.array([0, 5, 3])})
 
