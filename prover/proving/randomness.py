@@ -43,14 +43,18 @@ def fresh_entropy() -> bytes:
 
 
 def witness_digest(values: dict[str, Ints], blinders: list[int]) -> bytes:
-    """SHA-256 of every tensor and of the blinders that come from outside, each length-prefixed."""
-    digest = hashlib.sha256()
+    """SHA-256 of every tensor and of the blinders that come from outside: their number, then each
+    with its length before it."""
+    digest = hashlib.sha256(len(values).to_bytes(8, "big"))
+
+    def update(part: bytes) -> None:
+        digest.update(len(part).to_bytes(8, "big") + part)
+
     for name in sorted(values):
-        cells = np.ascontiguousarray(values[name], dtype=np.int64).tobytes()
-        for part in (name.encode(), cells):
-            digest.update(len(part).to_bytes(8, "big") + part)
+        update(name.encode())
+        update(np.ascontiguousarray(values[name], dtype=np.int64).tobytes())
     for blinder in blinders:
-        digest.update(blinder.to_bytes(32, "big"))
+        update(blinder.to_bytes(32, "big"))
     return digest.digest()
 
 
