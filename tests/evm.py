@@ -41,7 +41,7 @@ REMAPPINGS = {"@openzeppelin/contracts/": "node_modules/@openzeppelin/contracts/
 SETTINGS: dict[str, Any] = {
     "evmVersion": "osaka",
     "viaIR": True,
-    "optimizer": {"enabled": True, "runs": 10000},
+    "optimizer": {"enabled": True, "runs": 1_000_000},
     "metadata": {"bytecodeHash": "none"},
     "remappings": [f"{name}={path}" for name, path in REMAPPINGS.items()],
 }
