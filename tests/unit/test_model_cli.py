@@ -1,0 +1,175 @@
+"""einproof model, as typed: what it makes, says and refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from typer.testing import CliRunner, Result
+
+from oracle.cli import main
+from prover.folder import KEY, SECRETS
+from prover.model import Model
+from tests import digits
+
+RUNNER = CliRunner()
+MODULE = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+net = nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 2))
+
+
+def make():
+    return net
+
+
+def tanh():
+    return nn.Sequential(nn.Linear(5, 4), nn.Tanh())
+
+
+def broken():
+    raise KeyError("nothing")
+
+
+number = 3
+"""
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    monkeypatch.setenv("EINPROOF_CACHE", str(tmp_path_factory.getbasetemp() / "srs"))
+    monkeypatch.delenv("EINPROOF_SRS", raising=False)
+    monkeypatch.delenv("EINPROOF_REGISTRY", raising=False)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    (tmp_path / "net.py").write_text(MODULE)
+    return tmp_path / "net.py"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    run("import", str(digits.FOLDER), "--out", str(tmp_path / "digits"))
+    return tmp_path / "digits"
+
+
+def run(*arguments: str, code: int = 0) -> Result:
+    result = RUNNER.invoke(main.app, ["model", *arguments])
+    assert result.exit_code == code, result.output
+    return result
+
+
+def refused(*arguments: str) -> str:
+    result = run(*arguments, code=1)
+    assert result.stderr.count("\n") == 1 and result.stderr.startswith("error: ")
+    return result.stderr
+
+
+@pytest.mark.parametrize("name", ["net", "make"])
+def test_build_from_a_file(source: Path, tmp_path: Path, name: str) -> None:
+    out = tmp_path / "made"
+    options = ["--shape", "3,5", "--range", "-1,1", "--out", str(out), "--json"]
+    result = run("build", f"{source}:{name}", *options)
+    report = json.loads(result.stdout)
+    model = Model.load(out)
+    assert report["model"] == "0x" + model.id.hex() and report["srs_forgeable"] is True
+    assert model.quantizer.input.shape == (3, 5)
+    assert "never be proved again" in result.stderr and str(out / KEY) in result.stderr
+    assert "anyone can forge" in result.stderr
+
+
+def test_build_from_an_exported_program(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 2)).eval()
+    torch.export.save(torch.export.export(module, (torch.zeros(2, 5),)), tmp_path / "net.pt2")
+    out = tmp_path / "made"
+    run("build", str(tmp_path / "net.pt2"), "--range", "-1,1", "--out", str(out))
+    assert Model.load(out).quantizer.output.shape == (2, 2)
+
+
+def test_show_export_and_audit(folder: Path, tmp_path: Path) -> None:
+    shown = json.loads(run("show", str(folder), "--recompute", "--json").stdout)
+    assert shown["secrets"] == "held" and shown["weights"] == 2410
+    assert shown["proof_bytes"] <= 6000
+    public = tmp_path / "public"
+    run("export", str(folder), "--public", str(public))
+    assert not any((public / name).exists() for name in SECRETS)
+    assert json.loads(run("show", str(public), "--json").stdout)["secrets"] == "not here"
+    assert "public export" in refused("show", str(public), "--recompute")
+    found = json.loads(run("audit", str(public), "--json").stdout)
+    assert found["passed"] is True and found["model"] == shown["model"]
+    assert found["bounds"]["output"] == [-32768, 32767]
+    text = run("audit", str(public)).stdout
+    for word in ("requantize", "linear_1.weight", "any field element", "verdict: proofs about"):
+        assert word in text
+    assert "secrets" in run("show", str(folder)).stdout
+
+
+def test_import_is_not_repeated(folder: Path) -> None:
+    before = (folder / KEY).read_bytes()
+    assert "--force" in refused("import", str(digits.FOLDER), "--out", str(folder))
+    assert (folder / KEY).read_bytes() == before
+    run("import", str(digits.FOLDER), "--out", str(folder), "--force")
+    assert (folder / KEY).read_bytes() != before
+
+
+def test_sources_that_hold_no_model_are_refused(source: Path, tmp_path: Path) -> None:
+    out = ["--out", str(tmp_path / "out")]
+    shape, span = ["--shape", "1,5"], ["--range", "0,1"]
+    (tmp_path / "bad.pt2").write_bytes(b"not a zip")
+    for arguments, words in (
+        ([f"{source}:missing", *shape, *span], "called 'missing'"),
+        ([f"{source}:number", *shape, *span], "called 'number'"),
+        ([f"{source}:broken", *shape, *span], "failed: KeyError"),
+        ([f"{source}:tanh", *shape, *span], "aten.tanh.default at node 'tanh'"),
+        ([f"{source}:net", "--shape", "1,x", *span], "--shape: expected numbers"),
+        ([f"{source}:net", "--shape", "1,6", *span], "torch.export refused"),
+        ([f"{source}:net", *shape, "--range", "0"], "--range: expected two numbers"),
+        ([f"{source}:net", *shape], "--range: expected numbers"),
+        ([f"{source}:net", *shape, *span, "--weight-bits", "40"], "weights of 2 to 16 bits"),
+        ([f"{source}:net", *shape, *span, "--tile-bits", "30"], "expected 6 <= k"),
+        ([f"{source}:net", *shape, *span, "--srs", str(tmp_path / "none")], "No such file"),
+        (["nothing.py:net", *shape, *span], "of a file that exists"),
+        (["nothing.pt2", *span], "no file nothing.pt2"),
+        ([str(tmp_path / "bad.pt2"), *span], "torch.export.save"),
+    ):
+        assert words in refused("build", *arguments, *out), words
+        assert not (tmp_path / "out").exists()
+
+
+def test_damaged_packages_are_refused(tmp_path: Path) -> None:
+    for name in ("source.bin", "weights.safetensors", "quantizer.json"):
+        package = tmp_path / name
+        package.mkdir()
+        for path in digits.FOLDER.iterdir():
+            data = path.read_bytes()
+            (package / path.name).write_bytes(data[:-9] if path.name == name else data)
+        assert name in refused("import", str(package), "--out", str(tmp_path / "out"))
+    assert "source.bin is missing" in refused(
+        "import", str(tmp_path / "none"), "--out", str(tmp_path / "out")
+    )
+
+
+def test_audits_of_nothing_are_refused(folder: Path, tmp_path: Path) -> None:
+    registry = ["--registry", "0x" + "11" * 20]
+    some = "0x" + "ab" * 32
+    assert "expected a folder or a model id" in refused("audit", "0x12", *registry)
+    assert "EINPROOF_REGISTRY" in refused("audit", some)
+    closed = refused("audit", some, *registry, "--rpc", "http://127.0.0.1:9")
+    assert "no node answers" in closed and "[ChainUnavailable]" in closed
+    (tmp_path / "q.json").write_text("{")
+    assert "expected JSON" in refused("audit", str(folder), "--quantizer", str(tmp_path / "q.json"))
+
+
+def test_a_failed_audit_is_exit_code_1(folder: Path, tmp_path: Path) -> None:
+    other = json.loads((digits.FOLDER / "quantizer.json").read_text())
+    other["input"]["exponent"] = 13
+    (tmp_path / "q.json").write_text(json.dumps(other))
+    result = run("audit", str(folder), "--quantizer", str(tmp_path / "q.json"), code=1)
+    assert "do not rely on" in result.stdout
