@@ -1,0 +1,152 @@
+"""Deploys the whole set with Ape: `ape run deploy --rpc URL`; from Python, `deploy(account, srs)`.
+
+    ModelRegistry   MercuryVerifier(srs)   TensorVerifier(registry, mercury)
+    ProofAssurance(tensor, registry)       InferenceOracle()
+
+and writes deployments/<chain id>.json:
+
+    {"chain_id", "block", "srs": {"id", "k_max", "development"}, "pin",
+     "contracts": {name: {"address", "code_hash"}}}
+
+No contract has an owner: once deployed, the deploying account is an account like any other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import ape
+import click
+from ape.api import AccountAPI
+from ape.contracts import ContractInstance
+from eth_hash.auto import keccak
+
+from prover import kernels
+from prover.errors import EinproofError
+from prover.field import ELEMENT_BYTES
+from prover.srs import Srs, development_srs, encode_g2, load_srs
+
+FOLDER = Path(__file__).resolve().parent.parent / "deployments"
+DEVELOPMENT_CHAIN = 31337
+DEVELOPMENT_K = 12
+
+
+class DeployError(EinproofError):
+    """A deployment that cannot be made; the message says what to do."""
+
+
+def deploy(account: AccountAPI, srs: Srs, folder: Path = FOLDER) -> dict[str, Any]:
+    """Deploys on the chain that ape is connected to, and writes its file; returns what it wrote.
+
+    Raises DeployError where the account has no funds, or for a development SRS on a real chain.
+    """
+    chain_id = ape.chain.chain_id
+    if srs.development and chain_id != DEVELOPMENT_CHAIN:
+        raise DeployError(
+            f"the development SRS is forgeable by anyone: expected chain id {DEVELOPMENT_CHAIN}, "
+            f"got {chain_id}; import a ceremony with einproof srs import"
+        )
+    if account.balance == 0:
+        raise DeployError(f"account {account.address} has no funds on chain {chain_id}")
+    block = ape.chain.blocks.head.number or 0
+
+    registry = _create(account, "ModelRegistry")
+    mercury = _create(account, "MercuryVerifier", list(srs.s_g1), _words(srs), srs.k_max)
+    tensor = _create(account, "TensorVerifier", registry, mercury)
+    tier = _create(account, "ProofAssurance", tensor, registry)
+    oracle = _create(account, "InferenceOracle")
+
+    deployment = {
+        "chain_id": chain_id,
+        "block": block + 1,
+        "srs": {"id": _hex(srs.id), "k_max": srs.k_max, "development": srs.development},
+        "pin": _hex(tier.pin()),
+        "contracts": _entries([registry, mercury, tensor, tier, oracle]),
+    }
+    write(deployment, folder)
+    return deployment
+
+
+def deploy_classifier(
+    account: AccountAPI, model_id: bytes, deployment: dict[str, Any], folder: Path = FOLDER
+) -> dict[str, Any]:
+    """Adds the example consumer of a registered model to a deployment and its file."""
+    addresses = {name: entry["address"] for name, entry in deployment["contracts"].items()}
+    classifier = _create(
+        account,
+        "DigitClassifier",
+        addresses["InferenceOracle"],
+        addresses["ProofAssurance"],
+        model_id,
+    )
+    contracts = deployment["contracts"] | _entries([classifier])
+    deployment = {**deployment, "contracts": contracts}
+    write(deployment, folder)
+    return deployment
+
+
+def write(deployment: dict[str, Any], folder: Path = FOLDER) -> Path:
+    """Writes deployments/<chain id>.json, whole or not at all; its path."""
+    path = folder / f"{deployment['chain_id']}.json"
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    with partial.open("w") as file:
+        file.write(json.dumps(deployment, indent=2) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    return path
+
+
+def _create(account: AccountAPI, name: str, *arguments: Any) -> ContractInstance:
+    return account.deploy(ape.project.get_contract(name), *arguments)
+
+
+def _entries(contracts: Sequence[ContractInstance]) -> dict[str, dict[str, str]]:
+    return {
+        made.contract_type.name or "": {
+            "address": str(made.address),
+            "code_hash": _hex(keccak(bytes(made.code))),
+        }
+        for made in contracts
+    }
+
+
+def _words(srs: Srs) -> list[int]:
+    """[s]_2 as EIP-197 has it."""
+    data = encode_g2(srs.s_g2)
+    starts = range(0, len(data), ELEMENT_BYTES)
+    return [int.from_bytes(data[i : i + ELEMENT_BYTES], "big") for i in starts]
+
+
+def _hex(data: bytes) -> str:
+    return "0x" + bytes(data).hex()
+
+
+@click.command()
+@click.option("--rpc", default="http://127.0.0.1:8545", show_default=True, help="Node to use.")
+@click.option("--account", "alias", default="", help="Ape account; else Anvil's first.")
+@click.option("--srs", "path", type=click.Path(path_type=Path), help="srs.bin; else development.")
+@click.option("--force", is_flag=True, help="Deploy anew although the chain has a deployment.")
+def cli(rpc: str, alias: str, path: Path | None, force: bool) -> None:
+    """Deploys the contracts and writes deployments/<chain id>.json."""
+    try:
+        tier = kernels.get()
+        srs = load_srs(tier, path) if path else development_srs(tier, DEVELOPMENT_K)
+        with ape.networks.parse_network_choice(rpc):
+            chain_id = ape.chain.chain_id
+            known = FOLDER / f"{chain_id}.json"
+            if known.exists() and chain_id != DEVELOPMENT_CHAIN and not force:
+                raise DeployError(f"{known} exists: pass --force to deploy a second set")
+            account = ape.accounts.load(alias) if alias else ape.accounts.test_accounts[0]
+            deployment = deploy(account, srs)
+    except EinproofError as error:
+        raise click.ClickException(str(error)) from error
+    for name, entry in deployment["contracts"].items():
+        click.echo(f"{name:16} {entry['address']}")
+    if srs.development:
+        click.echo("development SRS: anyone can forge proofs on this chain", err=True)
