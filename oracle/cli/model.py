@@ -128,7 +128,10 @@ def audit(
     ],
     rpc: Annotated[str, typer.Option(envvar="EINPROOF_RPC")] = "http://127.0.0.1:8545",
     registry: Annotated[
-        str, typer.Option(envvar="EINPROOF_REGISTRY", help="The ModelRegistry's address.")
+        str,
+        typer.Option(
+            envvar="EINPROOF_REGISTRY", help="The ModelRegistry; default: the chain's deployment."
+        ),
     ] = "",
     from_block: Annotated[int, typer.Option(help="Where to look for its event from.")] = 0,
     quantizer: Annotated[
@@ -299,17 +302,24 @@ def _report(report: dict[str, Any], as_json: bool) -> None:
 
 
 def _fetch(target: str, rpc: str, registry: str, first_block: int) -> Registered:
+    from oracle.adapters.deployment import read_deployment
     from oracle.adapters.registry import fetch
     from oracle.adapters.rpc import Node
 
     digits = target.removeprefix("0x")
     if len(digits) != 64 or not all(c in "0123456789abcdefABCDEF" for c in digits):
         raise SourceRefused(f"expected a folder or a model id (0x and 64 digits), got {target!r}")
-    if len(registry) != 42:
-        raise SourceRefused("name the ModelRegistry with --registry or EINPROOF_REGISTRY")
     node = Node(rpc)
+
+    async def fetched() -> Registered:
+        address, first = registry, first_block
+        if not address:
+            deployed = read_deployment(int(await node.rpc("eth_chainId"), 16))
+            address, first = deployed.address("ModelRegistry"), max(first, deployed.block)
+        return await fetch(node, address, bytes.fromhex(digits), first)
+
     try:
-        return asyncio.run(fetch(node, registry, bytes.fromhex(digits), first_block))
+        return asyncio.run(fetched())
     finally:
         node.close()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from oracle.adapters import deployment
 from oracle.cli import main
 from prover import kernels as tiers
 from prover.folder import MODEL_JSON
@@ -77,6 +78,25 @@ def test_a_registered_swindle_fails(chain: Chain, model: Model) -> None:
     registry, model_id = register(chain, model, bytes(program))
     result = audit(chain, registry, model_id)
     assert result.exit_code == 1 and "do not rely on" in result.stdout
+
+
+def test_the_registry_comes_from_the_deployment(
+    chain: Chain, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deployment, "FOLDER", tmp_path)
+    monkeypatch.delenv("EINPROOF_REGISTRY", raising=False)
+    registry, model_id = register(chain, model, model.program_bytes)
+    result = audit(chain, "", model_id)
+    assert result.exit_code == 1 and "run einproof deploy" in result.stderr
+    chain_id = chain.web3.eth.chain_id
+    data = {"chain_id": chain_id, "block": 0, "contracts": {"ModelRegistry": registry}}
+    (tmp_path / f"{chain_id}.json").write_text(json.dumps(data))
+    assert audit(chain, "", model_id).exit_code == 0
+
+
+def test_a_malformed_address_is_one_line(chain: Chain, model: Model) -> None:
+    result = audit(chain, "0x12", "0x" + model.id.hex())
+    assert result.exit_code == 1 and result.stderr.count("\n") == 1
 
 
 def test_unknown_ids_and_foreign_addresses_are_one_line(chain: Chain, model: Model) -> None:
