@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from prover import curve, kernels
 from prover.commitment import commit
-from prover.curve import POINT_BYTES, Affine, check_point, encode_point
+from prover.curve import POINT_BYTES, Affine, PointG2, check_point, encode_point
 from prover.errors import (
     NonCanonicalCoordinate,
     NonCanonicalScalar,
@@ -27,6 +27,13 @@ from prover.srs import Srs, development_secret, development_srs
 from prover.transcript import Transcript
 
 STATE = bytes(range(32))
+NOT_IN_G2: PointG2 = (  # on the curve, outside the subgroup
+    (1, 0),
+    (
+        18278151005453108793778860132295291098363647455926340152056652516292830556603,
+        5912654199736721486680175016176231956195085055698687135131307249486702594212,
+    ),
+)
 FIELDS = {  # byte offsets
     **{name: 64 * i for i, name in enumerate(("h", "q", "g", "S", "D"))},
     **{

@@ -15,17 +15,10 @@ from prover.field import P, Q
 from prover.kernels import get
 from prover.srs import development_id
 from tests.evm import Chain, Reverted, artifact, reverts
-from tests.openings import Statement, honest, reference_srs, tampered
+from tests.openings import NOT_IN_G2, Statement, honest, reference_srs, tampered
 
 FILE = "contracts/verifier/MercuryVerifier.sol"
 K_MAX = 8
-NOT_IN_G2: PointG2 = (  # on the curve, outside the subgroup
-    (1, 0),
-    (
-        18278151005453108793778860132295291098363647455926340152056652516292830556603,
-        5912654199736721486680175016176231956195085055698687135131307249486702594212,
-    ),
-)
 
 pytestmark = pytest.mark.chain
 
