@@ -66,7 +66,9 @@ def trusted_s_g2(srs_id: bytes) -> PointG2:
 class Session:
     """A model ready to prove: SRS, layout and tiles are made once."""
 
-    def __init__(self, model: Model, kernels: Kernels | None = None, srs: Srs | None = None) -> None:
+    def __init__(
+        self, model: Model, kernels: Kernels | None = None, srs: Srs | None = None
+    ) -> None:
         self.model = model
         self.kernels = kernels or tiers.get()
         self.srs = srs or find_srs(self.kernels, model.srs_id, model.layout.k)

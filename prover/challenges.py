@@ -3,7 +3,10 @@ docs/protocol/verifier.md#transcript."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+
+from prover.program.format import VerifierProgram
 
 
 @dataclass
@@ -26,3 +29,12 @@ class Challenges:
     def points(self) -> tuple[list[int], list[int], list[int]]:
         """By format.Source: rho, r, y."""
         return self.rho, self.r, self.tile
+
+
+def draw_relations(
+    program: VerifierProgram, drawn: Challenges, challenge: Callable[[str], int]
+) -> None:
+    """rho, alpha, tau: after H and G are committed."""
+    drawn.rho = [challenge("rho") for _ in range(program.rho_length)]
+    drawn.alpha = challenge("alpha")
+    drawn.tau = [challenge("tau") for _ in range(program.n)]

@@ -106,11 +106,16 @@ class _Reader:
         return self._take(len(self.data) - self.at)
 
 
+def check_length(data: bytes, program: VerifierProgram) -> None:
+    """Raises WrongLength."""
+    if len(data) != program.proof_bytes:
+        raise WrongLength(program.proof_bytes, len(data))
+
+
 def decode(data: bytes, program: VerifierProgram) -> Proof:
     """The proof of exact length; raises WrongLength, NonCanonicalScalar, NonCanonicalCoordinate,
     PointNotOnCurve or PointAtInfinity for the first field that is malformed."""
-    if len(data) != program.proof_bytes:
-        raise WrongLength(program.proof_bytes, len(data))
+    check_length(data, program)
     r = _Reader(data)
     return Proof(
         stage1=r.points(program.stage1_tiles),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prover.challenges import Challenges
+from prover.challenges import Challenges, draw_relations
 from prover.curve import Affine
 from prover.einsum import contraction_factors
 from prover.errors import DegenerateChallenge, EinproofError, PointAtInfinity, ZeroInverse
@@ -34,7 +34,6 @@ from prover.srs import Srs
 from prover.statement import Statement
 from prover.sumcheck import Mask
 from prover.transcript import Transcript
-from prover.verify import draw_relations
 
 ATTEMPTS = 3
 Z_CELLS = 64

@@ -47,11 +47,15 @@ class Statement:
             log.append(("absorb", "statement"))
         return transcript
 
-    def points(self, program: VerifierProgram) -> list[Affine]:
-        """The committed tensors' tiles, inputs first; raises WrongLength or a point's error."""
+    def check_lengths(self, program: VerifierProgram) -> None:
+        """Raises WrongLength."""
         for data, size in ((self.input, program.input_bytes), (self.output, program.output_bytes)):
             if len(data) != size:
                 raise WrongLength(size, len(data))
+
+    def points(self, program: VerifierProgram) -> list[Affine]:
+        """The committed tensors' tiles, inputs first, of sides of the right length; raises a
+        point's error."""
         return [
             *_points(self.input, program.input_tiles),
             *_points(self.output, program.output_tiles),

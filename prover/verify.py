@@ -6,16 +6,15 @@ Mirrored by contracts/verifier/TensorVerifier.sol: same order, same errors.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from prover import einsum, linear, lookup
-from prover.challenges import Challenges
+from prover.challenges import Challenges, draw_relations
 from prover.curve import Affine, PointG2, msm
 from prover.errors import UnknownModel, WrongSrs
 from prover.opening import verify_opening
 from prover.program.format import VerifierProgram
-from prover.proof import Proof, Rounds, decode, late_bytes, middle_bytes, points_bytes
+from prover.proof import Proof, Rounds, check_length, decode, late_bytes, middle_bytes, points_bytes
 from prover.statement import Statement
 from prover.sumcheck import final_claim
 from prover.transcript import Transcript
@@ -44,6 +43,8 @@ def verify(key: VerifyingKey, statement: Statement, data: bytes) -> None:
     if statement.srs_id != key.srs_id:
         raise WrongSrs(key.srs_id, statement.srs_id)
     program = key.program
+    statement.check_lengths(program)
+    check_length(data, program)
     points = statement.points(program)
     proof = decode(data, program)
     transcript = statement.transcript()
@@ -81,15 +82,6 @@ def draw(program: VerifierProgram, proof: Proof, transcript: Transcript) -> Chal
     drawn.batch = challenge("a")
     drawn.tile = rounds("y", proof.tile_rounds)
     return drawn
-
-
-def draw_relations(
-    program: VerifierProgram, drawn: Challenges, challenge: Callable[[str], int]
-) -> None:
-    """rho, alpha, tau: after H and G are committed."""
-    drawn.rho = [challenge("rho") for _ in range(program.rho_length)]
-    drawn.alpha = challenge("alpha")
-    drawn.tau = [challenge("tau") for _ in range(program.n)]
 
 
 def claims(

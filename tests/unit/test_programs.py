@@ -1,4 +1,5 @@
-"""Programs end to end: validate, encode, lay out, prove, verify; MLPs of odd shapes and random programs."""
+"""Programs end to end: validate, encode, lay out, prove, verify; MLPs of odd shapes and random
+programs."""
 
 from __future__ import annotations
 
