@@ -142,6 +142,11 @@ def cli(rpc: str, alias: str, path: Path | None, force: bool) -> None:
             known = FOLDER / f"{chain_id}.json"
             if known.exists() and chain_id != DEVELOPMENT_CHAIN and not force:
                 raise DeployError(f"{known} exists: pass --force to deploy a second set")
+            if not alias and chain_id != DEVELOPMENT_CHAIN:
+                raise DeployError(
+                    f"Anvil's accounts are public: expected chain id {DEVELOPMENT_CHAIN}, got "
+                    f"{chain_id}; name an account with --account"
+                )
             account = ape.accounts.load(alias) if alias else ape.accounts.test_accounts[0]
             deployment = deploy(account, srs)
     except EinproofError as error:
