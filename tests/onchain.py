@@ -1,4 +1,4 @@
-"""The verifier on a chain: registry, Mercury and TensorVerifier, and a set-up case registered there."""
+"""The verifier on a chain: registry, Mercury, TensorVerifier, and cases registered there."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def challenges(rng: random.Random, v: fmt.VerifierProgram | None = None) -> Chal
 
 
 def as_tuple(drawn: Challenges) -> tuple[Any, ...]:
-    """The fields in the order of the Solidity struct, which is the order in which they are drawn."""
+    """The fields in the order of the Solidity struct: as they are drawn."""
     return tuple(vars(drawn).values())
 
 

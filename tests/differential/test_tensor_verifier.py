@@ -1,0 +1,265 @@
+"""TensorVerifier.sol against prover/verify.py: what both accept, and what both make of garbage."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from web3.exceptions import Web3RPCError
+
+from prover import curve
+from prover import verify as verifying
+from prover.curve import GENERATOR, encode_point, multiply
+from prover.errors import BadProgram
+from prover.field import P
+from prover.program import format as fmt
+from prover.program.encode import encode
+from prover.srs import development_id
+from prover.statement import Statement
+from prover.verify import VerifyingKey
+from tests.evm import Chain, Reverted, artifact, reverts
+from tests.onchain import CHUNK, Deployment
+from tests.programs import Case, mlp, random_case
+from tests.proving import setup, srs_of
+from tests.tampering import random_proof, verdict
+
+HARNESS = "tests/contracts/harness"
+K_MAX = 12
+
+pytestmark = pytest.mark.chain
+
+
+@pytest.fixture(scope="module")
+def deployment(anvil: Chain) -> Deployment:
+    return Deployment.make(anvil, srs_of(None, K_MAX))
+
+
+@pytest.fixture(scope="module")
+def echo(anvil: Chain, deployment: Deployment) -> Deployment:
+    """The same, but with an opening check that tells what it was asked."""
+    mercury = anvil.deploy(f"{HARNESS}/EchoMercury.sol", development_id())
+    addresses = (deployment.registry.address, mercury.address)
+    verifier = anvil.deploy("contracts/verifier/TensorVerifier.sol", *addresses)
+    return replace(deployment, mercury=mercury, verifier=verifier)
+
+
+CASES = {
+    "mlp": lambda: mlp([6, 5, 3]),
+    "a batch": lambda: mlp([5, 4, 3], batch=3),
+    **{f"random {seed}": (lambda seed=seed: random_case(seed)) for seed in range(16)},
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_both_accept_an_honest_proof(deployment: Deployment, name: str) -> None:
+    made = deployment.setup(CASES[name]())
+    proof = made.prove()
+    made.verify(proof)
+    deployment.verify(made.statement, proof)
+    changed = replace(made.statement, context=bytes(32))
+    assert verdict(deployment, made, changed, proof) == ("OpeningRejected", ())
+
+
+def asked_by_python(
+    monkeypatch: pytest.MonkeyPatch, key: VerifyingKey, statement: Statement, proof: bytes
+) -> tuple[Any, ...]:
+    """What the Python verifier asks of the opening."""
+    asked: list[tuple[Any, ...]] = []
+
+    def record(s_g2: Any, commitment: Any, point: Any, value: int, data: bytes, state: Any) -> None:
+        asked.append((state.state, *(commitment or (0, 0)), value, tuple(point), data))
+
+    monkeypatch.setattr(verifying, "verify_opening", record)
+    verifying.verify(key, statement, proof)
+    return asked[0]
+
+
+def asked_by_solidity(echo: Deployment, statement: Statement, proof: bytes) -> tuple[Any, ...]:
+    artifact(f"{HARNESS}/EchoMercury.sol")
+    with pytest.raises(Reverted) as caught:
+        echo.verify(statement, proof)
+    assert caught.value.name == "Asked", caught.value
+    return caught.value.arguments
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_both_ask_the_same_of_the_opening(
+    monkeypatch: pytest.MonkeyPatch, echo: Deployment, seed: int
+) -> None:
+    """Transcript, commitment, point and value agree on whatever is well-formed."""
+    rng = random.Random(seed)
+    made = echo.setup(random_case(100 + seed))
+    program = made.key.program
+    for _ in range(3):
+        statement = replace(
+            made.statement,
+            context=rng.randbytes(32),
+            input=random_side(rng, program.input_bytes, program.input_tiles),
+            output=random_side(rng, program.output_bytes, program.output_tiles),
+        )
+        proof = random_proof(rng, program)
+        expected = asked_by_python(monkeypatch, made.key, statement, proof)
+        assert asked_by_solidity(echo, statement, proof) == expected
+
+
+def random_side(rng: random.Random, size: int, tiles: int) -> bytes:
+    public = rng.randbytes(size - 64 * tiles)
+    points = (multiply(GENERATOR, rng.randrange(1, P)) for _ in range(tiles))
+    return public + b"".join(map(encode_point, points))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_both_treat_any_program_alike(
+    monkeypatch: pytest.MonkeyPatch, echo: Deployment, seed: int
+) -> None:
+    """Mutated verifier sections: BadProgram of the same code, or the same question."""
+    rng = random.Random(seed)
+    made = setup(random_case(200 + seed))
+    whole = fmt.serialize(made.layout.verifier)
+    accepted = refused = 0
+    for _ in range(40):
+        data = bytearray(whole)
+        for _ in range(rng.choice((1, 2, 5))):
+            at = rng.randrange(32, len(data))  # the registry reads record 0
+            data[at] = rng.choice((0, 1, data[at] ^ 1, data[at] + 1 & 255, rng.randrange(256)))
+        section = bytes(data)
+        model_id = echo.register(section, made.key.fixed_points, made.srs.id)
+        statement = replace(made.statement, model_id=model_id)
+        try:
+            program = fmt.parse(section)
+        except BadProgram as error:
+            with reverts("BadProgram", *error.args):
+                echo.verify(statement, b"")
+            refused += 1
+            continue
+        key = replace(made.key, model_id=model_id, program=program)
+        proof = random_proof(rng, program)
+        expected = asked_by_python(monkeypatch, key, statement, proof)
+        assert asked_by_solidity(echo, statement, proof) == expected
+        accepted += 1
+    assert accepted > 5 and refused > 5
+
+
+def test_header_fields_that_the_registry_reads_are_checked_again(deployment: Deployment) -> None:
+    made = setup(mlp([3, 2]))
+    whole = fmt.serialize(made.layout.verifier)
+    for at, value, code in ((7, 5, 1), (6, 28, 0), (19, 255, 0), (23, 255, 4), (27, 0, 4)):
+        section = whole[:at] + bytes([value]) + whole[at + 1 :]
+        model_id = deployment.register(section, made.key.fixed_points, made.srs.id)
+        statement = replace(made.statement, model_id=model_id)
+        with pytest.raises(Reverted) as caught:
+            deployment.verify(statement, b"")
+        expected = ("BadProgram", (code,)) if code else ("WrongLength",)
+        assert (caught.value.name, caught.value.arguments)[: len(expected)] == expected
+
+
+def test_the_first_wrong_part_is_named_by_both(deployment: Deployment) -> None:
+    """With everything after it wrong too, the order of the checks shows."""
+    case = next(c for c in map(random_case, range(50)) if has_both_committed(c))
+    made = deployment.setup(case)
+    program, good = made.key.program, made.statement
+    proof = b"\xff" * program.proof_bytes
+    names = []
+
+    def note(statement: Statement, proof: bytes) -> None:
+        names.append(verdict(deployment, made, statement, proof)[0])
+
+    bad_input = good.input[:-64] + bytes(64)
+    bad_output = good.output[:-1] + bytes([good.output[-1] ^ 1])
+    note(good, proof)
+    note(replace(good, output=bad_output), proof)
+    note(replace(good, output=bad_output, input=bad_input), proof)
+    note(replace(good, output=bad_output, input=bad_input), proof + b"\0")
+    note(replace(good, output=good.output[:-1], input=bad_input), b"")
+    note(replace(good, output=b"", input=good.input + b"\0"), b"")
+    note(replace(good, model_id=bytes(32), input=b""), b"")
+    assert names == [
+        "NonCanonicalCoordinate",
+        "PointNotOnCurve",
+        "PointAtInfinity",
+        "WrongLength",
+        "WrongLength",
+        "WrongLength",
+        "UnknownModel",
+    ]
+
+
+def has_both_committed(case: Case) -> bool:
+    roles = {t.role.name for t in case.program.tensors}
+    return {"INPUT_COMMITTED", "OUTPUT_COMMITTED"} <= roles
+
+
+def test_a_model_of_another_srs_is_refused(deployment: Deployment) -> None:
+    case = mlp([3, 2])
+    made = deployment.setup(case)
+    program = fmt.serialize(made.layout.verifier) + encode(case.program)
+    other = bytes(range(32))
+    model_id = deployment.register(program, made.key.fixed_points, other)
+    statement = replace(made.statement, model_id=model_id, srs_id=other)
+    moved = replace(made, key=replace(made.key, model_id=model_id))
+    found = verdict(deployment, moved, statement, b"")
+    assert found == ("WrongSrs", (made.srs.id, other))
+
+
+def test_another_model_with_the_same_program_is_refused(deployment: Deployment) -> None:
+    """Other weight commitments are another model, and a proof does not carry over."""
+    first, second = (deployment.setup(mlp([3, 2]), seed=seed) for seed in (0, 1))
+    assert first.statement.model_id != second.statement.model_id
+    proof = first.prove()
+    deployment.verify(first.statement, proof)
+    assert verdict(deployment, second, second.statement, proof) == ("OpeningRejected", ())
+
+
+def test_models_are_read_across_chunks(anvil: Chain, deployment: Deployment) -> None:
+    rng = random.Random(3)
+    harness = anvil.deploy(f"{HARNESS}/ModelHarness.sol", deployment.registry.address)
+    fixed = 800  # 51,200 bytes: three chunks, with a point across each border
+    few = [multiply(GENERATOR, i + 1) for i in range(9)]
+    points = tuple(curve.check_point(rng.choice(few)) for _ in range(fixed))
+    for size in (32, CHUNK - 7, CHUNK + 25, 2 * CHUNK + 18, 2 * CHUNK + 50):
+        size -= size % 32
+        header = b"EINP" + bytes([0, 1, 12, 4]) + fixed.to_bytes(2, "big") + size.to_bytes(4, "big")
+        program = (header + rng.randbytes(size))[:size] + rng.randbytes(rng.randrange(3000))
+        model_id = deployment.register(program, points, development_id())
+        assert anvil.call(harness.functions.section(model_id)) == program[:size]
+        found = anvil.call(harness.functions.points(model_id, 64 * fixed))
+        assert found == b"".join(map(encode_point, points))
+
+
+def test_a_development_srs_is_refused_on_other_chains(deployment: Deployment) -> None:
+    with Chain.start("--chain-id", "1") as other, reverts("DevelopmentSrs", 1):
+        Deployment.make(other, srs_of(None, K_MAX))
+
+
+def test_it_names_its_srs(anvil: Chain, deployment: Deployment) -> None:
+    functions = deployment.verifier.functions
+    assert anvil.call(functions.srsId()) == development_id()
+    assert anvil.call(functions.srsDevelopment()) is True
+
+
+def test_a_tile_size_above_the_srs_is_refused(anvil: Chain) -> None:
+    small = Deployment.make(anvil, srs_of(None, 6))
+    made = small.setup(mlp([3, 2]), k=7)
+    assert made.key.program.k == 7
+    with reverts("UnsupportedSize", 6, 7):
+        small.verify(made.statement, random_proof(random.Random(4), made.key.program))
+
+
+def test_too_little_gas_never_accepts(anvil: Chain, deployment: Deployment) -> None:
+    made = deployment.setup(mlp([3, 2]))
+    proof = made.prove()
+    enough = deployment.gas(made.statement, proof)
+    wrong = replace(made.statement, context=bytes(32))
+    for gas in range(200_000, enough + 100_000, 25_000):
+        with pytest.raises((Reverted, Web3RPCError)) as caught:
+            anvil.call(deployment.verification(wrong, proof), gas=gas)
+        if isinstance(caught.value, Web3RPCError):
+            assert "OutOfGas" in str(caught.value)
+        else:
+            assert caught.value.name in {"PrecompileFailed", "OpeningRejected", ""}, caught.value
+
+
+def test_the_runtime_code_fits(deployment: Deployment) -> None:
+    assert len(artifact("contracts/verifier/TensorVerifier.sol").runtime) < 24_576
