@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
 from functools import cache
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from prover import curve, kernels
 from prover.commitment import commit
@@ -27,6 +29,7 @@ from prover.srs import Srs, development_secret, development_srs
 from prover.transcript import Transcript
 
 STATE = bytes(range(32))
+VECTORS = Path(__file__).parent / "vectors" / "v1" / "opening" / "opening.json"
 NOT_IN_G2: PointG2 = (  # on the curve, outside the subgroup
     (1, 0),
     (
@@ -168,3 +171,27 @@ def _bad_points(x: int, y: int) -> Iterator[tuple[str, Affine, ProofError]]:
 def secret() -> int:
     """s of the development SRS, with which tests commit in one multiplication."""
     return development_secret()
+
+
+def frozen() -> list[dict[str, Any]]:
+    """The cases of tests/vectors/v1/opening."""
+    cases = []
+    for k in (2, 5, 6):
+        cells, blinder, point = random_cells(k)
+        made = honest(k)
+        cases.append(
+            {
+                "cells": [str(cell) for cell in cells],
+                "blinder": str(blinder),
+                "point": [str(coordinate) for coordinate in point],
+                "state": made.state.hex(),
+                "commitment": [str(coordinate) for coordinate in made.commitment],
+                "value": str(made.value),
+                "proof": made.proof.hex(),
+            }
+        )
+    return cases
+
+
+if __name__ == "__main__":
+    VECTORS.write_text(json.dumps(frozen(), indent=1) + "\n")

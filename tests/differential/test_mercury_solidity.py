@@ -144,7 +144,7 @@ def test_gas_stays_below_its_bound(anvil: Chain, verifier: Contract, k: int) -> 
 
 
 def test_the_code_is_small() -> None:
-    assert len(artifact(FILE).runtime) < 24_576 // 3
+    assert len(artifact(FILE).runtime) < 24_576 // 2
 
 
 def test_the_constructor_refuses_what_is_no_srs(anvil: Chain) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 import sys
@@ -17,7 +18,16 @@ from prover.kernels.interface import Kernels
 from prover.opening import PROOF_BYTES, eq_polynomial, prove_opening, split, verify_opening
 from prover.srs import development_srs
 from prover.transcript import Transcript
-from tests.openings import STATE, Statement, evaluate, honest, random_cells, reference_srs
+from tests.openings import (
+    STATE,
+    VECTORS,
+    Statement,
+    evaluate,
+    frozen,
+    honest,
+    random_cells,
+    reference_srs,
+)
 
 REFERENCE = kernels.get("reference")
 
@@ -46,6 +56,16 @@ def test_the_tiers_make_the_same_bytes(tier: Kernels, k: int) -> None:
         assert statement == honest(k)
     else:
         statement.verify(development_srs(tier, k))
+
+
+def test_the_wire_format_is_frozen() -> None:
+    cases = json.loads(VECTORS.read_text())
+    assert cases == frozen()
+    for case in cases:
+        x, y = (int(coordinate) for coordinate in case["commitment"])
+        point = [int(coordinate) for coordinate in case["point"]]
+        proof, state = bytes.fromhex(case["proof"]), bytes.fromhex(case["state"])
+        Statement((x, y), point, int(case["value"]), proof, state).verify(reference_srs(8))
 
 
 @pytest.mark.parametrize("length", [0, 1, 3, 15])
