@@ -9,34 +9,28 @@ measured, by running the prover with that mask moved by one. docs/protocol/zero-
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
-from operator import mul
 from typing import Any
 from unittest.mock import patch
 
-from prover import linear
-from prover.challenges import Challenges
 from prover.curve import Affine
-from prover.field import ELEMENT_BYTES, P, inverse, product
+from prover.field import ELEMENT_BYTES, P, inverse
 from prover.kernels import reference
 from prover.kernels.interface import Kernels, Vec
-from prover.lookup import last
-from prover.opening import PROOF_BYTES, prove_opening
-from prover.program.axis import eq_expand
+from prover.opening import PROOF_BYTES
 from prover.program.format import SLICES, VerifierProgram
 from prover.program.layout import Layout
-from prover.proof import LookupEvaluations, Proof
 from prover.prove import Attempt, Masks, Witness
 from prover.proving.columns import Pads
 from prover.proving.tiles import Tile
 from prover.srs import Srs, development_secret
 from prover.statement import Statement
-from prover.sumcheck import Mask, final_claim
+from prover.sumcheck import Mask
 from prover.transcript import Transcript
-from prover.verify import claims, draw
+from tests.soundness.reach import reduce, solve
 
 Cells = dict[str, int]
 
@@ -245,7 +239,7 @@ class Views:
 
     def rank(self, stage: str) -> int:
         """Dimensions of the views that a stage's masks reach."""
-        return len(_reduce([c for n, c in self.responses.items() if stage_of(n) == stage])[1])
+        return len(reduce([c for n, c in self.responses.items() if stage_of(n) == stage])[1])
 
     def match(
         self,
@@ -270,7 +264,7 @@ class Views:
                         self.of_stage(stage, view), self.of_stage(stage, now), strict=True
                     )
                 ]
-                free = self.responses.keys() - {*fixed, *tied}
+                free = [n for n in self.responses if n not in fixed and n not in tied]
                 moves = [(name,) for name in free if stage_of(name) == stage]
                 moves += [tuple(tied)] * any(stage_of(name) == stage for name in tied)
                 steps = solve([self.moved(move) for move in moves], missing)
@@ -279,165 +273,3 @@ class Views:
                 for move, step in zip(moves, steps, strict=True):
                     cells |= {name: (cells[name] + step) % P for name in move}
         return cells
-
-
-# -- linear algebra over Fr ------------------------------------------------------------------------
-
-
-def solve(columns: Sequence[Sequence[int]], target: Sequence[int]) -> list[int] | None:
-    """x with sum_j x_j columns[j] = target, or None; free unknowns are zero."""
-    rows, pivots = _reduce([*columns, target])
-    if len(columns) in pivots:
-        return None
-    x = [0] * len(columns)
-    for row, pivot in zip(rows, pivots, strict=False):
-        x[pivot] = row[-1]
-    return x
-
-
-def _reduce(columns: Sequence[Sequence[int]]) -> tuple[list[list[int]], list[int]]:
-    """Reduced row echelon form (rows that are not zero first) and its pivot columns."""
-    rows = [list(row) for row in zip(*columns, strict=True) if any(row)]
-    pivots: list[int] = []
-    for column in range(len(columns)):
-        top = len(pivots)
-        found = next((i for i in range(top, len(rows)) if rows[i][column]), None)
-        if found is None:
-            continue
-        rows[top], rows[found] = rows[found], rows[top]
-        scale = inverse(rows[top][column])
-        rows[top] = [value * scale % P for value in rows[top]]
-        for i, row in enumerate(rows):
-            if i != top and row[column]:
-                factor = row[column]
-                rows[i] = [(a - factor * b) % P for a, b in zip(row, rows[top], strict=True)]
-        pivots.append(column)
-    return rows, pivots
-
-
-def z_reach(k: int, positions: Sequence[Sequence[int]], coin: Callable[[], int]) -> tuple[int, int]:
-    """(dimensions that two Z tiles with these random cells and their blinders reach, those there
-    are), at random challenges and a random secret.
-
-    Independent of the prover and cheap at any k: what one cell at index i + b j, worth 1, adds to
-    the two points, v_m, the k rounds and what Mercury reveals (opening.py; n is j or i below, m
-    runs over the other coefficients of P_u): F_i = X^j, h = eq(u1, i) X^j, g = alpha^j X^i, and to
-    S each of them sum_(m != n) eq(u, m) X^(|n - m| - 1).
-    """
-    s, alpha, gamma, z = coin(), coin(), coin(), coin()
-    y = [coin() for _ in range(k)]
-    high, low = k // 2, k - k // 2
-    eq_high, eq_low = eq_expand(y[:high]), eq_expand(y[high:])
-    shares = (1, product(1 + r for r in y))  # of Z1 and Z2 in C*, up to a common factor
-    columns = []
-    powers = {x: linear.powers(x, 1 << low) for x in (s, z)}
-
-    def spread(eq: Sequence[int], n: int, x: int) -> int:
-        above = sum(map(mul, eq[n + 1 :], powers[x]))
-        return sum(map(mul, eq[:n][::-1], powers[x])) + above
-
-    for tile, cells in enumerate(positions):
-        for index in (*cells, 1 << k):
-            j, i = divmod(index, 1 << low)
-            point, share = pow(s, index, P), shares[tile]
-            column = [0, 0]
-            column[tile] = point
-            bits = [index >> k - 1 - t & 1 for t in range(k)]
-            weight = [(1 + bit if tile else 1) for bit in bits]
-            column.append(product(weight) if index < 1 << k else 0)
-            for t in range(k):  # c_0 and c_2 of round t: f is linear in the variable, and B too
-                bound = product(r if bit else 1 - r for r, bit in zip(y[:t], bits, strict=False))
-                bound *= product(1 + r for r in y[:t]) if tile else 1
-                rest = product(weight[t + 1 :]) * bound * (index < 1 << k)
-                column += [rest * (1 - bits[t]), rest * (2 * bits[t] - 1) * tile]
-            h, g = eq_low[i] * share, pow(alpha, j, P) * share
-            column += [h * pow(x, j, P) for x in (s, z, inverse(z), alpha)]
-            column += [g * pow(x, i, P) for x in (s, inverse(s), z, inverse(z))]
-            column += [g * spread(eq_low, i, x) + gamma * h * spread(eq_high, j, x) for x in (s, z)]
-            columns.append([word % P for word in column])
-    return len(_reduce(columns)[1]), len(columns[0])
-
-
-# -- the simulator of docs/protocol/zero-knowledge.md ----------------------------------------------
-
-
-def simulate(
-    kernels: Kernels,
-    srs: Srs,
-    layout: Layout,
-    sides: tuple[bytes, bytes],
-    known_points: Sequence[Affine],
-    coin: Callable[[], int],
-    transcript: Preset,
-) -> bytes:
-    """A proof made without a witness, for challenges chosen beforehand.
-
-    sides: input and output bytes; known_points: of the fixed tiles and of committed tensors.
-    """
-    v = layout.verifier
-
-    def scalars(count: int) -> tuple[int, ...]:
-        return tuple(coin() for _ in range(count))
-
-    def combine(points: Sequence[Affine], weights: Sequence[int]) -> Affine:
-        return kernels.msm(kernels.load_points(points), kernels.from_ints(weights))
-
-    def point() -> Affine:
-        return kernels.msm(srs.points, kernels.from_ints([coin()]))
-
-    def points(count: int) -> tuple[Affine, ...]:
-        return tuple(point() for _ in range(count))
-
-    later = point()  # stands for Z1 until it is known: nothing that is drawn depends on it
-    proof = Proof(
-        stage1=points(v.stage1_tiles),
-        stage2=points(v.stage2_tiles),
-        sigma1=coin(),
-        main_rounds=tuple(scalars(SLICES + 2) for _ in range(v.n)),
-        lookups=LookupEvaluations(scalars(SLICES), *scalars(4)),
-        e_point=point(),
-        sigma2=coin(),
-        side_rounds=tuple(scalars(3) for _ in range(v.mu)),
-        e_x=coin(),
-        e_y=coin(),
-        z_points=(later, point()),
-        v_mask=coin(),
-        tile_rounds=tuple(scalars(2) for _ in range(v.k)),
-        opening=b"",
-    )
-    drawn = draw(v, proof, transcript)
-    if all(table.values is None for table in layout.relations.tables):
-        lookups = proof.lookups._replace(table=range_column(layout, drawn))
-        proof = replace(proof, lookups=lookups)
-
-    on_kernels = linear.kernel_values(v, drawn, sides)
-    weights, scalar = linear.tile_weights(v, drawn, on_kernels)
-    value = linear.claimed_value(v, drawn, claims(v, drawn, proof, on_kernels)) - scalar
-    value = final_claim(value, proof.tile_rounds, drawn.tile)
-
-    eq = kernels.eq_table(drawn.tile)
-    cells = kernels.from_ints(scalars(1 << v.k))
-    short = (value - kernels.inner(cells, eq)) * inverse(kernels.to_ints(eq)[0])
-    kernels.add_scaled(cells[:1], 1, kernels.from_ints([short]))
-    blinder = coin()
-    opening = prove_opening(kernels, srs, cells, blinder, drawn.tile, transcript)
-
-    z1, z2 = v.e_tile + 1, v.e_tile + 2
-    combined = kernels.msm(srs.points, kernels.concat([cells, kernels.from_ints([blinder])]))
-    others = [*known_points, *proof.stage1, *proof.stage2, proof.e_point, proof.z_points[1]]
-    known = [*weights[:z1], weights[z2]]
-    share = inverse(weights[z1])
-    solved = combine([combined, *others], [share, *(-w * share for w in known)])
-    return replace(proof, z_points=(solved, proof.z_points[1]), opening=opening).encode()
-
-
-def range_column(layout: Layout, drawn: Challenges) -> int:
-    """T(r_T) where every table is a range: public, the same for every witness."""
-    v = layout.verifier
-    eq = eq_expand(last(drawn.r, v.n_t))
-    return sum(
-        eq[row + i] * (table + 1 + drawn.gamma * (layout.relations.tables[table].lo + start + i))
-        for table, box, row in layout.table_slots
-        for (start,), (bits,) in ((box.base, box.bits),)
-        for i in range(1 << bits)
-    ) % P  # fmt: skip
