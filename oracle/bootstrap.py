@@ -64,9 +64,11 @@ class Site:
                 await _wait(stop, pause)
         return None
 
-    def signer(self, settings: Settings) -> AccountSigner:
-        """Raises KeyRefused, SettingsInvalid."""
-        return open_signer(settings.key, settings.secret(), self.identity.chain_id)
+    def signer(self, settings: Settings, development: str) -> AccountSigner:
+        """The key that the settings name; else, on a development chain, `development`.
+        Raises KeyRefused, SettingsInvalid."""
+        key = settings.key or (development if self.development else "")
+        return open_signer(key, settings.secret(), self.identity.chain_id)
 
 
 @dataclass
@@ -89,7 +91,7 @@ async def serve(
     site = await Site.reach_patiently(settings, stop)
     if site is None:
         return
-    signer = site.signer(settings)
+    signer = site.signer(settings, "dev:1")
     made = parts or real_parts(settings)
     _make_room(settings.database)
     store = SqlStore.open(settings.database, site.identity)

@@ -37,8 +37,8 @@ class Settings(BaseSettings):
 
     # what the service stands on
     database: str = "sqlite:///.einproof/service.db"
-    models: Path = Path("models")
-    key: str = Field("", description="keystore file; dev or dev:N on chain id 31337")
+    models: Path = Field(Path("."), description="folder of model folders")
+    key: str = Field("", description="keystore file; dev:N, the default, on chain id 31337 only")
     password: SecretStr = SecretStr("")
     password_file: Path | None = None
 

@@ -23,6 +23,7 @@ FUNCTIONS: Mapping[str, tuple[str, ...]] = {
     # InferenceOracle
     "request": (REQUEST, "bytes"),
     "answer": (REQUEST, "bytes", "address", "bytes", "bytes"),
+    "refund": (REQUEST,),
     "statusOf": ("bytes32",),
     # ProofAssurance
     "pin": (),
@@ -59,6 +60,7 @@ ERRORS: Mapping[str, tuple[str, ...]] = {
     "DuplicateRequest": ("bytes32",),
     "WrongStatus": ("bytes32", "uint8"),
     "DeadlinePassed": ("uint256", "uint256"),
+    "DeadlineNotPassed": ("uint256", "uint256"),
     "WrongVerdict": ("uint8",),
     "NotEnoughGas": ("uint256", "uint256"),
     # IAssurance

@@ -35,6 +35,7 @@ class NodeChain:
         self.node = node
         self.oracle = to_checksum_address(oracle)
         self._tiers = {to_checksum_address(tier) for tier in tiers}
+        self._read_tiers: dict[str, Tier] = {}
 
     async def chain_id(self) -> int:
         return int(await self.node.rpc("eth_chainId"), 16)
@@ -60,6 +61,9 @@ class NodeChain:
         if assurance not in self._tiers:
             return None
         pin = await self.call(assurance, call_data("pin"))
+        known = self._read_tiers.get(assurance)
+        if known is not None and known.pin == pin:  # it hashes all that is read below
+            return known
         (verifier,) = decode(("address",), await self.call(assurance, call_data("verifier")))
         srs_id = await self.call(assurance, call_data("srsId"))
         (forgeable,) = decode(("bool",), await self.call(verifier, call_data("srsDevelopment")))
@@ -67,7 +71,9 @@ class NodeChain:
         if ids.proof_pin(verifier, code_hash, srs_id) != pin:
             return None  # whatever it is, it vouches with something else
         checksummed = to_checksum_address(verifier)
-        return Tier(assurance, pin, checksummed, code_hash, srs_id, forgeable)
+        tier = Tier(assurance, pin, checksummed, code_hash, srs_id, forgeable)
+        self._read_tiers[assurance] = tier
+        return tier
 
     def answer_call(self, request: Request, answer: Answer) -> Call:
         data = call_data(
@@ -75,7 +81,7 @@ class NodeChain:
         )
         return Call(self.oracle, data)
 
-    async def preflight(self, sender: str, call: Call) -> int:
+    async def preflight(self, sender: str, call: Call, at: str = "latest") -> int:
         fields = {
             "from": sender,
             "to": call.to,
@@ -83,7 +89,7 @@ class NodeChain:
             "value": hex(call.value),
             "gas": hex(TRANSACTION_GAS),
         }
-        return int(await self.node.rpc("eth_estimateGas", fields, "latest"), 16)
+        return int(await self.node.rpc("eth_estimateGas", fields, at), 16)
 
     async def fees(self) -> Fees:
         """Twice the base fee, which then cannot outgrow it for five blocks, and the node's tip."""

@@ -11,9 +11,11 @@ import sqlite3
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
+from eth_utils.address import to_checksum_address
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from oracle.adapters.codec import dumps, loads
@@ -227,6 +229,23 @@ class SqlStore:
             sa.event.listen(engine, "begin", _on_begin)
         store._transaction(lambda connection: store._prepare(connection, identity))
         return store
+
+    @classmethod
+    def find(cls, url: str) -> "tuple[SqlStore, Identity]":
+        """Opens one that exists already, whatever chain it is about. Raises as `open` does, and
+        StoreForeign if there is none."""
+        try:
+            parsed = sa.make_url(url)
+            if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists():
+                raise StoreForeign(f"there is no database {parsed.database}: has the service run?")
+            engine = sa.create_engine(parsed)
+            with engine.connect() as connection:
+                found = {row.name: row.value for row in connection.execute(sa.select(meta))}
+            engine.dispose()
+            identity = Identity(int(found["chain_id"]), to_checksum_address(found["oracle"]))
+        except (SQLAlchemyError, ImportError, KeyError) as error:
+            raise StoreForeign(f"{url} is no database of this service: has it run?") from error
+        return cls.open(url, identity), identity
 
     async def run(self, work: Callable[[Ledger], T]) -> T:
         """Raises StoreBusy, StoreDamaged."""

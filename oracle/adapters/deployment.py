@@ -9,8 +9,9 @@ from typing import Any
 from eth_utils.address import is_address, to_checksum_address
 
 from oracle.domain.errors import SettingsInvalid
+from oracle.toolchain import ROOT
 
-FOLDER = Path("deployments")
+FOLDER = ROOT / "deployments"
 
 
 @dataclass(frozen=True)

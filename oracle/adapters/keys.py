@@ -50,15 +50,13 @@ class AccountSigner:
 
 
 def open_signer(key: str, password: str, chain_id: int) -> AccountSigner:
-    """`key` is a keystore file, or "dev" or "dev:N" for a development chain's N-th account.
+    """`key` is a keystore file, or "dev:N" for the N-th account of a development chain.
     Raises KeyRefused."""
     if not key:
-        raise KeyRefused(
-            "no key: name a keystore file with EINPROOF_KEY (dev on a development chain)"
-        )
+        raise KeyRefused("no key: name a keystore file with EINPROOF_KEY")
     name, _, index = key.partition(":")
     if name == "dev":
-        return _development(index or "1", chain_id)
+        return _development(index or "0", chain_id)
     return _keystore(Path(key).expanduser(), password)
 
 

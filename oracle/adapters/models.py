@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from oracle.domain.errors import ModelMissing
-from prover.folder import MODEL_JSON
+from prover.folder import MODEL_JSON, WEIGHTS
 
 
 class FolderModels:
@@ -30,9 +30,11 @@ class FolderModels:
 
 
 def scan(root: Path) -> dict[bytes, Path]:
-    """Model folders by id: `root` itself if it is one, else those directly under it."""
+    """Model folders by id: `root` itself if it is one, and those directly under it; of two with
+    one id, the one that has the weights."""
     found: dict[bytes, Path] = {}
-    for path in [root / MODEL_JSON, *sorted(root.glob(f"*/{MODEL_JSON}"))]:
+    paths = [root / MODEL_JSON, *sorted(root.glob(f"*/{MODEL_JSON}"))]
+    for path in sorted(paths, key=lambda path: not (path.parent / WEIGHTS).exists()):
         try:
             found.setdefault(bytes.fromhex(json.loads(path.read_bytes())["id"][2:]), path.parent)
         except (OSError, ValueError, KeyError, TypeError):

@@ -15,7 +15,7 @@ from oracle.settings import read_settings
 def serve(
     rpc: Annotated[str | None, typer.Option(help="Node: http(s) URL or IPC socket.")] = None,
     key: Annotated[
-        str | None, typer.Option(help="Keystore file; dev or dev:N on chain id 31337.")
+        str | None, typer.Option(help="Keystore file (dev:N on chain id 31337).")
     ] = None,
     models: Annotated[Path | None, typer.Option(help="Folder of model folders.")] = None,
     database: Annotated[str | None, typer.Option(help="Database URL.")] = None,

@@ -67,6 +67,9 @@ class Post:
         try:
             needed = await runway.chain.preflight(runway.sender, call)
         except CallRefused as reason:
+            if reason.name == "WrongStatus":  # closed between the two looks
+                await self._change(job, job.postponed(runway.clock.now() + RECHECK, str(reason)))
+                return None
             log.error("the contract refuses the answer", id=request.id.hex(), reason=str(reason))
             refused = job.refused(runway.clock.now(), str(reason), runway.posting.max_attempts)
             await self._change(job, refused)

@@ -57,7 +57,7 @@ class Reconcile:
         changed = await self._runway.store.run(
             lambda ledger: land(ledger, flown, receipt, now, most)
         )
-        if changed:
+        if changed and flown.mined is None:
             log.info(
                 "mined" if receipt.succeeded else "reverted",
                 nonce=flown.nonce,

@@ -60,8 +60,8 @@ class Watch:
             return True  # read again from wherever the cursor still stands
         events = [event for event in events if self._sound(event)]
         moved = await self._store.run(lambda ledger: advance(ledger, cursor, end.ref, events))
-        if moved and events:
-            log.info("read blocks", first=cursor.number + 1, last=last, events=len(events))
+        if moved:
+            tell(events)
         return True
 
     async def _standing_cursor(self) -> BlockRef | None:
@@ -99,6 +99,24 @@ class Watch:
         if not sound:
             log.error("a logged request does not hash to its id", id=event.request.id.hex())
         return sound
+
+
+def tell(events: Sequence[Event]) -> None:
+    """One line an event, for whoever reads the log."""
+    for event in events:
+        if isinstance(event, Requested):
+            request = event.request
+            log.info(
+                "requested",
+                id=request.id.hex(),
+                model=request.model_id.hex(),
+                fee=request.fee,
+                block=event.block.number,
+            )
+        elif isinstance(event, Answered):
+            log.info("settled", id=event.request_id.hex(), payee=event.payee)
+        else:
+            log.info("refunded", id=event.request_id.hex())
 
 
 def advance(ledger: Ledger, cursor: BlockRef, end: BlockRef, events: Sequence[Event]) -> bool:

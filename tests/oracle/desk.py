@@ -7,6 +7,7 @@ from pathlib import Path
 from eth_abi.abi import encode
 from eth_hash.auto import keccak
 
+from oracle.adapters.abi import topic
 from oracle.adapters.chain import NodeChain
 from oracle.adapters.rpc import Node
 from oracle.domain.chain import Identity
@@ -73,5 +74,6 @@ class Office:
 
     def answers(self) -> list[bytes]:
         """Ids in the Answered events of the present chain, in order."""
-        logs = self.desk.oracle.events.Answered().get_logs(from_block=0)
-        return [bytes(log["args"]["requestId"]) for log in logs]
+        query = {"address": self.desk.oracle.address, "fromBlock": "0x0", "toBlock": "latest"}
+        query["topics"] = ["0x" + topic("Answered").hex()]
+        return [bytes.fromhex(log["topics"][1][2:]) for log in self.evm.rpc("eth_getLogs", query)]

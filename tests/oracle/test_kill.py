@@ -132,7 +132,7 @@ def test_two_hundred_requests_and_five_kills_lose_nothing_and_repeat_nothing(off
 
 
 def test_kills_while_blocks_are_slow_and_reorganised_lose_nothing(office, daemon):
-    """Transactions wait in the pool, blocks come and are undone, and the service dies in between."""
+    """Transactions wait in the pool, blocks come and go, and the service dies in between."""
     dice = random.Random(7)
     rpc = office.evm.rpc
     requests = [office.ask() for _ in range(20)]

@@ -1,0 +1,58 @@
+"""Transactions made by hand: signed, sent, waited for. For commands; the service has its own way,
+which survives its death."""
+
+import asyncio
+from dataclasses import dataclass
+
+from oracle.adapters.chain import NodeChain
+from oracle.domain.chain import TRANSACTION_GAS, Call, Receipt, Unsigned
+from oracle.domain.errors import CallRefused, ChainUnavailable, WalletEmpty
+from oracle.ports import Signer
+
+POLL = 0.1
+PATIENCE = 300.0
+
+
+@dataclass(frozen=True)
+class Wallet:
+    """One key on one chain."""
+
+    chain: NodeChain
+    signer: Signer
+    chain_id: int
+
+    async def transact(self, call: Call) -> tuple[bytes, Receipt]:
+        """Hash and receipt of a transaction that succeeded. Raises CallRefused before anything is
+        sent if it would revert, WalletEmpty, and ChainUnavailable if it is not mined in time."""
+        chain, sender = self.chain, self.signer.address
+        fees = await chain.fees()
+        try:
+            # The head of a development chain may be old, and deadlines pass without blocks.
+            gas = await chain.preflight(sender, call, "pending")
+        except CallRefused as error:
+            if error.name == "revert" and await chain.balance(sender) <= call.value:
+                raise self._empty(call.value) from error
+            raise
+        gas = min(gas + gas // 5, TRANSACTION_GAS)
+        needed, held = gas * fees.most + call.value, await chain.balance(sender)
+        if held < needed:
+            raise self._empty(needed, held)
+        nonce = await chain.nonce(sender)
+        signed = self.signer.sign(Unsigned(self.chain_id, nonce, call, gas, fees))
+        await chain.send(signed.raw)
+        for _ in range(int(PATIENCE / POLL)):
+            receipt = await chain.receipt(signed.hash)
+            if receipt is not None:
+                if not receipt.succeeded:
+                    raise CallRefused("Reverted", f"transaction 0x{signed.hash.hex()}")
+                return signed.hash, receipt
+            await asyncio.sleep(POLL)
+        raise ChainUnavailable(
+            f"transaction 0x{signed.hash.hex()} was not mined within {PATIENCE:.0f} s: look for it "
+            "before sending another"
+        )
+
+    def _empty(self, needed: int, held: int = 0) -> WalletEmpty:
+        return WalletEmpty(
+            f"wallet {self.signer.address} has {held} wei and needs {needed}: send it some ether"
+        )

@@ -1,0 +1,135 @@
+"""einproof request: asks by hand, waits, and prints the answer with what it rests on."""
+
+import asyncio
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from oracle.bootstrap import Site
+from oracle.cli.prove import parse_word, read_input
+from oracle.domain.errors import SettingsInvalid
+from oracle.settings import read_settings
+
+if TYPE_CHECKING:
+    from prover.model import Model
+
+
+def request(
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="A model folder (public will do), or an id: 0x..."),
+    ],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="INPUT",
+            help="Numbers: .npy or JSON (with a folder); or the statement's bytes: 0x...",
+        ),
+    ],
+    fee: Annotated[int, typer.Option(min=0, help="Wei for whoever answers.")] = 10**15,
+    seconds: Annotated[int, typer.Option(min=1, help="Time to answer in.")] = 600,
+    wait: Annotated[bool, typer.Option(help="Wait for the answer, or for the refund.")] = True,
+    rpc: Annotated[str | None, typer.Option(help="Node: http(s) URL or IPC socket.")] = None,
+    key: Annotated[str | None, typer.Option(help="Keystore file (dev:N on 31337).")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+) -> None:
+    """Ask the oracle for an inference under the Proof tier."""
+    from oracle.adapters.wallet import Wallet
+    from oracle.operations import ask, await_answer
+
+    settings = read_settings(rpc=rpc, key=key)
+    loaded, model_id = _model(model)
+    data = _input(source, loaded)
+    console = Console(stderr=True)
+
+    async def work() -> dict[str, Any]:
+        site = await Site.reach(settings)
+        wallet = Wallet(site.chain, site.signer(settings, "dev:2"), site.identity.chain_id)
+        contracts = site.deployment
+        started = time.monotonic()
+        with console.status("sending the request"):
+            asked = await ask(
+                wallet,
+                site.identity,
+                contracts.address("ProofAssurance"),
+                contracts.address("ModelRegistry"),
+                model_id,
+                data,
+                fee=fee,
+                seconds=seconds,
+            )
+        report: dict[str, Any] = {
+            "request": "0x" + asked.request.id.hex(),
+            "transaction": "0x" + asked.transaction.hex(),
+        }
+        if wait:
+            with console.status(f"waiting for request {report['request'][:18]}... to be answered"):
+                settled = await await_answer(wallet, site.identity, asked)
+            report |= {
+                "output": _output(settled.output, loaded),
+                "answer": "0x" + settled.transaction.hex(),
+                "gas": settled.gas,
+                "seconds": round(time.monotonic() - started, 2),
+                "trust": settled.report,
+            }
+        site.chain.node.close()
+        return report
+
+    report = asyncio.run(work())
+    if as_json:
+        typer.echo(json.dumps(report))
+    else:
+        _show(report)
+
+
+def _model(text: str) -> "tuple[Model | None, bytes]":
+    if text.startswith("0x"):
+        return None, parse_word(text, "MODEL")
+    from prover.model import Model
+
+    loaded = Model.load(Path(text))
+    return loaded, loaded.id
+
+
+def _input(source: str, model: "Model | None") -> bytes:
+    """The statement's input bytes. Raises SettingsInvalid, or what the quantiser raises."""
+    if source.startswith("0x"):
+        try:
+            return bytes.fromhex(source[2:])
+        except ValueError:
+            raise SettingsInvalid("expected hexadecimal digits after 0x in INPUT") from None
+    if model is None:
+        raise SettingsInvalid(
+            "numbers need a model folder to be quantised by: name one, or give INPUT as 0x bytes"
+        )
+    return model.encode_input(read_input(Path(source)))
+
+
+def _output(output: bytes, model: "Model | None") -> Any:
+    """In the model's units if its folder is at hand; else the bytes."""
+    if model is None:
+        return "0x" + output.hex()
+    return model.quantizer.dequantize(model.decode_output(output)).tolist()
+
+
+def _show(report: dict[str, Any]) -> None:
+    trust = report.pop("trust", None)
+    for name, value in report.items():
+        typer.echo(f"{name:14} {value}")
+    if trust is None:
+        return
+    typer.echo(f"\n{'tier':14} {trust['tier']}, final {trust['final']}")
+    verifier = trust["verifier"]
+    typer.echo(f"{'verifier':14} {verifier['address']}  code {verifier['code_hash']}")
+    typer.echo(f"{'SRS':14} {trust['srs']['id']}  {trust['srs']['label']}")
+    for name, title in (
+        ("proved", "proved"),
+        ("not_proved", "not proved"),
+        ("could_have_cheated", "could cheat"),
+    ):
+        for number, line in enumerate(trust[name]):
+            typer.echo(f"{title if number == 0 else '':14} {line}")

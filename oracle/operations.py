@@ -1,0 +1,176 @@
+"""What people do by hand with the contracts: register a model, ask for an inference."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from eth_abi.abi import decode
+from eth_hash.auto import keccak
+from eth_utils.address import to_checksum_address
+
+from oracle.adapters.abi import call_data
+from oracle.adapters.wallet import Wallet
+from oracle.domain import ids
+from oracle.domain.chain import Answered, Call, Identity, Returned
+from oracle.domain.errors import CallRefused, ModelMissing, OracleError, SettingsInvalid
+from oracle.domain.report import Report, trust_report
+from oracle.domain.request import Request, Tier
+from prover.model import Model
+
+#: Data bytes of one blob (ModelRegistry).
+CHUNK = 24_575
+
+
+class NotAnswered(OracleError):
+    """A request closed without an answer."""
+
+
+@dataclass(frozen=True)
+class Registration:
+    """What registering did: `stored` blobs were new, `gas` was paid; nothing if known before."""
+
+    model_id: bytes
+    known: bool
+    stored: int
+    gas: int
+
+
+async def register(
+    wallet: Wallet, registry: str, model: Model, progress: Callable[[str], None] = lambda _: None
+) -> Registration:
+    """Puts a model's public half on the chain, or what is missing of it; its id is returned.
+
+    Every step is idempotent, so a registration that was cut off is finished by the next. Raises
+    CallRefused, WalletEmpty, ChainUnavailable, and SettingsInvalid if the registry computes
+    another id than ours.
+    """
+    chain = wallet.chain
+    if await _is_registered(wallet, registry, model.id):
+        return Registration(model.id, True, 0, 0)
+    stored = gas = 0
+    lists: list[list[str]] = []
+    for name, data in (("program", model.program_bytes), ("commitments", model.point_bytes)):
+        addresses: list[str] = []
+        pieces = [data[at : at + CHUNK] for at in range(0, len(data), CHUNK)]
+        for number, piece in enumerate(pieces, 1):
+            found = await chain.call(registry, call_data("addressOf", piece))
+            address = to_checksum_address(decode(("address",), found)[0])
+            if not await chain.code(address):
+                progress(f"storing {name}, {number} of {len(pieces)}")
+                call = Call(registry, call_data("store", piece))
+                _, receipt = await wallet.transact(call)
+                stored, gas = stored + 1, gas + receipt.gas_used
+            addresses.append(address)
+        lists.append(addresses)
+    progress("registering")
+    call = Call(registry, call_data("register", *lists, model.srs_id, model.aux_hash))
+    _, receipt = await wallet.transact(call)
+    if not await _is_registered(wallet, registry, model.id):
+        raise SettingsInvalid(
+            f"registry {registry} computes another id than 0x{model.id.hex()}: it is of another "
+            "version of einproof"
+        )
+    return Registration(model.id, False, stored, gas + receipt.gas_used)
+
+
+async def _is_registered(wallet: Wallet, registry: str, model_id: bytes) -> bool:
+    found = await wallet.chain.call(registry, call_data("isRegistered", model_id))
+    return bool(decode(("bool",), found)[0])
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request on the chain; `block` is where it was made."""
+
+    request: Request
+    tier: Tier
+    transaction: bytes
+    block: int
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Its final answer, and what that rests on."""
+
+    output: bytes
+    payee: str
+    transaction: bytes
+    gas: int
+    report: Report
+
+
+async def ask(
+    wallet: Wallet,
+    identity: Identity,
+    assurance: str,
+    registry: str,
+    model_id: bytes,
+    input: bytes,
+    *,
+    fee: int,
+    seconds: int,
+) -> Asked:
+    """Makes a request for an ordinary account (no callback), to be answered within `seconds`.
+
+    Raises ModelMissing if it is not registered, CallRefused, WalletEmpty, ChainUnavailable.
+    """
+    if not await _is_registered(wallet, registry, model_id):
+        raise ModelMissing(
+            f"model 0x{model_id.hex()} is not registered on chain {identity.chain_id}: run "
+            "einproof register with its folder"
+        )
+    tier = await wallet.chain.tier(assurance)
+    if tier is None:
+        raise SettingsInvalid(f"{assurance} is no Proof tier: run einproof deploy")
+    head = await wallet.chain.head()
+    request = Request(
+        requester=wallet.signer.address,
+        refund_to=wallet.signer.address,
+        model_id=model_id,
+        input_hash=keccak(input),
+        assurance=assurance,
+        pin=tier.pin,
+        terms=bytes(32),
+        fee=fee,
+        callback_gas_price=0,
+        callback_gas=0,
+        deadline=max(head.timestamp, int(time.time())) + seconds,
+        nonce=secrets.randbits(128),
+        input=input,
+    )
+    request = replace(request, id=ids.request_id(identity.chain_id, identity.oracle, request))
+    data = call_data("request", request.fields, input)
+    hash, receipt = await wallet.transact(Call(identity.oracle, data, request.payment))
+    return Asked(request, tier, hash, receipt.block.number)
+
+
+async def await_answer(
+    wallet: Wallet, identity: Identity, asked: Asked, poll: float = 0.5
+) -> Settled:
+    """Waits for the final answer. Past the deadline, takes the payment back. Raises NotAnswered."""
+    chain, request = wallet.chain, asked.request
+    while True:
+        head = await chain.head()
+        for event in await chain.events(asked.block, head.number):
+            if isinstance(event, Answered) and event.request_id == request.id:
+                receipt = await chain.receipt(event.transaction)
+                report = trust_report(identity, request, asked.tier, event.payee)
+                gas = receipt.gas_used if receipt else 0
+                return Settled(event.output, event.payee, event.transaction, gas, report)
+            if isinstance(event, Returned) and event.request_id == request.id:
+                raise NotAnswered("the payment went back unanswered")
+        if max(head.timestamp, int(time.time())) > request.deadline:
+            try:
+                await wallet.transact(Call(identity.oracle, call_data("refund", request.fields)))
+            except CallRefused as error:
+                if error.name not in ("DeadlineNotPassed", "WrongStatus"):
+                    raise
+                await asyncio.sleep(poll)  # the chain's clock is behind, or an answer just came
+                continue
+            raise NotAnswered(
+                "nobody answered before the deadline, and the payment is taken back: is a service "
+                "running that holds this model and asks no higher fee?"
+            )
+        await asyncio.sleep(poll)
