@@ -44,7 +44,7 @@ def deploy(account: AccountAPI, srs: Srs, folder: Path = FOLDER) -> dict[str, An
 
     Raises DeployError where the account has no funds, or for a development SRS on a real chain.
     """
-    chain_id = ape.chain.chain_id
+    chain_id = ape.networks.provider.chain_id
     if srs.development and chain_id != DEVELOPMENT_CHAIN:
         raise DeployError(
             f"the development SRS is forgeable by anyone: expected chain id {DEVELOPMENT_CHAIN}, "
@@ -138,7 +138,7 @@ def cli(rpc: str, alias: str, path: Path | None, force: bool) -> None:
         tier = kernels.get()
         srs = load_srs(tier, path) if path else development_srs(tier, DEVELOPMENT_K)
         with ape.networks.parse_network_choice(rpc):
-            chain_id = ape.chain.chain_id
+            chain_id = ape.networks.provider.chain_id
             known = FOLDER / f"{chain_id}.json"
             if known.exists() and chain_id != DEVELOPMENT_CHAIN and not force:
                 raise DeployError(f"{known} exists: pass --force to deploy a second set")

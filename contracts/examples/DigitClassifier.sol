@@ -25,7 +25,7 @@ contract DigitClassifier is InferenceConsumer {
     }
 
     uint256 internal constant CLASSES = 10;
-    /// @dev 33,000 measured; one cold slot is most of it.
+    /// @dev 27,000 measured; one fresh slot is most of it.
     uint32 internal constant CALLBACK_GAS = 60_000;
 
     bytes32 public immutable modelId;

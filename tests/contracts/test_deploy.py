@@ -1,0 +1,69 @@
+"""scripts/deploy.py on chains of its own, with Ape, as `ape run deploy` has it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from eth_abi.abi import encode
+from eth_hash.auto import keccak
+
+from prover import kernels
+from prover.srs import Srs, development_srs
+from tests.evm import ROOT, Chain
+
+NAMES = ["ModelRegistry", "MercuryVerifier", "TensorVerifier", "ProofAssurance", "InferenceOracle"]
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("deploy_script", ROOT / "scripts/deploy.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def srs(tmp_path_factory: pytest.TempPathFactory) -> Srs:
+    return development_srs(kernels.get("reference"), 4, tmp_path_factory.mktemp("srs"))
+
+
+@pytest.mark.slow
+def test_deploy_good_writes_what_is_on_the_chain(
+    script: ModuleType, srs: Srs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ape
+
+    monkeypatch.chdir(ROOT)
+    with Chain.start() as chain, ape.networks.parse_network_choice(chain.url):
+        account = ape.accounts.test_accounts[0]
+        made = script.deploy(account, srs, tmp_path)
+        made = script.deploy_classifier(account, bytes(32), made, tmp_path)
+        assert json.loads((tmp_path / "31337.json").read_text()) == made
+        assert [path.name for path in tmp_path.iterdir()] == ["31337.json"]
+        assert list(made["contracts"]) == [*NAMES, "DigitClassifier"]
+        for entry in made["contracts"].values():
+            code = bytes(chain.web3.eth.get_code(entry["address"]))
+            assert code and "0x" + keccak(code).hex() == entry["code_hash"]
+        assert made["srs"] == {"id": "0x" + srs.id.hex(), "k_max": 4, "development": True}
+        tensor = made["contracts"]["TensorVerifier"]
+        words = [tensor["address"], bytes.fromhex(tensor["code_hash"][2:]), srs.id]
+        assert made["pin"] == "0x" + keccak(encode(["address", "bytes32", "bytes32"], words)).hex()
+
+
+@pytest.mark.slow
+def test_deploy_development_srs_elsewhere_is_refused(
+    script: ModuleType, srs: Srs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ape
+
+    monkeypatch.chdir(ROOT)
+    with Chain.start("--chain-id", "5") as chain, ape.networks.parse_network_choice(chain.url):
+        with pytest.raises(script.DeployError, match="forgeable by anyone"):
+            script.deploy(ape.accounts.test_accounts[0], srs, tmp_path)
+        assert chain.web3.eth.block_number == 0
+    assert list(tmp_path.iterdir()) == []
