@@ -6,47 +6,29 @@ its own, attacks go through the oracle's own `answer`. All state lies in one fol
 
 from __future__ import annotations
 
-import asyncio
-import os
 import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from eth_abi.abi import decode
-from eth_utils.address import to_checksum_address
-from hexbytes import HexBytes
 
-from oracle.adapters.abi import FUNCTIONS, REQUEST, call_data, request_from, topic
-from oracle.adapters.rpc import Node
-from oracle.cli.deploy import deploy_script
-from oracle.domain import ids
-from oracle.domain.errors import CallRefused
 from oracle.domain.request import Request
 from oracle.examples import digits
 from oracle.story.anvil import anvil
+from oracle.story.desk import Answer, Desk, StoryFailed
 from oracle.toolchain import ROOT, tool
 from prover import kernels
-from prover.api import Session
-from prover.errors import EinproofError
+from prover.api import Claim, Session
 from prover.model import Model
 from prover.srs import Srs, development_srs
 
 SRS_POWERS = 12
-ANSWER_SECONDS = 120
-FEE, CALLBACK_GAS, CALLBACK_PRICE, HOUR = 10**15, 60_000, 10**9, 3600
-FINAL = 4  # contracts/types/Status.sol
-SERVICE_KEY, ATTACKER = "dev:1", 2  # Anvil's accounts; 0 deploys and asks
-
-
-class StoryFailed(EinproofError):
-    """A step did not end as it must."""
+SERVICE_KEY = "dev:1"
 
 
 @dataclass
@@ -85,17 +67,6 @@ class Story:
     def tell(self) -> Outcome:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
-        with self.step("start a chain") as found:
-            chain = anvil(self.folder / "anvil.log")
-            url = chain.__enter__()
-            found.append(f"Anvil at {url}")
-        try:
-            self._on_chain(url)
-        finally:
-            chain.__exit__(None, None, None)
-        return self.outcome
-
-    def _on_chain(self, url: str) -> None:
         with self.step("warm the kernels") as found:
             for _ in self.kernels.warmup():
                 pass
@@ -103,17 +74,23 @@ class Story:
             found.append(f"{self.kernels.name} tier; development SRS, forgeable by anyone")
         with self.step("train and quantise") as found:
             session = self._model(srs, found)
-        with self.step("compile and deploy") as found:
-            desk = Desk.deploy(url, srs, self.folder)
-            found.append(f"{len(desk.contracts)} contracts, with Ape")
+        with ExitStack() as stack:
+            with self.step("start a chain, compile and deploy") as found:
+                url = stack.enter_context(anvil(self.folder / "anvil.log"))
+                desk = stack.enter_context(Desk.deployed(url, srs, self.folder))
+                found.append(f"{len(desk.contracts)} contracts with Ape on Anvil at {url}")
+            self._on_chain(desk, session)
+        return self.outcome
+
+    def _on_chain(self, desk: Desk, session: Session) -> None:
         with self.step("register the model") as found:
-            self._command("register", self.folder / "models/digits", url)
+            desk.command("register", self.folder / "models/digits")
             desk.add_classifier(session.model.id)
             found.append(f"id {self.outcome.model_id[:18]}..., weights private")
         _, held_out = digits.load()
         image = session.model.encode_input(held_out.images[:1])
         self.outcome.truth = int(held_out.labels[0])
-        with self._service(url) as service:
+        with self._service(desk) as service:
             with self.step("request a classification") as found:
                 first = desk.ask(image, self.outcome.gas)
                 found.append(f"request 0x{first.id.hex()[:16]}...")
@@ -122,7 +99,9 @@ class Story:
                 self.outcome.label, self.outcome.proof_bytes = answer.label, len(answer.proof)
                 self.outcome.gas["answer, callback included"] = answer.gas
                 found.append(f"label {answer.label} (truth {self.outcome.truth})")
-        self.outcome.gas["verify directly"] = desk.verify_gas(first, answer)
+        context = desk.context(first, answer.payee)
+        claim = Claim(context, first.model_id, session.srs.id, image, answer.output, answer.proof)
+        self.outcome.gas["verify directly"] = desk.verify_gas(claim)
         with self.step("attack") as found:
             second = desk.ask(image, {})
             self._attack(desk, session, second, answer)
@@ -156,28 +135,15 @@ class Story:
         self.outcome.model_id = "0x" + model.id.hex()
         return Session(model, self.kernels, srs)
 
-    def _command(self, name: str, target: Path, url: str) -> None:
-        """Another einproof command, as a user would run it."""
-        command = [tool("einproof"), name, str(target), "--rpc", url, "--key", "dev", "--json"]
-        ran = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, env=self._environment()
-        )
-        if ran.returncode:
-            raise StoryFailed(f"einproof {name} failed: {ran.stderr.strip()}")
-
-    def _environment(self) -> dict[str, str]:
-        deployment = self.folder / "deployments" / "31337.json"
-        return {**os.environ, "EINPROOF_DEPLOYMENT": str(deployment)}
-
     @contextmanager
-    def _service(self, url: str) -> Iterator[subprocess.Popen[bytes]]:
+    def _service(self, desk: Desk) -> Iterator[subprocess.Popen[bytes]]:
         """`einproof serve`, a process of its own; stopped by SIGTERM."""
         database = f"sqlite:///{self.folder / 'service.db'}"
-        options = ["--rpc", url, "--key", SERVICE_KEY, "--models", str(self.folder / "models")]
+        options = ["--rpc", desk.url, "--key", SERVICE_KEY, "--models", str(self.folder / "models")]
         with (self.folder / "service.log").open("wb") as log:
             process = subprocess.Popen(
                 [tool("einproof"), "serve", *options, "--database", database],
-                cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, env=self._environment(),
+                cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, env=desk.environment,
             )  # fmt: skip
             try:
                 yield process
@@ -193,8 +159,7 @@ class Story:
         """On an open request, with a true proof in hand: a wrong output, a flipped byte, a
         replay."""
         payee = desk.attacker
-        context = ids.context(desk.chain_id, desk.address("InferenceOracle"), request, payee)
-        output, proof = session.prove(context, request.input)
+        output, proof = session.prove(desk.context(request, payee), request.input)
         flipped = bytearray(proof)
         flipped[len(proof) // 2] ^= 1
         other = (int.from_bytes(output[:2], "big") ^ 1).to_bytes(2, "big") + output[2:]
@@ -209,121 +174,3 @@ class Story:
                 self.outcome.refused[name] = error
         if desk.try_answer(request, payee, output, proof) is not None:
             raise StoryFailed("expected the attacker's true proof to be accepted, it was refused")
-
-
-@dataclass
-class Answer:
-    """What the service sent, as the chain has it."""
-
-    payee: str
-    output: bytes
-    proof: bytes
-    label: int
-    gas: int
-
-
-class Desk:
-    """The contracts through Ape, on a chain that this process started."""
-
-    def __init__(self, url: str, deployment: dict[str, Any], folder: Path) -> None:
-        import ape
-
-        self.ape, self.url, self.deployment, self.folder = ape, url, deployment, folder
-        self.chain_id = int(deployment["chain_id"])
-        self.account = ape.accounts.test_accounts[0]
-        self.attacker = str(ape.accounts.test_accounts[ATTACKER].address)
-
-    @property
-    def contracts(self) -> dict[str, Any]:
-        return dict(self.deployment["contracts"])
-
-    @classmethod
-    def deploy(cls, url: str, srs: Srs, folder: Path) -> Desk:
-        """Compiles if sources changed, deploys all, writes the deployment's file."""
-        import ape
-        from ape.logging import LogLevel, logger
-
-        os.chdir(ROOT)  # ape's project is the folder that one is in
-        logger.set_level(LogLevel.ERROR)
-        ape.networks.parse_network_choice(url).__enter__()
-        made = deploy_script().deploy(ape.accounts.test_accounts[0], srs, folder / "deployments")
-        return cls(url, made, folder)
-
-    def address(self, name: str) -> str:
-        return str(self.contracts[name]["address"])
-
-    def contract(self, name: str) -> Any:
-        return self.ape.project.get_contract(name).at(self.address(name))
-
-    def add_classifier(self, model_id: bytes) -> None:
-        self.deployment = deploy_script().deploy_classifier(
-            self.account, model_id, self.deployment, self.folder / "deployments"
-        )
-
-    def ask(self, image: bytes, gas: dict[str, int]) -> Request:
-        """The consumer asks; the request as the chain logged it."""
-        classifier, oracle = self.contract("DigitClassifier"), self.address("InferenceOracle")
-        deadline = self.ape.chain.pending_timestamp + HOUR
-        value = FEE + CALLBACK_GAS * CALLBACK_PRICE
-        receipt = classifier.classify(
-            image, CALLBACK_PRICE, deadline, value=value, sender=self.account
-        )
-        gas["request"] = receipt.gas_used
-        (log,) = self._logs("Requested", oracle, HexBytes(receipt.txn_hash))
-        fields, data = decode([REQUEST, "bytes"], bytes(log["data"]))
-        return request_from(fields, data, bytes(log["topics"][1]), to_checksum_address)
-
-    def await_answer(self, request: Request, service: subprocess.Popen[bytes]) -> Answer:
-        """Waits until the request is final and the consumer knows the label; what was sent."""
-        oracle, expires = self.contract("InferenceOracle"), time.monotonic() + ANSWER_SECONDS
-        while oracle.statusOf(request.id)[0] != FINAL:
-            if service.poll() is not None or time.monotonic() > expires:
-                log = self.folder / "service.log"
-                raise StoryFailed(f"expected an answer within {ANSWER_SECONDS} s: see {log}")
-            time.sleep(0.05)
-        label, _ = self.contract("DigitClassifier").answerOf(request.id)
-        (log,) = self._logs("Answered", oracle.address, None, request.id)
-        sent = self.web3.eth.get_transaction(log["transactionHash"])
-        gas = self.web3.eth.get_transaction_receipt(log["transactionHash"])["gasUsed"]
-        _, _, payee, output, proof = decode(FUNCTIONS["answer"], bytes(sent["input"])[4:])
-        return Answer(to_checksum_address(payee), output, proof, label, gas)
-
-    def verify_gas(self, request: Request, answer: Answer) -> int:
-        """Gas of a transaction straight to the verifier: 21,000 and calldata included."""
-        context = ids.context(self.chain_id, self.address("InferenceOracle"), request, answer.payee)
-        receipt = self.contract("TensorVerifier").verify.transact(
-            request.model_id, context, request.input, answer.output, answer.proof,
-            sender=self.account,
-        )  # fmt: skip
-        return int(receipt.gas_used)
-
-    def try_answer(self, request: Request, payee: str, output: bytes, proof: bytes) -> str | None:
-        """Calls `answer` as anyone could: the contract's error, or None if it would be accepted."""
-        data = call_data("answer", request.fields, request.input, payee, output, proof)
-        call = {
-            "from": self.attacker, "to": self.address("InferenceOracle"), "data": "0x" + data.hex(),
-        }  # fmt: skip
-
-        async def ask() -> None:
-            node = Node(self.url)
-            try:
-                await node.rpc("eth_call", call, "latest")
-            finally:
-                node.close()
-
-        try:
-            asyncio.run(ask())
-        except CallRefused as error:
-            return str(error)
-        return None
-
-    @property
-    def web3(self) -> Any:
-        return self.ape.chain.provider.web3
-
-    def _logs(
-        self, event: str, address: str, transaction: bytes | None, *topics: bytes
-    ) -> list[Any]:
-        wanted = [topic(event), *topics]
-        found = self.web3.eth.get_logs({"address": address, "topics": wanted, "fromBlock": 0})
-        return [f for f in found if transaction in (None, f["transactionHash"])]

@@ -1,0 +1,1 @@
+"""What `einproof bench` measures: named models, each step timed in a process of its own."""

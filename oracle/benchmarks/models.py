@@ -1,0 +1,125 @@
+"""The benchmark models, by their stable names; trained for real on data that scikit-learn carries.
+
+    python -m oracle.benchmarks.models NAME BATCH FOLDER      builds one, in a process of its own
+
+Names that are announced but not built yet are refused by name.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from prover.errors import EinproofError
+
+if TYPE_CHECKING:
+    import torch
+
+ANNOUNCED = ("lenet", "transformer-1l-64", "nanogpt", "minilm-l6", "gpt2-small", "llama-block")
+SEED, SIDE = 20, 28
+
+
+class UnknownModelName(EinproofError):
+    """No benchmark model of that name."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """How to train a model, what lies in its input, and whether its weights mean anything."""
+
+    features: int
+    train: Callable[[], tuple[torch.nn.Module, Any]]  # module, inputs in [0, 1]
+    weights: str = "real"
+
+
+def breast_cancer() -> tuple[torch.nn.Module, Any]:
+    """Logistic regression on 30 features scaled to [0, 1]: one logit, positive for benign."""
+    import torch
+    from sklearn.datasets import load_breast_cancer
+    from sklearn.linear_model import LogisticRegression
+
+    data = load_breast_cancer()
+    low, high = data.data.min(axis=0), data.data.max(axis=0)
+    inputs = (data.data - low) / (high - low)
+    fitted = LogisticRegression(max_iter=1000).fit(inputs, data.target)
+    module = torch.nn.Linear(inputs.shape[1], 1)
+    with torch.no_grad():
+        module.weight.copy_(torch.tensor(fitted.coef_))
+        module.bias.copy_(torch.tensor(fitted.intercept_))
+    return module.eval(), inputs
+
+
+def digits_mlp() -> tuple[torch.nn.Module, Any]:
+    """The demo's 64-32-10 network."""
+    from oracle.examples import digits
+
+    training, held_out = digits.load()
+    return digits.train(training), held_out.images
+
+
+def large_mlp() -> tuple[torch.nn.Module, Any]:
+    """784-512-512-10 on the digits enlarged to 28 x 28."""
+    import torch
+    from scipy.ndimage import zoom
+
+    from oracle.examples import digits
+
+    training, held_out = digits.load()
+
+    def enlarge(images: Any) -> Any:
+        square = images.reshape(-1, 8, 8)
+        return np.clip(zoom(square, (1, SIDE / 8, SIDE / 8), order=1), 0, 1).reshape(
+            len(images), -1
+        )
+
+    torch.manual_seed(SEED)
+    widths = (SIDE * SIDE, 512, 512, 10)
+    layers: list[torch.nn.Module] = []
+    for inner, outer in zip(widths, widths[1:], strict=False):
+        layers += [torch.nn.Linear(inner, outer), torch.nn.ReLU()]
+    module = torch.nn.Sequential(*layers[:-1])
+    images = torch.tensor(enlarge(training.images), dtype=torch.float32)
+    labels = torch.tensor(training.labels)
+    optimiser = torch.optim.Adam(module.parameters(), lr=1e-3, weight_decay=1e-4)
+    for _ in range(10):
+        for chosen in torch.randperm(len(labels)).split(64):
+            optimiser.zero_grad()
+            torch.nn.functional.cross_entropy(module(images[chosen]), labels[chosen]).backward()
+            optimiser.step()
+    return module.eval(), enlarge(held_out.images)
+
+
+MODELS = {
+    "breast-cancer-lr": Named(30, breast_cancer),
+    "digits-mlp": Named(64, digits_mlp),
+    "mlp-784-512-512-10": Named(784, large_mlp),
+}
+
+
+def named(name: str) -> Named:
+    """Raises UnknownModelName."""
+    if name in ANNOUNCED:
+        raise UnknownModelName(f"{name} cannot be built yet; expected one of {', '.join(MODELS)}")
+    if name not in MODELS:
+        raise UnknownModelName(f"expected one of {', '.join(MODELS)}, got {name!r}")
+    return MODELS[name]
+
+
+def build(name: str, batch: int, folder: Path) -> None:
+    """Writes FOLDER/package (source, weights, quantiser) and FOLDER/input.npy, float."""
+    from prover.compiler import compile_module
+    from prover.compiler.package import write_package
+
+    module, inputs = named(name).train()
+    shape = (batch, named(name).features)
+    write_package(folder / "package", compile_module(module, shape, (0.0, 1.0)))
+    np.save(folder / "input.npy", inputs[:batch].reshape(shape))
+
+
+if __name__ == "__main__":
+    build(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))

@@ -1,0 +1,74 @@
+"""Times one model's commitment and proofs, alone in a process, so that its peak memory is theirs.
+
+python -m oracle.benchmarks.proving FOLDER RUNS      prints one line of JSON, keeps
+FOLDER/claim.json
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+STARTED = time.perf_counter()
+
+
+def measure(folder: Path, runs: int) -> dict[str, Any]:
+    """Seconds: start-up (imports, kernels, SRS), commitment, medians of warm proofs and of
+    checks."""
+    import numpy as np
+
+    from prover import api, kernels
+    from prover.compiler.package import read_package
+    from prover.model import Model
+    from prover.program.layout import layout
+    from prover.srs import development_srs
+
+    compiled = read_package(folder / "package")
+    tier = kernels.get()
+    for _ in tier.warmup():
+        pass
+    k = layout(compiled.program).k
+    srs = development_srs(tier, k)
+    startup = time.perf_counter() - STARTED
+    commit, model = timed(
+        lambda: Model.create(compiled.program, compiled.weights, compiled.quantizer, tier, srs)
+    )
+    model.save(folder / "model", force=True)
+    session = api.Session(model, tier, srs)
+    data = model.encode_input(np.load(folder / "input.npy"))
+    context = bytes(32)
+    session.prove(context, data)  # the first one is not warm
+    proofs = [timed(lambda: session.prove(context, data)) for _ in range(runs)]
+    output, proof = proofs[-1][1]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    claim = api.Claim(context, model.id, srs.id, data, output, proof)
+    (folder / "claim.json").write_text(claim.to_json())
+    checks = [timed(lambda: api.check(model, claim))[0] for _ in range(runs)]
+    return {
+        "kernel_tier": tier.name,
+        "k": k,
+        "startup_s": startup,
+        "commit_s": commit,
+        "prove_s": median(seconds for seconds, _ in proofs),
+        "prove_runs_s": [seconds for seconds, _ in proofs],
+        "verify_s": median(checks),
+        "proof_bytes": len(proof),
+        "peak_rss_mb": peak,
+        "weights_stored": sum(w.size for w in compiled.weights.values()),
+        "lookup_rows": model.layout.verifier.rows * 4,
+    }
+
+
+def timed(work: Any) -> tuple[float, Any]:
+    started = time.perf_counter()
+    result = work()
+    return time.perf_counter() - started, result
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(Path(sys.argv[1]), int(sys.argv[2]))))

@@ -1,0 +1,99 @@
+"""One row of a benchmark: build, prove, verify on a chain of its own; and what it ran on."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from oracle.benchmarks.models import named
+from oracle.story.anvil import anvil
+from oracle.story.desk import Desk
+from oracle.toolchain import ROOT
+from prover.api import Claim
+from prover.errors import EinproofError
+
+SOUNDNESS_BITS = 100  # BN254; the statistical error is below 2^-200
+
+
+class BenchmarkFailed(EinproofError):
+    """A step of a benchmark failed."""
+
+
+def prover_row(
+    name: str, batch: int, runs: int, say: Callable[[str], None], gas: bool = True
+) -> dict[str, Any]:
+    """The row of `einproof bench prover`; seconds are medians of `runs` warm runs."""
+    weights = named(name).weights
+    with tempfile.TemporaryDirectory(prefix="einproof-bench-") as made:
+        folder = Path(made)
+        say(f"training and compiling {name}")
+        _child("oracle.benchmarks.models", name, str(batch), made)
+        say(f"proving {name}, {runs} runs")
+        measured = json.loads(_child("oracle.benchmarks.proving", made, str(runs)).splitlines()[-1])
+        if gas:
+            say("verifying on a chain")
+            measured["gas"] = verify_gas(folder)
+    return {
+        "model": name,
+        "batch": batch,
+        "seq": 1,
+        "threads": len(os.sched_getaffinity(0)),
+        "weights": weights,
+        "zk": True,
+        "soundness_bits": SOUNDNESS_BITS,
+        **measured,
+        "commit": commit(),
+        "machine": machine(),
+    }
+
+
+def verify_gas(folder: Path) -> int:
+    """gasUsed of a direct verify transaction: 21,000 and calldata included, EIP-7825 cap on."""
+    from prover import kernels
+    from prover.model import Model
+    from prover.srs import development_srs
+
+    model = Model.load(folder / "model")
+    claim = Claim.from_json((folder / "claim.json").read_text())
+    with anvil(folder / "anvil.log") as url:
+        srs = development_srs(kernels.get(), model.layout.k)
+        with Desk.deployed(url, srs, folder) as desk:
+            desk.command("register", folder / "model")
+            return desk.verify_gas(claim)
+
+
+def _child(module: str, *arguments: str) -> str:
+    ran = subprocess.run(
+        [sys.executable, "-m", module, *arguments], cwd=ROOT, capture_output=True, text=True
+    )
+    if ran.returncode:
+        last = ran.stderr.strip().splitlines()[-1:] or ["no message"]
+        raise BenchmarkFailed(f"{module} {' '.join(arguments[:2])}: {last[0]}")
+    return ran.stdout
+
+
+def commit() -> str:
+    """The commit that was measured, marked where files differ from it."""
+    ran = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    return ran.stdout.strip() or "unknown"
+
+
+def machine() -> str:
+    """CPU, cores, memory."""
+    cpu = platform.processor() or platform.machine()
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            cpu = line.split(":", 1)[1].strip()
+            break
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{cpu}, {len(os.sched_getaffinity(0))} cores, {memory:.0f} GiB"
