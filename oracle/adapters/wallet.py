@@ -25,18 +25,12 @@ class Wallet:
         """Hash and receipt of a transaction that succeeded. Raises CallRefused before anything is
         sent if it would revert, WalletEmpty, and ChainUnavailable if it is not mined in time."""
         chain, sender = self.chain, self.signer.address
-        fees = await chain.fees()
-        try:
-            # The head of a development chain may be old, and deadlines pass without blocks.
-            gas = await chain.preflight(sender, call, "pending")
-        except CallRefused as error:
-            if error.name == "revert" and await chain.balance(sender) <= call.value:
-                raise self._empty(call.value) from error
-            raise
+        fees, held = await chain.fees(), await chain.balance(sender)
+        self._afford(call.value + 1, held)
+        # The head of a development chain may be old, and deadlines pass without blocks.
+        gas = await chain.preflight(sender, call, "pending")
         gas = min(gas + gas // 5, TRANSACTION_GAS)
-        needed, held = gas * fees.most + call.value, await chain.balance(sender)
-        if held < needed:
-            raise self._empty(needed, held)
+        self._afford(gas * fees.most + call.value, held)
         nonce = await chain.nonce(sender)
         signed = self.signer.sign(Unsigned(self.chain_id, nonce, call, gas, fees))
         await chain.send(signed.raw)
@@ -52,7 +46,8 @@ class Wallet:
             "before sending another"
         )
 
-    def _empty(self, needed: int, held: int = 0) -> WalletEmpty:
-        return WalletEmpty(
-            f"wallet {self.signer.address} has {held} wei and needs {needed}: send it some ether"
-        )
+    def _afford(self, needed: int, held: int) -> None:
+        if held < needed:
+            raise WalletEmpty(
+                f"wallet {self.signer.address} has {held} wei and needs {needed}: send it some ether"
+            )
