@@ -21,7 +21,8 @@ from prover.program.ir import FIXED, PUBLIC, Affine, Contraction, Expr, Index, P
 from prover.program.relations import Lookup, Relations
 
 MAX_K = 22
-SMALL_SLICE = 1024  # rows up to which larger boxes are worth more than fewer rows
+MAX_WORK = 1 << 22  # pairs of a view and a block: about a minute; a larger k has fewer
+SMALL_SLICE = 1024  # rows up to which fewer, larger boxes (less gas) beat fewer rows
 Factor: TypeAlias = Kernel | PublicView
 
 
@@ -137,20 +138,24 @@ GAP = 1  # the folded first row of table 0, the range table: tag 1, index 0
 F_PADS = tuple(f"pad f{i}" for i in range(fmt.SLICES))
 
 
+def slice_rows(lookups: Sequence[Lookup]) -> int:
+    """L: ceil(N/K), or a little more where that keeps boxes whole."""
+    rows = -(-sum(_size(lookup.axes) for lookup in lookups) // fmt.SLICES)
+    if rows > SMALL_SLICE:
+        return rows
+    step = 1 << max(rows.bit_length() - 2, 0)
+    return -(-rows // step) * step
+
+
 def place_rows(lookups: Sequence[Lookup], k: int) -> tuple[list[Slot], int]:
-    """K slices of L = ceil(N/K) rows each: the largest box left goes to the emptiest slice if that
+    """K slices of L rows each: the largest box left goes to the emptiest slice if that
     then holds at most L rows, else both its halves go back. Sizes never grow, so rows stay
     aligned."""
     pending: dict[int, list[tuple[int, Box]]] = {}
-    total = 0
     for i, lookup in enumerate(lookups):
         for box in boxes(lookup.axes, k):
             pending.setdefault(box.size_bits, []).append((i, box))
-            total += 1 << box.size_bits
-    rows = -(-total // fmt.SLICES)
-    if rows <= SMALL_SLICE:  # a few more rows, fewer and larger boxes: less gas
-        step = 1 << max(rows.bit_length() - 2, 0)
-        rows = -(-rows // step) * step
+    rows = slice_rows(lookups)
     fill, slots = [0] * fmt.SLICES, []
     for size in sorted(range(max(pending) + 1), reverse=True):
         for i, box in pending.pop(size, []):
@@ -176,6 +181,7 @@ class _Emitter:
     )
     kernels: dict[Kernel, int] = field(default_factory=dict)
     views: dict[PublicView, int] = field(default_factory=dict)
+    work: int = 0
 
     def term(self, tile: int, scale: int, coef: int, factors: Sequence[Factor]) -> None:
         if not -(1 << 63) <= coef < 1 << 63:
@@ -239,6 +245,9 @@ class _Emitter:
         if view.tensor in self.sides:
             self._public(scale, coef, view, spans, outer, fold)
             return
+        self.work += len(self.blocks[view.tensor])
+        if self.work > MAX_WORK:
+            raise LayoutError(f"cells and rows in too many pieces at k = {self.k}")
         for block in self.blocks[view.tensor]:
             factors = self._block(block, view, spans, fold)
             if factors is not None:
@@ -400,12 +409,13 @@ def layout(program: Program, k: int | None = None) -> Layout:
         k = _default_k(rel)
     if not 6 <= k <= MAX_K:
         raise LayoutError(f"expected 6 <= k <= {MAX_K}, got {k}")
+    _check_size(rel, k)
     slots, rows = place_rows(rel.lookups, k)
     table_slots, table_rows = _place_tables(rel, k)
     n_f, n_t = rows.bit_length(), table_rows.bit_length()
     contractions = rel.contractions
     mu = len(contractions).bit_length()
-    n = max(n_f, n_t, *(contraction_variables(e, c) for _, e, c in contractions))
+    n = _variables(rel, rows, table_rows)
     rho_length = max(sum(bits_for(a) for a in e.expr.axes[: e.expr.free]) for e in rel.einsums)
 
     blocks: dict[object, list[Block]] = {}
@@ -432,7 +442,9 @@ def layout(program: Program, k: int | None = None) -> Layout:
         for tensor in tensors(role):  # alone in its tiles
             group([tensor])
         sides_tiles.append(first - start)
-    mask1 = (MASK1, (fmt.MASK1_POWERS << bits_for(max(n, 1)),))
+    if fmt.MASK1_POWERS << bits_for(n) > 1 << k:
+        raise LayoutError(f"a mask of {n} variables does not fit one tile at k = {k}")
+    mask1 = (MASK1, (fmt.MASK1_POWERS << bits_for(n),))
     mask2 = (MASK2, (fmt.MASK2_POWERS << bits_for(mu),))
     pads = [(name, (1,)) for name in (*F_PADS, TABLE_PAD)]
     start = first
@@ -478,17 +490,45 @@ def layout(program: Program, k: int | None = None) -> Layout:
         ),
         terms=terms,
     )  # fmt: skip
-    fmt.parse(fmt.serialize(verifier))  # what we emit, the verifier accepts
+    _check_written(verifier)
     return Layout(program, rel, verifier, blocks, slots, gaps, table_slots, weight_tiles)
 
 
+def _check_size(rel: Relations, k: int) -> None:
+    """Refuses what cannot fit the tile numbers before any of it is laid out."""
+    cells = sum(t.size for t in rel.tensors) + sum(spec.rows for spec in rel.tables)
+    cells += sum(_size(lookup.axes) for lookup in rel.lookups) // fmt.SLICES
+    if cells >> k >= fmt.SCALAR_SIDE:
+        raise LayoutError(f"expected less than {fmt.SCALAR_SIDE} tiles, got {cells} cells at k = {k}")
+
+
+def _check_written(verifier: fmt.VerifierProgram) -> None:
+    """What we emit, the verifier accepts and reads as it was meant: a field that does not fit its
+    bytes would be another program."""
+    try:
+        same = fmt.parse(fmt.serialize(verifier)) == verifier
+    except OverflowError:
+        same = False
+    if not same:
+        raise LayoutError("expected numbers that fit the fields of format v1, got larger ones")
+
+
 def _default_k(rel: Relations) -> int:
-    weights = sum(t.size for t in rel.tensors if t.role in (Role.WEIGHT, Role.TABLE))
-    rows = sum(spec.rows for spec in rel.tables)
-    lookups = sum(_size(lookup.axes) for lookup in rel.lookups)
-    activations = sum(t.size for t in rel.tensors if t.role == Role.ACTIVATION)
-    largest = max(weights, activations + rows + 1024, lookups // fmt.SLICES + rows + 2)
+    """The smallest tile that holds each group by itself."""
+    rows, table_rows = slice_rows(rel.lookups), sum(spec.rows for spec in rel.tables)
+    n, mu = _variables(rel, rows, table_rows), len(rel.contractions).bit_length()
+    cells = {role: sum(t.size for t in rel.tensors if t.role == role) for role in Role}
+    masks = (fmt.MASK1_POWERS << bits_for(n)) + (fmt.MASK2_POWERS << bits_for(mu))
+    stage1 = cells[Role.ACTIVATION] + table_rows + 1 + masks + len(F_PADS) + 1
+    stage2 = rows + table_rows + 2
+    largest = max(cells[Role.WEIGHT], cells[Role.TABLE], stage1, stage2, 2 << mu)
     return min(max(bits_for(largest), 6), 20)
+
+
+def _variables(rel: Relations, rows: int, table_rows: int) -> int:
+    """n of the main sumcheck: lookup rows with their pad, table rows with theirs, contractions."""
+    inner = (contraction_variables(expr, c) for _, expr, c in rel.contractions)
+    return max(rows.bit_length(), table_rows.bit_length(), *inner)
 
 
 def _size(axes: Sequence[int]) -> int:
