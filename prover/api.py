@@ -1,7 +1,7 @@
 """Prove and verify with a model folder: what the command line and the service call.
 
     session = Session.open(folder);  output, proof = session.prove(context, input)
-    check(model, Claim.read(path), srs_s_g2)
+    check(model, Claim.read(path), context)
 
 No chain and no torch here. The interpreter runs before every proof and refuses what no proof could
 show.
@@ -35,6 +35,10 @@ class ClaimDamaged(EinproofError):
     """A proof file that is not one."""
 
 
+class ClaimForeign(EinproofError):
+    """A claim about another model, context or input than the one that was asked about."""
+
+
 def find_srs(kernels: Kernels, srs_id: bytes, k: int) -> Srs:
     """The SRS of an id: the development one, else the file that EINPROOF_SRS names.
 
@@ -44,15 +48,19 @@ def find_srs(kernels: Kernels, srs_id: bytes, k: int) -> Srs:
         return development_srs(kernels, k)
     path = os.environ.get(SRS_VARIABLE)
     if not path:
-        raise SrsError(f"SRS {srs_id.hex()}", f"a file named by {SRS_VARIABLE}", "none")
+        got = "none: import the ceremony with einproof srs import"
+        raise SrsError(f"SRS {srs_id.hex()}", f"a file named by {SRS_VARIABLE}", got)
     try:
         srs = load_srs(kernels, Path(path))
     except OSError as error:
-        raise SrsError(f"SRS file {path}", "a readable file", error.strerror) from error
+        got = f"{error.strerror}: correct {SRS_VARIABLE}"
+        raise SrsError(f"SRS file {path}", "a readable file", got) from error
     if srs.id != srs_id:
-        raise SrsError(f"SRS file {path}", srs_id.hex(), srs.id.hex())
+        got = f"{srs.id.hex()}: name the file of that SRS with {SRS_VARIABLE}"
+        raise SrsError(f"SRS file {path}", srs_id.hex(), got)
     if srs.k_max < k:
-        raise SrsError(f"SRS file {path}", f"2^{k} powers", f"2^{srs.k_max}")
+        got = f"2^{srs.k_max}: import more of the ceremony"
+        raise SrsError(f"SRS file {path}", f"2^{k} powers", got)
     return srs
 
 
@@ -115,7 +123,17 @@ class Claim:
         return json.dumps({"format": FORMAT, **fields}, indent=2) + "\n"
 
     @classmethod
-    def from_json(cls, text: str) -> Claim:
+    def read(cls, path: Path) -> Claim:
+        """From a file; raises ClaimDamaged."""
+        try:
+            return cls.from_json(path.read_bytes())
+        except OSError as error:
+            raise ClaimDamaged(f"{path}: cannot be read ({error.strerror})") from error
+        except ClaimDamaged as error:
+            raise ClaimDamaged(f"{path}: {error}") from error
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Claim:
         """The inverse; raises ClaimDamaged."""
         try:
             found = json.loads(text)
@@ -125,16 +143,27 @@ class Claim:
             if set(found) != names:
                 raise ClaimDamaged(f"expected fields {sorted(names)}, got {sorted(found)}")
             return cls(**{name: _unhex(value) for name, value in found.items()})
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise ClaimDamaged(f"expected a proof file of format {FORMAT}: {error}") from error
 
 
-def check(model: Model, claim: Claim) -> None:
-    """Verifies a claim about a model under an SRS that this machine trusts; raises a ProofError.
+def check(model: Model, claim: Claim, context: bytes | None = None) -> None:
+    """Verifies a claim about a model under an SRS that this machine trusts.
 
-    The caller must still check: that the model is one that it, or somebody it trusts, has audited,
-    and that the context is the one it expects.
+    Raises a ProofError, SrsError, or ClaimForeign for another model or context. The caller must
+    still check: that the model is one that it, or somebody it trusts, has audited; and, where none
+    was given, that the context is the one it expects.
     """
+    if claim.model_id != model.id:
+        raise ClaimForeign(
+            f"expected a proof about model 0x{model.id.hex()}, got one about"
+            f" 0x{claim.model_id.hex()}: name that model's folder"
+        )
+    if context is not None and claim.context != context:
+        raise ClaimForeign(
+            f"expected a proof bound to context 0x{context.hex()}, got 0x{claim.context.hex()}:"
+            " it answers another question"
+        )
     key = model.verifying_key(trusted_s_g2(model.srs_id))
     verify(key, claim.statement, claim.proof)
 

@@ -22,7 +22,8 @@ class ProofError(EinproofError):
     message: ClassVar[str]
 
     def __str__(self) -> str:
-        return self.message.format(*self.args)
+        shown = (f"0x{arg.hex()}" if isinstance(arg, bytes) else arg for arg in self.args)
+        return self.message.format(*shown)
 
 
 class WrongLength(ProofError):

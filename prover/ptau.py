@@ -13,6 +13,7 @@ Points are affine, coordinates in Montgomery form (R = 2^256), 32 bytes; G2's re
 
 import os
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
@@ -30,8 +31,12 @@ FROM_MONTGOMERY = pow(1 << 256, -1, Q)
 Sections: TypeAlias = dict[int, tuple[int, int]]  # kind: start and length
 
 
-def import_ptau(kernels: Kernels, path: Path, k: int) -> Srs:
+def import_ptau(
+    kernels: Kernels, path: Path, k: int, progress: Callable[[str], None] = lambda _: None
+) -> Srs:
     """The first 2^k + 1 powers of a ceremony on BN254, checked (`check_srs`).
+
+    `progress` is called with the name of each step as it begins.
 
     Raises SrsError for a file that is damaged, of another curve or too small; OSError for a missing
     one. Only what is used is checked, sections 1, 2 and the start of 3, and the lengths of 4 to 6.
@@ -45,11 +50,14 @@ def import_ptau(kernels: Kernels, path: Path, k: int) -> Srs:
         if not 1 <= k <= power:
             raise SrsError("size of an SRS", f"1 to {power} with this file", k)
         count = (1 << k) + 1
+        progress(f"reading {count} powers")
         points = _canonical(_read(file, sections[POWERS_G1][0], count * POINT_BYTES))
         one_g2, s_g2 = _twists(_canonical(_read(file, sections[POWERS_G2][0], 2 * G2_BYTES)))
     if one_g2 != GENERATOR_G2:
         raise SrsError("first power in G2", f"the generator {GENERATOR_G2}", one_g2)
+    progress(f"checking that {count} powers are points of the curve")
     srs = srs_from_bytes(kernels, k, points, s_g2)
+    progress("checking by pairings that they are the powers of one secret")
     check_srs(kernels, srs)
     return srs
 

@@ -57,6 +57,11 @@ class Scaled:
         """The declared range, in the user's units."""
         return float(np.ldexp(self.lo, -self.exponent)), float(np.ldexp(self.hi, -self.exponent))
 
+    def values(self, integers: IntArray) -> FloatArray:
+        """What integers of this tensor stand for, in the user's units and shape."""
+        floats = integers.reshape(self.shape).astype(np.float64)
+        return np.asarray(np.ldexp(floats, -self.exponent), dtype=np.float64)
+
 
 @dataclass(frozen=True)
 class Quantizer:
@@ -69,9 +74,14 @@ class Quantizer:
         """int64 of the input's shape, each in [lo, hi]; raises InputRefused, in one line."""
         spec = self.input
         try:
-            floats = np.asarray(values, dtype=np.float64)
+            given = np.asarray(values)
         except (TypeError, ValueError, OverflowError):
-            raise InputRefused(f"expected numbers of shape {spec.shape}, got others") from None
+            raise InputRefused(
+                f"expected numbers of shape {spec.shape}, got a ragged list"
+            ) from None
+        if given.dtype.kind not in "biuf":  # complex numbers, strings and big integers convert
+            raise InputRefused(f"expected numbers of shape {spec.shape}, got others")
+        floats = given.astype(np.float64)
         if floats.shape != spec.shape:
             raise InputRefused(f"expected an input of shape {spec.shape}, got {floats.shape}")
         if not np.isfinite(floats).all():
@@ -95,8 +105,7 @@ class Quantizer:
                 f"expected integers of shape {self.output.shape},"
                 f" got {array.dtype} of shape {array.shape}"
             )
-        floats = array.reshape(self.output.shape).astype(np.float64)
-        return np.asarray(np.ldexp(floats, -self.output.exponent), dtype=np.float64)
+        return self.output.values(array)
 
     def to_dict(self) -> dict[str, Any]:
         """What `model.json` records."""

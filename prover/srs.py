@@ -199,6 +199,7 @@ def save_srs(kernels: Kernels, srs: Srs, path: Path) -> None:
             for part in (header, body, digest.digest()):
                 file.write(part)
             file.flush()
+            os.fchmod(descriptor, 0o644)  # nothing in it is secret
             os.fsync(file.fileno())
         os.replace(name, path)
     except BaseException:
@@ -212,7 +213,14 @@ def load_srs(kernels: Kernels, path: Path) -> Srs:
     The caller must still check: that the file is its own work (`import_ptau`), else `check_srs`;
     and that the id is the one its verifier trusts.
     """
-    data = path.read_bytes()
+    try:
+        return _parse(kernels, path.read_bytes())
+    except SrsError as error:
+        what, expected, got = error.args
+        raise SrsError(f"{path}: {what}", expected, f"{got}: import it anew") from error
+
+
+def _parse(kernels: Kernels, data: bytes) -> Srs:
     if data[: len(MAGIC)] != MAGIC:
         raise SrsError("start of an SRS file", MAGIC, data[: len(MAGIC)])
     k = int.from_bytes(data[len(MAGIC) : len(MAGIC) + 4], "big")

@@ -6,6 +6,7 @@ a `typer.Typer` called `app`. Only the file of the command that was asked for is
 
 import os
 import pkgutil
+import warnings
 from importlib import import_module
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -44,14 +45,22 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                warnings.showwarning = _warn
+                return super().invoke(ctx)
         except (EinproofError, OSError) as error:
             if os.environ.get(DEBUG) == "1":
                 raise
-            Console(stderr=True, soft_wrap=True).print(
-                f"error: {_one_line(error)}", style="red", markup=False, highlight=False
-            )
+            _say(f"error: {_one_line(error)}", "red")
             raise typer.Exit(1) from error
+
+
+def _say(line: str, style: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(line, style=style, markup=False, highlight=False)
+
+
+def _warn(message: Warning | str, *_: Any) -> None:
+    _say(f"warning: {message}", "yellow")
 
 
 def _files() -> set[str]:

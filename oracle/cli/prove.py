@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from oracle.files import check_writable, write_whole
 from prover.errors import EinproofError
 
 NO_CONTEXT = "0x" + "00" * 32
@@ -35,6 +36,7 @@ def prove(
 
     console = Console(stderr=True)
     bound = parse_word(context, "context")
+    check_writable(out)
     with console.status("loading the model and its SRS"):
         session = api.Session.open(model)
         data = session.model.encode_input(read_input(input_file))
@@ -43,11 +45,12 @@ def prove(
         output, proof = session.prove(bound, data)
     seconds = time.perf_counter() - started
     claim = api.Claim(bound, session.model.id, session.srs.id, data, output, proof)
-    out.write_text(claim.to_json())
+    write_whole(out, claim.to_json())
     integers = session.model.decode_output(output)
     values = session.model.quantizer.dequantize(integers)
     report = {
         "model": "0x" + claim.model_id.hex(),
+        "context": "0x" + bound.hex(),
         "output": values.tolist(),
         "proof_bytes": len(proof),
         "seconds": round(seconds, 3),
@@ -57,9 +60,9 @@ def prove(
     }
     if as_json:
         typer.echo(json.dumps(report))
-        return
-    for name, value in report.items():
-        typer.echo(f"{name:14} {value}")
+    else:
+        for name, value in report.items():
+            typer.echo(f"{name:14} {value}")
     if session.srs.development:
         console.print(DEVELOPMENT_WARNING, style="yellow")
 
@@ -80,16 +83,21 @@ def parse_word(text: str, name: str) -> bytes:
 
 
 def read_input(path: Path) -> object:
-    """The numbers of a .npy or JSON file; raises InputFileRefused or OSError."""
+    """The numbers of a .npy or JSON file; raises InputFileRefused."""
     import numpy as np
 
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputFileRefused(
+            f"{path} cannot be read ({error.strerror}): name a .npy or JSON file of numbers"
+        ) from error
     if data.startswith(b"\x93NUMPY"):
         try:
             return np.load(path, allow_pickle=False)
-        except ValueError as error:
+        except (ValueError, EOFError, SyntaxError, OverflowError, MemoryError) as error:
             raise InputFileRefused(f"{path}: expected an array of numbers: {error}") from error
     try:
         return json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputFileRefused(f"{path}: expected .npy or JSON: {error}") from error

@@ -3,40 +3,84 @@
 import json
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
 
-from oracle.cli.prove import DEVELOPMENT_WARNING
+from oracle.cli.prove import DEVELOPMENT_WARNING, parse_word, read_input
+from prover.errors import ProofError
+
+if TYPE_CHECKING:
+    from prover.api import Claim
+    from prover.model import Model
+
+SHOWN = 60
 
 
 def verify(
     model: Annotated[Path, typer.Argument(help="The model's folder; the public half is enough.")],
     proof_file: Annotated[Path, typer.Argument(metavar="PROOF", help="What `prove` wrote.")],
+    context: Annotated[
+        str | None,
+        typer.Option(help="32 bytes in hexadecimal that it must be bound to; default: any."),
+    ] = None,
+    input_file: Annotated[
+        Path | None, typer.Option("--input", help="The input that it must be about; default: any.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
-    """Check a proof: exit code 0 if it holds, 1 with the verifier's error if not."""
+    """Check a proof: exit code 0 if it holds, 1 with the verifier's error if not.
+
+    It shows that the model gives this output for this input; whether the model is the right one is
+    what `einproof model audit` is for.
+    """
     from prover import api
     from prover.model import Model
+
+    bound = None if context is None else parse_word(context, "--context")
+    loaded = Model.load(model)
+    claim = api.Claim.read(proof_file)
+    if input_file is not None and loaded.encode_input(read_input(input_file)) != claim.input:
+        raise api.ClaimForeign(f"expected a proof about the input in {input_file}, got another")
+    started = time.perf_counter()
+    try:
+        with Console(stderr=True).status("verifying"):
+            api.check(loaded, claim, bound)
+    except (ProofError, api.ClaimForeign) as error:
+        if as_json:
+            refused = {"valid": False, "error": type(error).__name__, "reason": str(error)}
+            typer.echo(json.dumps(refused))
+        raise
+    _report(loaded, claim, time.perf_counter() - started, as_json)
+
+
+def _report(model: "Model", claim: "Claim", seconds: float, as_json: bool) -> None:
+    from prover.program.ir import Role
     from prover.srs import development_id
 
-    loaded = Model.load(model)
-    claim = api.Claim.from_json(proof_file.read_text())
-    started = time.perf_counter()
-    api.check(loaded, claim)
-    report = {
+    quantizer, forgeable = model.quantizer, claim.srs_id == development_id()
+    report: dict[str, Any] = {
         "valid": True,
         "model": "0x" + claim.model_id.hex(),
         "context": "0x" + claim.context.hex(),
-        "input": loaded.quantizer.input.tensor,
-        "output": loaded.quantizer.dequantize(loaded.decode_output(claim.output)).tolist(),
-        "seconds": round(time.perf_counter() - started, 3),
-        "srs_forgeable": claim.srs_id == development_id(),
+        "input": "0x" + claim.input.hex(),
+        "output": "0x" + claim.output.hex(),
+        "proof_bytes": len(claim.proof),
+        "seconds": round(seconds, 3),
+        "srs_forgeable": forgeable,
     }
+    if not model.program.with_role(Role.INPUT_COMMITTED):
+        cells = model.decode(Role.INPUT, claim.input)[quantizer.input.tensor]
+        report["input"] = quantizer.input.values(cells).tolist()
+    if not model.program.with_role(Role.OUTPUT_COMMITTED):
+        report["output"] = quantizer.dequantize(model.decode_output(claim.output)).tolist()
     if as_json:
         typer.echo(json.dumps(report))
-        return
-    for name, value in report.items():
-        typer.echo(f"{name:14} {value}")
-    if report["srs_forgeable"]:
+    else:
+        for name, value in report.items():
+            text = str(value)
+            cut = name == "input" and len(text) > SHOWN
+            typer.echo(f"{name:14} {text[:SHOWN] + '... (--json shows all)' if cut else text}")
+    if forgeable:
         typer.secho(DEVELOPMENT_WARNING, err=True, fg="yellow")
