@@ -127,7 +127,8 @@ class _Bounds:
 
 def _expr(program: Program, e: Expr, out: Tensor) -> None:
     _require(1 <= len(e.axes) <= MAX_AXES and min(e.axes) >= 1, f"{out.name}: axes {e.axes}")
-    _require(e.axes[: e.free] == out.shape, f"{out.name}: {out.shape}, but {e.axes}[:{e.free}]")
+    fits = e.free <= len(e.axes) and e.axes[: e.free] == out.shape
+    _require(fits, f"{out.name}: {out.shape}, but {e.axes}[:{e.free}]")
     for _, view in e.linear.terms:
         _view(program, view, e.free, None)
     for c in e.contractions:
@@ -174,7 +175,8 @@ def _op(program: Program, op: Op, bounds: _Bounds) -> tuple[int | None, Bounds, 
             _lookup_axes(program, axes, index, t.shape)
             _require(content.role == Role.TABLE, f"{t.name}: {content.name} is not a table")
             _require(len(content.shape) == 1, f"{content.name}: expected one axis")
-            _require(abs(lo) < 1 << 31, f"{t.name}: table from {lo}")
+            inside = lo > -(1 << 31) and lo + content.size <= 1 << 31
+            _require(inside, f"{t.name}: {content.size} table rows from {lo}, not within 32 bits")
             bounds.affine(index)
             return out, (content.lo, content.hi), False
         case Gather(out, axes, index, source):
@@ -206,8 +208,9 @@ def validate(program: Program) -> dict[str, Bounds]:
         _tensor(t)
     bounds = _Bounds(program)
     ranged = {op.tensor: op.bits for op in program.ops if isinstance(op, Range)}
-    for tensor in ranged:
+    for tensor, bits in ranged.items():
         _require(tensor < len(program.tensors), f"range of unknown tensor {tensor}")
+        _require(bits >= 1, f"{program.tensors[tensor].name}: a range of {bits} bits")
     for i, t in enumerate(program.tensors):
         if t.role in (Role.INPUT, Role.WEIGHT, Role.TABLE):
             bounds.of[i] = INT16 if t.role == Role.INPUT else (t.lo, t.hi)

@@ -11,10 +11,11 @@ import numpy as np
 from prover.challenges import Challenges
 from prover.kernels.interface import Kernels, Vec
 from prover.lookup import batching, last, late
+from prover.program.addresses import Box
 from prover.program.evaluate import Ints, affine_values, view_values
 from prover.program.format import SLICES
 from prover.program.ir import View
-from prover.program.layout import GAP, Box, Layout
+from prover.program.layout import GAP, Layout
 from prover.program.relations import Lookup, TableSpec
 from prover.proof import LookupEvaluations
 from prover.proving.tiles import constant

@@ -11,9 +11,9 @@ from prover.challenges import Challenges
 from prover.field import P
 from prover.kernels.interface import Kernels, Vec
 from prover.lookup import late
+from prover.program.addresses import bits_for
 from prover.program.evaluate import Ints, affine_values
 from prover.program.ir import Affine, Contraction, Expr
-from prover.program.layout import bits_for
 from prover.proving.tiles import constant
 
 

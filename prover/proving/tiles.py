@@ -11,9 +11,10 @@ from prover.commitment import commit
 from prover.curve import Affine
 from prover.errors import PointAtInfinity
 from prover.kernels.interface import Kernels, Vec
+from prover.program.addresses import Block
 from prover.program.evaluate import Ints
 from prover.program.ir import Role
-from prover.program.layout import Block, Layout
+from prover.program.layout import Layout
 from prover.srs import Srs
 
 
