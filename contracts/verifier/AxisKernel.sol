@@ -14,10 +14,14 @@ library AxisKernel {
     uint256 private constant SHIFT = 3;
     uint256 private constant POWER = 4;
 
-    /// @dev What kernels range over: the addresses of the points rho, r and y in three words, gamma, and
-    ///      the public tensors in calldata.
+    /// @dev The source of coordinates that is the point in the tile.
+    uint256 private constant TILE = 2;
+
+    /// @dev What kernels range over: the addresses of the points rho, r and tile in three words, the
+    ///      heaps of the last (Multilinear.prefixHeaps), gamma, and the public tensors in calldata.
     struct Scope {
         uint256[3] points;
+        uint256 tileHeaps;
         Fr gamma;
         uint256 input;
         uint256 output;
@@ -45,38 +49,44 @@ library AxisKernel {
         }
     }
 
-    /// @dev The value of a kernel record that `Programs.parse` accepted.
+    /// @dev The value of a kernel record that `Programs.parse` accepted. A span is source, first
+    ///      coordinate and number of coordinates, in the low three bytes of a word.
     function evaluate(uint256 record, Scope memory scope) internal pure returns (Fr) {
         unchecked {
             uint256 kind = record >> 248;
-            uint256 left = _coordinates(scope, uint8(record >> 240), uint8(record >> 232));
-            uint256 right = _coordinates(scope, uint8(record >> 216), uint8(record >> 208));
-            uint256 bitsP = uint8(record >> 224);
-            uint256 bitsY = uint8(record >> 200);
+            (uint256 p, uint256 y) = (record >> 224, record >> 200);
             uint256 constant_ = uint32(record >> 160);
+            if (kind == EQ) {
+                return uint8(p) < uint8(y) ? eq(y, p, constant_, scope) : eq(p, y, constant_, scope);
+            }
             int256 shift = int32(uint32(record >> 128));
-            if (kind == EQ) return eq(left, bitsP, right, bitsY, constant_);
-            if (kind == CUT) return Multilinear.cut(left, bitsP, constant_);
-            if (kind == SHIFT) return shifted(left, bitsP, right, bitsY, constant_, shift);
-            if (kind == POWER) return power(scope.gamma, right, bitsY, constant_);
-            return index(left, bitsP, shift);
+            (uint256 left, uint256 right) = (_locate(scope, p), _locate(scope, y));
+            if (kind == CUT) return Multilinear.cut(left, uint8(p), constant_);
+            if (kind == SHIFT) return shifted(left, uint8(p), right, uint8(y), constant_, shift);
+            if (kind == POWER) return power(scope.gamma, right, uint8(y), constant_);
+            return index(left, uint8(p), shift);
         }
     }
 
-    /// @dev EQ: the low coordinates of both, and the excess of the longer with the bits of a constant.
-    function eq(uint256 left, uint256 bitsP, uint256 right, uint256 bitsY, uint256 constant_)
+    /// @dev EQ: the low coordinates of two spans, and the excess of the longer with the bits of a
+    ///      constant.
+    function eq(uint256 long, uint256 short, uint256 constant_, Scope memory scope)
         internal
         pure
         returns (Fr product)
     {
         unchecked {
-            if (bitsP == bitsY) return Multilinear.eq(left, right, bitsP);
-            if (bitsP < bitsY) {
-                (left, bitsP, right, bitsY) = (right, bitsY, left, bitsP);
+            (uint256 at, uint256 bits) = (_locate(scope, long), uint8(short));
+            uint256 excess = uint8(long) - bits;
+            if (excess == 0) return Multilinear.eq(at, _locate(scope, short), bits);
+            if ((long >> 8) & 0xff03 == TILE << 8) {
+                uint256 heaps = scope.tileHeaps + Multilinear.HEAP_BYTES / 4 * uint8(long >> 8);
+                product = Multilinear.eqPrefix(heaps, excess, constant_);
+            } else {
+                product = Multilinear.eqConst(at, excess, constant_);
             }
-            uint256 excess = bitsP - bitsY;
-            product = Multilinear.eqConst(left, excess, constant_);
-            if (bitsY != 0) product = product * Multilinear.eq(left + 32 * excess, right, bitsY);
+            if (bits == 0) return product;
+            return product * Multilinear.eq(at + 32 * excess, _locate(scope, short), bits);
         }
     }
 
@@ -278,21 +288,20 @@ library AxisKernel {
             length = uint16(spec >> 224);
             int256 shift = int16(uint16(spec >> 208));
             int256 end = shift + int256(uint256(uint16(spec >> 192)));
-            table = Multilinear.eqTable(_coordinates(scope, spec >> 254, uint8(spec >> 240)), bits);
+            table = Multilinear.eqTable(
+                _locate(scope, ((spec >> 254) << 16) | ((spec >> 232) & 0xff00)), bits
+            );
             if (shift < 0) table += 32 * uint256(-shift);
             else from = uint256(shift);
             if (end > 0) to = uint256(end) < length ? uint256(end) : length;
         }
     }
 
-    /// @dev The address of a coordinate.
-    function _coordinates(Scope memory scope, uint256 source, uint256 first)
-        private
-        pure
-        returns (uint256 at)
-    {
+    /// @dev The address of a span's first coordinate.
+    function _locate(Scope memory scope, uint256 span) private pure returns (uint256 at) {
         assembly ("memory-safe") {
-            at := add(mload(add(mload(scope), shl(5, source))), shl(5, first))
+            at := mload(add(mload(scope), shl(5, and(shr(16, span), 0xff))))
+            at := add(at, shl(5, and(shr(8, span), 0xff)))
         }
     }
 }

@@ -10,6 +10,9 @@ library Multilinear {
     uint256 internal constant TWICE_P_AND_ONE =
         43776485743678550444492811490514550177096728800832068687396408373151616991235;
 
+    /// @dev Size of a heap of four coordinates.
+    uint256 internal constant HEAP_BYTES = 1024;
+
     /// @dev prod eq1(left_i, right_i).
     function eq(uint256 left, uint256 right, uint256 bits) internal pure returns (Fr product) {
         assembly ("memory-safe") {
@@ -33,6 +36,54 @@ library Multilinear {
                 let a := mload(at)
                 if iszero(and(shr(i, value), 1)) { a := sub(add(P, 1), a) }
                 product := mulmod(product, a, P)
+            }
+        }
+    }
+
+    /// @dev For every four coordinates a heap of 32 words: word 2^j + x, for j <= 4 and x < 2^j, is
+    ///      eq of the first j of them with the bits of x. In new memory.
+    function prefixHeaps(uint256 at, uint256 bits) internal pure returns (uint256 heaps) {
+        assembly ("memory-safe") {
+            heaps := mload(0x40)
+            let heap := sub(heaps, HEAP_BYTES)
+            let level := 0 // where the last level of the heap begins; half of its end
+            for { let i := 0 } lt(i, bits) { i := add(i, 1) } {
+                if iszero(and(i, 3)) {
+                    heap := add(heap, HEAP_BYTES)
+                    mstore(add(heap, 0x20), 1)
+                    level := 0x20
+                }
+                let a := mload(add(at, shl(5, i)))
+                let end := shl(1, level)
+                for {} lt(level, end) { level := add(level, 0x20) } {
+                    let entry := mload(add(heap, level))
+                    let odd := mulmod(entry, a, P)
+                    let pair := add(heap, shl(1, level))
+                    mstore(pair, addmod(entry, sub(P, odd), P))
+                    mstore(add(pair, 0x20), odd)
+                }
+            }
+            mstore(0x40, add(heap, HEAP_BYTES))
+        }
+    }
+
+    /// @dev eq of the first `bits` coordinates with the low `bits` bits of an integer, from heaps.
+    function eqPrefix(uint256 heaps, uint256 bits, uint256 value)
+        internal
+        pure
+        returns (Fr product)
+    {
+        assembly ("memory-safe") {
+            product := 1
+            for {} gt(bits, 3) { heaps := add(heaps, HEAP_BYTES) } {
+                bits := sub(bits, 4)
+                let node := or(16, and(shr(bits, value), 15))
+                product := mulmod(product, mload(add(heaps, shl(5, node))), P)
+            }
+            if bits {
+                let level := shl(bits, 1)
+                let node := or(level, and(value, sub(level, 1)))
+                product := mulmod(product, mload(add(heaps, shl(5, node))), P)
             }
         }
     }

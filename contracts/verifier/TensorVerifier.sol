@@ -194,11 +194,9 @@ contract TensorVerifier is ITensorVerifier {
         returns (AxisKernel.Scope memory scope)
     {
         scope.points = [addressOf(drawn.rho), addressOf(drawn.r), addressOf(drawn.tile)];
+        scope.tileHeaps = Multilinear.prefixHeaps(scope.points[2], drawn.tile.length);
         scope.gamma = drawn.gamma;
-        assembly ("memory-safe") {
-            mstore(add(scope, 0x40), input.offset)
-            mstore(add(scope, 0x60), output.offset)
-        }
+        (scope.input, scope.output) = (_end(input) - input.length, _end(output) - output.length);
     }
 
     /// @dev The values of claims 0, 1 and 2: sigma1, and what the first two sumchecks leave.

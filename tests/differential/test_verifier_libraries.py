@@ -64,7 +64,7 @@ def record(kernel: Kernel) -> int:
 
 def test_multilinear_weights(anvil: Chain, harness: Contract) -> None:
     rng, call = random.Random(1), harness.functions
-    for bits in (0, 1, 2, 3, 5, 8):
+    for bits in (0, 1, 2, 3, 4, 5, 8, 9):
         a, b = point(rng, bits), point(rng, bits)
         assert anvil.call(call.eq(a, b)) == axis.eq(a, b)
         assert anvil.call(call.eqTable(a)) == axis.eq_expand(a)
@@ -73,6 +73,8 @@ def test_multilinear_weights(anvil: Chain, harness: Contract) -> None:
                 assert anvil.call(call.cut(a, n)) == axis.cut(a, n)
             if n < 1 << bits:
                 assert anvil.call(call.eqConst(a, n)) == axis.eq_const(a, n)
+                prefix = rng.randint(0, bits)
+                assert anvil.call(call.eqPrefix(a, prefix, n)) == axis.eq_const(a[:prefix], n)
                 assert anvil.call(call.cutPair(a, b, n)) == axis.shifted(a, b, n, 0)
 
 

@@ -22,6 +22,10 @@ contract VerifierHarness {
         return Multilinear.eqConst(addressOf(a), a.length, value);
     }
 
+    function eqPrefix(uint256[] memory a, uint256 bits, uint256 value) external pure returns (Fr) {
+        return Multilinear.eqPrefix(Multilinear.prefixHeaps(addressOf(a), a.length), bits, value);
+    }
+
     function eqTable(uint256[] memory a) external pure returns (uint256[] memory table) {
         table = new uint256[](1 << a.length);
         uint256 made = Multilinear.eqTable(addressOf(a), a.length);
@@ -60,8 +64,8 @@ contract VerifierHarness {
     ) external pure returns (Fr) {
         AxisKernel.Scope memory scope = _scope(drawn);
         assembly ("memory-safe") {
-            mstore(add(scope, 0x40), input.offset)
-            mstore(add(scope, 0x60), output.offset)
+            mstore(add(scope, 0x60), input.offset)
+            mstore(add(scope, 0x80), output.offset)
         }
         return AxisKernel.evaluatePublic(record, specs, scope);
     }
@@ -111,6 +115,7 @@ contract VerifierHarness {
 
     function _scope(Challenges memory drawn) private pure returns (AxisKernel.Scope memory scope) {
         scope.points = [addressOf(drawn.rho), addressOf(drawn.r), addressOf(drawn.tile)];
+        scope.tileHeaps = Multilinear.prefixHeaps(scope.points[2], drawn.tile.length);
         scope.gamma = drawn.gamma;
     }
 
