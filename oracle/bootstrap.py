@@ -125,6 +125,7 @@ async def serve(
             for _ in range(settings.workers)
         ],
         Write(Runway(site.chain, store, signer, clock, site.identity.chain_id, posting, name)),
+        signer.address,
         settings.poll or (0.2 if site.development else 4.0),
         alive,
     )

@@ -49,5 +49,5 @@ class Wallet:
     def _afford(self, needed: int, held: int) -> None:
         if held < needed:
             raise WalletEmpty(
-                f"wallet {self.signer.address} has {held} wei and needs {needed}: send it some ether"
+                f"wallet {self.signer.address} has {held} wei and needs {needed}: send it ether"
             )

@@ -66,12 +66,14 @@ class Serve:
         watch: Watch,
         workers: list[Work],
         write: Write,
+        key: str,
         poll: float,
         alive: Callable[[str], bool],
     ) -> None:
         self.health = Health()
         self._store = store
         self._clock = clock
+        self._key = key
         self._poll = poll
         self._alive = alive
         self._steps: list[tuple[str, Callable[[], Awaitable[bool]]]] = [("watch", watch.step)]
@@ -82,7 +84,8 @@ class Serve:
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set. Work in hand is released at once and taken up by the next start.
         Raises StoreDamaged, StoreForeign."""
-        freed = await self._store.run(lambda ledger: recover(ledger, self._alive))
+        now = self._clock.now()
+        freed = await self._store.run(lambda ledger: recover(ledger, self._alive, self._key, now))
         if freed:
             log.info("took up what an earlier run had left", jobs=freed)
         self._wakers = {name: asyncio.Event() for name, _ in self._steps}

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import structlog
@@ -20,11 +20,12 @@ from oracle.domain.errors import (
     Declined,
     EngineDisagrees,
     InputRefused,
+    StoreBusy,
     TooLate,
     Underpaid,
     WrongTier,
 )
-from oracle.domain.job import Job, JobState, Lease, Verdict, backoff
+from oracle.domain.job import Flight, Job, JobState, Lease, Verdict, backoff
 from oracle.domain.request import Answer, Request, Tier
 from oracle.ports import Chain, Clock, Engine, JobStore, Ledger, ModelStore, Prover
 from prover.errors import EinproofError
@@ -155,7 +156,8 @@ class Work:
             while True:
                 await self._clock.sleep(self._terms.lease / 3)
                 lease = Lease(self._holder, self._clock.now() + self._terms.lease)
-                await self._store.run(partial(renew, job=job, lease=lease))
+                with contextlib.suppress(StoreBusy):  # the next beat is in time too
+                    await self._store.run(partial(renew, job=job, lease=lease))
 
         beating = asyncio.create_task(beat())
         try:
@@ -233,9 +235,13 @@ def postpone(ledger: Ledger, job: Job, holder: str, until: int, note: str) -> No
         ledger.put_job(present.postponed(until, note))
 
 
-def recover(ledger: Ledger, alive: Callable[[str], bool]) -> int:
+def recover(ledger: Ledger, alive: Callable[[str], bool], sender: str, now: int) -> int:
     """At start: frees what dead processes hold, and looks again at what the operator may have
-    mended since (a missing model, a minimum fee); how many jobs wait because of it."""
+    mended since (a missing model, a minimum fee); how many jobs wait because of it.
+
+    Answers in flight under another key than `sender`, which nobody writes with any more, are given
+    up and posted anew: whichever is mined first settles the request, and the other is refused.
+    """
     freed = [job.released() for job in ledger.leases() if job.lease and not alive(job.lease.holder)]
     mended = [
         job.reopened()
@@ -244,7 +250,22 @@ def recover(ledger: Ledger, alive: Callable[[str], bool]) -> int:
     ]
     for job in freed + mended:
         ledger.put_job(job)
-    for sender, lease in ledger.writers().items():
+    for writer, lease in ledger.writers().items():
         if not alive(lease.holder):
-            ledger.put_writer(sender, None)
-    return len(freed) + len(mended)
+            ledger.put_writer(writer, None)
+    deserted = [job for job in ledger.jobs({JobState.SENT}, limit=10_000) if job.flight]
+    deserted = [job for job in deserted if _deserted(ledger, job.flight, sender, now)]
+    for job in deserted:
+        ledger.put_job(job.landed())
+    return len(freed) + len(mended) + len(deserted)
+
+
+def _deserted(ledger: Ledger, flight: Flight | None, sender: str, now: int) -> bool:
+    if flight is None or flight.sender == sender:
+        return False
+    lease = ledger.writer(flight.sender)
+    if lease is not None and lease.until > now:
+        return False
+    for variant in ledger.flown(flight.sender, flight.nonce):
+        ledger.put_flown(replace(variant, done=True))
+    return True

@@ -23,6 +23,7 @@ from oracle.domain.errors import (
     StoreDamaged,
     WalletEmpty,
 )
+from oracle.domain.job import JobState
 from oracle.operations import CHUNK, NotAnswered, ask, await_answer, register
 from prover import kernels
 from prover.model import Model
@@ -140,10 +141,14 @@ def test_a_request_by_hand_is_answered_with_its_report(office, monkeypatch):
     async def story():
         stop = asyncio.Event()
         parts = Parts(EchoModels(), EchoEngine(), EchoProver())
-        service = asyncio.create_task(serve(config.read_settings(), stop, parts))
+        running = []
+        settings = config.read_settings()
+        service = asyncio.create_task(serve(settings, stop, parts, running.append))
         purse = wallet(office)
         asked = await ask_by(office, purse)
         settled = await asyncio.wait_for(await_answer(purse, office.identity, asked, 0.05), 20)
+        while running[0].health.jobs.get(JobState.SETTLED) != 1:
+            await asyncio.sleep(0.05)
         stop.set()
         await service
         return asked, settled
@@ -184,7 +189,7 @@ def test_what_cannot_be_asked_is_refused_before_anything_is_paid(office):
             await ask_by(office, purse, seconds=10**9)
         assert await purse.chain.nonce(purse.signer.address) == before
         poor = Wallet(office.chain(), type(purse.signer)(Account.create()), 31337)
-        with pytest.raises(WalletEmpty, match=r"has 0 wei and needs \d+: send it some ether"):
+        with pytest.raises(WalletEmpty, match=r"has 0 wei and needs \d+: send it ether"):
             await poor.transact(Call(poor.signer.address, b"", 0))
         with pytest.raises(WalletEmpty):
             await ask_by(office, poor)

@@ -74,6 +74,51 @@ def test_a_reorg_at_any_stage_ends_with_one_answer(stage, depth, survives, reinj
     run(story())
 
 
+@pytest.mark.parametrize("keep", [True, False])
+@pytest.mark.parametrize(
+    "call", ["events", "block", "head", "status", "preflight", "receipt", "nonce"]
+)
+def test_a_reorg_in_the_middle_of_a_step_ends_with_one_answer(call, keep):
+    """The chain turns while it is being read: after each of the calls of one kind, in turn."""
+
+    class Turning(FakeChain):
+        countdown = -1
+
+        async def turn(self):
+            self.countdown -= 1
+            if self.countdown == 0:
+                dropped = self.reorg(2, keep=keep)
+                if not keep:
+                    self.mine(*dropped)
+
+    async def original(self, *arguments):
+        result = await getattr(FakeChain, call)(self, *arguments)
+        await self.turn()
+        return result
+
+    setattr(Turning, call, original)
+
+    async def story(at):
+        chain = Turning()
+        for _ in range(3):
+            chain.mine()
+        service = Service(chain)
+        request, other = chain.ask(), chain.ask()
+        chain.countdown = at
+        await service.settle()
+        left, chain.countdown = chain.countdown, -1
+        await service.settle()
+        for one in (request, other):
+            assert len(chain.settlements(one)) == 1
+            assert (await service.job(one)).state is JobState.SETTLED
+        return left > 0
+
+    at = 1
+    while not run(story(at)):
+        at += 1
+    assert at > 2
+
+
 def test_a_chain_that_starts_anew_is_read_anew():
     async def story():
         chain = FakeChain()

@@ -409,3 +409,39 @@ def test_a_dead_holders_lease_runs_out():
 
 def test_the_model_known_to_the_fakes_is_the_one_they_ask_for():
     assert FakeChain().ask().model_id == MODEL
+
+
+def test_a_new_key_takes_over_what_the_old_one_had_in_flight():
+    async def story():
+        chain = FakeChain()
+        old = Service(chain)
+        request = chain.ask()
+        await old.settle(mine=False)
+        waiting, chain.pool = chain.pool, []
+        new = Service(chain, old.store, clock=old.clock, key="0x" + "1b" * 20, holder="new")
+        await new.start(lambda name: name == "new")
+        await new.settle(mine=False)
+        chain.pool += waiting  # and the old one turns up after all
+        await new.settle()
+        assert len(chain.settlements(request)) == 1
+        job = await new.job(request)
+        assert (job.state, job.flight) == (JobState.SETTLED, None)
+        assert new.prover.proved == 0
+
+    run(story())
+
+
+def test_a_key_that_another_process_writes_with_is_left_alone():
+    async def story():
+        chain = FakeChain()
+        other = Service(chain, holder="other")
+        request = chain.ask()
+        await other.settle(mine=False)
+        mine = Service(chain, other.store, clock=other.clock, key="0x" + "1b" * 20)
+        await mine.start(lambda name: True)
+        await mine.settle(mine=False)
+        assert (await mine.job(request)).flight.sender == OPERATOR
+        await other.settle()
+        assert await chain.nonce("0x" + "1b" * 20) == 0
+
+    run(story())

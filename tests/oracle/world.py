@@ -43,10 +43,12 @@ class Service:
         posting: Posting | None = None,
         plan: CrashPlan | None = None,
         holder: str = "holder",
+        key: str = OPERATOR,
     ) -> None:
         def port(real: Any) -> Any:
             return Crashing(real, plan) if plan else real
 
+        self.key = key
         self.chain = chain
         self.store = store or MemoryStore()
         self.clock = clock or FakeClock()
@@ -69,7 +71,7 @@ class Service:
             Runway(
                 on_chain,
                 self._store,
-                FakeSigner(),
+                FakeSigner(key),
                 self.clock,
                 IDENTITY.chain_id,
                 posting or Posting(),
@@ -78,7 +80,8 @@ class Service:
         )
 
     async def start(self, alive: Callable[[str], bool] = lambda name: False) -> None:
-        await self._store.run(lambda ledger: recover(ledger, alive))
+        now = self.clock.now()
+        await self._store.run(lambda ledger: recover(ledger, alive, self.key, now))
 
     async def step(self) -> bool:
         """One turn of every loop; whether any of them had something to do."""
