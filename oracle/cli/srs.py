@@ -11,7 +11,6 @@ from rich.console import Console
 from oracle.cli.prove import DEVELOPMENT_WARNING
 from oracle.files import OutputExists, check_writable
 from prover.errors import EinproofError
-from prover.srs import MOST_POWER, SrsError
 
 app = typer.Typer(
     help="Import and show structured reference strings.",
@@ -38,7 +37,7 @@ def import_(
         typer.Option(
             "--k",
             min=1,
-            max=MOST_POWER,
+            max=28,
             help="Tiles of up to 2^K cells: at least the tile_bits of the models.",
         ),
     ],
@@ -49,7 +48,7 @@ def import_(
     """Take the first 2^K powers of a ceremony, check them by pairings, and keep them."""
     from prover import kernels
     from prover.ptau import import_ptau
-    from prover.srs import save_srs
+    from prover.srs import SrsError, save_srs
 
     check_writable(out)
     if out.exists() and not force:
