@@ -95,8 +95,7 @@ library Linear {
         }
     }
 
-    /// @dev Each term adds scale * coefficient * prod kernels to its tile. A kernel id of 0 is 1, so that
-    ///      the ids that are left in the record tell when a term is done.
+    /// @dev Each term adds scale * coefficient * prod kernels to its tile.
     function _addTerms(
         Program memory p,
         uint256[] memory kernels,
@@ -113,8 +112,12 @@ library Linear {
                 let record := mload(at)
                 let scale := mload(add(scaled, shl(5, and(shr(224, record), 0xffff))))
                 let value := mulmod(scale, add(P, signextend(7, shr(160, record))), P)
-                // Five ids of 16 bits, moved to the top; the next one is shifted out each time.
-                for { let ids := shl(176, shr(80, record)) } ids { ids := shl(16, ids) } {
+                // Five ids of 16 bits, moved to the top; an id of 0 is the constant 1. Most terms have
+                // two at most.
+                let ids := shl(176, shr(80, record))
+                value := mulmod(value, mload(add(values, shl(5, shr(240, ids)))), P)
+                value := mulmod(value, mload(add(values, shl(5, and(shr(224, ids), 0xffff)))), P)
+                for { ids := shl(32, ids) } ids { ids := shl(16, ids) } {
                     value := mulmod(value, mload(add(values, shl(5, shr(240, ids)))), P)
                 }
                 // 0xFFFF, the scalar side, comes to lie at 0.

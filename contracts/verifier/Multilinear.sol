@@ -98,13 +98,14 @@ library Multilinear {
             for { let end := add(at, shl(5, bits)) } lt(at, end) { at := add(at, 0x20) } {
                 let a := mload(at)
                 // Entry x becomes 2x and 2x + 1: from the last, so that none is overwritten unread.
-                for { let x := size } x {} {
-                    x := sub(x, 0x20)
-                    let entry := mload(add(table, x))
+                let from := add(table, size)
+                for { let to := add(from, size) } gt(from, table) {} {
+                    from := sub(from, 0x20)
+                    let entry := mload(from)
                     let odd := mulmod(entry, a, P)
-                    let pair := add(table, shl(1, x))
-                    mstore(pair, addmod(entry, sub(P, odd), P))
-                    mstore(add(pair, 0x20), odd)
+                    mstore(sub(to, 0x20), odd)
+                    to := sub(to, 0x40)
+                    mstore(to, addmod(entry, sub(P, odd), P))
                 }
                 size := shl(1, size)
             }

@@ -302,16 +302,23 @@ library Programs {
             uint256 evens = EVEN_PLACES;
             uint256 odds = ODD_PLACES;
             uint256 carries = CARRIES;
-            uint256 pair = (ids << 128) | (ids << 96);
-            uint256 evenBounds = carries + ((tiles(p) << 224) | pair | (ids << 64));
-            uint256 oddBounds = carries + ((_clamp(scales(p) - 1) << 224) | pair);
-            uint256 good = carries;
+            uint256 pair = carries + ((ids << 128) | (ids << 96));
+            uint256 evenBounds = pair + ((tiles(p) << 224) | (ids << 64));
+            uint256 oddBounds = pair + (_clamp(scales(p) - 1) << 224);
+            uint256 good;
             assembly ("memory-safe") {
+                // In memory, or the compiler would work the bounds out again for every term.
+                let bounds := mload(0x40)
+                mstore(bounds, evenBounds)
+                mstore(add(bounds, 0x20), oddBounds)
+                mstore(0x00, carries)
                 for {} lt(at, end) { at := add(at, 0x20) } {
                     let record := add(mload(at), shl(240, 1))
-                    good := and(good, sub(evenBounds, and(shr(16, record), evens)))
-                    good := and(good, sub(oddBounds, and(record, odds)))
+                    let even := sub(mload(bounds), and(shr(16, record), evens))
+                    let odd := sub(mload(add(bounds, 0x20)), and(record, odds))
+                    mstore(0x00, and(mload(0x00), and(even, odd)))
                 }
+                good := mload(0x00)
             }
             _require(good == carries, TERM);
         }
