@@ -1,0 +1,158 @@
+"""The verifier's terms say what the relations say, for any cells: the layout is not to be believed.
+
+An auditor recomputes the layout with the same code that made it, so a layout that forgot a cell, or
+read one twice, would pass. Here all cells are random field elements (no witness: no relation holds),
+and the linear claims, as the verifier weighs the tiles, must be what the definitions give.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from prover import linear
+from prover.challenges import Challenges
+from prover.field import P
+from prover.program.format import MASK1_POWERS, MASK2_POWERS
+from prover.program.ir import PUBLIC, Role
+from prover.program.layout import F_PADS, MASK1, MASK2, TABLE_PAD, G, H, Layout, M, layout
+from prover.statement import encode_public
+from tests.programs import mlp, random_case
+from tests.soundness.malice import every_kind
+from tests.soundness.meaning import Claims, bits_of, eq
+
+CASES = {
+    "every kind": (every_kind().program, None),
+    "every kind, split tiles": (every_kind().program, 6),
+    "mlp": (mlp([3, 2, 2], limb=4).program, 6),
+    "mlp, batch": (mlp([5, 3, 1], batch=3, limb=4).program, None),
+    **{f"random {seed}": (random_case(seed).program, None) for seed in (1, 2, 4, 5, 6, 9, 12, 13)},
+}
+
+
+def field(rng: random.Random, shape: tuple[int, ...]) -> np.ndarray:
+    cells = np.empty(shape, dtype=object)
+    for at in np.ndindex(*shape):
+        cells[at] = rng.randrange(P)
+    return cells
+
+
+def drawn_for(plan: Layout, rng: random.Random) -> Challenges:
+    v = plan.verifier
+
+    def point(n: int) -> list[int]:
+        return [rng.randrange(P) for _ in range(n)]
+
+    gamma, beta, alpha, batch = point(4)
+    return Challenges(
+        gamma,
+        beta,
+        point(v.rho_length),
+        alpha,
+        point(v.n),
+        point(v.n),
+        point(v.mu),
+        batch,
+        point(v.k),
+    )
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_terms_mean_the_relations(name: str) -> None:
+    rng = random.Random(name)
+    program, k = CASES[name]
+    plan = layout(program, k)
+    v, relations = plan.verifier, plan.relations
+    drawn = drawn_for(plan, rng)
+    cells, tiles = {}, [[0] * (1 << v.k) for _ in range(v.tiles)]
+    sides = [b"", b""]
+    for i, t in enumerate(relations.tensors):
+        if t.role in PUBLIC:
+            small = [rng.randrange(-32768, 32768) for _ in range(t.size)]
+            cells[i] = np.array(small, dtype=object).reshape(t.shape)
+            sides[t.role == Role.OUTPUT] += encode_public(small)
+        else:
+            cells[i] = field(rng, t.shape)
+    columns: dict[object, list[int]] = {
+        H: list(field(rng, (v.rows + 1,))),
+        G: list(field(rng, (v.table_rows + 1,))),
+        M: list(field(rng, (v.table_rows + 1,))),
+        MASK1: list(field(rng, (MASK1_POWERS << bits_of(v.n),))),
+        MASK2: list(field(rng, (MASK2_POWERS << bits_of(v.mu),))),
+        **{name: [rng.randrange(P)] for name in (*F_PADS, TABLE_PAD)},
+    }
+    taken = set()
+    for owner, blocks in plan.blocks.items():
+        source = cells[owner] if isinstance(owner, int) else np.array(columns[owner], dtype=object)
+        for block in blocks:
+            box = block.box
+            inside = source[
+                tuple(slice(b, b + (1 << s)) for b, s in zip(box.base, box.bits, strict=True))
+            ].reshape(-1)
+            for x, cell in enumerate(inside):
+                assert (block.tile, block.offset + x) not in taken, "two cells at one address"
+                taken.add((block.tile, block.offset + x))
+                tiles[block.tile][block.offset + x] = cell
+    kept = sum(t.size for t in relations.tensors if t.role not in PUBLIC)
+    assert len(taken) == kept + sum(len(c) for c in columns.values()), "a cell without an address"
+
+    size = 1 << v.mu
+    e_x, e_y = list(field(rng, (size,))), list(field(rng, (size,)))
+    tiles[v.e_tile][: 2 * size] = e_x + e_y
+    for z in (1, 2):
+        tiles[v.e_tile + z] = list(field(rng, (1 << v.k,)))
+    z_tiles = (tiles[v.e_tile + 1], tiles[v.e_tile + 2])
+    for used in {tile for tile, _ in taken} | {v.e_tile}:  # what nobody owns must not matter
+        for x in range(1 << v.k):
+            if used == v.e_tile:
+                if x >= 2 * size:
+                    tiles[used][x] = rng.randrange(P)
+            elif (used, x) not in taken:
+                tiles[used][x] = rng.randrange(P)
+
+    weighed, extended, scalar = 0, [0] * v.tiles, 0
+    for x in range(1 << v.k):
+        corner = [x >> v.k - 1 - i & 1 for i in range(v.k)]
+        at_corner = replace(drawn, tile=corner)
+        values = linear.kernel_values(v, at_corner, sides)
+        weights, scalar = linear.tile_weights(v, at_corner, values)
+        weighed += sum(w * tile[x] for w, tile in zip(weights, tiles, strict=True))
+        spread = eq(drawn.tile, x)
+        extended = [(e + spread * w) % P for e, w in zip(extended, weights, strict=True)]
+    claims = Claims(plan, drawn, cells, columns, (e_x, e_y), z_tiles)
+    assert (weighed + scalar) % P == claims.batched()
+
+    values = linear.kernel_values(v, drawn, sides)
+    assert linear.tile_weights(v, drawn, values)[0] == extended, "weights are not multilinear in y"
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_rows_of_the_lookup_are_each_there_once(name: str) -> None:
+    program, k = CASES[name]
+    plan = layout(program, k)
+    rows, points = set(), set()
+    for slot in plan.slots:
+        for x, at in enumerate(Claims._inside(slot.box)):
+            rows.add((slot.slice, slot.row + x))
+            points.add((slot.lookup, at))
+    for which, start, end in plan.gaps:
+        rows |= {(which, x) for x in range(start, end)}
+    assert rows == {(s, x) for s in range(4) for x in range(plan.verifier.rows)}
+    assert points == {
+        (i, at)
+        for i, lookup in enumerate(plan.relations.lookups)
+        for at in np.ndindex(*lookup.axes)
+    }
+    filled = sum(end - start for _, start, end in plan.gaps)
+    assert len(points) + filled == 4 * plan.verifier.rows
+    table = [
+        (i, at, row + x)
+        for i, box, row in plan.table_slots
+        for x, (at,) in enumerate(Claims._inside(box))
+    ]
+    assert len({(i, at) for i, at, _ in table}) == len({row for _, _, row in table}) == len(table)
+    assert {row for _, _, row in table} == set(range(plan.verifier.table_rows))
+    assert len(table) == sum(spec.rows for spec in plan.relations.tables)
