@@ -16,7 +16,7 @@ import json
 import secrets
 import stat
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -49,8 +49,9 @@ from prover.folder import (
 from prover.identity import blinder, key_hash, model_id, program_bytes, weights_digest, weights_mac
 from prover.kernels.interface import Kernels
 from prover.program.encode import decode
+from prover.program.evaluate import ValueRefused
 from prover.program.format import serialize
-from prover.program.interpret import ValueRefused, check_values
+from prover.program.interpret import check_values
 from prover.program.ir import Program, Role
 from prover.program.layout import Layout, layout
 from prover.program.validate import validate
@@ -105,10 +106,7 @@ class Model:
     @cached_property
     def points(self) -> tuple[Affine, ...]:
         """The fixed tiles' commitments."""
-        data = self.point_bytes
-        return tuple(
-            decode_point(data[at : at + POINT_BYTES]) for at in range(0, len(data), POINT_BYTES)
-        )
+        return _points(self.point_bytes)
 
     @property
     def owned(self) -> Secrets:
@@ -129,46 +127,91 @@ class Model:
 
     # statement bytes
 
-    def encode(self, role: Role, values: Mapping[str, IntArray]) -> bytes:
-        """A side of the statement from its public tensors: int16, big-endian, declared order.
+    def encode(
+        self,
+        role: Role,
+        values: Mapping[str, IntArray],
+        points: Mapping[str, Sequence[Affine]] | None = None,
+    ) -> bytes:
+        """A side of the statement: its public tensors' cells (int16, big-endian, declared order),
+        then its committed tensors' points (prover.private).
 
-        role: INPUT or OUTPUT. Raises ValueRefused, or ModelError where that side has committed
-        tensors too, whose points only their owner has.
+        role: INPUT or OUTPUT. Raises ValueRefused, or ModelError where points are missing.
         """
         tensors = [self.program.tensors[i] for i in self.program.with_role(role)]
-        self._public_only(role)
-        cells = [check_values(t, values.get(t.name)).astype(">i2").tobytes() for t in tensors]
-        return b"".join(cells)
+        parts = [check_values(t, values.get(t.name)).astype(">i2").tobytes() for t in tensors]
+        given = points or {}
+        for i in self.committed(role):
+            t, own = self.program.tensors[i], given.get(self.program.tensors[i].name, ())
+            if len(own) != (count := self._tile_count(i)):
+                raise ModelError(
+                    f"{t.name} is committed: expected the {count} points of its opening,"
+                    f" got {len(own)}"
+                )
+            parts += [encode_point(point) for point in own]
+        return b"".join(parts)
 
     def decode(self, role: Role, data: bytes) -> dict[str, IntArray]:
-        """The inverse; raises WrongLength, ValueRefused or ModelError."""
+        """The public tensors of a side; raises WrongLength or ValueRefused."""
+        self._check_size(role, data)
         tensors = [self.program.tensors[i] for i in self.program.with_role(role)]
-        self._public_only(role)
         size = 2 * sum(t.size for t in tensors)
-        if len(data) != size:
-            raise WrongLength(size, len(data))
-        cells, at, found = np.frombuffer(data, dtype=">i2").astype(np.int64), 0, {}
+        cells, at, found = np.frombuffer(data[:size], dtype=">i2").astype(np.int64), 0, {}
         for t in tensors:
             found[t.name] = check_values(t, cells[at : at + t.size].reshape(t.shape))
             at += t.size
         return found
 
-    def encode_input(self, floats: Any) -> bytes:
-        """The statement's input for a float input, through the quantiser; raises InputRefused."""
-        spec = self.quantizer.input
-        tensor = self.program.tensors[self.program.named(spec.tensor)]
-        cells = self.quantizer.quantize(floats).reshape(tensor.shape)
-        return self.encode(Role.INPUT, {tensor.name: cells})
+    def decode_points(self, role: Role, data: bytes) -> dict[str, tuple[Affine, ...]]:
+        """The points of each committed tensor of a side; raises WrongLength or a point's error."""
+        self._check_size(role, data)
+        tiles, found = self.committed(role), {}
+        at = len(data) - POINT_BYTES * sum(map(self._tile_count, tiles))
+        for i in tiles:
+            end = at + POINT_BYTES * self._tile_count(i)
+            found[self.program.tensors[i].name] = _points(data[at:end])
+            at = end
+        return found
+
+    def committed(self, role: Role) -> list[int]:
+        """The committed tensors of a side, by number; role: INPUT or OUTPUT."""
+        sides = {Role.INPUT: Role.INPUT_COMMITTED, Role.OUTPUT: Role.OUTPUT_COMMITTED}
+        return self.program.with_role(sides[role])
+
+    @property
+    def input_is_committed(self) -> bool:
+        """Whether the quantiser's input is named by the points of its opening."""
+        return self.program.named(self.quantizer.input.tensor) in self.committed(Role.INPUT)
+
+    def encode_input(
+        self, floats: Any, points: Mapping[str, Sequence[Affine]] | None = None
+    ) -> bytes:
+        """The statement's input for a float input, through the quantiser; raises InputRefused, or
+        ModelError without the points of a committed one."""
+        name = self.quantizer.input.tensor
+        return self.encode(Role.INPUT, {name: self.quantize_input(floats)}, points)
+
+    def quantize_input(self, floats: Any) -> IntArray:
+        """The integers of a float input, in its tensor's shape; raises InputRefused."""
+        tensor = self.program.tensors[self.program.named(self.quantizer.input.tensor)]
+        return self.quantizer.quantize(floats).reshape(tensor.shape)
 
     def decode_output(self, data: bytes) -> IntArray:
-        """The integers of the statement's output, in the quantiser's shape."""
-        spec = self.quantizer.output
-        return self.decode(Role.OUTPUT, data)[spec.tensor].reshape(spec.shape)
+        """The integers of the statement's output, in the quantiser's shape; raises ModelError
+        where it is committed."""
+        spec, found = self.quantizer.output, self.decode(Role.OUTPUT, data)
+        if spec.tensor not in found:
+            raise ModelError(f"{spec.tensor} is committed: only its opening shows it")
+        return found[spec.tensor].reshape(spec.shape)
 
-    def _public_only(self, role: Role) -> None:
-        committed = {Role.INPUT: Role.INPUT_COMMITTED, Role.OUTPUT: Role.OUTPUT_COMMITTED}[role]
-        if self.program.with_role(committed):
-            raise ModelError(f"expected public {role.name.lower()}s only, got committed ones too")
+    def _check_size(self, role: Role, data: bytes) -> None:
+        v = self.layout.verifier
+        size = v.input_bytes if role == Role.INPUT else v.output_bytes
+        if len(data) != size:
+            raise WrongLength(size, len(data))
+
+    def _tile_count(self, tensor: int) -> int:
+        return len({block.tile for block in self.layout.blocks[tensor]})
 
     # the folder
 
@@ -318,6 +361,11 @@ def parse_program(data: bytes) -> Layout:
     if serialize(placed.verifier) != data[:size]:
         raise ModelDamaged("the verifier section is not the one that its source section gives")
     return placed
+
+
+def _points(data: bytes) -> tuple[Affine, ...]:
+    steps = range(0, len(data), POINT_BYTES)
+    return tuple(decode_point(data[at : at + POINT_BYTES]) for at in steps)
 
 
 def _valid_layout(program: Program, k: int) -> Layout:

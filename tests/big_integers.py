@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from itertools import product
 
@@ -10,15 +11,19 @@ import numpy as np
 from prover.program.ir import (
     FIXED,
     Affine,
+    Argmax,
+    Divide,
     Expr,
     Gather,
     Linear,
+    Max,
     Op,
     Program,
     Range,
     Relu,
     Requantize,
     Role,
+    Rsqrt,
     Table,
     View,
 )
@@ -62,6 +67,14 @@ def _cell(op: Op, p: Point, cells: Cells) -> int:
             return cells[table][(_affine(index, p, cells) - lo,)]
         case Gather(_, axes, index, source):
             return cells[source][(_affine(index, p[: len(axes)], cells), p[-1])]
+        case Max(_, axes, x, _) | Argmax(_, axes, x, _):
+            row = [_affine(x, (*p, i), cells) for i in range(axes[-1])]
+            return max(row) if isinstance(op, Max) else row.index(max(row))
+        case Divide(_, _, numerator, denominator, shift, _, _):
+            above, below = (_affine(a, p, cells) for a in (numerator, denominator))
+            return ((above << shift + 1) + below) // (2 * below)
+        case Rsqrt(_, _, x, shift, _, _):
+            return math.isqrt((1 << 2 * shift) // _affine(x, p, cells))
     raise ValueError(f"no cells come from {op}")
 
 

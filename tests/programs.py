@@ -3,6 +3,7 @@ of format v1."""
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,17 +15,21 @@ from prover.program.interpret import interpret
 from prover.program.ir import (
     FIXED,
     Affine,
+    Argmax,
     Contraction,
+    Divide,
     Expr,
     Gather,
     Index,
     Linear,
+    Max,
     Op,
     Program,
     Range,
     Relu,
     Requantize,
     Role,
+    Rsqrt,
     Table,
     Tensor,
     View,
@@ -103,7 +108,8 @@ class Generator:
             self.give(f"w{i}", Role.WEIGHT, self.shape(), 120)
         made = 0
         for _ in range(self.rng.randint(2, 4)):
-            made += self.rng.choice((self.rounded, self.rounded, self.table, self.gather))(made)
+            kinds = (self.rounded, self.rounded, self.table, self.gather, self.choose, self.divide)
+            made += self.rng.choice((*kinds, self.root))(made)
         self.rounded(made, Requantize)  # at least one contraction and one lookup
         return Case(Program(self.limb, tuple(self.tensors), tuple(self.ops)), self.given)
 
@@ -228,6 +234,59 @@ class Generator:
         number = self.add(Tensor(f"t{made}", out.shape, Role.ACTIVATION, -32768, 32767), out)
         if source in self.free:
             self.free.add(number)
+        return 1
+
+    def aligned(self, reach: int) -> tuple[int, tuple[int, ...]] | None:
+        """A ranged tensor of two axes or more with values within reach; its number and shape."""
+        found = [
+            t
+            for t, v in self.values.items()
+            if t not in self.free and v.ndim >= 2 and np.abs(v).max() < reach
+        ]
+        if not found:
+            return None
+        tensor = self.rng.choice(found)
+        return tensor, self.tensors[tensor].shape
+
+    def choose(self, made: int) -> int:
+        """The greatest of each row, or where it stands."""
+        picked = self.aligned(1 << 30)
+        if picked is None:
+            return 0
+        tensor, axes = picked
+        kind, x = self.rng.choice((Max, Argmax)), self.values[tensor]
+        out = x.max(axis=-1) if kind is Max else x.argmax(axis=-1)
+        self.ops.append(kind(len(self.tensors), axes, one(tensor, *range(len(axes))), 32))
+        self.add(Tensor(f"t{made}", out.shape, Role.ACTIVATION, -(1 << 40), 1 << 40), out)
+        return 1
+
+    def divide(self, made: int) -> int:
+        """A tensor over a positive one that has all but the last of its axes."""
+        picked = self.aligned(1 << 15)
+        if picked is None:
+            return 0
+        tensor, axes = picked
+        x, free = self.values[tensor], tuple(range(len(axes) - 1))
+        below = self.give(f"den{made}", Role.INPUT, axes[:-1], 90, low=0)
+        shift = self.rng.choice((0, 3, 6))
+        denominator = Affine(((2, view(below, *free)),), 3)
+        d = 2 * self.values[below][..., None] + 3
+        out = (2 * (x << shift) + d) // (2 * d)
+        numerator = one(tensor, *range(len(axes)))
+        number = len(self.tensors)
+        self.ops.append(Divide(number, axes, numerator, denominator, shift, 32, 32))
+        self.add(Tensor(f"t{made}", axes, Role.ACTIVATION, -(1 << 40), 1 << 40), out)
+        return 1
+
+    def root(self, made: int) -> int:
+        """The inverse square root of a sum of squares, so to say: of a positive input."""
+        axes = self.shape()
+        under = self.give(f"rad{made}", Role.INPUT, axes, 3000, low=0)
+        x, shift = self.values[under] * 5 + 1, self.rng.choice((6, 10))
+        out = np.array([math.isqrt((1 << 2 * shift) // int(v)) for v in x.reshape(-1)])
+        radicand = Affine(((5, view(under, *range(len(axes)))),), 1)
+        self.ops.append(Rsqrt(len(self.tensors), axes, radicand, shift, 16, 32))
+        self.add(Tensor(f"t{made}", axes, Role.ACTIVATION, 0, 1 << 30), out.reshape(axes))
         return 1
 
 

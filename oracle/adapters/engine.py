@@ -8,7 +8,7 @@ from oracle.domain.errors import InputRefused, ModelMissing
 from prover.errors import WrongLength
 from prover.folder import MODEL_JSON, SecretsMissing
 from prover.model import Model
-from prover.program.interpret import ValueRefused
+from prover.program.evaluate import ValueRefused
 from prover.program.ir import Role
 
 

@@ -69,10 +69,10 @@ def _follow_parent() -> None:
 
 
 def _prove(folder: Path, context: bytes, input: bytes) -> tuple[bytes, bytes]:
-    from prover.program.interpret import ValueRefused
+    from prover.program.evaluate import ValueRefused
 
     try:
-        output, proof = _session(folder).prove(context, input)
+        output, proof, _ = _session(folder).prove(context, input)
         return output, proof
     except (ValueRefused, WrongLength) as error:
         raise InputRefused(str(error)) from None

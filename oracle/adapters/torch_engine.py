@@ -19,16 +19,20 @@ from prover.program.interpret import check_values
 from prover.program.ir import (
     FIXED,
     Affine,
+    Argmax,
     Contraction,
+    Divide,
     Expr,
     Gather,
     Linear,
+    Max,
     Op,
     Program,
     Range,
     Relu,
     Requantize,
     Role,
+    Rsqrt,
     Table,
     View,
 )
@@ -152,6 +156,43 @@ class Network:
         half = 1 << op.bits - 1
         _within(values[op.tensor], -half, half - 1, self.program.tensors[op.tensor].name)
 
+    def _max(self, op: Max, values: dict[int, torch.Tensor]) -> None:
+        x = _affine(op.x, op.axes, range(len(op.axes)), values)
+        top = x.amax(dim=-1)
+        self._spread(op, top, x)
+        self._store(op.out, top, values)
+
+    def _argmax(self, op: Argmax, values: dict[int, torch.Tensor]) -> None:
+        x = _affine(op.x, op.axes, range(len(op.axes)), values)
+        self._spread(op, x.amax(dim=-1), x)
+        self._store(op.out, x.argmax(dim=-1), values)  # the first, where several are greatest
+
+    def _spread(self, op: Max | Argmax, top: torch.Tensor, x: torch.Tensor) -> None:
+        name = self.program.tensors[op.out].name
+        _within(top[..., None] - x, 0, (1 << op.bits) - 1, f"{name}: what it exceeds others by")
+
+    def _divide(self, op: Divide, values: dict[int, torch.Tensor]) -> None:
+        axes, name = range(len(op.axes)), self.program.tensors[op.out].name
+        numerator = _affine(op.numerator, op.axes, axes, values)
+        denominator = _affine(op.denominator, op.axes, axes, values)
+        _within(denominator, 1, (1 << op.rest_bits - 1), f"{name}: its denominator")
+        total = (numerator << op.shift + 1) + denominator
+        out = torch.div(total, 2 * denominator, rounding_mode="floor")
+        _within(out, -(1 << op.bits - 1), (1 << op.bits - 1) - 1, name)
+        self._store(op.out, out, values)
+
+    def _rsqrt(self, op: Rsqrt, values: dict[int, torch.Tensor]) -> None:
+        name, target = self.program.tensors[op.out].name, 1 << 2 * op.shift
+        x = _affine(op.x, op.axes, range(len(op.axes)), values)
+        _within(x, 1, 1 << 62, f"{name}: its radicand")
+        out = torch.floor((1 << op.shift) / torch.sqrt(x.double())).long()
+        out -= (out * out * x > target).long()
+        out += ((out + 1) * (out + 1) * x <= target).long()
+        _within(out, 0, (1 << op.bits) - 1, name)
+        for rest in (target - out * out * x, (out + 1) * (out + 1) * x - target - 1):
+            _within(rest, 0, (1 << op.rest_bits) - 1, f"{name}: its remainder")
+        self._store(op.out, out, values)
+
 
 _RUN: dict[type, Callable[[Network, Op, dict[int, torch.Tensor]], None]] = {
     Linear: Network._linear,
@@ -160,6 +201,10 @@ _RUN: dict[type, Callable[[Network, Op, dict[int, torch.Tensor]], None]] = {
     Table: Network._table,
     Gather: Network._gather,
     Range: Network._range,
+    Max: Network._max,
+    Argmax: Network._argmax,
+    Divide: Network._divide,
+    Rsqrt: Network._rsqrt,
 }  # type: ignore[dict-item]
 
 

@@ -10,24 +10,30 @@ from __future__ import annotations
 from prover.errors import EinproofError
 from prover.program.ir import (
     Affine,
+    Argmax,
     Contraction,
+    Divide,
     Expr,
     Gather,
     Index,
     Linear,
+    Max,
     Op,
     Program,
     Range,
     Relu,
     Requantize,
     Role,
+    Rsqrt,
     Table,
     Tensor,
     View,
 )
 
 MAGIC = b"EINS\x00\x01"
-_OPS: tuple[type, ...] = (Linear, Requantize, Relu, Table, Gather, Range)
+_OPS: tuple[type, ...] = (
+    Linear, Requantize, Relu, Table, Gather, Range, Max, Argmax, Divide, Rsqrt,
+)  # fmt: skip
 _LIMIT = 1 << 20
 
 
@@ -111,6 +117,24 @@ class _Writer:
             case Range(tensor, bits):
                 self.uint(tensor, 2)
                 self.uint(bits, 1)
+            case Max(out, axes, x, bits) | Argmax(out, axes, x, bits):
+                self.uint(out, 2)
+                self.shape(axes)
+                self.affine(x)
+                self.uint(bits, 1)
+            case Divide(out, axes, numerator, denominator, shift, bits, rest_bits):
+                self.uint(out, 2)
+                self.shape(axes)
+                self.affine(numerator)
+                self.affine(denominator)
+                for value in (shift, bits, rest_bits):
+                    self.uint(value, 1)
+            case Rsqrt(out, axes, x, shift, bits, rest_bits):
+                self.uint(out, 2)
+                self.shape(axes)
+                self.affine(x)
+                for value in (shift, bits, rest_bits):
+                    self.uint(value, 1)
 
 
 class _Reader:
@@ -181,7 +205,14 @@ class _Reader:
             return Table(self.uint(2), self.shape(), self.affine(), self.uint(2), self.int64())
         if kind is Gather:
             return Gather(self.uint(2), self.shape(), self.affine(), self.uint(2))
-        return Range(self.uint(2), self.uint(1))
+        if kind is Range:
+            return Range(self.uint(2), self.uint(1))
+        out, axes, x = self.uint(2), self.shape(), self.affine()
+        if kind is Max or kind is Argmax:
+            return kind(out, axes, x, self.uint(1))
+        if kind is Rsqrt:
+            return Rsqrt(out, axes, x, self.uint(1), self.uint(1), self.uint(1))
+        return Divide(out, axes, x, self.affine(), self.uint(1), self.uint(1), self.uint(1))
 
 
 def encode(program: Program) -> bytes:

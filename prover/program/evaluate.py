@@ -6,15 +6,27 @@ Overflow is excluded by the bounds that `validate` computes, not by checks here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from prover.errors import EinproofError
 from prover.program.ir import FIXED, Affine, Contraction, Expr, View
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Values: TypeAlias = Mapping[int, Ints]
+
+
+class ValueRefused(EinproofError):
+    """A tensor that is missing, of another shape or type, or outside its range."""
+
+
+def within(values: npt.NDArray[Any], lo: int, hi: int, name: str) -> None:
+    """Raises ValueRefused, naming the tensor, unless all values are in [lo, hi]."""
+    low, high = int(values.min()), int(values.max())
+    if low < lo or high > hi:
+        raise ValueRefused(f"{name}: expected values in [{lo}, {hi}], got [{low}, {high}]")
 
 
 def view_values(view: View, lengths: Sequence[int], axes: Sequence[int], values: Values) -> Ints:

@@ -170,7 +170,55 @@ class Range:
     bits: int
 
 
-Op: TypeAlias = Linear | Requantize | Relu | Table | Gather | Range
+@dataclass(frozen=True)
+class Max:
+    """out = the greatest x along the last axis; the greatest difference fits `bits` unsigned."""
+
+    out: int
+    axes: tuple[int, ...]
+    x: Affine
+    bits: int
+
+
+@dataclass(frozen=True)
+class Argmax:
+    """out = where the greatest x along the last axis first stands; the greatest difference fits
+    `bits` unsigned."""
+
+    out: int
+    axes: tuple[int, ...]
+    x: Affine
+    bits: int
+
+
+@dataclass(frozen=True)
+class Divide:
+    """out = floor(2^shift * numerator / denominator + 1/2), in a signed range of `bits`; the
+    denominator is positive, and twice of it fits `rest_bits` unsigned."""
+
+    out: int
+    axes: tuple[int, ...]
+    numerator: Affine
+    denominator: Affine
+    shift: int
+    bits: int
+    rest_bits: int
+
+
+@dataclass(frozen=True)
+class Rsqrt:
+    """out = floor(2^shift / sqrt(x)), in an unsigned range of `bits`; x is positive, and
+    (2 out + 1) x fits `rest_bits` unsigned."""
+
+    out: int
+    axes: tuple[int, ...]
+    x: Affine
+    shift: int
+    bits: int
+    rest_bits: int
+
+
+Op: TypeAlias = Linear | Requantize | Relu | Table | Gather | Range | Max | Argmax | Divide | Rsqrt
 
 
 @dataclass(frozen=True)

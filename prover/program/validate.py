@@ -16,15 +16,19 @@ from prover.program.ir import (
     FIXED,
     PUBLIC,
     Affine,
+    Argmax,
+    Divide,
     Expr,
     Gather,
     Linear,
+    Max,
     Op,
     Program,
     Range,
     Relu,
     Requantize,
     Role,
+    Rsqrt,
     Table,
     Tensor,
     View,
@@ -159,10 +163,7 @@ def _op(program: Program, op: Op, bounds: _Bounds) -> tuple[int | None, Bounds, 
             t = program.tensors[out]
             _expr(program, expr, t)
             _require(0 <= shift <= 40, f"{t.name}: shift {shift}, expected 0 to 40")
-            _require(
-                8 <= bits <= 32 and bits % limb == 0,
-                f"{t.name}: {bits} bits, expected 8 to 32 in whole limbs of {limb}",
-            )
+            _bits(t, limb, bits)
             lo, hi = bounds.expr(expr)
             _require(max(-lo, hi) + (1 << shift + bits) < LIMIT, f"{t.name}: no room to round")
             if isinstance(op, Relu):
@@ -190,11 +191,49 @@ def _op(program: Program, op: Op, bounds: _Bounds) -> tuple[int | None, Bounds, 
         case Range(tensor, bits):
             t = program.tensors[tensor]
             _require(t.role == Role.INPUT_COMMITTED, f"{t.name}: range is for committed inputs")
-            _require(
-                8 <= bits <= 32 and bits % limb == 0,
-                f"{t.name}: {bits} bits, expected 8 to 32 in whole limbs of {limb}",
-            )
+            _bits(t, limb, bits)
             return None, (-(1 << bits - 1), (1 << bits - 1) - 1), False
+        case Max(out, axes, x, bits) | Argmax(out, axes, x, bits):
+            t = program.tensors[out]
+            _require(len(axes) >= 2, f"{t.name}: expected axes before the last one, got {axes}")
+            _lookup_axes(program, axes, x, (*t.shape, axes[-1]))
+            _ranged(bounds, t, x)
+            lo, hi = bounds.affine(x)
+            _bits(t, limb, bits, 48)
+            return out, ((lo, hi) if isinstance(op, Max) else (0, axes[-1] - 1)), False
+        case Divide(out, axes, numerator, denominator, shift, bits, rest_bits):
+            t = program.tensors[out]
+            _lookup_axes(program, axes, denominator, t.shape)
+            for _, view in numerator.terms:
+                _view(program, view, len(axes), None)
+            _ranged(bounds, t, denominator)
+            _bits(t, limb, bits)
+            _bits(t, limb, rest_bits, 48)
+            most = max(map(abs, bounds.affine(denominator)))
+            reach = max(map(abs, bounds.affine(numerator))) << shift + 1
+            room = reach + most + (most << bits + 1) + (1 << rest_bits)
+            _require(shift <= 40 and room < LIMIT, f"{t.name}: no room to divide")
+            return out, (-(1 << bits - 1), (1 << bits - 1) - 1), False
+        case Rsqrt(out, axes, x, shift, bits, rest_bits):
+            t = program.tensors[out]
+            _lookup_axes(program, axes, x, t.shape)
+            _ranged(bounds, t, x)
+            _bits(t, limb, bits)
+            _bits(t, limb, rest_bits, 48)
+            most = max(map(abs, bounds.affine(x)))
+            room = (most << 2 * bits) + (most << bits + 2) + (1 << rest_bits) + (1 << 2 * shift)
+            _require(shift <= 30 and room < LIMIT, f"{t.name}: no room for its square root")
+            return out, (0, (1 << bits) - 1), False
+
+
+def _bits(t: Tensor, limb: int, bits: int, most: int = 32) -> None:
+    fits = 8 <= bits <= most and bits % limb == 0
+    _require(fits, f"{t.name}: {bits} bits, expected 8 to {most} in whole limbs of {limb}")
+
+
+def _ranged(bounds: _Bounds, t: Tensor, x: Affine) -> None:
+    """What is compared, divided by or multiplied with a hint must be integers within bounds."""
+    _require(not bounds.is_free(x), f"{t.name}: depends on weights with no range proved")
 
 
 def validate(program: Program) -> dict[str, Bounds]:

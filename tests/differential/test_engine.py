@@ -10,7 +10,8 @@ from oracle.adapters.torch_engine import Network, matmul
 from oracle.domain.errors import InputRefused
 from prover.compiler import compile_graph
 from prover.errors import EinproofError
-from prover.program.interpret import ValueRefused, interpret
+from prover.program.evaluate import ValueRefused
+from prover.program.interpret import interpret
 from prover.program.ir import (
     FIXED,
     Affine,

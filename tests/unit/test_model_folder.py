@@ -31,7 +31,8 @@ from prover.folder import (
 from prover.identity import blinder, weights_digest
 from prover.kernels.interface import Kernels
 from prover.model import Model
-from prover.program.interpret import ValueRefused, interpret
+from prover.program.evaluate import ValueRefused
+from prover.program.interpret import interpret
 from prover.program.ir import Role
 from prover.program.layout import layout
 from prover.quantizer import InputRefused, Quantizer, Scaled
