@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +81,7 @@ def large_mlp() -> tuple[torch.nn.Module, Any]:
     torch.manual_seed(SEED)
     widths = (SIDE * SIDE, 512, 512, 10)
     layers: list[torch.nn.Module] = []
-    for inner, outer in zip(widths, widths[1:], strict=False):
+    for inner, outer in pairwise(widths):
         layers += [torch.nn.Linear(inner, outer), torch.nn.ReLU()]
     module = torch.nn.Sequential(*layers[:-1])
     images = torch.tensor(enlarge(training.images), dtype=torch.float32)
@@ -118,7 +119,8 @@ def build(name: str, batch: int, folder: Path) -> None:
     module, inputs = named(name).train()
     shape = (batch, named(name).features)
     write_package(folder / "package", compile_module(module, shape, (0.0, 1.0)))
-    np.save(folder / "input.npy", inputs[:batch].reshape(shape))
+    chosen = np.resize(inputs, (batch, inputs.shape[1]))  # from the first again, if there are fewer
+    np.save(folder / "input.npy", chosen.reshape(shape))
 
 
 if __name__ == "__main__":

@@ -40,11 +40,11 @@ def measure(folder: Path, runs: int) -> dict[str, Any]:
     )
     model.save(folder / "model", force=True)
     session = api.Session(model, tier, srs)
-    data = model.encode_input(np.load(folder / "input.npy"))
+    data, openings = session.open_input(model.quantize_input(np.load(folder / "input.npy")))
     context = bytes(32)
-    session.prove(context, data)  # the first one is not warm
-    proofs = [timed(lambda: session.prove(context, data)) for _ in range(runs)]
-    output, proof = proofs[-1][1]
+    session.prove(context, data, openings)  # the first one is not warm
+    proofs = [timed(lambda: session.prove(context, data, openings)) for _ in range(runs)]
+    output, proof, _ = proofs[-1][1]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     claim = api.Claim(context, model.id, srs.id, data, output, proof)
     (folder / "claim.json").write_text(claim.to_json())
@@ -59,6 +59,8 @@ def measure(folder: Path, runs: int) -> dict[str, Any]:
         "verify_s": median(checks),
         "proof_bytes": len(proof),
         "peak_rss_mb": peak,
+        "committed_input": model.input_is_committed,
+        "committed_output": bool(model.layout.verifier.output_tiles),
         "weights_stored": sum(w.size for w in compiled.weights.values()),
         "lookup_rows": model.layout.verifier.rows * 4,
     }
