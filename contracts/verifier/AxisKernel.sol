@@ -17,8 +17,9 @@ library AxisKernel {
     /// @dev The source of coordinates that is the point in the tile.
     uint256 private constant TILE = 2;
 
-    /// @dev What kernels range over: the addresses of the points rho, r and tile in three words, the
-    ///      heaps of the last (Multilinear.prefixHeaps), gamma, and the public tensors in calldata.
+    /// @dev What kernels range over: the addresses of the points rho, r and tile in three words,
+    ///      the heaps of the last (Multilinear.prefixHeaps), gamma, and the public tensors in
+    ///      calldata.
     struct Scope {
         uint256[3] points;
         uint256 tileHeaps;
@@ -57,7 +58,8 @@ library AxisKernel {
             (uint256 p, uint256 y) = (record >> 224, record >> 200);
             uint256 constant_ = uint32(record >> 160);
             if (kind == EQ) {
-                return uint8(p) < uint8(y) ? eq(y, p, constant_, scope) : eq(p, y, constant_, scope);
+                (uint256 long, uint256 short) = uint8(p) < uint8(y) ? (y, p) : (p, y);
+                return eq(long, short, constant_, scope);
             }
             int256 shift = int32(uint32(record >> 128));
             (uint256 left, uint256 right) = (_locate(scope, p), _locate(scope, y));
@@ -90,11 +92,11 @@ library AxisKernel {
         }
     }
 
-    /// @dev SHIFT: sum_{j < 2^bitsY, 0 <= j + d < n} eq(P, j + d) eq(Y, j), for n <= 2^bitsP.
-    ///      A walk from the least significant bit. For each carry of j + d it keeps the weight of all
-    ///      low parts, and of those where j + d is below n. If the bit of d equals the carry, the bit
-    ///      of j + d is that of j and the carry stays; else it is the other, and becomes the carry's
-    ///      complement: the next carry is the bit of j.
+    /// @dev SHIFT: sum_{j < 2^bitsY, 0 <= j + d < n} eq(P, j + d) eq(Y, j), for n <= 2^bitsP. A
+    ///      walk from the least significant bit. For each carry of j + d it keeps the weight of all
+    ///      low parts, and of those where j + d is below n. If the bit of d equals the carry, the
+    ///      bit of j + d is that of j and the carry stays; else it is the other, and becomes the
+    ///      carry's complement: the next carry is the bit of j.
     function shifted(uint256 left, uint256 bitsP, uint256 right, uint256 bitsY, uint256 n, int256 d)
         internal
         pure
@@ -276,8 +278,8 @@ library AxisKernel {
         }
     }
 
-    /// @dev An axis' cells of nonzero weight, [from, to), and the address of the weight of `from`. The
-    ///      spec is in the top 8 bytes.
+    /// @dev An axis' cells of nonzero weight, [from, to), and the address of the weight of `from`.
+    ///      The spec is in the top 8 bytes.
     function _axis(uint256 spec, Scope memory scope)
         private
         pure

@@ -9,8 +9,9 @@ import {
 } from "../types/ProofErrors.sol";
 import {Fr} from "./Field.sol";
 
-/// @notice G1 of BN254 and the pairing, over the precompiled contracts of EIP-196 and EIP-197. Their
-///         failure always reverts: a swallowed one would make eth_estimateGas return too little.
+/// @notice G1 of BN254 and the pairing, over the precompiled contracts of EIP-196 and EIP-197.
+///         Their failure always reverts: a swallowed one would make eth_estimateGas return too
+///         little.
 library Curve {
     /// @dev The modulus of the base field.
     uint256 internal constant Q =

@@ -8,7 +8,8 @@ import {Program, Programs} from "./Program.sol";
 
 /// @notice What contractions add to the end of the main sumcheck (prover/einsum.py).
 library Einsum {
-    /// @dev coef(r') = sum_{m<C} coef_m eq(r', m), coef_m = alpha^relation prod kernels 2^-(n - n_m).
+    /// @dev coef(r') = sum_{m<C} coef_m eq(r', m),
+    ///      coef_m = alpha^relation prod kernels 2^-(n - n_m).
     /// @param kernels values by kernel id
     /// @param alphas powers of alpha, by relation, as words in memory
     /// @param table eq(r', m) by m, as words in memory

@@ -7,8 +7,8 @@ import {addressOf, load, read, store} from "./Memory.sol";
 import {Multilinear} from "./Multilinear.sol";
 import {Program, Programs} from "./Program.sol";
 
-/// @notice The linear claims (prover/linear.py): what each is worth, and the weight of every tile at
-///         the point `tile`. Claim c is batched with a^c; docs/protocol/verifier.md#claims.
+/// @notice The linear claims (prover/linear.py): what each is worth, and the weight of every tile
+///         at the point `tile`. Claim c is batched with a^c; docs/protocol/verifier.md#claims.
 library Linear {
     using Programs for Program;
 
@@ -112,8 +112,8 @@ library Linear {
                 let record := mload(at)
                 let scale := mload(add(scaled, shl(5, and(shr(224, record), 0xffff))))
                 let value := mulmod(scale, add(P, signextend(7, shr(160, record))), P)
-                // Five ids of 16 bits, moved to the top; an id of 0 is the constant 1. Most terms have
-                // two at most.
+                // Five ids of 16 bits, moved to the top; an id of 0 is the constant 1. Most terms
+                // have two at most.
                 let ids := shl(176, shr(80, record))
                 value := mulmod(value, mload(add(values, shl(5, shr(240, ids)))), P)
                 value := mulmod(value, mload(add(values, shl(5, and(shr(224, ids), 0xffff)))), P)
@@ -144,8 +144,8 @@ library Linear {
     }
 
     /// @dev The weight at `tile` of a mask of degree 2^powerBits - 2, or 3 for 4 powers a variable:
-    ///      sum over its cells (i, d) of eq(cell) (total * [weight in its sum] + end * [weight in its
-    ///      value at r]), which are 2^n and 1 for (0, 0), 2^(n-1) and r_i^d for the others.
+    ///      sum over its cells (i, d) of eq(cell) (total * [weight in its sum] + end * [weight in
+    ///      its value at r]), which are 2^n and 1 for (0, 0), 2^(n-1) and r_i^d for the others.
     function _maskWeight(
         uint256 tile,
         uint256 k,

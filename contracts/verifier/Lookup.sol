@@ -7,7 +7,8 @@ import {Multilinear} from "./Multilinear.sol";
 
 /// @notice What lookups add to the end of the main sumcheck (prover/lookup.py).
 library Lookup {
-    /// @dev Where the relation is evaluated. `tau` and `r` are the addresses of their n coordinates.
+    /// @dev Where the relation is evaluated. `tau` and `r` are the addresses of their n
+    ///      coordinates.
     struct Point {
         uint256 tau;
         uint256 r;

@@ -6,7 +6,8 @@ import {Fr, P} from "./Field.sol";
 /// @notice Multilinear weights at a point, most significant coordinate first. A point is a memory
 ///         address `at` and its number of coordinates `bits`. eq1(a, b) = a b + (1-a)(1-b).
 library Multilinear {
-    /// @dev 2P + 1: what keeps 1 - a - b + 2ab above zero for canonical a, b. It stays below 5P < 2^256.
+    /// @dev 2P + 1: what keeps 1 - a - b + 2ab above zero for canonical a, b, and below
+    ///      5P < 2^256.
     uint256 internal constant TWICE_P_AND_ONE =
         43776485743678550444492811490514550177096728800832068687396408373151616991235;
 

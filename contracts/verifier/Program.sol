@@ -4,8 +4,8 @@ pragma solidity ^0.8.24;
 import {BadProgram} from "../types/ProofErrors.sol";
 import {load} from "./Memory.sol";
 
-/// @dev The verifier section of a program in memory: the header's fields by name, and the addresses of
-///      its tables of 32-byte records. docs/protocol/format.md has the layout.
+/// @dev The verifier section of a program in memory: the header's fields by name, and the addresses
+///      of its tables of 32-byte records. docs/protocol/format.md has the layout.
 struct Program {
     uint256 k;
     uint256 fixedTiles;
@@ -211,8 +211,8 @@ library Programs {
         }
     }
 
-    /// @dev Byte s is one more than the number of coordinates of source s, 0 where there is none: so
-    ///      first + bits < byte(s, limits) says that a range lies in its source.
+    /// @dev Byte s is one more than the number of coordinates of source s, 0 where there is none:
+    ///      so first + bits < byte(s, limits) says that a range lies in its source.
     function _limits(Program memory p) private pure returns (uint256) {
         unchecked {
             return ((p.rhoLength + 1) << 248) | ((p.n + 1) << 240) | ((p.k + 1) << 232);
@@ -288,10 +288,10 @@ library Programs {
         }
     }
 
-    /// @dev Seven 16-bit fields a record are compared with their bounds at once: fields of even and of
-    ///      odd place apart, so that each has 16 bits of room above it, and 0x10000 + bound - field
-    ///      keeps bit 16 unless the field is above the bound. One is added to the tile, so that
-    ///      0xFFFF becomes 0.
+    /// @dev Seven 16-bit fields a record are compared with their bounds at once: fields of even and
+    ///      of odd place apart, so that each has 16 bits of room above it, and 0x10000 + bound -
+    ///      field keeps bit 16 unless the field is above the bound. One is added to the tile, so
+    ///      that 0xFFFF becomes 0.
     ///        place  0    1     2-5         6 7 8 9 10  11-15
     ///               tile scale coefficient kernels     zero
     function _checkTerms(Program memory p) private pure {

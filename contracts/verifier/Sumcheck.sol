@@ -4,10 +4,11 @@ pragma solidity ^0.8.24;
 import {Fr, P} from "./Field.sol";
 
 /// @notice The verifying half of a sumcheck (prover/sumcheck.py). A round polynomial of degree d is
-///         sent as d scalars c_0, c_2, ..., c_d; the running claim v gives c_1 = v - 2 c_0 - c_2 - ...
-///         Every scalar was checked to be canonical.
+///         sent as d scalars c_0, c_2, ..., c_d; the running claim v gives
+///         c_1 = v - 2 c_0 - c_2 - ... - c_d. Every scalar was checked to be canonical.
 library Sumcheck {
-    /// @dev Absorbs the rounds at a place in calldata, d scalars each, and draws point.length challenges.
+    /// @dev Absorbs the rounds at a place in calldata, d scalars each, and draws point.length
+    ///      challenges.
     function draw(bytes32 state, uint256 at, uint256 degree, uint256[] memory point)
         internal
         pure
@@ -31,7 +32,8 @@ library Sumcheck {
         }
     }
 
-    /// @dev The claim after all rounds, for 2 <= degree <= 6: five scalars add up to less than 2^256.
+    /// @dev The claim after all rounds, for 2 <= degree <= 6: five scalars add up to less than
+    ///      2^256.
     function reduce(Fr claim, uint256 at, uint256 degree, uint256[] memory point)
         internal
         pure

@@ -170,8 +170,8 @@ contract TensorVerifier is ITensorVerifier {
         return (state, drawn);
     }
 
-    /// @dev The linear claims: their batched value, less the scalar side, and the tiles' weights (see
-    ///      Linear.tileWeights).
+    /// @dev The linear claims: their batched value, less the scalar side, and the tiles' weights
+    ///      (see Linear.tileWeights).
     function _linear(
         Program memory p,
         Layout memory at,

@@ -6,7 +6,8 @@ import {Fr, P} from "./Field.sol";
 /// @notice The Fiat-Shamir transcript of prover/transcript.py: a chain of Keccak-256 over a 32-byte
 ///         state. Whole words are absorbed, and one byte squeezes, so that the two never collide.
 library Transcript {
-    /// @dev keccak256(state || data); the caller sees to it that data is a positive number of words.
+    /// @dev keccak256(state || data); the caller sees to it that data is a positive number of
+    ///      words.
     function absorb(bytes32 state, bytes calldata data) internal pure returns (bytes32 next) {
         assembly ("memory-safe") {
             let input := mload(0x40)
