@@ -248,9 +248,6 @@ class FakeChain:
     async def events(self, first: int, last: int) -> list[Event]:
         return await self._up([e for mined in self.chain[first : last + 1] for e in mined.events])
 
-    async def status(self, request_id: bytes) -> Status:
-        return await self._up(self._status(request_id))
-
     async def tier(self, assurance: str) -> Tier | None:
         return await self._up(TIER if assurance == TIER.assurance else None)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from oracle.domain.block import Block, BlockRef
-from oracle.domain.chain import Call, Event, Fees, Flown, Receipt, Signed, Status, Unsigned
+from oracle.domain.chain import Call, Event, Fees, Flown, Receipt, Signed, Unsigned
 from oracle.domain.job import Job, JobState, Lease
 from oracle.domain.request import Answer, Request, Tier
 
@@ -26,10 +26,6 @@ class Chain(Protocol):
     async def events(self, first: int, last: int) -> list[Event]:
         """The oracle's events in blocks first..last, in order. Raises ChainMoved if the node
         no longer has that range."""
-        ...
-
-    async def status(self, request_id: bytes) -> Status:
-        """Where the request stands at the head."""
         ...
 
     async def tier(self, assurance: str) -> Tier | None:

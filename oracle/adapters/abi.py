@@ -24,7 +24,6 @@ FUNCTIONS: Mapping[str, tuple[str, ...]] = {
     "request": (REQUEST, "bytes"),
     "answer": (REQUEST, "bytes", "address", "bytes", "bytes"),
     "refund": (REQUEST,),
-    "statusOf": ("bytes32",),
     # ProofAssurance
     "pin": (),
     "verifier": (),

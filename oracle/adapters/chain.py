@@ -53,10 +53,6 @@ class NodeChain:
         found = [_event(log) for log in await self._logs(first, last) if not log.get("removed")]
         return [event for event in found if event is not None]
 
-    async def status(self, request_id: bytes) -> Status:
-        data = await self.call(self.oracle, call_data("statusOf", request_id))
-        return Status(decode(("uint8", "bytes32", "bool"), data)[0])
-
     async def tier(self, assurance: str) -> Tier | None:
         if assurance not in self._tiers:
             return None

@@ -4,7 +4,7 @@ from functools import partial
 
 import structlog
 
-from oracle.domain.chain import TRANSACTION_GAS, Fees, Flown, Status
+from oracle.domain.chain import TRANSACTION_GAS, Fees, Flown
 from oracle.domain.errors import CallRefused
 from oracle.domain.job import Job, JobState, Verdict
 from oracle.ports import Ledger
@@ -56,18 +56,14 @@ class Post:
     async def _admissible(self, job: Job) -> int | None:
         """Gas for the job's answer, if the contract would take it at the head."""
         runway, request = self._runway, job.request
-        status = await runway.chain.status(request.id)
-        if status not in (Status.OPEN, Status.PROVISIONAL):
-            # Closed by another, or reorganised away: the watch will say which, once confirmed.
-            await self._change(job, job.postponed(runway.clock.now() + RECHECK, status.name))
-            return None
         if job.answer is None:
             return None
         call = runway.chain.answer_call(request, job.answer)
         try:
             needed = await runway.chain.preflight(runway.sender, call)
         except CallRefused as reason:
-            if reason.name == "WrongStatus":  # closed between the two looks
+            if reason.name == "WrongStatus":
+                # Closed by another, or reorganised away: the watch will say which, once confirmed.
                 await self._change(job, job.postponed(runway.clock.now() + RECHECK, str(reason)))
                 return None
             log.error("the contract refuses the answer", id=request.id.hex(), reason=str(reason))

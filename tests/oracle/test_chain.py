@@ -14,7 +14,7 @@ from oracle.adapters import abi
 from oracle.adapters.keys import open_signer
 from oracle.adapters.rpc import Node
 from oracle.domain import ids
-from oracle.domain.chain import Answered, Call, Fees, Requested, Returned, Status, Unsigned
+from oracle.domain.chain import Answered, Call, Fees, Requested, Returned, Unsigned
 from oracle.domain.errors import (
     CallRefused,
     ChainUnavailable,
@@ -143,10 +143,10 @@ def test_events_are_read_in_order(office):
         output, proof = await prover.prove(folder, context, first.input)
         tier = await chain.tier(first.assurance)
         call = chain.answer_call(first, Answer(payee, output, proof, tier))
-        assert await chain.status(first.id) is Status.OPEN
         assert 100_000 < await chain.preflight(payee, call) < 400_000
         office.evm.pay(call.to, 0, data=call.data)
-        assert await chain.status(first.id) is Status.FINAL
+        with pytest.raises(CallRefused, match=r"WrongStatus\(0x[0-9a-f]{64}, 4\)"):
+            await chain.preflight(payee, call)
         office.evm.next_timestamp(second.deadline + 1)
         office.evm.send(office.desk.oracle.functions.refund(second.fields))
         events = await chain.events(start, (await chain.head()).number)

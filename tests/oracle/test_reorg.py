@@ -75,9 +75,7 @@ def test_a_reorg_at_any_stage_ends_with_one_answer(stage, depth, survives, reinj
 
 
 @pytest.mark.parametrize("keep", [True, False])
-@pytest.mark.parametrize(
-    "call", ["events", "block", "head", "status", "preflight", "receipt", "nonce"]
-)
+@pytest.mark.parametrize("call", ["events", "block", "head", "preflight", "receipt", "nonce"])
 def test_a_reorg_in_the_middle_of_a_step_ends_with_one_answer(call, keep):
     """The chain turns while it is being read: after each of the calls of one kind, in turn."""
 
