@@ -1,6 +1,6 @@
 """Prove and verify with a model folder: what the command line and the service call.
 
-    session = Session.open(folder);  output, proof = session.prove(context, input)
+    session = Session.open(folder);  output, proof, _ = session.prove(context, input)
     check(model, Claim.read(path), context)
 
 No chain and no torch here. The interpreter runs before every proof and refuses what no proof could
@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple, TypeAlias
 
 from prover import kernels as tiers
 from prover.curve import PointG2
 from prover.errors import EinproofError
 from prover.kernels.interface import Kernels
 from prover.model import Model
+from prover.private import OpeningMismatch, OpeningMissing, TensorOpening
 from prover.program.evaluate import Ints
 from prover.program.interpret import interpret
 from prover.program.ir import Role
@@ -71,6 +74,18 @@ def trusted_s_g2(srs_id: bytes) -> PointG2:
     return find_srs(tiers.get("reference"), srs_id, 0).s_g2
 
 
+Openings: TypeAlias = Mapping[str, TensorOpening]
+
+
+class Proved(NamedTuple):
+    """The statement's output, the proof, and the openings of committed outputs by name: for the
+    requester, or for the input of the next proof."""
+
+    output: bytes
+    proof: bytes
+    openings: dict[str, TensorOpening]
+
+
 class Session:
     """A model ready to prove: SRS, layout and tiles are made once."""
 
@@ -88,18 +103,76 @@ class Session:
     def open(cls, folder: Path) -> Session:
         return cls(Model.load(folder))
 
-    def run(self, data: bytes) -> dict[str, Ints]:
-        """Every tensor and hint for a statement's input; raises ValueRefused or WrongLength."""
-        weights = self.model.owned.weights
-        return interpret(self.model.program, {**weights, **self.model.decode(Role.INPUT, data)})
+    def run(self, data: bytes, openings: Openings | None = None) -> dict[str, Ints]:
+        """Every tensor and hint for a statement's input; raises ValueRefused, WrongLength, or
+        OpeningRefused where a committed input's opening is missing or another's."""
+        return interpret(self.model.program, self._given(data, openings or {}))
 
-    def prove(self, context: bytes, data: bytes) -> tuple[bytes, bytes]:
-        """(output bytes, proof bytes) for a 32-byte context and the statement's input bytes."""
-        values = self.run(data)
-        output = self.model.encode(Role.OUTPUT, values)
+    def open_input(self, values: Ints) -> tuple[bytes, dict[str, TensorOpening]]:
+        """(the statement's input, its opening by name) for the quantiser's tensor: an opening
+        under a fresh secret where the model takes it committed, none where it is public."""
+        name = self.model.quantizer.input.tensor
+        if not self.model.input_is_committed:
+            return self.model.encode(Role.INPUT, {name: values}), {}
+        opening = self.commit(values)
+        return self.input_of(opening), {name: opening}
+
+    def input_of(self, opening: TensorOpening) -> bytes:
+        """The statement's input for an opening of the quantiser's tensor: one's own, or that of
+        another proof's output, which chains the two."""
+        name = self.model.quantizer.input.tensor
+        if not self.model.input_is_committed:
+            raise OpeningMismatch(f"{name} is public: expected its numbers, got an opening")
+        self._fits(name, opening)
+        return self.model.encode(Role.INPUT, {}, {name: opening.points(self.kernels, self.srs)})
+
+    def commit(self, values: Ints) -> TensorOpening:
+        """A committed tensor of this model's tile size and SRS, under a fresh secret."""
+        return TensorOpening.fresh(values, self.srs.id, self.model.layout.k)
+
+    def prove(self, context: bytes, data: bytes, openings: Openings | None = None) -> Proved:
+        """The answer for a 32-byte context and the statement's input, with its proof.
+
+        openings: those of the committed inputs, by name. Raises what `run` raises.
+        """
+        given, program, layout = openings or {}, self.model.program, self.model.layout
+        values = self.run(data, given)
+        made = {
+            program.tensors[i].name: self.commit(values[program.tensors[i].name])
+            for i in self.model.committed(Role.OUTPUT)
+        }
+        points = {name: opening.points(self.kernels, self.srs) for name, opening in made.items()}
+        output = self.model.encode(Role.OUTPUT, values, points)
+        inputs = [given[program.tensors[i].name] for i in self.model.committed(Role.INPUT)]
+        tiles = [tile for opening in (*inputs, *made.values()) for tile in opening.tiles()]
         statement = Statement(context, self.model.id, self.srs.id, data, output)
-        witness = Witness(values, self.fixed, [])
-        return output, prove(self.kernels, self.srs, self.model.layout, statement, witness)
+        witness = Witness(values, self.fixed, tiles)
+        return Proved(output, prove(self.kernels, self.srs, layout, statement, witness), made)
+
+    def _given(self, data: bytes, openings: Openings) -> dict[str, Ints]:
+        """What the interpreter is given, every opening checked against the statement's points."""
+        given = {**self.model.owned.weights, **self.model.decode(Role.INPUT, data)}
+        points = self.model.decode_points(Role.INPUT, data)
+        if unknown := sorted(set(openings) - set(points)):
+            raise OpeningMismatch(f"expected openings of {sorted(points)}, got ones of {unknown}")
+        for name, own in points.items():
+            if name not in openings:
+                raise OpeningMissing(f"{name} is committed: expected its opening, got none")
+            self._fits(name, openings[name])
+            openings[name].check(self.kernels, self.srs, own)
+            given[name] = openings[name].values
+        return given
+
+    def _fits(self, name: str, opening: TensorOpening) -> None:
+        tensor, k = self.model.program.tensors[self.model.program.named(name)], self.model.layout.k
+        if opening.values.shape != tensor.shape:
+            got = opening.values.shape
+            raise OpeningMismatch(f"{name}: expected an opening of shape {tensor.shape}, got {got}")
+        if opening.k != k:
+            raise OpeningMismatch(
+                f"{name}: expected tiles of 2^{k} cells, got 2^{opening.k}: build both models with"
+                " the same --tile-bits"
+            )
 
 
 @dataclass(frozen=True)
@@ -166,6 +239,32 @@ def check(model: Model, claim: Claim, context: bytes | None = None) -> None:
         )
     key = model.verifying_key(trusted_s_g2(model.srs_id))
     verify(key, claim.statement, claim.proof)
+
+
+def reveal(model: Model, claim: Claim, openings: Iterable[TensorOpening]) -> dict[str, Ints]:
+    """The committed tensors of a claim that these openings show, by name.
+
+    Raises OpeningMismatch for one whose points are not in the claim. The caller must still `check`
+    the claim.
+    """
+    given = list(openings)
+    if not given:
+        return {}
+    kernels = tiers.get()
+    srs = find_srs(kernels, model.srs_id, model.layout.k)
+    points = model.decode_points(Role.INPUT, claim.input)
+    points |= model.decode_points(Role.OUTPUT, claim.output)
+    found: dict[str, Ints] = {}
+    for opening in given:
+        own = opening.points(kernels, srs)
+        named = {name: opening.values for name, theirs in points.items() if theirs == own}
+        if not named:
+            raise OpeningMismatch(
+                f"expected an opening of {' or '.join(points) or 'a committed tensor'}, got one of"
+                f" other points"
+            )
+        found |= named
+    return found
 
 
 def _unhex(text: object) -> bytes:

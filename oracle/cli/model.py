@@ -6,7 +6,7 @@ import asyncio
 import json
 import runpy
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 from rich.console import Console
@@ -61,13 +61,20 @@ def build(
     ] = "",
     weight_bits: Annotated[int, typer.Option(help="Precision of the weights.")] = 8,
     input_bits: Annotated[int, typer.Option(help="Precision of the input.")] = 16,
+    private_input: Annotated[
+        bool, typer.Option("--private-input", help="Proofs name the input by a commitment alone.")
+    ] = False,
+    private_output: Annotated[
+        bool, typer.Option("--private-output", help="The output likewise.")
+    ] = False,
     tile_bits: TileBits = None,
     srs: SrsFile = None,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Quantise a torch model, commit to its weights, and keep both in a folder."""
-    compiled = _compile(source, shape, input_range, weight_bits, input_bits)
+    options = Options(weight_bits, input_bits, private_input, private_output)
+    compiled = _compile(source, shape, input_range, options)
     _create(compiled, out, srs, tile_bits, force, as_json)
 
 
@@ -167,32 +174,32 @@ def audit(
 # --- sources ---
 
 
-def _compile(
-    source: str, shape: str, input_range: str, weight_bits: int, input_bits: int
-) -> Compiled:
+class Options(NamedTuple):
+    """What the compiler is asked for beside the model."""
+
+    weight_bits: int
+    input_bits: int
+    private_input: bool
+    private_output: bool
+
+
+def _compile(source: str, shape: str, input_range: str, options: Options) -> Compiled:
     from oracle.examples import digits
     from prover.compiler import compile_graph, compile_module
     from prover.compiler.trace import graph_of
 
+    asked = options._asdict()
     if source == "digits":
-        return compile_module(
-            digits.digits(),
-            digits.INPUT_SHAPE,
-            digits.INPUT_RANGE,
-            weight_bits=weight_bits,
-            input_bits=input_bits,
-        )
+        return compile_module(digits.digits(), digits.INPUT_SHAPE, digits.INPUT_RANGE, **asked)
     limits = _numbers(input_range, "--range", "0,1", float)
     if len(limits) != 2:
         raise SourceRefused(f"--range: expected two numbers like 0,1, got {input_range!r}")
     ends = (limits[0], limits[1])
     if source.endswith(".pt2"):
         graph = graph_of(_exported(Path(source)))
-        return compile_graph(graph, ends, weight_bits=weight_bits, input_bits=input_bits)
+        return compile_graph(graph, ends, **asked)
     sizes = tuple(_numbers(shape, "--shape", "1,64", int))
-    return compile_module(
-        _module(source), sizes, ends, weight_bits=weight_bits, input_bits=input_bits
-    )
+    return compile_module(_module(source), sizes, ends, **asked)
 
 
 def _module(source: str) -> Any:
@@ -269,12 +276,15 @@ def _summary(model: Model, folder: Path) -> dict[str, Any]:
     verifier = model.layout.verifier
     low, high = model.quantizer.input.range
     sizes = [t.size for t in model.program.tensors if t.role.name == "WEIGHT"]
+    hidden = [
+        ", committed" if tiles else "" for tiles in (verifier.input_tiles, verifier.output_tiles)
+    ]
     return {
         "model": "0x" + model.id.hex(),
         "folder": str(folder),
         "secrets": "held" if model.secrets else "not here",
-        "input": f"{list(model.quantizer.input.shape)} in [{low:g}, {high:g}]",
-        "output": f"{list(model.quantizer.output.shape)}",
+        "input": f"{list(model.quantizer.input.shape)} in [{low:g}, {high:g}]{hidden[0]}",
+        "output": f"{list(model.quantizer.output.shape)}{hidden[1]}",
         "weights": sum(sizes),
         "gadgets": [
             f"{line['gadget']} {line['tensor']} {line['shape']}"
@@ -338,7 +348,7 @@ def _read_quantizer(path: Path) -> Quantizer:
 
     try:
         data = json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SourceRefused(f"{path}: expected JSON: {error}") from error
     inner = data.get("quantizer", data) if isinstance(data, dict) else data
     return Quantizer.from_dict(inner)

@@ -3,15 +3,20 @@
 import json
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from oracle.files import check_writable, write_whole
+from oracle.files import OutputExists, check_writable, write_whole
 from prover.errors import EinproofError
 
+if TYPE_CHECKING:
+    from prover.api import Session
+    from prover.private import TensorOpening
+
 NO_CONTEXT = "0x" + "00" * 32
+HEAD = 64  # bytes that tell an opening from numbers
 
 
 class InputFileRefused(EinproofError):
@@ -21,7 +26,12 @@ class InputFileRefused(EinproofError):
 def prove(
     model: Annotated[Path, typer.Argument(help="The model's folder, secrets included.")],
     input_file: Annotated[
-        Path, typer.Argument(metavar="INPUT", help="Numbers: .npy, or JSON (nested lists).")
+        Path,
+        typer.Argument(
+            metavar="INPUT",
+            help="Numbers: .npy, or JSON (nested lists). For a model with a private input also its"
+            " opening: what `commit` wrote, or another proof's output.",
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Where the proof file goes.")] = Path(
         "proof.json"
@@ -31,7 +41,12 @@ def prove(
     ] = NO_CONTEXT,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
-    """Run a model on an input and prove the answer, weights hidden."""
+    """Run a model on an input and prove the answer, weights hidden.
+
+    Where the input or the output is private, its opening is written beside the proof, as
+    PROOF.input.opening or PROOF.output.opening: whoever holds it can show the tensor, or prove
+    about it again.
+    """
     from prover import api
 
     console = Console(stderr=True)
@@ -39,24 +54,29 @@ def prove(
     check_writable(out)
     with console.status("loading the model and its SRS"):
         session = api.Session.open(model)
-        data = session.model.encode_input(read_input(input_file))
+        data, openings, made_here = open_input(session, input_file)
+    secret_files = _opening_files(session, out, made_here)
     started = time.perf_counter()
     with console.status(f"proving with kernels {session.kernels.name}"):
-        output, proof = session.prove(bound, data)
+        output, proof, made = session.prove(bound, data, openings)
     seconds = time.perf_counter() - started
     claim = api.Claim(bound, session.model.id, session.srs.id, data, output, proof)
+    for name, path in secret_files.items():
+        (openings | made)[name].save(path)
     write_whole(out, claim.to_json())
-    integers = session.model.decode_output(output)
-    values = session.model.quantizer.dequantize(integers)
+    quantizer = session.model.quantizer
+    name = quantizer.output.tensor
+    integers = made[name].values if name in made else session.model.decode_output(output)
     report = {
         "model": "0x" + claim.model_id.hex(),
         "context": "0x" + bound.hex(),
-        "output": values.tolist(),
+        "output": quantizer.dequantize(integers).tolist(),
         "proof_bytes": len(proof),
         "seconds": round(seconds, 3),
         "kernels": session.kernels.name,
         "srs_forgeable": session.srs.development,
         "file": str(out),
+        **({"openings": [str(path) for path in secret_files.values()]} if secret_files else {}),
     }
     if as_json:
         typer.echo(json.dumps(report))
@@ -68,6 +88,38 @@ def prove(
 
 
 DEVELOPMENT_WARNING = "development SRS: its secret is published, so anyone can forge such proofs"
+
+
+def open_input(
+    session: "Session", input_file: Path
+) -> tuple[bytes, dict[str, "TensorOpening"], bool]:
+    """The statement's input from a file of numbers or an opening; the opening of a committed one;
+    whether that was made here."""
+    from prover.private import TensorOpening, is_opening
+
+    if is_opening(_read(input_file)[:HEAD]):
+        opening = TensorOpening.load(input_file)
+        return session.input_of(opening), {session.model.quantizer.input.tensor: opening}, False
+    values = session.model.quantize_input(read_input(input_file))
+    data, openings = session.open_input(values)
+    return data, openings, bool(openings)
+
+
+def _opening_files(session: "Session", out: Path, input_too: bool) -> dict[str, Path]:
+    """Where openings go, by tensor: never over one that exists, which would lose its secret."""
+    from prover.program.ir import Role
+
+    model, found = session.model, {}
+    if input_too:
+        found[model.quantizer.input.tensor] = out.with_suffix(".input.opening")
+    for i in model.committed(Role.OUTPUT):
+        name = model.program.tensors[i].name
+        main = name == model.quantizer.output.tensor
+        found[name] = out.with_suffix(".output.opening" if main else f".{i}.opening")
+    for path in found.values():
+        if path.exists():
+            raise OutputExists(f"{path} has an opening: move it, or name another place with --out")
+    return found
 
 
 def parse_word(text: str, name: str) -> bytes:
@@ -86,12 +138,7 @@ def read_input(path: Path) -> object:
     """The numbers of a .npy or JSON file; raises InputFileRefused."""
     import numpy as np
 
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputFileRefused(
-            f"{path} cannot be read ({error.strerror}): name a .npy or JSON file of numbers"
-        ) from error
+    data = _read(path)
     if data.startswith(b"\x93NUMPY"):
         try:
             return np.load(path, allow_pickle=False)
@@ -101,3 +148,12 @@ def read_input(path: Path) -> object:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
         raise InputFileRefused(f"{path}: expected .npy or JSON: {error}") from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputFileRefused(
+            f"{path} cannot be read ({error.strerror}): name a .npy or JSON file of numbers"
+        ) from error

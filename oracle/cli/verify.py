@@ -14,6 +14,7 @@ from prover.errors import ProofError
 if TYPE_CHECKING:
     from prover.api import Claim
     from prover.model import Model
+    from prover.program.evaluate import Ints
 
 SHOWN = 60
 
@@ -28,6 +29,10 @@ def verify(
     input_file: Annotated[
         Path | None, typer.Option("--input", help="The input that it must be about; default: any.")
     ] = None,
+    opening_files: Annotated[
+        list[Path] | None,
+        typer.Option("--opening", help="A revealed input or output that it must be about."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
     """Check a proof: exit code 0 if it holds, 1 with the verifier's error if not.
@@ -37,25 +42,30 @@ def verify(
     """
     from prover import api
     from prover.model import Model
+    from prover.private import OpeningRefused, TensorOpening
 
     bound = None if context is None else parse_word(context, "--context")
     loaded = Model.load(model)
     claim = api.Claim.read(proof_file)
     if input_file is not None and loaded.encode_input(read_input(input_file)) != claim.input:
         raise api.ClaimForeign(f"expected a proof about the input in {input_file}, got another")
+    openings = [TensorOpening.load(path) for path in opening_files or ()]
     started = time.perf_counter()
     try:
         with Console(stderr=True).status("verifying"):
             api.check(loaded, claim, bound)
-    except (ProofError, api.ClaimForeign) as error:
+            revealed = api.reveal(loaded, claim, openings)
+    except (ProofError, api.ClaimForeign, OpeningRefused) as error:
         if as_json:
             refused = {"valid": False, "error": type(error).__name__, "reason": str(error)}
             typer.echo(json.dumps(refused))
         raise
-    _report(loaded, claim, time.perf_counter() - started, as_json)
+    _report(loaded, claim, revealed, time.perf_counter() - started, as_json)
 
 
-def _report(model: "Model", claim: "Claim", seconds: float, as_json: bool) -> None:
+def _report(
+    model: "Model", claim: "Claim", revealed: dict[str, "Ints"], seconds: float, as_json: bool
+) -> None:
     from prover.program.ir import Role
     from prover.srs import development_id
 
@@ -70,11 +80,10 @@ def _report(model: "Model", claim: "Claim", seconds: float, as_json: bool) -> No
         "seconds": round(seconds, 3),
         "srs_forgeable": forgeable,
     }
-    if not model.program.with_role(Role.INPUT_COMMITTED):
-        cells = model.decode(Role.INPUT, claim.input)[quantizer.input.tensor]
-        report["input"] = quantizer.input.values(cells).tolist()
-    if not model.program.with_role(Role.OUTPUT_COMMITTED):
-        report["output"] = quantizer.dequantize(model.decode_output(claim.output)).tolist()
+    cells = model.decode(Role.INPUT, claim.input) | model.decode(Role.OUTPUT, claim.output)
+    for side, spec in (("input", quantizer.input), ("output", quantizer.output)):
+        if spec.tensor in (shown := cells | revealed):
+            report[side] = spec.values(shown[spec.tensor]).tolist()
     if as_json:
         typer.echo(json.dumps(report))
     else:

@@ -159,7 +159,7 @@ class Story:
         """On an open request, with a true proof in hand: a wrong output, a flipped byte, a
         replay."""
         payee = desk.attacker
-        output, proof = session.prove(desk.context(request, payee), request.input)
+        output, proof, _ = session.prove(desk.context(request, payee), request.input)
         flipped = bytearray(proof)
         flipped[len(proof) // 2] ^= 1
         other = (int.from_bytes(output[:2], "big") ^ 1).to_bytes(2, "big") + output[2:]

@@ -43,6 +43,8 @@ def compile_module(
     *,
     weight_bits: int = 8,
     input_bits: int = 16,
+    private_input: bool = False,
+    private_output: bool = False,
 ) -> Compiled:
     """The program of a torch module for one input shape (its batch included) and range of input
     cells.
@@ -50,16 +52,28 @@ def compile_module(
     Raises CompileError, or UnsupportedOp with the node and the operator.
     """
     return compile_graph(
-        trace(module, input_shape), input_range, weight_bits=weight_bits, input_bits=input_bits
+        trace(module, input_shape),
+        input_range,
+        weight_bits=weight_bits,
+        input_bits=input_bits,
+        private_input=private_input,
+        private_output=private_output,
     )
 
 
 def compile_graph(
-    graph: Graph, input_range: tuple[float, float], *, weight_bits: int = 8, input_bits: int = 16
+    graph: Graph,
+    input_range: tuple[float, float],
+    *,
+    weight_bits: int = 8,
+    input_bits: int = 16,
+    private_input: bool = False,
+    private_output: bool = False,
 ) -> Compiled:
     """The same from a traced graph; float64 and integers only, so equal arguments give equal bytes.
 
-    A statement tensor of more than 1024 cells is committed; smaller ones are public.
+    A statement tensor is committed where it is to be private or has more than 1024 cells, and
+    public otherwise.
     """
     for what, bits in (("weights", weight_bits), ("inputs", input_bits)):
         if not 2 <= bits <= BITS:
@@ -68,13 +82,13 @@ def compile_graph(
         raise CompileError(f"expected an input with cells, got shape {graph.input_shape}")
     spec = quantize_input(INPUT, graph.input_shape, *input_range, input_bits)
     builder = Builder(weight_bits)
-    value = _input(builder, graph, spec)
+    value = _input(builder, graph, spec, private_input)
     for node in graph.nodes:
         lower = LOWERINGS.get(node.target)
         if lower is None:
             raise UnsupportedOp(node.name, node.target, f"known are {', '.join(LOWERINGS)}")
         value = lower(builder, value, node)
-    output = _output(builder, value)
+    output = _output(builder, value, private_output)
     lo, hi = builder.tensors[-1].lo, builder.tensors[-1].hi
     program = _with_limb(Program(LIMBS[0], tuple(builder.tensors), tuple(builder.ops)))
     validate(program)
@@ -82,7 +96,7 @@ def compile_graph(
     return Compiled(program, builder.weights, quantizer)
 
 
-def _input(builder: Builder, graph: Graph, spec: Scaled) -> Value:
+def _input(builder: Builder, graph: Graph, spec: Scaled, private: bool) -> Value:
     """The input, stored as its first layer reads it: what regroups it before that only names its
     cells anew.
     """
@@ -93,7 +107,7 @@ def _input(builder: Builder, graph: Graph, spec: Scaled) -> Value:
             break
         shape = node.shape
     cells = rows_and_features(shape)
-    public = math.prod(cells) <= PUBLIC_CELLS
+    public = not private and math.prod(cells) <= PUBLIC_CELLS
     role = Role.INPUT if public else Role.INPUT_COMMITTED
     tensor = builder.tensor(INPUT, cells, role, spec.lo, spec.hi)
     if not public:
@@ -102,10 +116,10 @@ def _input(builder: Builder, graph: Graph, spec: Scaled) -> Value:
     return builder.stored(tensor, spec.exponent, interval, graph.input_shape)
 
 
-def _output(builder: Builder, value: Value) -> Stored:
+def _output(builder: Builder, value: Value, private: bool) -> Stored:
     if isinstance(value, Stored) and not builder.weights:
         raise CompileError("expected at least one linear layer between input and output")
-    public = math.prod(value.cells) <= PUBLIC_CELLS
+    public = not private and math.prod(value.cells) <= PUBLIC_CELLS
     role = Role.OUTPUT if public else Role.OUTPUT_COMMITTED
     if isinstance(value, Stored):
         return builder.copy(value, OUTPUT, role)
