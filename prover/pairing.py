@@ -1,5 +1,6 @@
 """The BN254 pairing check, over py_ecc."""
 
+import sys
 from collections.abc import Sequence
 
 from py_ecc.fields import optimized_bn128_FQ as Fq
@@ -8,6 +9,10 @@ from py_ecc.fields import optimized_bn128_FQ12 as Fq12
 from py_ecc.optimized_bn128 import final_exponentiate, pairing
 
 from prover.curve import Point, PointG2
+
+# py_ecc raises Python's limit to 100,000 levels, at which nested JSON overflows the C stack.
+MOST_LEVELS = 10_000
+sys.setrecursionlimit(min(MOST_LEVELS, sys.getrecursionlimit()))
 
 
 def product_is_one(pairs: Sequence[tuple[Point, PointG2]]) -> bool:
