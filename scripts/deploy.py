@@ -51,7 +51,9 @@ def deploy(account: AccountAPI, srs: Srs, folder: Path = FOLDER) -> dict[str, An
             f"got {chain_id}; import a ceremony with einproof srs import"
         )
     if account.balance == 0:
-        raise DeployError(f"account {account.address} has no funds on chain {chain_id}")
+        raise DeployError(
+            f"account {account.address} has no funds on chain {chain_id}: send it some ether"
+        )
     block = ape.chain.blocks.head.number or 0
 
     registry = _create(account, "ModelRegistry")
