@@ -4,6 +4,7 @@ A command is a file of this folder that defines either a function of its own nam
 a `typer.Typer` called `app`. Only the file of the command that was asked for is imported.
 """
 
+import errno
 import os
 import pkgutil
 import warnings
@@ -20,6 +21,16 @@ from oracle.toolchain import activate
 from prover.errors import EinproofError
 
 DEBUG = "EINPROOF_DEBUG"
+ADVICE = {
+    errno.ENOENT: "name one that exists",
+    errno.EISDIR: "name a file",
+    errno.ENOTDIR: "name another place",
+    errno.EEXIST: "name another place",
+    errno.EACCES: "change its permissions, or name another place",
+    errno.EPERM: "change its permissions, or name another place",
+    errno.EROFS: "name another place",
+    errno.ENOSPC: "free some space, and try again",
+}
 
 
 class Commands(TyperGroup):
@@ -69,8 +80,10 @@ def _files() -> set[str]:
 
 def _one_line(error: Exception) -> str:
     """The message and, since both verifiers share them, the name of the error."""
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{error.strerror}: {error.filename}"
+    if isinstance(error, OSError) and error.strerror and (error.filename or error.errno in ADVICE):
+        place = f": {error.filename}" if error.filename else ""
+        advice = f"; {ADVICE[error.errno]}" if error.errno in ADVICE else ""
+        return f"{error.strerror}{place}{advice}"
     message = " ".join(str(error).split())
     return f"{message} [{type(error).__name__}]" if message else type(error).__name__
 

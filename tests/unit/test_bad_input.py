@@ -315,6 +315,19 @@ def test_model_json_of_another_kind_is_refused(home: Path, tmp_path: Path) -> No
     assert MODEL_JSON in refused("verify", tmp_path / "model", home / "proof.json")
 
 
+def test_model_folder_that_cannot_be_made_is_named(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("precious")
+    inside = tmp_path / "file" / "model"
+    for words in (
+        ["model", "import", home / "package", "--out", inside],
+        ["model", "export", home / "digits", "--public", inside],
+    ):
+        assert "name another place" in refused(*words)
+    assert "--force" in refused("model", "export", home / "digits", "--public", tmp_path)
+    assert (tmp_path / "file").read_text() == "precious"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_unsupported_op_is_named(tmp_path: Path) -> None:
     (tmp_path / "net.py").write_text(
         "from torch import nn\nnet = nn.Sequential(nn.Linear(5, 4), nn.Softmax(1))\n"
@@ -472,14 +485,26 @@ def test_wallet_without_funds_is_named(
         assert account.address in line and "send it" in line and "[WalletEmpty]" in line
 
 
+def settings() -> dict[str, str]:
+    return {name: v for name, v in os.environ.items() if name.startswith("EINPROOF_")}
+
+
+@pytest.mark.chain
+def test_database_that_cannot_be_made_is_named(office: Office, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("precious")
+    words = ["--database", f"sqlite:///{tmp_path}/file/service.db"]
+    done = process("serve", *words, **settings())
+    assert (done.returncode, done.stdout) == (1, "") and str(tmp_path) in one_line(done.stderr)
+    assert (tmp_path / "file").read_text() == "precious"
+
+
 @pytest.mark.chain
 def test_port_in_use_is_named(office: Office, tmp_path: Path) -> None:
-    settings = {name: v for name, v in os.environ.items() if name.startswith("EINPROOF_")}
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        done = process("serve", "--monitor-port", port, "--models", tmp_path, **settings)
+        done = process("serve", "--monitor-port", port, "--models", tmp_path, **settings())
     assert done.returncode == 1
     line = one_line(done.stderr)
     assert f"127.0.0.1:{port}" in line and "EINPROOF_MONITOR_PORT" in line

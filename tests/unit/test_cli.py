@@ -34,7 +34,13 @@ def failing(monkeypatch: pytest.MonkeyPatch):
     [
         (WrongLength(4, 5), "error: expected 4 bytes, got 5 [WrongLength]\n"),
         (EinproofError("first\n  second"), "error: first second [EinproofError]\n"),
-        (FileNotFoundError(2, "No such file", "a/[b]"), "error: No such file: a/[b]\n"),
+        (
+            FileNotFoundError(2, "No such file", "a/[b]"),
+            "error: No such file: a/[b]; name one that exists\n",
+        ),
+        (OSError(28, "Disk full"), "error: Disk full; free some space, and try again\n"),
+        (OSError(5, "Broken", "disk"), "error: Broken: disk\n"),
+        (OSError("odd"), "error: odd [OSError]\n"),
     ],
 )
 def test_known_error_is_one_line_and_exit_code_1(failing, error: Exception, line: str) -> None:
