@@ -272,6 +272,9 @@ def test_verify_says_no_in_json_too(home: Path, tmp_path: Path) -> None:
     said = json.loads(result.stdout)
     assert (said["valid"], said["error"]) == (False, "OpeningRejected")
     assert said["reason"] in one_line(result.stderr)
+    words = ["verify", home / "public", home / "proof.json", "--json"]
+    for asked in (["--context", SOME_ID], ["--input", home / "other.json"]):
+        assert json.loads(run(*words, *asked, code=1).stdout)["error"] == "ClaimForeign"
 
 
 # --- the model folder --------------------------------------------------------------------------
