@@ -1,13 +1,14 @@
-"""The ports in memory, for tests: a chain that reorganises, a store, a prover, a clock.
+"""The ports in memory, for tests: a chain that reorganises, a prover, a key, a clock.
 
 They keep the rules that the service relies on (nonces, replacement prices, reverts, one settlement
 a request, proofs bound to a context), and take what no real node lets a test do: reorgs of a given
-depth with a given choice of what survives, outages, and a stop at any call.
+depth with a given choice of what survives, outages, and a stop at any call. One file, though a long
+one: its parts know each other's bytes.
 """
 
 import asyncio
 import json
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,13 +16,12 @@ from typing import Any, TypeVar
 from eth_hash.auto import keccak
 
 from oracle.domain import ids
-from oracle.domain.block import Block, BlockRef
+from oracle.domain.block import Block
 from oracle.domain.chain import (
     Answered,
     Call,
     Event,
     Fees,
-    Flown,
     Identity,
     Receipt,
     Requested,
@@ -38,7 +38,6 @@ from oracle.domain.errors import (
     Underpriced,
     WalletEmpty,
 )
-from oracle.domain.job import Job, JobState, Lease
 from oracle.domain.request import Answer, Request, Tier
 
 T = TypeVar("T")
@@ -374,110 +373,6 @@ class FakeChain:
         context = ids.context(IDENTITY.chain_id, IDENTITY.oracle, request, payee)
         good = fake_proof(context, bytes.fromhex(output)).hex() == proof
         return "" if good else "OpeningRejected"
-
-
-# --- a store -----------------------------------------------------------------------------------
-
-
-class MemoryLedger:
-    """The ledger as dictionaries; what it holds is frozen, so a copy of them is a snapshot."""
-
-    def __init__(self) -> None:
-        self._jobs: dict[bytes, Job] = {}
-        self._checkpoints: list[BlockRef] = []
-        self._flown: dict[bytes, Flown] = {}
-        self._writers: dict[str, Lease] = {}
-
-    def copy(self) -> "MemoryLedger":
-        other = MemoryLedger()
-        other._jobs = dict(self._jobs)
-        other._checkpoints = list(self._checkpoints)
-        other._flown = dict(self._flown)
-        other._writers = dict(self._writers)
-        return other
-
-    def job(self, request_id: bytes) -> Job | None:
-        return self._jobs.get(request_id)
-
-    def put_job(self, job: Job) -> None:
-        self._jobs[job.request.id] = job
-
-    def jobs(self, states: Collection[JobState], limit: int, due: int | None = None) -> list[Job]:
-        found = [job for job in self._jobs.values() if job.state in states]
-        return [job for job in found if due is None or job.not_before <= due][:limit]
-
-    def overdue(self, timestamp: int) -> list[Job]:
-        waiting = self.jobs({JobState.PROVED, JobState.SENT}, len(self._jobs))
-        return [job for job in waiting if job.request.deadline < timestamp]
-
-    def jobs_above(self, number: int) -> list[Job]:
-        def above(block: BlockRef | None) -> bool:
-            return block is not None and block.number > number
-
-        return [
-            job
-            for job in self._jobs.values()
-            if above(job.seen) or above(job.closing.block if job.closing else None)
-        ]
-
-    def claimable(self, now: int) -> Job | None:
-        return next((job for job in self._jobs.values() if job.claimable(now)), None)
-
-    def leases(self) -> list[Job]:
-        return [job for job in self._jobs.values() if job.lease is not None]
-
-    def counts(self) -> dict[JobState, int]:
-        counts = dict.fromkeys(JobState, 0)
-        for job in self._jobs.values():
-            counts[job.state] += 1
-        return counts
-
-    def checkpoints(self) -> list[BlockRef]:
-        return list(self._checkpoints)
-
-    def put_checkpoint(self, block: BlockRef, keep: int) -> None:
-        self._checkpoints = [block, *self._checkpoints][:keep]
-
-    def drop_checkpoints_above(self, number: int) -> None:
-        self._checkpoints = [block for block in self._checkpoints if block.number <= number]
-
-    def flown(self, sender: str, nonce: int) -> list[Flown]:
-        return [f for f in self._flown.values() if (f.sender, f.nonce) == (sender, nonce)]
-
-    def flying(self, sender: str) -> list[Flown]:
-        found = [f for f in self._flown.values() if f.sender == sender and not f.done]
-        return sorted(found, key=lambda flown: flown.nonce)
-
-    def mined_above(self, number: int) -> list[Flown]:
-        return [f for f in self._flown.values() if f.mined and f.mined.block.number > number]
-
-    def put_flown(self, flown: Flown) -> None:
-        self._flown[flown.hash] = flown
-
-    def writer(self, sender: str) -> Lease | None:
-        return self._writers.get(sender)
-
-    def writers(self) -> dict[str, Lease]:
-        return dict(self._writers)
-
-    def put_writer(self, sender: str, lease: Lease | None) -> None:
-        self._writers.pop(sender, None)
-        if lease is not None:
-            self._writers[sender] = lease
-
-
-class MemoryStore:
-    """A store whose transactions replace a snapshot: all of it, or none."""
-
-    def __init__(self) -> None:
-        self.ledger = MemoryLedger()
-
-    async def run(self, work: Callable[[MemoryLedger], T]) -> T:
-        await asyncio.sleep(0)
-        ledger = self.ledger.copy()
-        result = work(ledger)
-        self.ledger = ledger
-        return result
 
 
 # --- a crash -----------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from eth_utils.address import to_checksum_address
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from oracle.adapters.codec import dumps, loads
+from oracle.adapters.tables import checkpoints, jobs, meta, metadata, transactions, writers
 from oracle.domain.block import BlockRef
 from oracle.domain.chain import Flown, Identity
 from oracle.domain.errors import StoreBusy, StoreDamaged, StoreForeign
@@ -29,58 +30,6 @@ T = TypeVar("T")
 
 SCHEMA = "1"
 RETRIES = 20
-
-metadata = sa.MetaData()
-meta = sa.Table(
-    "meta",
-    metadata,
-    sa.Column("name", sa.String(32), primary_key=True),
-    sa.Column("value", sa.String(128), nullable=False),
-)
-jobs = sa.Table(
-    "jobs",
-    metadata,
-    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("id", sa.LargeBinary(32), unique=True, nullable=False),
-    sa.Column("state", sa.String(16), nullable=False),
-    sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("not_before", sa.BigInteger, nullable=False),
-    sa.Column("lease_until", sa.BigInteger),
-    sa.Column("deadline", sa.BigInteger, nullable=False),
-    sa.Column("seen", sa.BigInteger),
-    sa.Column("closed", sa.BigInteger),
-    sa.Column("body", sa.Text, nullable=False),
-    sa.Index("jobs_by_state", "state", "seq"),
-    sa.Index("jobs_by_seen", "seen"),
-    sa.Index("jobs_by_closed", "closed"),
-)
-checkpoints = sa.Table(
-    "checkpoints",
-    metadata,
-    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("hash", sa.LargeBinary(32), nullable=False),
-)
-transactions = sa.Table(
-    "transactions",
-    metadata,
-    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("hash", sa.LargeBinary(32), unique=True, nullable=False),
-    sa.Column("sender", sa.String(42), nullable=False),
-    sa.Column("nonce", sa.BigInteger, nullable=False),
-    sa.Column("done", sa.Boolean, nullable=False),
-    sa.Column("mined", sa.BigInteger),
-    sa.Column("body", sa.Text, nullable=False),
-    sa.Index("transactions_by_nonce", "sender", "nonce"),
-    sa.Index("transactions_flying", "sender", "done"),
-    sa.Index("transactions_by_block", "mined"),
-)
-writers = sa.Table(
-    "writers",
-    metadata,
-    sa.Column("sender", sa.String(42), primary_key=True),
-    sa.Column("holder", sa.String(128), nullable=False),
-    sa.Column("until", sa.BigInteger, nullable=False),
-)
 
 
 class SqlLedger:

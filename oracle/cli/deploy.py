@@ -31,9 +31,10 @@ def deploy(
     """Compile and deploy all contracts, and write deployments/<chain id>.json."""
     settings = read_settings(rpc=rpc)
     path = None if srs is None else srs.resolve()
+    where = None if settings.deployment is None else settings.deployment.resolve()
     os.chdir(ROOT)  # ape's project is the folder that one is in
     with Console(stderr=True).status(f"compiling and deploying by {settings.rpc}"):
-        deployment = _deploy(settings.rpc, account, path, force)
+        deployment = _deploy(settings.rpc, account, path, where, force)
     if as_json:
         typer.echo(json.dumps(deployment))
         return
@@ -43,25 +44,31 @@ def deploy(
     typer.echo(f"{'SRS':16} {deployment['srs']['id']}{label}")
 
 
-def _deploy(rpc: str, alias: str, srs: Path | None, force: bool) -> dict[str, Any]:
+def _deploy(
+    rpc: str, alias: str, srs: Path | None, where: Path | None, force: bool
+) -> dict[str, Any]:
     import ape
     from ape.exceptions import ApeException, ProviderError
+    from ape.logging import LogLevel, logger
 
     from prover import kernels
     from prover.srs import development_srs, load_srs
 
+    logger.set_level(LogLevel.ERROR)  # it speaks on standard output, which is for the result
     script = deploy_script()
     tier = kernels.get()
     loaded = load_srs(tier, srs) if srs else development_srs(tier, script.DEVELOPMENT_K)
     try:
         with ape.networks.parse_network_choice(rpc):
             chain_id = ape.chain.chain_id
-            known = script.FOLDER / f"{chain_id}.json"
+            known = where or script.FOLDER / f"{chain_id}.json"
+            if known.name != f"{chain_id}.json":
+                raise SettingsInvalid(f"expected EINPROOF_DEPLOYMENT to end in {chain_id}.json")
             if known.exists() and chain_id != DEVELOPMENT_CHAIN and not force:
                 raise SettingsInvalid(f"{known} exists: pass --force to deploy a second set")
             account = _account(ape, alias, chain_id)
-            return dict(script.deploy(account, loaded, script.FOLDER))
-    except (ProviderError, OSError) as error:
+            return dict(script.deploy(account, loaded, known.parent))
+    except (ProviderError, ConnectionError) as error:
         raise ChainUnavailable(
             f"no node answers at {rpc} ({error}): start one, or name another with EINPROOF_RPC"
         ) from error

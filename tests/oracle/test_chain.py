@@ -12,6 +12,7 @@ from eth_hash.auto import keccak
 
 from oracle.adapters import abi
 from oracle.adapters.keys import open_signer
+from oracle.adapters.memory import MemoryStore
 from oracle.adapters.rpc import Node
 from oracle.domain import ids
 from oracle.domain.chain import Answered, Call, Fees, Requested, Returned, Unsigned
@@ -26,7 +27,12 @@ from oracle.domain.errors import (
 from oracle.domain.job import JobState
 from oracle.domain.report import trust_report
 from oracle.domain.request import Answer
-from tests.contracts.desk import SRS
+from oracle.fakes import FakeClock
+from oracle.services.flight import Posting, Runway
+from oracle.services.serve import Write
+from oracle.services.watch import Watch
+from oracle.services.work import Terms, Work
+from tests.contracts.desk import POINT, SRS, program
 from tests.evm import Chain, artifact
 from tests.oracle.desk import LOGITS, EchoEngine, EchoModels, EchoProver, Office
 from tests.oracle.world import run
@@ -107,8 +113,6 @@ def test_ids_are_those_of_the_contracts(office):
 
 
 def test_model_ids_are_those_of_the_registry(office):
-    from tests.contracts.desk import POINT, program
-
     code = program()
     assert ids.model_id(code, POINT, SRS, code[6], bytes(32)) == office.desk.model_id
 
@@ -255,11 +259,6 @@ def test_a_keystore_signs_and_its_mistakes_are_one_line(tmp_path):
 
 def test_a_request_is_served_on_the_real_contracts_through_reorgs(office):
     """The whole story on Anvil; then its blocks are reorganised away, and it is told again."""
-    from oracle.fakes import FakeClock, MemoryStore
-    from oracle.services.flight import Posting, Runway
-    from oracle.services.serve import Write
-    from oracle.services.watch import Watch
-    from oracle.services.work import Terms, Work
 
     async def story():
         chain, store, clock = office.chain(), MemoryStore(), FakeClock()

@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oracle.adapters.database import SqlStore
+from oracle.adapters.memory import MemoryStore
 from oracle.domain.job import JobState
-from oracle.fakes import IDENTITY, OPERATOR, Crash, CrashPlan, FakeChain, FakeClock, MemoryStore
+from oracle.fakes import IDENTITY, OPERATOR, Crash, CrashPlan, FakeChain, FakeClock
 from tests.oracle.world import Service, run
 
 

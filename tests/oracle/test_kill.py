@@ -119,11 +119,11 @@ def test_two_hundred_requests_and_five_kills_lose_nothing_and_repeat_nothing(off
     marks = sorted(dice.sample(range(10, 190), 5))
     for mark in marks:
         daemon.start()
-        daemon.until(lambda mark=mark: len(office.answers()) >= mark, 40)
+        daemon.until(lambda mark=mark: len(office.answers()) >= mark, 120)
         daemon.end(signal.SIGKILL)
     assert len(office.answers()) < 200  # it was killed at work
     daemon.start()
-    daemon.until(lambda: len(office.answers()) >= 200, 40)
+    daemon.until(lambda: len(office.answers()) >= 200, 120)
     daemon.until(lambda: len(daemon.jobs({JobState.SETTLED})) == 200, 20)
     assert daemon.end(signal.SIGTERM) == 0
     assert sorted(office.answers()) == sorted(request.id for request in requests)

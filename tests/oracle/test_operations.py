@@ -2,13 +2,17 @@
 
 import asyncio
 import json
+import os
 import socket
+import subprocess
+import sys
 
 import pytest
 from eth_account import Account
 from typer.testing import CliRunner
 
 from oracle import settings as config
+from oracle.adapters.deployment import read_deployment
 from oracle.adapters.keys import open_signer
 from oracle.adapters.wallet import Wallet
 from oracle.bootstrap import Parts, serve
@@ -29,7 +33,7 @@ from prover import kernels
 from prover.model import Model
 from prover.srs import development_srs
 from tests import digits
-from tests.evm import Chain
+from tests.evm import ROOT, Chain
 from tests.oracle.desk import LOGITS, EchoEngine, EchoModels, EchoProver, Office
 from tests.oracle.world import run
 
@@ -90,6 +94,38 @@ def complains(*words):
     text = says(*words).stderr.strip()
     assert len(text.splitlines()) == 1, text
     return text
+
+
+# --- deploying ---------------------------------------------------------------------------------
+
+
+def test_the_set_is_deployed_and_what_is_wrong_is_one_line(evm, tmp_path):
+    """A process of its own: ape holds one connection a process."""
+
+    def deploy(**changes):
+        environment = {
+            **os.environ,
+            "EINPROOF_RPC": evm.url,
+            "EINPROOF_DEPLOYMENT": str(tmp_path / "31337.json"),
+            **changes,
+        }
+        command = [sys.executable, "-c", "from oracle.cli.main import app; app()", "deploy"]
+        return subprocess.run(
+            [*command, "--json"], env=environment, cwd=ROOT, capture_output=True, text=True
+        )
+
+    ran = deploy()
+    assert ran.returncode == 0, ran.stderr
+    deployed = read_deployment(31337, tmp_path / "31337.json")
+    assert json.loads(ran.stdout)["chain_id"] == 31337
+    for name in ("InferenceOracle", "ProofAssurance", "ModelRegistry", "TensorVerifier"):
+        assert evm.web3.eth.get_code(deployed.address(name))
+
+    down = deploy(EINPROOF_RPC="http://127.0.0.1:9")
+    assert down.returncode == 1
+    assert "no node answers at http://127.0.0.1:9" in down.stderr.splitlines()[-1]
+    misnamed = deploy(EINPROOF_DEPLOYMENT=str(tmp_path / "mine.json"))
+    assert "expected EINPROOF_DEPLOYMENT to end in 31337.json" in misnamed.stderr
 
 
 # --- registering -------------------------------------------------------------------------------

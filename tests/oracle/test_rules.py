@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from oracle.adapters.memory import MemoryLedger
 from oracle.domain.block import BlockRef
 from oracle.domain.chain import Fees, Flown, Receipt, Requested
 from oracle.domain.job import Closing, Flight, Job, JobState, Lease, backoff
 from oracle.domain.request import Answer
-from oracle.fakes import OPERATOR, TIER, FakeChain, MemoryLedger
+from oracle.fakes import OPERATOR, TIER, FakeChain
 from oracle.services.flight import follow, hold, land, lowest_free, take_off
 from oracle.services.watch import advance, rewind
 from oracle.services.work import claim, judge, keep

@@ -7,12 +7,13 @@ import pytest
 
 from oracle.adapters.codec import dumps, loads
 from oracle.adapters.database import SqlStore
+from oracle.adapters.memory import MemoryStore
 from oracle.domain.block import BlockRef
 from oracle.domain.chain import Fees, Flown, Identity, Receipt
 from oracle.domain.errors import StoreBusy, StoreDamaged, StoreForeign
 from oracle.domain.job import Closing, Flight, Job, JobState, Lease, Verdict
 from oracle.domain.request import Answer
-from oracle.fakes import IDENTITY, OPERATOR, TIER, FakeChain, MemoryStore
+from oracle.fakes import IDENTITY, OPERATOR, TIER, FakeChain
 from tests.oracle.world import run
 
 ANSWER = Answer(OPERATOR, b"out", b"proof", TIER, "fake", 0.25)

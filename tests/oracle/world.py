@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from oracle.adapters.memory import MemoryStore
 from oracle.domain.block import BlockRef
 from oracle.domain.job import Job
 from oracle.domain.request import Request
@@ -18,7 +19,6 @@ from oracle.fakes import (
     FakeModels,
     FakeProver,
     FakeSigner,
-    MemoryStore,
 )
 from oracle.services.flight import Posting, Runway
 from oracle.services.serve import Write
