@@ -1,6 +1,7 @@
 """The benchmark models, by their stable names; trained for real on data that scikit-learn carries.
 
-    python -m oracle.benchmarks.models NAME BATCH FOLDER      builds one, in a process of its own
+    python -m oracle.benchmarks.models NAME BATCH FOLDER [private]     builds one, in a process of
+                                                                       its own
 
 Names that are announced but not built yet are refused by name.
 """
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import torch
 
 ANNOUNCED = ("lenet", "transformer-1l-64", "nanogpt", "minilm-l6", "gpt2-small", "llama-block")
-SEED, SIDE = 20, 28
+SEED, SIDE, SAMPLES = 20, 28, 20
 
 
 class UnknownModelName(EinproofError):
@@ -111,17 +112,38 @@ def named(name: str) -> Named:
     return MODELS[name]
 
 
-def build(name: str, batch: int, folder: Path) -> None:
-    """Writes FOLDER/package (source, weights, quantiser) and FOLDER/input.npy, float."""
+def build(name: str, batch: int, folder: Path, private_input: bool = False) -> None:
+    """Writes FOLDER/package (source, weights, quantiser), FOLDER/input.npy (float) and, for other
+    provers, FOLDER/float.npz (see `layers`)."""
     from prover.compiler import compile_module
     from prover.compiler.package import write_package
 
     module, inputs = named(name).train()
     shape = (batch, named(name).features)
-    write_package(folder / "package", compile_module(module, shape, (0.0, 1.0)))
-    chosen = np.resize(inputs, (batch, inputs.shape[1]))  # from the first again, if there are fewer
-    np.save(folder / "input.npy", chosen.reshape(shape))
+    compiled = compile_module(module, shape, (0.0, 1.0), private_input=private_input)
+    write_package(folder / "package", compiled)
+    np.save(folder / "input.npy", inputs[:batch].reshape(shape))
+    np.savez(folder / "float.npz", **layers(module, inputs[:SAMPLES]))
+
+
+def layers(module: torch.nn.Module, inputs: Any) -> dict[str, Any]:
+    """The float network as arrays: w0 b0 w1 b1 ... with ReLU between layers, `inputs` and the
+    float `logits` for them. Raises UnknownModelName for a network of another form."""
+    import torch
+
+    parts = list(module) if isinstance(module, torch.nn.Sequential) else [module]
+    if any(
+        not isinstance(part, torch.nn.ReLU if i % 2 else torch.nn.Linear)
+        for i, part in enumerate(parts)
+    ):
+        raise UnknownModelName(f"expected linear layers with ReLU between them, got {module}")
+    arrays: dict[str, Any] = {}
+    for i, linear in enumerate(parts[::2]):
+        arrays |= {f"w{i}": linear.weight.detach().numpy(), f"b{i}": linear.bias.detach().numpy()}
+    samples = torch.tensor(inputs, dtype=torch.float32)
+    with torch.no_grad():
+        return arrays | {"inputs": samples.numpy(), "logits": module(samples).numpy()}
 
 
 if __name__ == "__main__":
-    build(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))
+    build(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), sys.argv[4:] == ["private"])

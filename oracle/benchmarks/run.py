@@ -34,9 +34,9 @@ def prover_row(
     with tempfile.TemporaryDirectory(prefix="einproof-bench-") as made:
         folder = Path(made)
         say(f"training and compiling {name}")
-        _child("oracle.benchmarks.models", name, str(batch), made)
+        child("oracle.benchmarks.models", name, str(batch), made)
         say(f"proving {name}, {runs} runs")
-        measured = json.loads(_child("oracle.benchmarks.proving", made, str(runs)).splitlines()[-1])
+        measured = json.loads(child("oracle.benchmarks.proving", made, str(runs)).splitlines()[-1])
         if gas:
             say("verifying on a chain")
             measured["gas"] = verify_gas(folder)
@@ -45,11 +45,12 @@ def prover_row(
         "model": name,
         "batch": batch,
         "seq": 1,
-        "threads": len(os.sched_getaffinity(0)),
+        "threads": threads(),
         "weights": weights,
         "zk": True,
         "soundness_bits": SOUNDNESS_BITS,
         **measured,
+        "load_average": load_average(),
         "commit": commit(),
         "machine": machine(),
     }
@@ -70,7 +71,8 @@ def verify_gas(folder: Path) -> int:
             return desk.verify_gas(claim)
 
 
-def _child(module: str, *arguments: str) -> str:
+def child(module: str, *arguments: str) -> str:
+    """Standard output of one of this package's programs. Raises BenchmarkFailed."""
     ran = subprocess.run(
         [sys.executable, "-m", module, *arguments], cwd=ROOT, capture_output=True, text=True
     )
@@ -78,6 +80,16 @@ def _child(module: str, *arguments: str) -> str:
         last = ran.stderr.strip().splitlines()[-1:] or ["no message"]
         raise BenchmarkFailed(f"{module} {' '.join(arguments[:2])}: {last[0]}")
     return ran.stdout
+
+
+def threads() -> int:
+    """The processors that this process, and so its children, may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def load_average() -> float:
+    """Of the last minute: above the processors' number, others were at work while one measured."""
+    return os.getloadavg()[0]
 
 
 def commit() -> str:
@@ -97,4 +109,4 @@ def machine() -> str:
             cpu = line.split(":", 1)[1].strip()
             break
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{cpu}, {len(os.sched_getaffinity(0))} cores, {memory:.0f} GiB"
+    return f"{cpu}, {threads()} cores, {memory:.0f} GiB"

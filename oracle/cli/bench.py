@@ -1,6 +1,7 @@
-"""einproof bench: what things cost here, as JSON with machine and commit."""
+"""einproof bench: what things cost here, as JSON with machine, commit and load."""
 
 import json
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +11,10 @@ app = typer.Typer(
     help="Measure speed, memory, sizes and gas.", add_completion=False, no_args_is_help=True
 )
 
+MODEL = Annotated[str, typer.Option(help="Name of a benchmark model.")]
+JSON = Annotated[bool, typer.Option("--json", help="One last line of JSON on stdout.")]
+SAVE = Annotated[bool, typer.Option("--save", help="Keep the row in bench/results.")]
+
 
 @app.callback()
 def group() -> None:
@@ -18,27 +23,53 @@ def group() -> None:
 
 @app.command()
 def prover(
-    model: Annotated[str, typer.Option(help="Name of a benchmark model.")] = "digits-mlp",
+    model: MODEL = "digits-mlp",
     batch: Annotated[int, typer.Option(min=1, help="Inferences in one proof.")] = 1,
     runs: Annotated[int, typer.Option(min=1, help="Warm runs; the median counts.")] = 5,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One last line of JSON on stdout.")
-    ] = False,
+    save: SAVE = False,
+    as_json: JSON = False,
 ) -> None:
     """Train, commit, prove, and verify on an Anvil of its own; progress on stderr."""
     from oracle.benchmarks.run import prover_row
 
-    console = Console(stderr=True)
-    with console.status("") as status:
-        row = prover_row(model, batch, runs, lambda step: status.update(f"{step} ..."))
+    _row("prover", lambda say: prover_row(model, batch, runs, say), save, as_json)
+
+
+@app.command()
+def peers(
+    model: MODEL = "digits-mlp",
+    runs: Annotated[int, typer.Option(min=1, help="Turns that count; medians.")] = 5,
+    limit: Annotated[int, typer.Option(min=1, help="Most seconds for a step of EZKL's.")] = 1800,
+    save: SAVE = False,
+    as_json: JSON = False,
+) -> None:
+    """Take turns with EZKL on the same weights; the first use installs it under .build."""
+    from oracle.benchmarks.peers import peer_row
+
+    _row("peers", lambda say: peer_row(model, runs, say, limit), save, as_json)
+
+
+@app.command()
+def report() -> None:
+    """Write the table and the plots of bench/results from the rows that are there."""
+    from oracle.benchmarks.report import write
+
+    for path in write():
+        typer.echo(path)
+
+
+def _row(
+    kind: str, measure: Callable[[Callable[[str], None]], dict[str, Any]], save: bool, as_json: bool
+) -> None:
+    """Measures with progress on stderr; prints, and keeps if asked to."""
+    from oracle.benchmarks.results import record, rounded
+
+    with Console(stderr=True).status("") as status:
+        row = measure(lambda step: status.update(f"{step} ..."))
+    if save:
+        record(kind, row)
     if as_json:
-        typer.echo(json.dumps({name: _rounded(value) for name, value in row.items()}))
+        typer.echo(json.dumps(rounded(row)))
         return
-    for name, value in row.items():
-        typer.echo(f"{name:16} {_rounded(value)}")
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return round(value, 4)
-    return [_rounded(v) for v in value] if isinstance(value, list) else value
+    for name, value in rounded(row).items():
+        typer.echo(f"{name:16} {value}")

@@ -1,0 +1,304 @@
+"""Our prover and EZKL on the same network with the same weights, in one run, taking turns.
+
+Private input, private weights, public output, on both sides. What a proof costs includes reading
+keys and reference string from files, on both sides; ours is also timed with the session kept, as a
+service has it. EZKL first tries every setting of bench/peers/ezkl/settings.json for the model and
+goes on with the fastest one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from oracle.benchmarks.run import (
+    BenchmarkFailed,
+    child,
+    commit,
+    load_average,
+    machine,
+    threads,
+    verify_gas,
+)
+from oracle.story.anvil import anvil
+from oracle.toolchain import ROOT, SOLC
+
+HERE = ROOT / "bench" / "peers" / "ezkl"
+VENV = ROOT / ".build" / "ezkl-venv"
+SRS = ROOT / ".build" / "ezkl-srs"
+TUNING_RUNS = 3
+STEP_SECONDS = 1800
+MEMORY_SHARE = 0.9  # of what is available: the machine has other work
+DEPLOY_GAS = VERIFY_GAS = 16_000_000  # below EIP-7825's 2^24
+
+Say = Callable[[str], None]
+
+
+class PeerFailed(BenchmarkFailed):
+    """A step of the other prover failed; the message has its last line."""
+
+
+def peer_row(name: str, runs: int, say: Say, step_seconds: int = STEP_SECONDS) -> dict[str, Any]:
+    """One row: ours, theirs, and theirs over ours. Where EZKL cannot finish a step within
+    `step_seconds` or the memory that is free, `theirs` says so and has no figures."""
+    python, before = environment(say), load_average()
+    with tempfile.TemporaryDirectory(prefix="einproof-peers-") as made:
+        folder = Path(made)
+        say(f"training and compiling {name}")
+        child("oracle.benchmarks.models", name, "1", made, "private")
+        ours_setup = json.loads(child("oracle.benchmarks.worker", made, "setup").splitlines()[-1])
+        try:
+            theirs = prepare(python, folder, name, say, step_seconds)
+        except PeerFailed as error:
+            theirs = {"skipped": str(error)}
+        ours, their_runs = take_turns(python, folder, theirs, runs, say, step_seconds)
+        say("verifying on a chain")
+        ours |= ours_setup | {"gas": verify_gas(folder)}
+        if "skipped" not in theirs:
+            theirs |= their_runs | solidity(python, Path(theirs.pop("folder")))
+    return {
+        "model": name,
+        "batch": 1,
+        "peer": "ezkl 23.0.5",
+        "runs": runs,
+        "input": "private",
+        "weights": "private",
+        "output": "public",
+        "threads": threads(),
+        "ours": ours,
+        "theirs": theirs,
+        "theirs_over_ours": ratios(ours, theirs),
+        "load_average": [before, load_average()],
+        "commit": commit(),
+        "machine": machine(),
+    }
+
+
+def ratios(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, float]:
+    """Above 1: theirs takes more. `warm_prove_s` compares our kept session with EZKL's call, which
+    has no such thing."""
+    if "skipped" in theirs:
+        return {}
+    names = ("setup_s", "prove_s", "verify_s", "proof_bytes", "gas", "peak_rss_mb")
+    found = {name: theirs[name] / ours[name] for name in names}
+    return found | {"warm_prove_s": theirs["prove_s"] / ours["warm_prove_s"]}
+
+
+def environment(say: Say) -> Path:
+    """EZKL's Python, its environment made if it is not there or of other pins."""
+    python, wanted = VENV / "bin" / "python", HERE / "requirements.txt"
+    stamp = VENV / "installed.txt"
+    if not stamp.exists() or stamp.read_text() != wanted.read_text():
+        say("installing EZKL into an environment of its own")
+        pip = [python, "-m", "pip", "install", "--quiet", "--no-deps", "-r", wanted]
+        for command in ([sys.executable, "-m", "venv", VENV], pip):
+            ran = subprocess.run(command, capture_output=True, text=True)
+            if ran.returncode:
+                raise PeerFailed(f"EZKL cannot be installed: {_last_line(ran.stderr)}")
+        stamp.write_text(wanted.read_text())
+    SRS.mkdir(parents=True, exist_ok=True)
+    return python
+
+
+def prepare(python: Path, folder: Path, name: str, say: Say, step_seconds: int) -> dict[str, Any]:
+    """Keys of every setting, a few proofs with each; the fastest, its keys left in `folder`."""
+    candidates = json.loads((HERE / "settings.json").read_text())[name]
+    tried: list[dict[str, Any]] = []
+    for number, settings in enumerate(candidates):
+        say(f"EZKL's keys, setting {number + 1} of {len(candidates)}")
+        place = folder / f"ezkl-{number}"
+        place.mkdir()
+        for file in ("float.npz", "input.npy"):
+            (place / file).symlink_to(folder / file)
+        found = {"settings": settings, "folder": str(place)}
+        try:
+            found |= _setup(python, place, settings, step_seconds)
+            if len(candidates) > 1:
+                with worker(_theirs(python, place), step_seconds) as ask:
+                    seconds = [ask("prove")["prove_s"] for _ in range(TUNING_RUNS)]
+                found["tuning_prove_s"] = min(seconds)
+        except PeerFailed as error:
+            found["failed"] = str(error)
+        tried.append(found)
+    working = [found for found in tried if "failed" not in found]
+    if not working:
+        raise PeerFailed(tried[0]["failed"])
+    best = min(working, key=lambda found: found.get("tuning_prove_s", 0.0))
+    kept = ("settings", "tuning_prove_s", "setup_s", "logrows", "logit_error", "failed")
+    return best | {"tried": [{n: t[n] for n in kept if n in t} for t in tried]}
+
+
+def take_turns(
+    python: Path, folder: Path, theirs: dict[str, Any], runs: int, say: Say, step_seconds: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Medians of `runs` turns after one that is not counted; who begins alternates."""
+    ours_command = [sys.executable, "-m", "oracle.benchmarks.worker", str(folder), "prove"]
+    asked: list[Callable[[str], dict[str, Any]]] = []
+    samples: list[list[dict[str, Any]]] = [[], []]
+    with worker(ours_command, step_seconds) as ask_ours:
+        asked.append(ask_ours)
+        with _their_worker(python, theirs, step_seconds) as ask_theirs:
+            if ask_theirs is not None:
+                asked.append(ask_theirs)
+            for turn in range(runs + 1):
+                say(f"turn {turn} of {runs}")
+                order = list(enumerate(asked))
+                for side, ask in order if turn % 2 else order[::-1]:
+                    sample = {**ask("prove"), **ask("verify")}
+                    if turn:
+                        samples[side].append(sample)
+    ours, other = (summary(found) for found in samples)
+    return ours, other
+
+
+def summary(samples: list[dict[str, Any]]) -> dict[str, Any]:
+    """Medians of what is timed, the largest peak, what is the same in every sample as it is."""
+    if not samples:
+        return {}
+    made: dict[str, Any] = {}
+    for name, value in samples[0].items():
+        column = [sample[name] for sample in samples]
+        made[name] = median(column) if name.endswith("_s") else value
+        if name == "peak_rss_mb":
+            made[name] = max(column)
+    return made | {"prove_runs_s": [sample["prove_s"] for sample in samples]}
+
+
+def solidity(python: Path, folder: Path) -> dict[str, Any]:
+    """EZKL's own contract, compiled for speed and called with its own calldata: gas of the whole
+    transaction."""
+    _run([*_theirs(python, folder)[:-1], "contract"], STEP_SECONDS)
+    source = {
+        "language": "Solidity",
+        "sources": {"verifier.sol": {"content": (folder / "verifier.sol").read_text()}},
+        "settings": {
+            "optimizer": {"enabled": True, "runs": 1_000_000},
+            "evmVersion": "cancun",
+            "outputSelection": {"*": {"*": ["evm.bytecode.object", "evm.deployedBytecode.object"]}},
+        },
+    }
+    compiled = json.loads(_run([str(SOLC), "--standard-json"], STEP_SECONDS, json.dumps(source)))
+    errors = [e["message"] for e in compiled.get("errors", []) if e["severity"] == "error"]
+    if errors:
+        raise PeerFailed(f"EZKL's contract does not compile: {errors[0]}")
+    (contract,) = compiled["contracts"]["verifier.sol"].values()
+    creation = contract["evm"]["bytecode"]["object"]
+    with anvil(folder / "anvil.log") as url:
+        deployed, gas = deploy_and_call(url, creation, (folder / "calldata.bin").read_bytes())
+    return {
+        "gas": gas,
+        "deployment_gas": deployed,
+        "contract_bytes": len(contract["evm"]["deployedBytecode"]["object"]) // 2,
+    }
+
+
+def deploy_and_call(url: str, creation: str, data: bytes) -> tuple[int, int]:
+    """gasUsed of the deployment and of a call that must return true."""
+    from web3 import HTTPProvider, Web3
+
+    node = Web3(HTTPProvider(url))
+    sender = node.eth.accounts[0]
+
+    def send(transaction: dict[str, Any]) -> Any:
+        sent = node.eth.send_transaction({"from": sender, **transaction})  # type: ignore[arg-type]
+        receipt = node.eth.wait_for_transaction_receipt(sent)
+        if receipt["status"] != 1:
+            raise PeerFailed("expected EZKL's verifier to accept the proof, it reverted")
+        return receipt
+
+    created = send({"data": "0x" + creation, "gas": DEPLOY_GAS})
+    call = {"to": created["contractAddress"], "data": "0x" + data.hex(), "gas": VERIFY_GAS}
+    answer = node.eth.call({"from": sender, **call})  # type: ignore[arg-type]
+    if int.from_bytes(answer, "big") != 1:
+        raise PeerFailed(f"expected EZKL's verifier to return true, got 0x{answer.hex()}")
+    return int(created["gasUsed"]), int(send(call)["gasUsed"])
+
+
+@contextmanager
+def worker(command: list[str], seconds: int) -> Iterator[Callable[[str], dict[str, Any]]]:
+    """A process that answers a line with a line of JSON; ended when one is done with it."""
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        ) as process,
+    ):
+        lines, ready = process.stdout, selectors.DefaultSelector()
+        ready.register(lines, selectors.EVENT_READ)
+
+        def ask(what: str) -> dict[str, Any]:
+            print(what, file=process.stdin, flush=True)
+            if not ready.select(seconds):
+                raise PeerFailed(f"{what} did not end within {seconds} s")
+            answer = lines.readline()
+            if not answer:
+                errors.seek(0)
+                raise PeerFailed(f"{what} failed: {_last_line(errors.read())}")
+            return dict(json.loads(answer))
+
+        try:
+            yield ask
+        finally:
+            process.terminate()
+
+
+@contextmanager
+def _their_worker(python: Path, theirs: dict[str, Any], seconds: int) -> Iterator[Any]:
+    """EZKL's process, or None where it has no keys."""
+    if "skipped" in theirs:
+        yield None
+        return
+    with worker(_theirs(python, Path(theirs["folder"])), seconds) as ask:
+        yield ask
+
+
+def _theirs(python: Path, folder: Path) -> list[str]:
+    return [str(python), str(HERE / "worker.py"), str(folder), "prove"]
+
+
+def _setup(python: Path, folder: Path, settings: dict[str, Any], seconds: int) -> dict[str, Any]:
+    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") + _cached()
+    given = {
+        **settings, "batch": 1, "srs": str(SRS), "memory_bytes": int(available * MEMORY_SHARE),
+    }  # fmt: skip
+    command = [*_theirs(python, folder)[:-1], "setup", json.dumps(given)]
+    return dict(json.loads(_run(command, seconds)))
+
+
+def _cached() -> int:
+    """Bytes of the page cache, which gives way."""
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("Cached:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def _run(command: list[str], seconds: int, given: str | None = None) -> str:
+    """Standard output of a step of EZKL's. Raises PeerFailed."""
+    try:
+        ran = subprocess.run(
+            command, cwd=ROOT, input=given, capture_output=True, text=True, timeout=seconds
+        )
+    except subprocess.TimeoutExpired as error:
+        raise PeerFailed(f"{command[-2]} did not end within {seconds} s") from error
+    if ran.returncode:
+        raise PeerFailed(f"exit {ran.returncode}: {_last_line(ran.stderr)}")
+    return ran.stdout
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["no message"])[-1]
