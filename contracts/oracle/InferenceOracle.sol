@@ -93,6 +93,7 @@ contract InferenceOracle is IInferenceOracle {
         Claim memory claim = Claim({
             requestId: requestId,
             context: _context(request_, requestId, payee),
+            sender: msg.sender,
             payee: payee,
             standing: standing.digest(),
             digest: digest

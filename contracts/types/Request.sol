@@ -33,12 +33,14 @@ struct Request {
 /// @notice What a tier is asked to judge, beside the request and the bytes.
 /// @param requestId the request's id
 /// @param context the word that a proof of this claim must be bound to
+/// @param sender who handed the claim in; where a tier locks stake, the staker that consents to it
 /// @param payee who is paid if the claim becomes final
 /// @param standing digest of the claim that stands provisionally; zero for the first claim
 /// @param digest digest of this claim: equal to `standing` if it is the one that stands
 struct Claim {
     bytes32 requestId;
     bytes32 context;
+    address sender;
     address payee;
     bytes32 standing;
     bytes32 digest;

@@ -1,7 +1,8 @@
-"""A desk (tests/contracts/desk.py): deployed once, set back after every test."""
+"""A desk (desk.py) and a bench (bench.py), each deployed once and set back after every test."""
 
 import pytest
 
+from tests.contracts.bench import Bench
 from tests.contracts.desk import Desk
 from tests.evm import Chain
 
@@ -14,3 +15,15 @@ def deployed(anvil: Chain) -> Desk:
 @pytest.fixture
 def desk(deployed: Desk, chain: Chain) -> Desk:
     return deployed
+
+
+@pytest.fixture(scope="session")
+def furnished(anvil: Chain) -> Bench:
+    bench = Bench(anvil)
+    bench.stake()
+    return bench
+
+
+@pytest.fixture
+def bench(furnished: Bench, chain: Chain) -> Bench:
+    return furnished

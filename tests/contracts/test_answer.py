@@ -282,9 +282,11 @@ def test_answer_provisional_stands_unpaid_until_final(desk: Desk) -> None:
     desk.expire(request, 1000)  # a standing claim outlives the deadline
     before = desk.chain.balance(desk.payee)
     desk.answer(request, proof=bytes([FINAL]))
-    _, context, payee, standing, digest = desk.chain.call(desk.scripted.functions.judged())
+    judged = desk.chain.call(desk.scripted.functions.judged())
+    _, context, sender, payee, standing, digest = judged
     assert standing == digest == desk.digest()
     assert (context, payee) == (desk.context(request, desk.payee), desk.payee)
+    assert sender == desk.prover
     assert desk.chain.balance(desk.payee) - before == request.cost
     assert desk.status(request) == (FINAL, desk.digest(), False)
 
@@ -295,7 +297,7 @@ def test_answer_provisional_may_be_replaced(desk: Desk) -> None:
     desk.answer(request, proof=bytes([PROVISIONAL]))
     desk.answer(request, payee=desk.stranger, output=WRONG, proof=bytes([FINAL]))
     judged = desk.chain.call(desk.scripted.functions.judged())
-    assert judged[3] == desk.digest() and judged[4] == desk.digest(desk.stranger, WRONG)
+    assert judged[4] == desk.digest() and judged[5] == desk.digest(desk.stranger, WRONG)
     assert desk.status(request) == (FINAL, desk.digest(desk.stranger, WRONG), False)
     assert desk.held() == 0
 

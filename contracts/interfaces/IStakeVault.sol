@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.24;
+
+import {Lock} from "../types/Lock.sol";
+
+/// @notice Operators' stakes in ETH. A few tiers, named when the vault is made and never after, lock
+///         stake for single claims, and release or slash each lock. Nobody else has a right over a
+///         stake, and there is no admin.
+///
+/// All amounts are in gwei, but for `msg.value`. A lock is C + R + B: the consumer's compensation,
+/// the challenger's reward, and what is burned, B >= C. Consumer, operator and challenger may be one
+/// party, so only B deters. What is burned stays in the vault, where no function reaches it.
+///
+/// Always: locked <= stake for every owner, and
+///   balance >= sum of stakes + sum of credits + burned (ETH can be forced in).
+interface IStakeVault {
+    /// @notice One owner's stake, in one slot.
+    /// @param stake all of it: free, locked and queued
+    /// @param locked sum of its open locks
+    /// @param queued what is to be withdrawn; it backs no new lock, and can be slashed until it leaves
+    /// @param readyAt earliest second at which the queued amount may leave
+    /// @param load sum of the proving seconds of its open locks
+    /// @param suspended it was slashed once: it locks no more, and none of its claims may become
+    ///        final by silence
+    struct Account {
+        uint64 stake;
+        uint64 locked;
+        uint64 queued;
+        uint32 readyAt;
+        uint24 load;
+        bool suspended;
+    }
+
+    event Staked(address indexed owner, uint256 amount);
+    event WithdrawalQueued(address indexed owner, uint256 amount, uint256 readyAt);
+    event Left(address indexed owner, address indexed to, uint256 amount);
+    /// @notice A lock was divided: compensation + reward + burn is all of it.
+    event Slashed(
+        address indexed owner,
+        address indexed tier,
+        bytes32 indexed id,
+        address consumer,
+        uint256 compensation,
+        address challenger,
+        uint256 reward,
+        uint256 burn
+    );
+    event Paid(address indexed from, address indexed to, uint256 amount);
+    event Withdrawn(address indexed account, address indexed to, uint256 amount);
+
+    /// @notice Only a tier named at construction may do this.
+    error NotATier(address got);
+    /// @notice Stakes are whole gwei, not none, and below 2^64 of them.
+    error WrongStake(uint256 got);
+    /// @notice The free stake does not cover this lock: less coverage, another operator, or a proof.
+    error CoverageAboveFreeStake(uint256 needed, uint256 free);
+    /// @notice With this claim, the proofs that could be demanded would not be done in time.
+    error Overloaded(uint256 max, uint256 got);
+    /// @notice The owner was slashed before.
+    error Suspended(address owner);
+    /// @notice The tier locked stake under this id already.
+    error DuplicateLock(bytes32 id);
+    /// @notice The tier has no open lock of this id.
+    error NoSuchLock(bytes32 id);
+    /// @notice Compensation, reward and a burn of at least the compensation do not fit the lock.
+    error WrongSplit(uint256 locked, uint256 compensation, uint256 reward);
+    /// @notice More than there is.
+    error TooMuch(uint256 max, uint256 got);
+    /// @notice Too early: possible from `readyAt` on.
+    error NotReady(uint256 readyAt, uint256 timestamp);
+    /// @notice Stake is still locked for claims.
+    error LocksRemain(uint256 locked);
+    error NothingToWithdraw(address account);
+    error ZeroAddress();
+    error TransferFailed(address to, uint256 amount);
+
+    // --- owners -----------------------------------------------------------------------------------
+
+    /// @notice Adds msg.value to the caller's stake.
+    function stake() external payable;
+
+    /// @notice Queues that much of the caller's stake, in place of what was queued; 0 for nothing.
+    ///         Two weeks from now it may leave, unless a claim is still open.
+    function queueWithdrawal(uint256 amount) external;
+
+    /// @notice Sends what is queued, or what slashes left of it, to `to`. After its time, and when
+    ///         none of the caller's stake is locked.
+    function leave(address to) external returns (uint256 amount);
+
+    // --- anyone -----------------------------------------------------------------------------------
+
+    /// @notice Hands some of the caller's credit over.
+    function pay(address to, uint256 amount) external;
+
+    /// @notice Sends the caller's credit to `to`.
+    function withdraw(address to) external returns (uint256 amount);
+
+    /// @notice Sends an account's credit to itself: for consumers that cannot ask.
+    function withdrawFor(address account) external returns (uint256 amount);
+
+    // --- tiers ------------------------------------------------------------------------------------
+
+    /// @notice Locks an owner's free stake under an id. The tier answers for the owner's consent.
+    /// @param load seconds that a proof of the claim takes
+    /// @param maxLoad the owner's open loads, this one included, may be no more than that
+    function lock(bytes32 id, address owner, uint256 amount, uint256 load, uint256 maxLoad) external;
+
+    /// @notice Marks one of the tier's locks as contested. Idempotent.
+    function contest(bytes32 id) external returns (Lock lock_, bool suspended);
+
+    /// @notice Ends one of the tier's locks; all of it is free again.
+    function release(bytes32 id) external returns (Lock lock_);
+
+    /// @notice Ends one of the tier's locks: credits the compensation and the reward, burns the rest,
+    ///         and suspends the owner. No other lock is touched.
+    function slash(
+        bytes32 id,
+        address consumer,
+        uint256 compensation,
+        address challenger,
+        uint256 reward
+    ) external;
+
+    // --- views ------------------------------------------------------------------------------------
+
+    function isTier(address account) external view returns (bool);
+
+    /// @notice A tier's open lock of an id (zero if none), and whether its owner is suspended.
+    function lockOf(address tier, bytes32 id) external view returns (Lock lock_, bool suspended);
+
+    function accountOf(address owner) external view returns (Account memory);
+
+    /// @notice What a new lock can take: stake - locked - queued, or 0.
+    function freeOf(address owner) external view returns (uint256);
+
+    /// @notice What waits for an account.
+    function credit(address account) external view returns (uint256);
+
+    /// @notice All that was ever burned.
+    function burned() external view returns (uint256);
+}
