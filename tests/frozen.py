@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from eth_hash.auto import keccak
@@ -17,18 +17,32 @@ from eth_hash.auto import keccak
 from prover.curve import POINT_BYTES, decode_point, encode_point
 from prover.program.encode import decode, encode
 from prover.program.format import parse, serialize
+from prover.program.ir import (
+    Argmax,
+    Divide,
+    Gather,
+    Linear,
+    Max,
+    Op,
+    Program,
+    Relu,
+    Requantize,
+    Role,
+    Rsqrt,
+    Table,
+)
 from prover.program.layout import layout
 from prover.srs import development_id, development_s_g2
 from prover.statement import Statement
 from prover.verify import VerifyingKey, verify
 from tests import digits
-from tests.programs import Case, mlp, random_case
+from tests.programs import Case, Generator, mlp
 from tests.proving import BLINDING_KEY, ENTROPY, setup
 
 FORMAT = "einproof/proof-vector/v1"
 FOLDER = Path(__file__).parent / "vectors" / "v1" / "proofs"
 SIZES = Path(__file__).parent / "snapshots" / "sizes.json"
-EVERY_GADGET = 11  # this seed's program has all six, committed tensors on both sides, a limb of 8
+SEED = 9  # of a program that also has every role, and a limb of 8
 NAMES = ("mlp", "digits", "every_gadget")
 REMAKE = ".venv/bin/python -m scripts.make_proof_vectors"
 
@@ -38,10 +52,30 @@ def new_case(name: str) -> Case:
     if name == "mlp":
         return mlp([5, 4, 3], batch=2, limb=4)
     if name == "every_gadget":
-        return random_case(EVERY_GADGET)
+        return every_gadget(SEED)
     compiled = digits.compiled()
     image = compiled.quantizer.quantize(digits.held_out().images[:1])
     return Case(compiled.program, {**compiled.weights, compiled.quantizer.input.tensor: image})
+
+
+def every_gadget(seed: int) -> Case:
+    """A random program with each gadget, committed tensors on both sides among its tensors."""
+    made = Generator(seed)
+    for name, role in (("in", Role.INPUT), ("secret", Role.INPUT_COMMITTED), ("w", Role.WEIGHT)):
+        made.give(name, role, (3, 4), 60)
+    makers = {
+        made.rounded: {Linear, Relu, Requantize},
+        made.table: {Table},
+        made.gather: {Gather},
+        made.choose: {Max, Argmax},
+        made.divide: {Divide},
+        made.root: {Rsqrt},
+    }
+    number = 0
+    while missing := set(get_args(Op)) - {type(op) for op in made.ops}:
+        number += made.rng.choice([m for m, kinds in makers.items() if kinds & missing])(number)
+    made.rounded(number, Requantize)
+    return Case(Program(made.limb, tuple(made.tensors), tuple(made.ops)), made.given)
 
 
 @dataclass(frozen=True)
@@ -104,7 +138,7 @@ def make(name: str, case: Case, k: int | None = None, tier: str | None = None) -
             "program": encode(case.program).hex(),
             "given": {
                 tensor: {"shape": list(cells.shape), "cells": cells.reshape(-1).tolist()}
-                for tensor, cells in case.given.items()
+                for tensor, cells in sorted(case.given.items())
             },
             "verifier_section_keccak256": keccak(section).hex(),
             "fixed_points": b"".join(map(encode_point, made.key.fixed_points)).hex(),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import get_args
 
 import pytest
 
 from prover.program.format import Kind
-from prover.program.ir import Role
+from prover.program.ir import Op, Role
 from prover.program.layout import layout
 from prover.verify import verify
 from tests.frozen import NAMES, REMAKE, SIZES, Frozen, sizes
@@ -42,6 +43,7 @@ def test_vectors_cover_the_format() -> None:
     assert {p.limb for p in programs} == {4, 8}
     every = Frozen.read("every_gadget").case.program
     assert {t.role for t in every.tensors} == set(Role)
+    assert {type(op) for op in every.ops} == set(get_args(Op))
     kinds = {kernel.kind for p in programs for kernel in layout(p).verifier.kernels}
     assert kinds == set(Kind)
 
