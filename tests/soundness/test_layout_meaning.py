@@ -1,8 +1,8 @@
 """The verifier's terms say what the relations say, for any cells: the layout is not to be believed.
 
 An auditor recomputes the layout with the same code that made it, so a layout that forgot a cell, or
-read one twice, would pass. Here all cells are random field elements (no witness: no relation holds),
-and the linear claims, as the verifier weighs the tiles, must be what the definitions give.
+read one twice, would pass. Here all cells are random field elements (no relation holds), and the
+linear claims, as the verifier weighs the tiles, must be what the definitions give.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from prover.program.ir import PUBLIC, Role
 from prover.program.layout import F_PADS, MASK1, MASK2, TABLE_PAD, G, H, Layout, M, layout
 from prover.statement import encode_public
 from tests.programs import mlp, random_case
-from tests.soundness.malice import every_kind
 from tests.soundness.meaning import Claims, bits_of, eq
+from tests.soundness.small import every_kind
 
 CASES = {
     "every kind": (every_kind().program, None),
