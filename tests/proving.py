@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from eth_hash.auto import keccak
 
 from prover import kernels as tiers
 from prover.curve import Affine, encode_point
+from prover.field import P
 from prover.kernels.interface import Kernels
 from prover.program import format as fmt
 from prover.program.ir import Role
 from prover.program.layout import Layout, layout
 from prover.prove import Witness, prove
-from prover.proving.randomness import tile_blinder
 from prover.proving.tiles import Tile, small_tiles, table_tiles, weight_tiles
 from prover.srs import Srs, development_srs
 from prover.statement import Statement, encode_public
@@ -25,6 +26,10 @@ ENTROPY = b"test entropy, never used outside tests"
 CONTEXT = b"context of the test".ljust(32, b".")
 MODEL_ID = b"model id of the test".ljust(32, b".")
 BLINDING_KEY = bytes(range(32))
+
+
+def tile_blinder(key: bytes, tile: int) -> int:
+    return int.from_bytes(keccak(key + tile.to_bytes(8, "big")), "big") % P
 
 
 @cache

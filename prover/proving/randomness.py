@@ -56,12 +56,3 @@ def witness_digest(values: dict[str, Ints], blinders: list[int]) -> bytes:
     for blinder in blinders:
         update(blinder.to_bytes(32, "big"))
     return digest.digest()
-
-
-def tile_blinder(key: bytes, tile: int) -> int:
-    """rho_t of a weight tile = PRF(key, tile): whoever loses the key can no longer prove the
-    model."""
-    data = hashlib.blake2b(
-        tile.to_bytes(8, "big"), key=key, person=b"einproof-tile-v1", digest_size=64
-    ).digest()
-    return int.from_bytes(data, "big") % P
