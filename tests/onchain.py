@@ -53,10 +53,12 @@ class Deployment:
             self.chain.send(self.registry.functions.store(piece))
         return [self.chain.call(self.registry.functions.addressOf(piece)) for piece in pieces]
 
-    def register(self, program: bytes, points: tuple[Affine, ...], srs_id: bytes) -> bytes:
+    def register(
+        self, program: bytes, points: tuple[Affine, ...], srs_id: bytes, aux_hash: bytes = ZERO
+    ) -> bytes:
         """The id of a model of these bytes."""
         chunks = self.store(program), self.store(b"".join(map(encode_point, points)))
-        function = self.registry.functions.register(*chunks, srs_id, ZERO)
+        function = self.registry.functions.register(*chunks, srs_id, aux_hash)
         model_id = self.chain.call(function)
         self.chain.send(function)
         assert isinstance(model_id, bytes)

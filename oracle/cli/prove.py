@@ -105,6 +105,14 @@ def open_input(
     return data, openings, bool(openings)
 
 
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(HEAD)
+    except OSError:
+        return b""  # read_input says what is wrong with it
+
+
 def _opening_files(session: "Session", out: Path, input_too: bool) -> dict[str, Path]:
     """Where openings go, by tensor: never over one that exists, which would lose its secret."""
     from prover.program.ir import Role

@@ -27,6 +27,7 @@ from prover.private import (
 )
 from prover.program.interpret import ValueRefused
 from prover.program.ir import Role
+from prover.program.layout import MOST_TILES, SPREAD_K, layout
 from prover.proving.tiles import small_tiles
 from prover.srs import SrsError, development_id, development_srs
 from tests.private import (
@@ -320,3 +321,20 @@ def test_points_are_bytes_of_the_statement(private: Session) -> None:
     points = openings["input"].points(private.kernels, private.srs)
     assert data == b"".join(map(encode_point, points))
     assert private.model.decode_points(Role.INPUT, data) == {"input": points}
+
+
+# --- tiles of batches ---
+
+
+def test_large_groups_are_spread_over_a_few_tiles() -> None:
+    """A network of one tile a group stays so; a batch's k is the smallest with few tiles."""
+    small = layout(compile_graph(graph((64, 32, 10), 1), RANGE).program).verifier
+    assert small.k == 12 and small.stage1_tiles == small.stage2_tiles == 1
+    program = compile_graph(graph((64, 32, 10), 64), RANGE).program
+
+    def tiles(k: int) -> int:
+        return layout(program, k).verifier.tiles - 3  # without E, Z1, Z2
+
+    chosen = layout(program).verifier
+    assert chosen.k >= SPREAD_K and tiles(chosen.k) <= MOST_TILES
+    assert chosen.k == SPREAD_K or tiles(chosen.k - 1) > MOST_TILES
