@@ -16,9 +16,11 @@ class OutputExists(OutputRefused):
 
 def check_writable(path: Path) -> None:
     """Raises OutputRefused where `path` cannot be a file; nothing is written."""
-    folder = path.parent
+    folder = path.resolve().parent
     if path.is_dir():
         raise OutputRefused(f"{path} is a folder: name a file in it with --out")
+    if path.exists() and not path.is_file():
+        raise OutputRefused(f"{path} is no ordinary file: name another with --out")
     if not folder.is_dir():
         raise OutputRefused(f"there is no folder {folder}: make it, or name another with --out")
     if not os.access(folder, os.W_OK | os.X_OK):
@@ -27,6 +29,7 @@ def check_writable(path: Path) -> None:
 
 def write_whole(path: Path, text: str) -> None:
     """Replaces a file's text; whoever reads it sees the old text or the new. Raises OSError."""
+    path = path.resolve()  # a link stays one
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with partial.open("w", encoding="utf-8") as file:

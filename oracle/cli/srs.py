@@ -65,7 +65,7 @@ def import_(
                 f"{ceremony}: {error}; nothing was written: fetch the file anew, or change --k"
             ) from error
         status.update(f"writing {out} ...")
-        save_srs(tier, srs, out)
+        save_srs(tier, srs, out.resolve())
     _report({**_summary(srs), "blake2b": digest, "file": str(out)}, as_json)
     console.print(CEREMONY_WARNING, style="yellow", soft_wrap=True)
 

@@ -149,6 +149,7 @@ def test_prove_refuses_where_it_cannot_write_before_it_works(
     assert "make it, or name another" in refused(*words, tmp_path / "none" / "proof.json")
     assert "make it, or name another" in refused(*words, tmp_path / "file" / "proof.json")
     assert "is a folder: name a file in it" in refused(*words, tmp_path)
+    assert "is no ordinary file" in refused(*words, "/dev/null")
     if os.access("/proc", os.W_OK) is False:
         assert "is not writable" in refused(*words, "/proc/proof.json")
 

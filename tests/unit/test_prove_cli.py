@@ -86,10 +86,12 @@ def test_two_proofs_of_one_statement_share_nothing(home: Path, tmp_path: Path) -
 
 
 def test_an_old_proof_is_replaced(home: Path, tmp_path: Path) -> None:
-    out = tmp_path / "proof.json"
+    out, link = tmp_path / "proof.json", tmp_path / "link"
     out.write_text("old")
-    run("prove", home / "digits", home / "image.json", "-o", out)
+    link.symlink_to(out)
+    run("prove", home / "digits", home / "image.json", "-o", link)
     run("verify", home / "public", out, "--input", home / "image.json")
+    assert link.is_symlink() and len(list(tmp_path.iterdir())) == 2
 
 
 def test_exposed_key_is_one_line_of_warning(home: Path, tmp_path: Path) -> None:
