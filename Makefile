@@ -16,10 +16,11 @@ export PATH := $(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
 export SOLCX_BINARY_PATH := $(CURDIR)/scripts/solc
 export PYTHONUTF8 := 1
 
-.PHONY: help setup demo test lint types layers invariants format contracts warmup clean
+.PHONY: help setup demo test lint types layers invariants format contracts warmup bench \
+  bench-peers clean
 
 help: ## list the targets
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 ## --- setup: one stamp a step, so that a second run does nothing -------------------------------
 
@@ -77,6 +78,24 @@ contracts: setup ## compile the contracts
 
 warmup: setup ## compile the kernels for this CPU and keep them
 	@$(BIN)/einproof warmup
+
+# Nothing else should be at work on the machine; each row notes the load that there was.
+BENCH_RUNS := 5
+BENCH_MODELS := breast-cancer-lr digits-mlp mlp-784-512-512-10
+BENCH_BATCHES := 1 16 256
+
+bench: setup warmup ## measure kernels and proofs into bench/results, with table and plots
+	@$(BIN)/einproof bench micro --size 20 --save
+	@for model in $(BENCH_MODELS); do for batch in $(BENCH_BATCHES); do \
+	  $(BIN)/einproof bench prover --model $$model --batch $$batch --runs $(BENCH_RUNS) --save; \
+	done; done
+	@$(BIN)/einproof bench report
+
+bench-peers: setup warmup ## the same models beside EZKL, which is installed under .build
+	@for model in $(BENCH_MODELS); do \
+	  $(BIN)/einproof bench peers --model $$model --runs $(BENCH_RUNS) --save; \
+	done
+	@$(BIN)/einproof bench report
 
 lint: setup ## ruff and forge fmt
 	$(call say,lint)

@@ -38,8 +38,10 @@ def identity(row: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def rounded(value: Any) -> Any:
-    """Floats to five significant digits, wherever they are."""
+    """Floats to five significant digits, or to a whole number where those are fewer digits."""
     if isinstance(value, float):
+        if abs(value) >= 10**DIGITS:
+            return round(value)
         return float(f"{value:.{DIGITS}g}")
     if isinstance(value, dict):
         return {name: rounded(item) for name, item in value.items()}

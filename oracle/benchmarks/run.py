@@ -40,7 +40,7 @@ def prover_row(
         if gas:
             say("verifying on a chain")
             measured["gas"] = verify_gas(folder)
-            measured["gas_an_inference"] = measured["gas"] / batch
+            measured["gas_an_inference"] = round(measured["gas"] / batch)
     return {
         "model": name,
         "batch": batch,

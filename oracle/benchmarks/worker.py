@@ -16,9 +16,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from oracle.benchmarks.proving import peak_rss_mb, timed
 from prover import api, kernels
 from prover.model import Model
+from prover.program.interpret import interpret
 
 CONTEXT = bytes(32)
 
@@ -38,7 +41,29 @@ def setup(folder: Path) -> dict[str, Any]:
         lambda: Model.create(compiled.program, compiled.weights, compiled.quantizer, tier, srs)
     )
     model.save(folder / "model", force=True)
-    return {"setup_s": seconds, "setup_peak_rss_mb": peak_rss_mb(), "k": model.layout.k}
+    return {
+        "setup_s": seconds,
+        "setup_peak_rss_mb": peak_rss_mb(),
+        "k": model.layout.k,
+        **accuracy(model, np.load(folder / "float.npz")),
+    }
+
+
+def accuracy(model: Model, arrays: Any) -> dict[str, Any]:
+    """How far the integers are from the float network on its samples: the largest difference of
+    a logit, and the share of equal labels."""
+    quantizer, worst, agreed = model.quantizer, 0.0, 0
+    for sample, logits in zip(arrays["inputs"], arrays["logits"], strict=True):
+        given = {quantizer.input.tensor: quantizer.quantize(sample.reshape(1, -1))}
+        values = interpret(model.program, {**model.owned.weights, **given})
+        got = quantizer.dequantize(values[quantizer.output.tensor])[0]
+        worst = max(worst, float(np.abs(got - logits).max()))
+        agreed += label(got) == label(logits)
+    return {"logit_error": worst, "labels_agree": agreed / len(arrays["inputs"])}
+
+
+def label(logits: Any) -> int:
+    return int(logits[0] > 0) if len(logits) == 1 else int(np.argmax(logits))
 
 
 class Turns:
@@ -46,8 +71,6 @@ class Turns:
     the session kept, as a service has it."""
 
     def __init__(self, folder: Path) -> None:
-        import numpy as np
-
         self.folder = folder
         self.tier = kernels.get()
         for _ in self.tier.warmup():

@@ -50,6 +50,30 @@ def peers(
 
 
 @app.command()
+def micro(
+    size: Annotated[
+        int, typer.Option(min=8, max=24, help="Vectors and points: 2 to this power.")
+    ] = 16,
+    save: SAVE = False,
+    as_json: JSON = False,
+) -> None:
+    """Nanoseconds an operation of each kernel tier that runs here, on one thread and on all."""
+    from oracle.benchmarks.micro import micro_rows
+    from oracle.benchmarks.results import record, rounded
+
+    with Console(stderr=True).status("") as status:
+        rows = micro_rows(size, lambda step: status.update(f"{step} ..."))
+    for row in rows:
+        if save:
+            record("micro", row)
+        if not as_json:
+            label = f"{row['item']}, {row['kernel_tier']}, {row['threads']} threads"
+            typer.echo(f"{label:52} {rounded(row['ns']):>12} ns a {row['per']}")
+    if as_json:
+        typer.echo(json.dumps({"rows": rounded(rows)}))
+
+
+@app.command()
 def report() -> None:
     """Write the table and the plots of bench/results from the rows that are there."""
     from oracle.benchmarks.report import write

@@ -1,0 +1,212 @@
+"""The table and the plots of bench/results, from the rows that are there and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from oracle.benchmarks.results import RESULTS, load
+
+TABLE = "results.md"
+OURS, THEIRS = "#1b6ca8", "#c8553d"
+QUANTITIES = (  # of a comparison: name in a row, name for a reader, unit
+    ("prove_s", "prove, keys read from files", "s"),
+    ("warm_prove_s", "prove, keys kept", "s"),
+    ("verify_s", "verify off-chain", "s"),
+    ("setup_s", "commit or make keys", "s"),
+    ("proof_bytes", "proof", "bytes"),
+    ("gas", "verify on-chain", "gas"),
+    ("peak_rss_mb", "peak memory", "MB"),
+)
+INTRODUCTION = """# Measured
+
+Written by `einproof bench report` from the JSON beside it; [bench/README.md](../README.md) says
+how each figure comes about. Load is the machine's average over a minute, before and after, or
+after: above the number of threads, others were at work, and times are too long, for both sides.
+"""
+
+
+def write(folder: Path = RESULTS) -> list[Path]:
+    """Writes results.md and plots (PNG and SVG) of what has rows; the paths written."""
+    peers, prover, micro = (load(kind, folder) for kind in ("peers", "prover", "micro"))
+    parts = [INTRODUCTION, *peer_tables(peers), *prover_table(prover), *micro_table(micro)]
+    (folder / TABLE).write_text("\n".join(parts))
+    written = [folder / TABLE]
+    compared = [row for row in peers if "skipped" not in row["theirs"]]
+    if compared:
+        written += figure(folder, "peers", lambda axes: draw_peers(axes, compared))
+    if len(single(prover)) > 1:
+        written += figure(folder, "prover", lambda axes: draw_prover(axes, prover))
+    if any(row["batch"] > 1 for row in prover):
+        written += figure(folder, "batch", lambda axes: draw_batch(axes, prover))
+    return written
+
+
+# tables
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    lines = [list(heads), ["---"] * len(heads), *([shown(cell) for cell in row] for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def shown(value: Any) -> str:
+    """Three digits for what was timed, thousands apart for what was counted."""
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def peer_tables(rows: Sequence[dict[str, Any]]) -> list[str]:
+    made = ["## Beside EZKL 23.0.5\n"] if rows else []
+    for row in rows:
+        ours, theirs, ratio = row["ours"], row["theirs"], row["theirs_over_ours"]
+        made.append(f"### {row['model']}\n")
+        made.append(origin(row, f"medians of {row['runs']} turns, {ours['kernel_tier']} kernels"))
+        if "skipped" in theirs:
+            made.append(f"EZKL has no figures: {theirs['skipped']}.\n")
+        cells = []
+        for name, title, unit in QUANTITIES:
+            other = theirs.get("prove_s" if name == "warm_prove_s" else name, "")
+            cells.append((f"{title} ({unit})", ours[name], other, ratio.get(name, "")))
+        made.append(table(("", "einproof", "EZKL", "EZKL / einproof"), cells))
+        if "settings" in theirs:
+            chosen = ", ".join(f"{name} {value}" for name, value in theirs["settings"].items())
+            made.append(
+                f"EZKL's settings, the fastest of {len(theirs['tried'])}: {chosen}; logrows"
+                f" {theirs['logrows']}. Furthest logit from the float network, of 20 inputs:"
+                f" einproof {shown(ours['logit_error'])}, EZKL {shown(theirs['logit_error'])}.\n"
+            )
+    return made
+
+
+def prover_table(rows: Sequence[dict[str, Any]]) -> list[str]:
+    if not rows:
+        return []
+    heads = (
+        "model", "batch", "prove (s)", "verify (s)", "commit (s)", "proof (bytes)", "gas",
+        "gas an inference", "peak (MB)", "kernels", "threads", "load",
+    )  # fmt: skip
+    names = (
+        "model", "batch", "prove_s", "verify_s", "commit_s", "proof_bytes", "gas",
+        "gas_an_inference", "peak_rss_mb", "kernel_tier", "threads", "load_average",
+    )  # fmt: skip
+    ordered = sorted(rows, key=lambda row: (work_of(row), row["model"], row["batch"]))
+    cells = [[row[name] for name in names] for row in ordered]
+    return ["## einproof alone, warm\n", origin(rows[0], ""), table(heads, cells)]
+
+
+def micro_table(rows: Sequence[dict[str, Any]]) -> list[str]:
+    if not rows:
+        return []
+    columns = list(dict.fromkeys((row["kernel_tier"], row["threads"]) for row in rows))
+    found = {(row["item"], row["kernel_tier"], row["threads"]): row for row in rows}
+    heads = ["ns an operation", "of a", *(f"{tier}, {n} threads" for tier, n in columns)]
+    cells = []
+    for item, per in dict.fromkeys((row["item"], row["per"]) for row in rows):
+        of = [found.get((item, *column)) for column in columns]
+        cells.append([item, per, *(f["ns"] if f else "" for f in of)])
+    sizes = ", ".join(
+        f"{tier} 2^{found[next(k for k in found if k[1:] == (tier, n))]['log_size']}"
+        for tier, n in columns
+        if n == 1
+    )
+    return ["## Kernels\n", origin(rows[0], f"sizes: {sizes}"), table(heads, cells)]
+
+
+def origin(row: dict[str, Any], more: str) -> str:
+    """Where and from what: one line."""
+    load_average = row["load_average"]
+    load_text = " to ".join(
+        f"{x:.1f}" for x in (load_average if isinstance(load_average, list) else [load_average])
+    )
+    parts = [row["machine"], f"load {load_text}", f"commit {row['commit']}", more]
+    return "; ".join(part for part in parts if part) + ".\n"
+
+
+# plots
+
+
+def figure(folder: Path, name: str, draw: Callable[[Any], None]) -> list[Path]:
+    """NAME.png and NAME.svg, the same bytes for the same rows."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    matplotlib.rcParams.update({"svg.hashsalt": name, "font.size": 10, "axes.axisbelow": True})
+    from matplotlib import pyplot
+
+    drawing, axes = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", alpha=0.3)
+    draw(axes)
+    paths = [folder / f"{name}.{kind}" for kind in ("png", "svg")]
+    drawing.savefig(paths[0], dpi=150)
+    drawing.savefig(paths[1], metadata={"Date": None})
+    pyplot.close(drawing)
+    return paths
+
+
+def draw_peers(axes: Any, rows: Sequence[dict[str, Any]]) -> None:
+    """EZKL's cost over ours, a group of bars a quantity: above the line we win."""
+    places, width = np.arange(len(QUANTITIES)), 0.8 / len(rows)
+    for i, row in enumerate(rows):
+        heights = [row["theirs_over_ours"][name] for name, _, _ in QUANTITIES]
+        at = places + (i - (len(rows) - 1) / 2) * width
+        shade = OURS if len(rows) == 1 else _shade(i, len(rows))
+        bars = axes.bar(at, np.array(heights) - 1, width, bottom=1, color=shade, label=row["model"])
+        labels = [f"{height:.2g}" if height < 100 else f"{height:.0f}" for height in heights]
+        axes.bar_label(bars, labels, fontsize=7, padding=2)
+    axes.set_yscale("log")
+    axes.axhline(1, color="black", linewidth=1)
+    titles = [title.replace(", ", ",\n").replace(" or ", "\nor ") for _, title, _ in QUANTITIES]
+    axes.set_xticks(places, titles, fontsize=8)
+    axes.set_ylabel("EZKL's cost / einproof's")
+    axes.set_title("Beside EZKL 23.0.5: above the line einproof takes less")
+    axes.legend(frameon=False)
+
+
+def _shade(i: int, n: int) -> Any:
+    import matplotlib
+
+    return matplotlib.colormaps["viridis"](i / n)
+
+
+def single(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [row for row in rows if row["batch"] == 1]
+
+
+def work_of(row: dict[str, Any]) -> int:
+    """Stored weights and looked-up cells: what proving time is linear in."""
+    return int(row["weights_stored"] + row["lookup_rows"])
+
+
+def draw_prover(axes: Any, rows: Sequence[dict[str, Any]]) -> None:
+    """Warm proving time over weights and lookups; a fitted power from three models on."""
+    chosen = sorted(single(rows), key=work_of)
+    x = np.array([work_of(row) for row in chosen], dtype=float)
+    y = np.array([row["prove_s"] for row in chosen])
+    axes.loglog(x, y, "o", color=OURS)
+    for row, at, seconds in zip(chosen, x, y, strict=True):
+        axes.annotate(row["model"], (at, seconds), (6, -3), textcoords="offset points", fontsize=8)
+    if len(chosen) >= 3:
+        power, offset = np.polyfit(np.log(x), np.log(y), 1)
+        axes.loglog(x, np.exp(offset) * x**power, color=OURS, alpha=0.4, label=f"x^{power:.2f}")
+        axes.legend(frameon=False)
+    axes.set_xlabel("stored weights + looked-up cells")
+    axes.set_ylabel("proving time, warm (s)")
+    axes.set_title("Proving time")
+
+
+def draw_batch(axes: Any, rows: Sequence[dict[str, Any]]) -> None:
+    """Gas an inference over the inferences of one proof."""
+    for i, model in enumerate(dict.fromkeys(row["model"] for row in rows)):
+        own = sorted((r for r in rows if r["model"] == model), key=lambda r: int(r["batch"]))
+        x, y = [r["batch"] for r in own], [r["gas_an_inference"] for r in own]
+        axes.loglog(x, y, "o-", label=model, color=_shade(i, 3))
+    axes.set_xlabel("inferences in one proof")
+    axes.set_ylabel("gas an inference")
+    axes.set_title("Verification gas an inference")
+    axes.legend(frameon=False)

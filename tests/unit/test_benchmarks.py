@@ -1,0 +1,154 @@
+"""The benchmarks' own arithmetic, and what they refuse. EZKL itself does not run in tests."""
+
+from __future__ import annotations
+
+import ast
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from oracle.benchmarks import peers, report, results
+from oracle.benchmarks.models import MODELS, UnknownModelName, layers
+from oracle.benchmarks.proving import peak_rss_mb
+from oracle.story.anvil import anvil
+
+
+def side(seconds: float, **more: Any) -> dict[str, Any]:
+    sample = {"prove_s": seconds, "verify_s": 0.5, "proof_bytes": 3776, "peak_rss_mb": seconds}
+    return sample | more
+
+
+def prover_row(model: str, batch: int, weights: int, seconds: float) -> dict[str, Any]:
+    return {
+        "model": model, "batch": batch, "prove_s": seconds, "verify_s": 0.5, "commit_s": 0.1,
+        "proof_bytes": 3776, "gas": 500_000, "gas_an_inference": 500_000 // batch,
+        "peak_rss_mb": 166.0, "kernel_tier": "scalar", "threads": 2, "load_average": 0.5,
+        "weights_stored": weights, "lookup_rows": 0, "machine": "m", "commit": "c",
+    }  # fmt: skip
+
+
+def peer_row(theirs: dict[str, Any]) -> dict[str, Any]:
+    ours = side(0.1, setup_s=0.2, gas=490_000, warm_prove_s=0.05, logit_error=0.1)
+    ours["kernel_tier"] = "scalar"
+    return {
+        "model": "digits-mlp", "runs": 5, "ours": ours, "theirs": theirs, "machine": "m",
+        "theirs_over_ours": peers.ratios(ours, theirs), "load_average": [0.1, 0.2], "commit": "c",
+    }  # fmt: skip
+
+
+def test_a_row_takes_the_place_of_an_equal_one(tmp_path: Path) -> None:
+    for model, seconds in (("a", 1.0), ("b", 2.0), ("a", 3.0)):
+        results.record("prover", prover_row(model, 1, 10, seconds), tmp_path)
+    rows = results.load("prover", tmp_path)
+    assert [(row["model"], row["prove_s"]) for row in rows] == [("a", 3.0), ("b", 2.0)]
+
+
+def test_figures_keep_five_digits() -> None:
+    given = {"a": [0.123456789], "b": 123456.789, "c": 3, "d": "0.123456789"}
+    expected = {"a": [0.12346], "b": 123457, "c": 3, "d": "0.123456789"}
+    assert results.rounded(given) == expected
+
+
+def test_a_summary_is_the_median_of_times_and_the_largest_peak() -> None:
+    found = peers.summary([side(3.0), side(1.0), side(2.0)])
+    assert found["prove_s"] == 2.0
+    assert found["peak_rss_mb"] == 3.0
+    assert found["prove_runs_s"] == [3.0, 1.0, 2.0]
+    assert found["proof_bytes"] == 3776
+
+
+def test_ratios_are_theirs_over_ours() -> None:
+    row = peer_row(side(1.0, setup_s=2.0, gas=980_000))
+    assert row["theirs_over_ours"]["gas"] == 2.0
+    assert row["theirs_over_ours"]["prove_s"] == pytest.approx(10)
+    assert row["theirs_over_ours"]["warm_prove_s"] == pytest.approx(20)
+
+
+def test_a_report_has_every_row_and_the_same_bytes_twice(tmp_path: Path) -> None:
+    settings = {"settings": {"decomp_base": 256}, "tried": [{}], "logrows": 9, "logit_error": 0.01}
+    theirs = side(1.0, setup_s=2.0, gas=980_000, **settings)
+    results.record("peers", peer_row(theirs), tmp_path)
+    for weights, seconds in ((1000, 0.1), (10_000, 1.0), (100_000, 10.0)):
+        for batch in (1, 16):
+            row = prover_row(f"of-{weights}", batch, weights, seconds)
+            results.record("prover", row, tmp_path)
+    micro = {"item": "Fr multiply", "per": "multiplication", "kernel_tier": "scalar", "threads": 1}
+    rest = {"log_size": 20, "ns": 14.0, "machine": "m", "commit": "c", "load_average": 0.1}
+    results.record("micro", micro | rest, tmp_path)
+
+    written = {path.name: path.read_bytes() for path in report.write(tmp_path)}
+    plots = {f"{name}.{kind}" for name in ("peers", "prover", "batch") for kind in ("png", "svg")}
+    assert set(written) == plots | {"results.md"}
+    text = written["results.md"].decode()
+    assert "| prove, keys read from files (s) | 0.1 | 1 | 10 |" in text
+    assert "| of-10000 | 16 | 1 |" in text
+    assert "| Fr multiply | multiplication | 14 |" in text
+    assert {path.name: path.read_bytes() for path in report.write(tmp_path)} == written
+
+
+def test_the_fitted_power_of_linear_times_is_one(tmp_path: Path) -> None:
+    for weights in (1000, 10_000, 100_000):
+        results.record("prover", prover_row(str(weights), 1, weights, weights * 1e-6), tmp_path)
+    (svg,) = (path for path in report.write(tmp_path) if path.name == "prover.svg")
+    assert "x^1.00" in svg.read_text()
+
+
+def test_a_peer_without_figures_says_why(tmp_path: Path) -> None:
+    results.record("peers", peer_row({"skipped": "setup did not end within 5 s"}), tmp_path)
+    (table,) = report.write(tmp_path)
+    assert "EZKL has no figures: setup did not end within 5 s." in table.read_text()
+    assert "| verify on-chain (gas) | 490,000 |  |  |" in table.read_text()
+
+
+def test_a_worker_that_fails_or_lingers_is_an_error() -> None:
+    dying = [sys.executable, "-c", "import sys; input(); sys.exit('out of luck')"]
+    with peers.worker(dying, 30) as ask, pytest.raises(peers.PeerFailed, match="out of luck"):
+        ask("prove")
+    slow = [sys.executable, "-c", "import time; time.sleep(60)"]
+    with peers.worker(slow, 1) as ask, pytest.raises(peers.PeerFailed, match="within 1 s"):
+        ask("prove")
+
+
+def test_peak_memory_is_of_this_process() -> None:
+    before = peak_rss_mb()
+    held = np.ones((int(before) + 64) * 2**20 // 8)
+    assert peak_rss_mb() >= held.nbytes / 2**20
+
+
+def test_layers_are_the_modules_own_weights() -> None:
+    torch = pytest.importorskip("torch")
+    module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+    found = layers(module, np.eye(3))
+    hidden = np.maximum(found["inputs"] @ found["w0"].T + found["b0"], 0)
+    np.testing.assert_allclose(hidden @ found["w1"].T + found["b1"], found["logits"], atol=1e-6)
+    with pytest.raises(UnknownModelName):
+        layers(torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh()), np.eye(3))
+
+
+def test_ezkl_has_settings_for_each_model_and_is_not_the_projects() -> None:
+    settings = json.loads((peers.HERE / "settings.json").read_text())
+    assert set(settings) == set(MODELS)
+    tree = ast.parse((peers.HERE / "worker.py").read_text())
+    names = [n for node in ast.walk(tree) if isinstance(node, ast.Import) for n in node.names]
+    names_from = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    imported = {name.name for name in names} | set(names_from)
+    assert not {name.split(".")[0] for name in imported if name} & {"oracle", "prover"}
+
+
+@pytest.mark.chain
+def test_a_verifier_must_return_true(tmp_path: Path) -> None:
+    """Contracts in bytecode: runtime returns 1, returns 0, reverts."""
+    runtimes = ("600160005260206000f3", "600060005260206000f3", "60006000fd")
+    true, false, revert = (f"69{code:0<20}60005260{len(code) // 2:02x}6016f3" for code in runtimes)
+    with anvil(tmp_path / "anvil.log") as url:
+        deployed, called = peers.deploy_and_call(url, true, b"\1" * 100)
+        assert deployed > 53_000
+        assert called > 21_000
+        with pytest.raises(peers.PeerFailed, match="return true"):
+            peers.deploy_and_call(url, false, b"")
+        with pytest.raises(Exception, match="revert"):
+            peers.deploy_and_call(url, revert, b"")
