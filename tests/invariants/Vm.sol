@@ -6,6 +6,7 @@ interface Vm {
     function warp(uint256 timestamp) external;
     function deal(address account, uint256 balance) external;
     function prank(address sender) external;
+    function computeCreateAddress(address creator, uint256 nonce) external pure returns (address);
 }
 
 Vm constant VM = Vm(address(uint160(uint256(keccak256("hevm cheat code")))));

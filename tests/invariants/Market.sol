@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.24;
+
+import {OptimisticAssurance} from "../../contracts/assurance/OptimisticAssurance.sol";
+import {StakeVault} from "../../contracts/assurance/StakeVault.sol";
+import {IOptimisticAssurance} from "../../contracts/interfaces/IOptimisticAssurance.sol";
+import {InferenceOracle} from "../../contracts/oracle/InferenceOracle.sol";
+import {Lock} from "../../contracts/types/Lock.sol";
+import {Request} from "../../contracts/types/Request.sol";
+import {Status} from "../../contracts/types/Status.sol";
+import {Terms, toTerms} from "../../contracts/types/Terms.sol";
+import {VM} from "./Vm.sol";
+
+/// @notice Everyone around the optimistic tier. Actor 0 is an honest operator: it answers what is
+///         right, and proves what is disputed before its clock ends. The others do as forge pleases,
+///         but nobody can prove what is wrong: that is the verifier's part.
+contract Market {
+    struct Job {
+        Request request;
+        address operator;
+        address payee;
+        bytes stands;
+    }
+
+    uint256 internal constant JOBS = 24;
+    uint256 internal constant ACTORS = 5;
+    bytes internal constant RIGHT = "right";
+    bytes internal constant INPUT = "input";
+
+    InferenceOracle public immutable oracle;
+    StakeVault public immutable vault;
+    OptimisticAssurance public immutable tier;
+    bytes32 public immutable modelId;
+
+    /// @notice Broken promises that only show while something happens; zero for ever.
+    uint256 public broken;
+    uint256 public slashes;
+    /// @notice How often a request's lock ended: once at most.
+    mapping(bytes32 requestId => uint256) public settled;
+    uint256 public forcedVault;
+    uint256 public forcedTier;
+    /// @notice Wei of bonds that went into the tier, less what was collected.
+    uint256 public bonds;
+    Job[] internal _jobs;
+
+    constructor(
+        InferenceOracle oracle_,
+        StakeVault vault_,
+        OptimisticAssurance tier_,
+        bytes32 modelId_
+    ) {
+        (oracle, vault, tier, modelId) = (oracle_, vault_, tier_, modelId_);
+        for (uint256 i; i < ACTORS; ++i) {
+            _stake(actor(i), 8 ether);
+        }
+    }
+
+    function jobCount() external view returns (uint256) {
+        return _jobs.length;
+    }
+
+    function jobAt(uint256 i) external view returns (Job memory) {
+        return _jobs[i];
+    }
+
+    function actor(uint256 i) public pure returns (address) {
+        return address(uint160(0xAC7000 + i % ACTORS));
+    }
+
+    function actorCount() external pure returns (uint256) {
+        return ACTORS;
+    }
+
+    // --- stake ----------------------------------------------------------------------------------
+
+    function stake(uint256 who, uint64 gwei_) external {
+        uint256 value = (1 + gwei_ % 10e9) * 1 gwei;
+        _stake(actor(who), value);
+    }
+
+    function _stake(address owner, uint256 value) private {
+        VM.deal(owner, value);
+        VM.prank(owner);
+        vault.stake{value: value}();
+    }
+
+    function queue(uint256 who, uint64 amount) external {
+        uint256 held = vault.accountOf(actor(who)).stake;
+        VM.prank(actor(who));
+        vault.queueWithdrawal(held == 0 ? 0 : amount % (held + 1));
+    }
+
+    function leave(uint256 who) external {
+        VM.prank(actor(who));
+        try vault.leave(actor(who)) {} catch {}
+    }
+
+    function withdraw(uint256 who) external {
+        try vault.withdrawFor(actor(who)) {} catch {}
+    }
+
+    // --- claims ---------------------------------------------------------------------------------
+
+    function ask(uint256 who, uint40 coverage, uint16 proving, uint32 wait, uint8 kind) external {
+        if (_jobs.length == JOBS) return;
+        Terms terms = toTerms(uint40(1 + coverage % 1e9), 1 + proving % 2 hours, 0);
+        address requester = actor(who);
+        Request memory request = Request({
+            requester: requester,
+            refundTo: requester,
+            modelId: modelId,
+            inputHash: keccak256(INPUT),
+            assurance: address(tier),
+            pin: tier.pin(),
+            terms: bytes32(Terms.unwrap(terms)),
+            fee: 1 gwei,
+            callbackGasPrice: 0,
+            callbackGas: 0,
+            deadline: uint64(block.timestamp + 1 hours + wait % 2 days),
+            nonce: _jobs.length
+        });
+        VM.deal(requester, 1 gwei);
+        VM.prank(requester);
+        oracle.request{value: 1 gwei}(request, INPUT);
+        _jobs.push(Job(request, address(0), address(0), ""));
+        if (kind % 5 != 0) _post(_jobs.length - 1, who >> 16, kind);
+    }
+
+    /// @dev An operator answers: rightly, wrongly, or that there is no answer.
+    function post(uint256 which, uint256 who, uint8 kind) external {
+        if (_jobs.length != 0) _post(_pick(which), who, kind);
+    }
+
+    function _post(uint256 which, uint256 who, uint8 kind) private {
+        Job storage job = _jobs[which];
+        if (job.operator != address(0)) return;
+        bool honest = actor(who) == actor(0);
+        bytes memory output = RIGHT;
+        if (!honest && kind % 3 == 1) output = "wrong";
+        if (!honest && kind % 3 == 2) output = hex"00";
+        address payee = actor(who >> 8);
+        if (_answer(job.request, actor(who), payee, output, "")) {
+            (job.operator, job.payee, job.stands) = (actor(who), payee, output);
+        }
+    }
+
+    /// @dev Anyone hands the standing claim in: the clock decides.
+    function settle(uint256 which, uint256 who) external {
+        if (_jobs.length == 0) return;
+        Job memory job = _jobs[_pick(which)];
+        if (job.operator == address(0)) return;
+        _answer(job.request, actor(who), job.payee, job.stands, "");
+    }
+
+    /// @dev Anyone proves the right answer. Before finality that must make it final.
+    function prove(uint256 which, uint256 who, uint8 luck) external {
+        if (_jobs.length == 0 || luck % 4 != 0) return;
+        _prove(_jobs[_pick(which)], actor(who));
+    }
+
+    function dispute(uint256 which, uint256 who, uint256 guess, uint64 more) external {
+        if (_jobs.length == 0) return;
+        Job memory job = _jobs[_pick(which)];
+        bytes32 id = oracle.idOf(job.request);
+        uint256 value = tier.bond(job.request.terms) * (guess % 7 == 0 ? 0 : 1) + more % 1 gwei;
+        bytes32 word = guess % 2 == 0
+            ? tier.commitmentOf(id, actor(who), keccak256(RIGHT), "salt")
+            : bytes32(guess);
+        VM.deal(actor(who), value);
+        VM.prank(actor(who));
+        try tier.dispute{value: value}(job.request, job.payee, keccak256(job.stands), word) {
+            bonds += value;
+        } catch {}
+    }
+
+    function reveal(uint256 which, uint256 index) external {
+        if (_jobs.length == 0) return;
+        bytes32 id = oracle.idOf(_jobs[_pick(which)].request);
+        uint256 count = tier.challengeCount(id);
+        if (count == 0) return;
+        try tier.reveal(id, index % count, "salt") {} catch {}
+    }
+
+    function award(uint256 which) external {
+        if (_jobs.length == 0) return;
+        try tier.award(oracle.idOf(_jobs[_pick(which)].request)) {} catch {}
+    }
+
+    function collect(uint256 which, uint256 index) external {
+        if (_jobs.length == 0) return;
+        bytes32 id = oracle.idOf(_jobs[_pick(which)].request);
+        uint256 before = address(tier).balance;
+        uint256 count = tier.challengeCount(id);
+        try tier.collect(id, count == 0 ? 0 : index % count) {
+            bonds -= before - address(tier).balance;
+        } catch {}
+    }
+
+    function refund(uint256 which) external {
+        if (_jobs.length == 0) return;
+        try oracle.refund(_jobs[_pick(which)].request) {} catch {}
+    }
+
+    function close(uint256 which) external {
+        if (_jobs.length == 0) return;
+        Request memory request = _jobs[_pick(which)].request;
+        Before memory before = _before(request);
+        try tier.close(request) {} catch {}
+        _after(request, before);
+    }
+
+    /// @dev Time passes; the honest operator proves what is due, so far as it is admitted.
+    function pass(uint32 time) external {
+        uint256 to = block.timestamp + (time % 8 == 0 ? time % 9 days : time % 4 hours);
+        for (uint256 i; i < _jobs.length; ++i) {
+            Job memory job = _jobs[i];
+            bytes32 id = oracle.idOf(job.request);
+            IOptimisticAssurance.Case memory case_ = tier.caseOf(id);
+            bool open = case_.proveBy != 0 && case_.outcome == IOptimisticAssurance.Outcome.None;
+            if (job.operator == actor(0) && open && case_.proveBy < to) _prove(job, actor(0));
+        }
+        VM.warp(to);
+    }
+
+    function force(uint64 amount, bool intoTier) external {
+        if (intoTier) {
+            forcedTier += amount;
+            VM.deal(address(tier), address(tier).balance + amount);
+        } else {
+            forcedVault += amount;
+            VM.deal(address(vault), address(vault).balance + amount);
+        }
+    }
+
+    // --- helpers --------------------------------------------------------------------------------
+
+    struct Before {
+        Lock lock;
+        uint256 stake;
+        uint256 credits;
+        uint256 burned;
+    }
+
+    /// @dev Mostly one of the latest three: old ones are settled.
+    function _pick(uint256 which) private view returns (uint256) {
+        uint256 count = _jobs.length;
+        return which % 4 == 0 || count < 3 ? which % count : count - 1 - which / 4 % 3;
+    }
+
+    function _prove(Job memory job, address sender) private {
+        bytes32 id = oracle.idOf(job.request);
+        (Status status,,) = oracle.statusOf(id);
+        bool counts = status == Status.Provisional
+            || (status == Status.Open && block.timestamp <= job.request.deadline);
+        bool same = keccak256(job.stands) == keccak256(RIGHT);
+        address payee = status == Status.Provisional && same ? job.payee : sender;
+        bytes memory evidence = abi.encodePacked(
+            keccak256(abi.encode(modelId, oracle.contextOf(job.request, payee), INPUT, RIGHT))
+        );
+        if (status == Status.Provisional && !same) {
+            evidence = abi.encodePacked(abi.encode(job.payee, keccak256(job.stands)), evidence);
+        }
+        if (_answer(job.request, sender, payee, RIGHT, evidence) != counts) ++broken;
+        (status,,) = oracle.statusOf(id);
+        if (counts && status != Status.Final) ++broken;
+    }
+
+    function _answer(
+        Request memory request,
+        address sender,
+        address payee,
+        bytes memory output,
+        bytes memory evidence
+    ) private returns (bool done) {
+        Before memory before = _before(request);
+        VM.prank(sender);
+        try oracle.answer(request, INPUT, payee, output, evidence) {
+            done = true;
+        } catch {}
+        _after(request, before);
+    }
+
+    function _before(Request memory request) private view returns (Before memory before) {
+        (before.lock,) = vault.lockOf(address(tier), oracle.idOf(request));
+        before.stake = vault.accountOf(before.lock.owner()).stake;
+        before.credits = _credits();
+        before.burned = vault.burned();
+    }
+
+    /// @dev A lock that is gone was released whole, or divided: with C credited, R credited or burned,
+    ///      and B >= C burned.
+    function _after(Request memory request, Before memory before) private {
+        if (!before.lock.exists()) return;
+        (Lock lock,) = vault.lockOf(address(tier), oracle.idOf(request));
+        uint256 taken = before.stake - vault.accountOf(before.lock.owner()).stake;
+        uint256 burned = vault.burned() - before.burned;
+        if (lock.exists() && taken != 0) ++broken;
+        if (!lock.exists()) {
+            (Status status,,) = oracle.statusOf(oracle.idOf(request));
+            if (status < Status.Final) ++broken;
+            ++settled[oracle.idOf(request)];
+        }
+        if (taken == 0) return;
+        ++slashes;
+        (uint256 compensation,,) = tier.split(request.terms);
+        if (taken != before.lock.amount()) ++broken;
+        if (_credits() - before.credits + burned != taken) ++broken;
+        if (burned < compensation) ++broken;
+    }
+
+    function _credits() private view returns (uint256 sum) {
+        for (uint256 i; i < ACTORS; ++i) {
+            sum += vault.credit(actor(i));
+        }
+        sum += vault.credit(address(tier));
+    }
+}

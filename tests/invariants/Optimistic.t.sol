@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.24;
+
+import {OptimisticAssurance} from "../../contracts/assurance/OptimisticAssurance.sol";
+import {StakeVault} from "../../contracts/assurance/StakeVault.sol";
+import {IOptimisticAssurance} from "../../contracts/interfaces/IOptimisticAssurance.sol";
+import {IStakeVault} from "../../contracts/interfaces/IStakeVault.sol";
+import {InferenceOracle} from "../../contracts/oracle/InferenceOracle.sol";
+import {ModelRegistry} from "../../contracts/oracle/ModelRegistry.sol";
+import {Lock, MAX_LOAD, MAX_LOCK, toLock} from "../../contracts/types/Lock.sol";
+import {Status} from "../../contracts/types/Status.sol";
+import {Terms, toTerms} from "../../contracts/types/Terms.sol";
+import {EchoVerifier} from "../contracts/harness/EchoVerifier.sol";
+import {Market} from "./Market.sol";
+import {VM} from "./Vm.sol";
+
+/// @notice What must hold whatever the market does.
+contract OptimisticInvariants {
+    StakeVault internal vault;
+    OptimisticAssurance internal tier;
+    InferenceOracle internal oracle;
+    Market internal market;
+
+    error Broken(string what, uint256 expected, uint256 got);
+
+    function setUp() public {
+        VM.warp(1_750_000_000);
+        ModelRegistry registry = new ModelRegistry();
+        bytes32 modelId = _register(registry);
+        EchoVerifier verifier = new EchoVerifier("srs");
+        oracle = new InferenceOracle();
+        // Contracts made so far: three. The vault is the fourth, the tier the fifth.
+        address[4] memory tiers =
+            [VM.computeCreateAddress(address(this), 5), address(0), address(0), address(0)];
+        vault = new StakeVault(tiers);
+        tier = new OptimisticAssurance(
+            oracle,
+            verifier,
+            registry,
+            vault,
+            IOptimisticAssurance.Parameters({
+                window: 4 hours,
+                largeWindow: 24 hours,
+                largeCoverage: 5e8,
+                inclusionDelay: 0,
+                challengerCost: 1e6,
+                verifyGas: 1_000_000,
+                gasPriceCap: 1 gwei,
+                provingPrice: 1 gwei
+            })
+        );
+        market = new Market(oracle, vault, tier, modelId);
+    }
+
+    /// @dev forge reads this: it calls the market only.
+    function targetContracts() public view returns (address[] memory targets) {
+        targets = new address[](1);
+        targets[0] = address(market);
+    }
+
+    /// @notice The vault holds stakes, credits and what was burned, to the wei; every lock is backed,
+    ///         and an owner's locks and loads are the sums over its open claims.
+    function invariant_vault_holds_what_it_owes_and_backs_every_lock() public view {
+        uint256 owed = vault.burned() + vault.credit(address(tier));
+        for (uint256 a; a < market.actorCount(); ++a) {
+            address owner = market.actor(a);
+            IStakeVault.Account memory account = vault.accountOf(owner);
+            owed += account.stake + vault.credit(owner);
+            if (account.locked > account.stake) {
+                revert Broken("locked above stake", account.stake, account.locked);
+            }
+            uint256 locked;
+            uint256 load;
+            for (uint256 i; i < market.jobCount(); ++i) {
+                (Lock lock,) = vault.lockOf(address(tier), _id(i));
+                if (lock.owner() != owner) continue;
+                locked += lock.amount();
+                load += lock.load();
+            }
+            _same("sum of locks", locked, account.locked);
+            _same("sum of loads", load, account.load);
+        }
+        _same("vault", owed * 1 gwei + market.forcedVault(), address(vault).balance);
+    }
+
+    /// @notice The tier holds every bond that was not collected, and can pay those that it owes.
+    function invariant_tier_holds_the_bonds() public view {
+        _same("tier", market.bonds() + market.forcedTier(), address(tier).balance);
+        uint256 owed;
+        for (uint256 i; i < market.jobCount(); ++i) {
+            bytes32 id = _id(i);
+            IOptimisticAssurance.Case memory case_ = tier.caseOf(id);
+            uint256 count = tier.challengeCount(id);
+            if (case_.outcome == IOptimisticAssurance.Outcome.Upheld) count = 1;
+            for (uint256 c; c < count; ++c) {
+                owed += tier.challengeAt(id, c).bond;
+            }
+        }
+        if (owed > address(tier).balance) revert Broken("bonds", owed, address(tier).balance);
+    }
+
+    /// @notice A valid proof before finality wins; slashes divide one lock exactly; a lock ends once,
+    ///         and is open just while its claim stands; nobody honest was slashed.
+    function invariant_claims_settle_once_and_nobody_honest_is_slashed() public view {
+        _same("broken", 0, market.broken());
+        for (uint256 i; i < market.jobCount(); ++i) {
+            bytes32 id = _id(i);
+            (Status status,,) = oracle.statusOf(id);
+            (Lock lock,) = vault.lockOf(address(tier), id);
+            if (status == Status.Provisional && !lock.exists()) revert Broken("no lock", 1, 0);
+            if (status != Status.Provisional && status != Status.Refunded && lock.exists()) {
+                revert Broken("lock outlives its claim", 0, 1);
+            }
+            if (market.settled(id) > 1) revert Broken("settled", 1, market.settled(id));
+        }
+        if (vault.accountOf(market.actor(0)).suspended) revert Broken("honest, slashed", 0, 1);
+    }
+
+    function testFuzz_lock_any_comes_back(
+        address owner,
+        uint48 amount,
+        uint32 since,
+        uint16 load,
+        bool contested
+    ) public pure {
+        Lock lock = toLock(owner, amount, since, load & MAX_LOAD);
+        if (contested) lock = lock.contest();
+        _same("owner", uint160(owner), uint160(lock.owner()));
+        _same("amount", amount & MAX_LOCK, lock.amount());
+        _same("since", since, lock.since());
+        _same("load", load & MAX_LOAD, lock.load());
+        if (lock.contested() != contested) revert Broken("contested", 0, 1);
+    }
+
+    function testFuzz_terms_any_come_back(uint40 coverage, uint16 proving, uint8 hours_)
+        public
+        pure
+    {
+        Terms terms = toTerms(coverage, proving & 0x7fff, hours_);
+        _same("coverage", coverage, terms.coverage());
+        _same("proving", proving & 0x7fff, terms.proving());
+        _same("hours", hours_, terms.windowHours());
+        if (terms.isComplete() != (coverage != 0 && proving & 0x7fff != 0)) {
+            revert Broken("complete", 0, 1);
+        }
+    }
+
+    function _id(uint256 i) private view returns (bytes32) {
+        return oracle.idOf(market.jobAt(i).request);
+    }
+
+    function _same(string memory what, uint256 expected, uint256 got) private pure {
+        if (expected != got) revert Broken(what, expected, got);
+    }
+
+    function _register(ModelRegistry registry) private returns (bytes32) {
+        bytes memory program = abi.encodePacked(
+            "EINP", uint16(1), uint8(12), uint8(4), uint16(1), uint32(32), bytes18(0)
+        );
+        address[] memory programs = new address[](1);
+        address[] memory points = new address[](1);
+        programs[0] = registry.store(program);
+        points[0] = registry.store(abi.encode(1, 2));
+        return registry.register(programs, points, "srs", 0);
+    }
+}
