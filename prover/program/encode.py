@@ -61,7 +61,9 @@ class _Writer:
             self.uint(length, 4)
 
     def tensor(self, t: Tensor) -> None:
-        name = t.name.encode("ascii", "strict")
+        if not t.name.isascii():
+            raise MalformedProgram(f"expected an ascii name, got {t.name!r}")
+        name = t.name.encode("ascii")
         self.uint(len(name), 1)
         self.out += name
         self.uint(t.role, 1)
