@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import rlp
 from eth_abi.abi import encode
 from eth_hash.auto import keccak
 from web3 import Web3
+from web3.contract import Contract
 
 from tests.contracts.desk import HARNESS, LOGITS, ZERO, Desk, Request
 from tests.evm import Chain
@@ -48,15 +48,27 @@ def terms(coverage: int = COVERAGE, proving: int = PROVING, hours: int = 0) -> b
 
 
 def created(sender: str, nonce: int) -> str:
-    """Address of the contract that an account's transaction creates."""
-    return Web3.to_checksum_address(keccak(rlp.encode([bytes.fromhex(sender[2:]), nonce]))[12:])
+    """Address of the contract that an account's transaction creates: RLP of both, hashed."""
+    number = nonce.to_bytes((nonce.bit_length() + 7) // 8, "big")
+    if len(number) != 1 or number[0] >= 0x80:
+        number = bytes([0x80 + len(number)]) + number
+    body = b"\x94" + bytes.fromhex(sender[2:]) + number
+    return Web3.to_checksum_address(keccak(bytes([0xC0 + len(body)]) + body)[12:])
 
 
 class Bench(Desk):
     """A desk whose requests name the optimistic tier; `payee` is the operator, and has stake."""
 
-    def __init__(self, chain: Chain, parameters: tuple[int, ...] = PARAMETERS) -> None:
+    def __init__(
+        self,
+        chain: Chain,
+        parameters: tuple[int, ...] = PARAMETERS,
+        *,
+        registry: Contract | None = None,
+        verifier: Contract | None = None,
+    ) -> None:
         super().__init__(chain)
+        self.registry, self.verifier = registry or self.registry, verifier or self.verifier
         self.operator, self.challenger, self.rival = self.payee, *chain.accounts[5:7]
         deployer = chain.accounts[0]
         nonce = chain.web3.eth.get_transaction_count(deployer)
@@ -72,6 +84,7 @@ class Bench(Desk):
             self.vault.address,
             parameters,
         )
+        self.pin = bytes(chain.call(self.optimistic.functions.pin()))
         self.locker = chain.deploy(f"{HARNESS}/Locker.sol", self.vault.address)
 
     def stake(self, amount: int = 10 * ETHER, owner: str = "") -> None:
