@@ -15,7 +15,7 @@ from prover.program.ir import FIXED, Affine, Contraction, Expr, View
 from prover.program.relations import Relations
 
 Factor: TypeAlias = Kernel | PublicView
-MAX_WORK = 1 << 22  # pairs of a view and a block: about a minute; a larger k has fewer
+MAX_WORK = 1 << 20  # pairs of a view and a block: some seconds; a larger k has fewer
 
 
 class LayoutError(EinproofError):
