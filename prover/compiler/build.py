@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from prover.compiler.calibrate import Interval
 from prover.compiler.errors import CompileError, UnsupportedOp
 from prover.compiler.lower import LOWERINGS
 from prover.compiler.lower.builder import BITS, Builder, Stored, Value, rows_and_features
+from prover.compiler.network import check_examples, lower_graph
 from prover.compiler.quantize import quantize_input, smallest_shift
-from prover.compiler.trace import Graph, trace
+from prover.compiler.ranges import Ranges, evaluate, example_inputs
+from prover.compiler.trace import INPUT, PREVIOUS, Graph, trace
 from prover.program import gadgets
 from prover.program.format import SLICES
 from prover.program.ir import Affine, Program, Range, Role
@@ -21,19 +23,20 @@ from prover.quantizer import INT16_MAX, INT16_MIN, IntArray, Quantizer, Scaled
 if TYPE_CHECKING:
     import torch
 
-INPUT, OUTPUT = "input", "output"
+OUTPUT = "output"
 LIMBS = (8, 16)
 
 
 @dataclass(frozen=True)
 class Compiled:
     """A public program and quantiser, and the secret integers (by tensor name) that make them a
-    model.
+    model; and the ranges that its scales come from, where they do not come from a worst case.
     """
 
     program: Program
     weights: dict[str, IntArray]
     quantizer: Quantizer
+    ranges: dict[str, list[float]] = field(default_factory=dict)
 
 
 def compile_module(
@@ -45,20 +48,41 @@ def compile_module(
     input_bits: int = 16,
     private_input: bool = False,
     private_output: bool = False,
+    examples: Any = None,
 ) -> Compiled:
     """The program of a torch module for one input shape (its batch included) and range of input
-    cells.
+    cells. `examples`: float inputs (n, *input_shape), as `record_ranges` takes them.
 
     Raises CompileError, or UnsupportedOp with the node and the operator.
     """
+    graph = trace(module, input_shape)
+    ranges = None if is_chain(graph) else record_ranges(graph, input_range, examples)
     return compile_graph(
-        trace(module, input_shape),
+        graph,
         input_range,
         weight_bits=weight_bits,
         input_bits=input_bits,
         private_input=private_input,
         private_output=private_output,
+        ranges=ranges,
     )
+
+
+def record_ranges(graph: Graph, input_range: tuple[float, float], examples: Any = None) -> Ranges:
+    """What every value of a graph reaches on example inputs; by default on 16 that are uniform over
+    the declared range. What an input drives beyond twice that is refused by the engine."""
+    if examples is None:
+        examples = example_inputs(graph.input_shape, input_range)
+    ranges = Ranges()
+    for example in check_examples(examples, graph.input_shape):
+        evaluate(graph, example, ranges)
+    return ranges
+
+
+def is_chain(graph: Graph) -> bool:
+    """Whether every operator reads the one before it, and its worst case is known."""
+    known = all(node.target in LOWERINGS for node in graph.nodes)
+    return known and all(PREVIOUS in node.args[:1] for node in graph.nodes)
 
 
 def compile_graph(
@@ -69,8 +93,12 @@ def compile_graph(
     input_bits: int = 16,
     private_input: bool = False,
     private_output: bool = False,
+    ranges: Ranges | None = None,
 ) -> Compiled:
     """The same from a traced graph; float64 and integers only, so equal arguments give equal bytes.
+
+    A chain of layers needs no recorded ranges: it is scaled for the worst case. Of another graph,
+    they are recorded on uniform inputs where none are given.
 
     A statement tensor is committed where it is to be private or has more than 1024 cells, and
     public otherwise.
@@ -81,6 +109,12 @@ def compile_graph(
     if not graph.input_shape or math.prod(graph.input_shape) < 1:
         raise CompileError(f"expected an input with cells, got shape {graph.input_shape}")
     spec = quantize_input(INPUT, graph.input_shape, *input_range, input_bits)
+    if ranges is not None or not is_chain(graph):
+        recorded = ranges or record_ranges(graph, input_range)
+        net, scaled = lower_graph(graph, spec, recorded, weight_bits, private_input, private_output)
+        program = _with_limb(Program(LIMBS[0], tuple(net.tensors), tuple(net.ops)))
+        validate(program)
+        return Compiled(program, net.weights, Quantizer(spec, scaled), recorded.to_dict())
     builder = Builder(weight_bits)
     value = _input(builder, graph, spec, private_input)
     for node in graph.nodes:

@@ -1,19 +1,20 @@
 """torch.export, without decompositions, to the list of operators between the input and the output.
 
-Only here is torch imported. A graph is a chain for now: each operator reads the value of the one
-before it.
+Only here is torch imported. What does not depend on the input is computed here, and is a constant;
+what the output does not depend on is dropped.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from prover.compiler.errors import CompileError, UnsupportedOp
-from prover.quantizer import FloatArray
 
 if TYPE_CHECKING:
     import torch
@@ -30,9 +31,19 @@ PREVIOUS: Final = _Previous()
 
 
 @dataclass(frozen=True)
+class Ref:
+    """The place of an earlier node's value, or of the input's: `INPUT`."""
+
+    name: str
+
+
+INPUT: Final = "input"  # the name of the input among values
+
+
+@dataclass(frozen=True)
 class Node:
     """One operator: torch's name for it, its arguments (parameters as float64), the shape that it
-    makes.
+    makes; () where it makes several tensors, which `getitem` nodes then take apart.
     """
 
     name: str
@@ -72,37 +83,101 @@ def graph_of(exported: torch.export.ExportedProgram) -> Graph:
     signature: Any = exported.graph_signature
     if len(signature.user_inputs) != 1:
         raise CompileError(f"expected one input, got {len(signature.user_inputs)}")
+    output = next(n for n in exported.graph.nodes if n.op == "output")
+    if len(signature.user_outputs) != 1 or len(output.args[0]) != 1:
+        raise CompileError(f"expected one output, got {len(output.args[0])}")
+    given = next(n for n in exported.graph.nodes if n.name == signature.user_inputs[0])
+    input_shape = tuple(given.meta["val"].shape)
+    if not all(isinstance(n, int) for n in input_shape):
+        raise CompileError(f"expected an input of fixed shape, got {input_shape}")
+    constants = _stored(exported)
+    calls = []
+    for call in exported.graph.nodes:
+        if call.op in ("placeholder", "output"):
+            continue
+        if call.op != "call_function":
+            raise UnsupportedOp(call.name, str(call.target), "expected a function of tensors")
+        _refuse_aliases(call)
+        if all(source.name in constants for source in call.all_input_nodes):
+            constants[call.name] = _computed(call, constants)
+        else:
+            calls.append(call)
+    result = output.args[0][0]
+    needed = {result.name}
+    for call in reversed(calls):
+        if call.name in needed:
+            needed |= {source.name for source in call.all_input_nodes}
+    if result.name in constants or given.name not in needed:
+        raise CompileError("expected an output that depends on the input, got a constant")
+    nodes: list[Node] = []
+    for call in (c for c in calls if c.name in needed):
+        previous = nodes[-1].name if nodes else given.name
+
+        def place(source: Any, previous: str = previous) -> Any:
+            if source.name in constants:
+                return _array(constants[source.name])
+            if source.name == previous:
+                return PREVIOUS
+            return Ref(INPUT if source.name == given.name else source.name)
+
+        args = tuple(_argument(a, place) for a in _positional(call))
+        nodes.append(Node(call.name, _target(call), args, _shape(call)))
+    return Graph(input_shape, tuple(nodes))
+
+
+def _stored(exported: torch.export.ExportedProgram) -> dict[str, Any]:
+    """Parameters, buffers and constants, by the names of their placeholders."""
+    signature: Any = exported.graph_signature
     stored = {
         **signature.inputs_to_parameters,
         **signature.inputs_to_buffers,
         **signature.inputs_to_lifted_tensor_constants,
     }
-    tensors = {**exported.state_dict, **exported.constants}
-    output = next(n for n in exported.graph.nodes if n.op == "output")
-    if len(signature.user_outputs) != 1 or len(output.args[0]) != 1:
-        raise CompileError(f"expected one output, got {len(output.args[0])}")
-    calls = [n for n in exported.graph.nodes if n.op not in ("placeholder", "output")]
-    previous = next(n for n in exported.graph.nodes if n.name == signature.user_inputs[0])
-    input_shape = tuple(previous.meta["val"].shape)
-    if not all(isinstance(n, int) for n in input_shape):
-        raise CompileError(f"expected an input of fixed shape, got {input_shape}")
-    nodes = []
-    for call in calls:
-        args = _positional(call)
-        if call.op != "call_function" or not any(a is previous for a in args):
-            raise UnsupportedOp(
-                call.name, str(call.target), "it is not on one chain from the input to the output"
-            )
-        made = call.meta["val"]
-        if not hasattr(made, "shape") or not all(isinstance(n, int) for n in made.shape):
-            raise UnsupportedOp(call.name, str(call.target), "expected one tensor of fixed shape")
-        plain = tuple(_argument(a, previous, stored, tensors, call) for a in args)
-        nodes.append(Node(call.name, str(call.target), plain, tuple(made.shape)))
-        previous = call
-    if output.args[0][0] is not previous:
-        name = nodes[-1].name if nodes else "(none)"
-        raise CompileError(f"expected the output of the last node {name!r}, got another")
-    return Graph(input_shape, tuple(nodes))
+    tensors: dict[str, Any] = {**exported.state_dict, **exported.constants}
+    return {name: tensors[stored[name]].detach() for name in stored}
+
+
+def _refuse_aliases(call: Any) -> None:
+    """An operator that changes its argument in place must be the only one that reads it."""
+    schema = getattr(call.target, "_schema", None)
+    if schema is None or not schema.is_mutable:
+        return
+    source = call.args[0]
+    while True:
+        if len(source.users) != 1 or source.op == "placeholder":
+            what = f"it changes {source.name!r} in place, which others read"
+            raise UnsupportedOp(call.name, str(call.target), what)
+        made = getattr(source.target, "_schema", None)
+        views = made is not None and any(a.alias_info is not None for a in made.arguments)
+        if not views or not source.args:
+            return
+        source = source.args[0]
+
+
+def _computed(call: Any, constants: dict[str, Any]) -> Any:
+    """What an operator makes of constants."""
+    import torch
+    from torch.fx import map_arg
+
+    if call.target in (torch.ops.aten.rand.default, torch.ops.aten.randn.default):
+        raise UnsupportedOp(call.name, str(call.target), "it is random")
+    with torch.no_grad():
+        args = map_arg(call.args, lambda n: constants[n.name])
+        return call.target(*args, **map_arg(call.kwargs, lambda n: constants[n.name]))
+
+
+def _target(call: Any) -> str:
+    name = getattr(call.target, "__name__", "")
+    return "getitem" if name == "getitem" else str(call.target)
+
+
+def _shape(call: Any) -> tuple[int, ...]:
+    made = call.meta["val"]
+    several = isinstance(made, (list, tuple))
+    for one in made if several else [made]:
+        if not hasattr(one, "shape") or not all(isinstance(n, int) for n in one.shape):
+            raise UnsupportedOp(call.name, str(call.target), "expected tensors of fixed shape")
+    return () if several else tuple(made.shape)
 
 
 def _positional(call: Any) -> list[Any]:
@@ -114,20 +189,14 @@ def _positional(call: Any) -> list[Any]:
     return [*call.args, *rest]
 
 
-def _argument(value: Any, previous: Any, stored: dict[str, str], tensors: Any, call: Any) -> Any:
-    if value is previous:
-        return PREVIOUS
-    if not hasattr(value, "op"):
-        return value
-    if value.name not in stored:
-        raise UnsupportedOp(
-            call.name,
-            str(call.target),
-            f"it reads {value.name!r}, which is neither the previous value nor a parameter",
-        )
-    return _floats(tensors[stored[value.name]])
+def _argument(value: Any, place: Callable[[Any], Any]) -> Any:
+    if isinstance(value, (list, tuple)):
+        return tuple(_argument(v, place) for v in value)
+    return place(value) if hasattr(value, "op") else value
 
 
-def _floats(tensor: torch.Tensor) -> FloatArray:
-    array = tensor.detach().cpu().double().numpy()
-    return np.ascontiguousarray(array, dtype=np.float64)
+def _array(tensor: Any) -> npt.NDArray[Any]:
+    """float64; masks and indices stay what they are."""
+    array = tensor.detach().cpu()
+    kept = array.numpy() if array.dtype.is_floating_point is False else array.double().numpy()
+    return np.ascontiguousarray(kept)

@@ -1,10 +1,29 @@
-"""From one operator of torch to gadgets: one file an operator, and the list of what is known."""
+"""From one operator of torch to gadgets: one file an operator, and the lists of what is known.
+
+`LOWERINGS` are of chains whose worst case is computed; `OPS` of networks with recorded ranges
+(docs/protocol/ops.md).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
-from prover.compiler.lower import linear, relu, reshape
+from prover.compiler.lower import (
+    activation,
+    add,
+    attention,
+    dense,
+    layer_norm,
+    linear,
+    matmul,
+    mul,
+    rectify,
+    relu,
+    reshape,
+    softmax,
+    views,
+)
 from prover.compiler.lower.builder import Builder, Value
 from prover.compiler.trace import Node
 
@@ -15,4 +34,20 @@ LOWERINGS: dict[str, Lowering] = {
     "aten.relu.default": relu.lower,
     "aten.relu_.default": relu.lower,
     **dict.fromkeys(reshape.TARGETS, reshape.lower),
+}
+
+
+class Op(NamedTuple):
+    """reference: in float64, recording ranges; lower: to gadgets."""
+
+    reference: Callable[..., Any]
+    lower: Callable[..., Any]
+
+
+_FILES: tuple[Any, ...] = (
+    activation, add, attention, dense, layer_norm, matmul, mul, rectify, softmax, views,
+)  # fmt: skip
+OPS: dict[str, Op] = {
+    **{target: Op(f.reference, f.lower) for f in _FILES for target in f.TARGETS},
+    **dict.fromkeys(attention.MASKED, Op(attention.reference_masked, attention.lower_masked)),
 }

@@ -1,0 +1,106 @@
+"""Functions of one number by a public table: gelu (both), silu, sigmoid, tanh, exp.
+
+The input is rounded to the finest scale at which its range, with headroom, takes ROWS rows: the
+error is at most `table_error`, half a step of the input times the function's greatest slope, and
+half a step of the output.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from prover.compiler.errors import CompileError, UnsupportedOp
+from prover.compiler.lower.network import Argument, Array, Cells, Network, Value, aligned
+from prover.compiler.quantize import largest_exponent
+from prover.compiler.ranges import Ranges
+from prover.compiler.trace import Node
+from prover.program.gadgets.shared import one
+from prover.program.ir import Index, Role, Table, View
+from prover.quantizer import INT16_MAX, FloatArray
+
+ROWS = 1 << 12
+MARGIN = 0.25  # of the recorded range, at either end
+
+
+class Function(NamedTuple):
+    value: Callable[[FloatArray], FloatArray]
+    slope: float  # the greatest, in absolute value
+
+
+def _erf(x: FloatArray) -> FloatArray:
+    return np.asarray(np.vectorize(math.erf, otypes=[np.float64])(x))
+
+
+def _gelu(x: FloatArray) -> FloatArray:
+    return np.asarray(x * (1 + _erf(x / math.sqrt(2))) / 2)
+
+
+def _gelu_tanh(x: FloatArray) -> FloatArray:
+    return np.asarray(x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))) / 2)
+
+
+def _sigmoid(x: FloatArray) -> FloatArray:
+    return np.asarray((1 + np.tanh(x / 2)) / 2)
+
+
+def _silu(x: FloatArray) -> FloatArray:
+    return np.asarray(x * _sigmoid(x))
+
+
+GELU = {"none": Function(_gelu, 1.13), "tanh": Function(_gelu_tanh, 1.13)}
+FUNCTIONS = {
+    "aten.silu.default": Function(_silu, 1.1),
+    "aten.silu_.default": Function(_silu, 1.1),
+    "aten.sigmoid.default": Function(_sigmoid, 0.25),
+    "aten.tanh.default": Function(lambda x: np.asarray(np.tanh(x)), 1.0),
+}
+TARGETS = ("aten.gelu.default", *FUNCTIONS)
+
+
+def function(node: Node, args: tuple[Argument, ...]) -> Function:
+    return GELU[args[1]] if node.target == "aten.gelu.default" else FUNCTIONS[node.target]
+
+
+def reference(node: Node, args: tuple[Argument, ...], ranges: Ranges) -> Array:
+    ranges.record(f"{node.name}.index", args[0])
+    return function(node, args).value(args[0])
+
+
+def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Cells:
+    x = args[0]
+    if not isinstance(x, Value):
+        raise UnsupportedOp(node.name, node.target, "expected a value")
+    f, name = function(node, args), f"{node.name}.index"
+    x = net.accumulated(x, node.name, aligned(net, node.name, node.shape, x))
+    first, rows, exponent = table_span(*net.ranges.of(name), x.exponent)
+    index = net.requantize(x, name, exponent, lo=first, hi=first + rows - 1)
+    values = f.value(np.ldexp(np.arange(first, first + rows, dtype=np.float64), -exponent))
+    scale = largest_exponent(values, INT16_MAX)
+    if scale is None:
+        raise CompileError(f"{node.name}: a table of zeros")
+    scale = min(scale, 14)
+    content = np.rint(np.ldexp(values, scale)).astype(np.int64)
+    table = net.table(f"{node.name}.table", content)
+    shape = net.tensors[index.tensor].shape
+    out = net.tensor(node.name, shape, Role.ACTIVATION, int(content.min()), int(content.max()))
+    axes = View(index.tensor, tuple(map(Index, range(len(shape)))))
+    net.ops.append(Table(out, shape, one(axes), table, first))
+    return Cells(node.name, index.parts, scale, out, index.rank, index.fixed)
+
+
+def table_span(lo: float, hi: float, finest: int) -> tuple[int, int, int]:
+    """First row, number of rows, exponent of the index."""
+    margin = max(hi - lo, 1e-6) * MARGIN
+    low, high = lo - margin, hi + margin
+    exponent = min(finest, math.floor(math.log2((ROWS - 2) / (high - low))))
+    first = math.floor(math.ldexp(low, exponent))
+    return first, math.ceil(math.ldexp(high, exponent)) - first + 1, exponent
+
+
+def table_error(f: Function, index_exponent: int, exponent: int) -> float:
+    """The greatest |table - f(x)| for x within the table."""
+    return f.slope * math.ldexp(0.5, -index_exponent) + math.ldexp(0.5, -exponent)

@@ -1,0 +1,99 @@
+"""aten.add and aten.sub: of values and constants, broadcast; folded into the accumulators that they
+add up, so that a residual connection costs nothing beside the rounding that its layer needs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from prover.compiler.errors import CompileError, UnsupportedOp
+from prover.compiler.lower.network import (
+    Argument,
+    Array,
+    Network,
+    Pending,
+    Plan,
+    Value,
+    aligned,
+    flat,
+    placed,
+)
+from prover.compiler.quantize import BIAS_BITS, largest_exponent
+from prover.compiler.ranges import Ranges
+from prover.compiler.trace import Node
+from prover.program.ir import FIXED, Affine, Contraction, Index, View
+from prover.quantizer import round_half_even
+
+TARGETS = ("aten.add.Tensor", "aten.sub.Tensor", "aten.add_.Tensor")
+MOST_APART = 30  # bits between two accumulators that are added as they are
+
+
+def reference(node: Node, args: tuple[Argument, ...], ranges: Ranges) -> Array:
+    x, y, alpha = args
+    return np.asarray(x + _sign(node) * alpha * y)
+
+
+def _sign(node: Node) -> int:
+    return -1 if "sub" in node.target else 1
+
+
+def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Pending:
+    """x + y at the finer of both scales."""
+    x, y, alpha = args
+    if alpha != 1:
+        raise UnsupportedOp(node.name, node.target, f"expected alpha 1, got {alpha}")
+    values = [v for v in (x, y) if isinstance(v, Value)]
+    plan = aligned(net, node.name, node.shape, *values)
+    terms = [(x, 1), (y, _sign(node))]
+    sums = [net.accumulated(v, node.name, plan, s) for v, s in terms if isinstance(v, Value)]
+    if len(sums) == 2 and abs(sums[0].exponent - sums[1].exponent) > MOST_APART:
+        raise CompileError(f"{node.name}: scales 2^{sums[0].exponent} and 2^{sums[1].exponent}")
+    total = sums[0] if len(sums) == 1 else _sum(net, node.name, plan, *sums)
+    for constant, sign in terms:
+        if not isinstance(constant, Value):
+            total = _offset(net, node.name, plan, total, sign * np.asarray(constant, np.float64))
+    return total
+
+
+def _sum(net: Network, name: str, plan: Plan, x: Pending, y: Pending) -> Pending:
+    """Both accumulators over one set of axes: the summed ones of y follow those of x."""
+    exponent = max(x.exponent, y.exponent)
+    x = net.accumulated(x, name, plan, 1 << exponent - x.exponent)
+    y = net.accumulated(y, name, plan, 1 << exponent - y.exponent)
+    free, more = x.expr.free, len(x.expr.axes) - x.expr.free
+
+    def moved(a: Affine) -> Affine:
+        def move(i: Index) -> Index:
+            return i if i.axis == FIXED or i.axis < free else Index(i.axis + more, i.offset)
+
+        views = ((c, View(v.tensor, tuple(map(move, v.index)))) for c, v in a.terms)
+        return Affine(tuple(views), a.const)
+
+    products = [Contraction(moved(c.x), moved(c.y)) for c in y.expr.contractions]
+    linear = Affine(
+        x.expr.linear.terms + y.expr.linear.terms, x.expr.linear.const + y.expr.linear.const
+    )
+    summed = x.expr.axes[free:] + y.expr.axes[free:]
+    return net.pending(name, plan, exponent, linear, (*x.expr.contractions, *products), summed)
+
+
+def _offset(net: Network, name: str, plan: Plan, x: Pending, constant: Array) -> Pending:
+    """x + constant: secret weights of at most 32 bits, however fine x is."""
+    if constant.size == 1:
+        finest = largest_exponent(constant, 1 << 46)
+        exponent = x.exponent if finest is None else min(x.exponent, finest)
+        value = int(round_half_even(constant.reshape(1), exponent)[0]) << x.exponent - exponent
+        linear = Affine(x.expr.linear.terms, x.expr.linear.const + value)
+    else:
+        finest = largest_exponent(constant, (1 << BIAS_BITS - 1) - 1)
+        exponent = x.exponent if finest is None else min(x.exponent, finest)
+        own = plan[len(plan) - constant.ndim :]
+        lengths = tuple(a if n > 1 else () for a, n in zip(own, constant.shape, strict=True))
+        whole = round_half_even(constant, exponent)
+        cells, _ = net.integers(f"{name}.constant", whole, lengths, BIAS_BITS, exponent)
+        view = net.view(cells, placed(lengths, plan))
+        linear = Affine(
+            (*x.expr.linear.terms, (1 << x.exponent - exponent, view)), x.expr.linear.const
+        )
+    return net.pending(
+        name, plan, x.exponent, linear, x.expr.contractions, x.expr.axes[len(flat(plan)) :]
+    )

@@ -1,0 +1,184 @@
+"""aten.softmax over the last axis: deterministic zkAttn (zkLLM, CCS 2024, section 5, with the shift
+pinned).
+
+m = the row's maximum, d = m - z >= 0, d = 2^b hi + lo, e = round(T_hi[hi] T_lo[lo] / 2^s),
+p = round(2^q e / sum e). A masked cell is lowered by more than any z can exceed it, so that it is
+never the maximum, and reads a row of T_hi that is 0: what it holds contributes nothing.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from prover.compiler.errors import CompileError, UnsupportedOp
+from prover.compiler.lower.network import (
+    BITS,
+    Argument,
+    Array,
+    Cells,
+    Masked,
+    Network,
+    Pending,
+    Plan,
+    Value,
+    aligned,
+    numbered,
+)
+from prover.compiler.ranges import Ranges
+from prover.compiler.trace import Node
+from prover.program.gadgets.shared import one
+from prover.program.ir import Affine, Contraction, Divide, Index, Max, Role, Table, View
+from prover.quantizer import IntArray
+
+TARGETS = ("aten.softmax.int", "aten._softmax.default")
+REACH = 1 << 14  # of z: a masked cell is lowered by twice as much, and m - z still fits 16 bits
+DIGIT = 8
+SHARES = 14  # p counts in 2^-14
+NARROW = 10  # bits of e from which a 16-bit remainder of the division does
+
+
+def reference(node: Node, args: tuple[Argument, ...], ranges: Ranges) -> Array:
+    x, axis = args[:2]
+    _last(node, x.ndim, axis)
+    ranges.record(f"{node.name}.z", x[np.isfinite(x)])
+    return shares(x)
+
+
+def shares(x: Array) -> Array:
+    """softmax along the last axis, in float64."""
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return np.asarray(e / e.sum(axis=-1, keepdims=True))
+
+
+def _last(node: Node, rank: int, axis: int) -> None:
+    if axis % rank != rank - 1:
+        raise UnsupportedOp(node.name, node.target, f"expected the last axis, got {axis}")
+
+
+def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Cells:
+    x, axis = args[:2]
+    value, mask = (x.value, x.mask) if isinstance(x, Masked) else (x, None)
+    if not isinstance(value, Value):
+        raise UnsupportedOp(node.name, node.target, "expected a value")
+    _last(node, len(value.parts), axis)
+    plan = aligned(net, node.name, node.shape, value)
+    recorded = f"{node.name}.z" if mask is None else value.name
+    scores = net.accumulated(value, node.name, plan)
+    return softmax(net, node.name, scores, mask, recorded)
+
+
+def softmax(net: Network, name: str, value: Pending, mask: IntArray | None, recorded: str) -> Cells:
+    """Shares along the last axis of an accumulator, whose range is recorded; `mask` is 1 where a
+    cell is left out."""
+    plan = value.lengths
+    if len(plan[-1]) != 1 or len(value.expr.axes[: value.expr.free]) < 2:
+        raise CompileError(f"{name}: expected rows of one axis of more than one cell, got {plan}")
+    exponent = net.fit(recorded, value, most=REACH - 1)
+    z = net.requantize(value, f"{name}.z", exponent, lo=-REACH, hi=REACH - 1)
+    shape, free = net.tensors[z.tensor].shape, len(net.tensors[z.tensor].shape) - 1
+    every = tuple(range(free + 1))
+    whole = View(z.tensor, tuple(map(Index, every)))
+    hidden = _mask(net, name, plan, mask)
+    seen = Affine(((1, whole), *((-2 * REACH * c, v) for c, v in hidden)))
+    top = net.tensor(f"{name}.max", shape[:-1], Role.ACTIVATION, -REACH, REACH - 1)
+    net.ops.append(Max(top, shape, seen, BITS))
+    above = View(top, tuple(map(Index, every[:-1])))
+    below = Affine(((1, above), *((-c, v) for c, v in seen.terms)))
+    e = _exp(net, name, value, below, exponent, hidden)
+    return _shares(net, name, value, e)
+
+
+def _mask(
+    net: Network, name: str, plan: Plan, mask: IntArray | None
+) -> tuple[tuple[int, View], ...]:
+    """The public mask as a view, repeated over the axes along which it does not vary."""
+    if mask is None or not mask.any():
+        return ()
+    lengths = [n for axis in plan for n in axis]
+    cells = np.broadcast_to(mask, [math.prod(axis) for axis in plan]).reshape(lengths)
+    if cells.min(axis=-1).any():
+        raise CompileError(f"{name}: a row with every cell masked")
+    named = []
+    for axis in range(len(lengths)):
+        first = cells.take([0], axis=axis)
+        if (cells == first).all():
+            cells = first
+        else:
+            named.append(axis)
+    content = cells.reshape([lengths[a] for a in named]).astype(np.int64)
+    table = net.table(f"{name}.mask", content)
+    return ((1, View(table, tuple(map(Index, named)))),)
+
+
+def _exp(
+    net: Network,
+    name: str,
+    like: Pending,
+    below: Affine,
+    exponent: int,
+    hidden: tuple[tuple[int, View], ...],
+) -> Cells:
+    """e = exp(-d) in units of 2^-bits, d >= 0 over 2^exponent; masked cells 0."""
+    shape, plan = like.expr.axes[: like.expr.free], like.lengths
+    bits = digits_of_shares(shape[-1])
+    factor_bits = (BITS + bits) // 2
+    rows, base = 1 << BITS - DIGIT, 1 << DIGIT
+    steps = np.arange(base)
+    low = np.rint(np.ldexp(np.exp(-np.ldexp(steps, -exponent)), factor_bits)).astype(np.int64)
+    high = np.rint(np.ldexp(np.exp(-np.ldexp(steps * base, -exponent)), factor_bits))
+    high = np.concatenate([high, np.zeros(rows if hidden else 0)]).astype(np.int64)
+    floor = Affine(below.terms, below.const - base // 2)  # floor(d / 2^b): rounding, less a half
+    upper = net.requantize(
+        net.pending(f"{name}.hi", (shape,), exponent, floor), f"{name}.hi", exponent - DIGIT,
+        lo=0, hi=rows - 1,
+    )  # fmt: skip
+    every = numbered((shape,))
+    digit = net.view(upper, every)
+    rest = Affine((*below.terms, (-base, digit)), below.const)
+    lower_digit = net.exact(
+        net.pending(f"{name}.lo", (shape,), exponent, rest), f"{name}.lo", 0, base - 1
+    )
+    factors = []
+    for part, index, content in (
+        ("high", Affine(((1, digit), *((rows * c, v) for c, v in hidden))), high),
+        ("low", one(net.view(lower_digit, every)), low),
+    ):
+        table = net.table(f"{name}.exp.{part}", content)
+        out = net.tensor(f"{name}.{part}", shape, Role.ACTIVATION, 0, 1 << factor_bits)
+        net.ops.append(Table(out, shape, index, table, 0))
+        factors.append(one(View(out, tuple(map(Index, every[0])))))
+    product = net.pending(
+        f"{name}.powers", plan, 2 * factor_bits, Affine(), (Contraction(factors[0], factors[1]),)
+    )
+    return net.requantize(product, product.name, bits, lo=0, hi=1 << bits)
+
+
+def digits_of_shares(keys: int) -> int:
+    """Bits of e: as many as let twice the sum of a row fit 16 bits, unless that is too few."""
+    bits = BITS - 1 - (keys - 1).bit_length()
+    return bits if bits >= NARROW else SHARES
+
+
+def _shares(net: Network, name: str, like: Pending, e: Cells) -> Cells:
+    """p = round(2^q e / sum e)."""
+    shape, keys = net.tensors[e.tensor].shape, net.tensors[e.tensor].shape[-1]
+    bits = digits_of_shares(keys)
+    rest = BITS if 2 * keys << bits <= 1 << BITS else 2 * BITS
+    free = len(shape) - 1
+    cells = one(View(e.tensor, tuple(map(Index, range(free + 1)))))
+    total = net.pending(
+        f"{name}.sum",
+        (shape[:-1],),
+        bits,
+        Affine(),
+        (Contraction(cells, Affine((), 1)),),
+        shape[-1:],
+    )
+    denominator = net.exact(total, total.name, 0, keys << bits)
+    below = one(View(denominator.tensor, tuple(map(Index, range(free)))))
+    out = net.tensor(name, shape, Role.ACTIVATION, 0, 1 << SHARES)
+    net.ops.append(Divide(out, shape, cells, below, SHARES, BITS, rest))
+    net.plans.setdefault(name, like.lengths)
+    return Cells(name, like.parts, SHARES, out, len(shape))

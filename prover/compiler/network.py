@@ -1,0 +1,140 @@
+"""A whole graph to gadgets, on scales from recorded ranges."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from prover.compiler.errors import CompileError, UnsupportedOp
+from prover.compiler.lower import OPS
+from prover.compiler.lower.network import (
+    BITS,
+    Masked,
+    Network,
+    Pending,
+    Plan,
+    Refine,
+    Value,
+    common,
+    flat,
+    refined,
+    whole,
+)
+from prover.compiler.ranges import Ranges
+from prover.compiler.resolve import resolved
+from prover.compiler.trace import INPUT, PREVIOUS, Graph, Ref
+from prover.program.ir import Range, Role
+from prover.program.validate import PUBLIC_CELLS
+from prover.quantizer import INT16_MAX, INT16_MIN, Scaled
+
+OUTPUT = "output"
+MOST_PASSES = 64
+
+
+def lower_graph(
+    graph: Graph,
+    spec: Scaled,
+    ranges: Ranges,
+    weight_bits: int,
+    private_input: bool,
+    private_output: bool,
+) -> tuple[Network, Scaled]:
+    """The tensors and gadgets of a graph, and how its output reads; raises CompileError."""
+    plans: dict[str, Plan] = {}
+    for _ in range(MOST_PASSES):
+        net = Network(ranges, dict(plans), weight_bits)
+        try:
+            value = _nodes(net, graph, spec, private_input)
+            return net, _output(net, graph, value, private_output)
+        except Refine as asked:
+            made = net.plans.get(asked.name)
+            if made is None:
+                raise CompileError(f"{asked}: a reshape of what is no output of a node") from None
+            plans = {**net.plans, asked.name: refined(made, asked)}
+    raise CompileError(f"reshapes that do not settle in {MOST_PASSES} passes")
+
+
+def _nodes(net: Network, graph: Graph, spec: Scaled, private: bool) -> Value:
+    shared = _shared(graph)
+    values: dict[str, Any] = {INPUT: _input(net, graph, spec, private)}
+    previous = INPUT
+    for node in graph.nodes:
+        if node.target not in OPS:
+            raise UnsupportedOp(node.name, node.target, f"known are {', '.join(sorted(OPS))}")
+        args = resolved(node.args, values, previous)
+        masked = any(isinstance(a, Masked) for a in args)
+        if masked and "softmax" not in node.target and "dropout" not in node.target:
+            raise UnsupportedOp(node.name, node.target, "a masked value is for a softmax")
+        made = OPS[node.target].lower(net, node, args)
+        if isinstance(made, Pending) and node.name in shared:
+            made = net.stored(made)
+        if isinstance(made, Value) and made.shape != node.shape:
+            raise CompileError(f"{node.name}: expected shape {node.shape}, got {made.shape}")
+        values[node.name] = made
+        previous = node.name
+    result = values[previous]
+    if not isinstance(result, Value):
+        raise CompileError(f"expected one tensor as the output, got {previous!r}")
+    return result
+
+
+def _shared(graph: Graph) -> set[str]:
+    """The nodes that several others read: their accumulators are rounded once."""
+    count: dict[str, int] = {}
+    previous = INPUT
+
+    def see(arg: Any) -> None:
+        if isinstance(arg, tuple):
+            for part in arg:
+                see(part)
+        elif isinstance(arg, Ref) or arg is PREVIOUS:
+            name = arg.name if isinstance(arg, Ref) else previous
+            count[name] = count.get(name, 0) + 1
+
+    for node in graph.nodes:
+        see(node.args)
+        previous = node.name
+    return {name for name, times in count.items() if times > 1}
+
+
+def _input(net: Network, graph: Graph, spec: Scaled, private: bool) -> Value:
+    """The input, and a copy among the activations: each view of a public cell is gas."""
+    plan = net.plan(INPUT, graph.input_shape)
+    size = math.prod(graph.input_shape)
+    public = not private and size <= PUBLIC_CELLS
+    role = Role.INPUT if public else Role.INPUT_COMMITTED
+    tensor = net.tensor(INPUT, flat(plan), role, spec.lo, spec.hi)
+    cells = net.cells(INPUT, tensor, plan, spec.exponent)
+    if public:
+        copied = net.accumulated(cells, INPUT, plan)
+        return net.exact(copied, f"{INPUT}.copy", spec.lo, spec.hi)
+    net.ops.append(Range(tensor, BITS))
+    return cells
+
+
+def _output(net: Network, graph: Graph, value: Value, private: bool) -> Scaled:
+    """The last value as a statement tensor, row-major."""
+    shape = value.shape
+    public = not private and math.prod(shape) <= PUBLIC_CELLS
+    role = Role.OUTPUT if public else Role.OUTPUT_COMMITTED
+    if (
+        isinstance(value, Pending)
+        and value.name not in net.made
+        and flat(value.parts) == flat(whole(value.lengths))
+    ):
+        made = net.requantize(value, OUTPUT, net.fit(value.name, value), role)
+        return Scaled(OUTPUT, shape, made.exponent, INT16_MIN, INT16_MAX)
+    cells = net.stored(value)
+    copied = net.accumulated(cells, OUTPUT, common(OUTPUT, cells.lengths))
+    made = net.exact(copied, OUTPUT, INT16_MIN, INT16_MAX, role)
+    return Scaled(OUTPUT, shape, made.exponent, INT16_MIN, INT16_MAX)
+
+
+def check_examples(examples: Any, shape: tuple[int, ...]) -> Any:
+    """float64 of (examples, *shape); raises CompileError."""
+    given = np.asarray(examples, dtype=np.float64)
+    if given.shape[1:] != shape or not len(given) or not np.isfinite(given).all():
+        raise CompileError(f"expected finite examples of shape (n, {shape}), got {given.shape}")
+    return given

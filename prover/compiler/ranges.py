@@ -1,0 +1,68 @@
+"""Ranges recorded on example inputs: the graph in float64, every value's least and greatest cell.
+
+Compilation is a function of the weights and of these numbers, whatever they were recorded on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from prover.compiler.errors import CompileError, UnsupportedOp
+
+HEADROOM = 2.0  # how far beyond what was recorded an input may drive a value
+
+
+@dataclass
+class Ranges:
+    """(least, greatest) by the name of a value."""
+
+    seen: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def record(self, name: str, values: npt.NDArray[Any]) -> None:
+        """Widens a range to what these values reach."""
+        lo, hi = float(np.min(values)), float(np.max(values))
+        if not (np.isfinite(lo) and np.isfinite(hi)):
+            raise CompileError(f"{name}: the example inputs drive it to NaN or infinity")
+        before = self.seen.get(name, (lo, hi))
+        self.seen[name] = (min(lo, before[0]), max(hi, before[1]))
+
+    def of(self, name: str) -> tuple[float, float]:
+        if name not in self.seen:
+            raise CompileError(f"{name}: no range was recorded for it")
+        return self.seen[name]
+
+    def to_dict(self) -> dict[str, list[float]]:
+        return {name: [lo, hi] for name, (lo, hi) in sorted(self.seen.items())}
+
+
+def example_inputs(
+    shape: tuple[int, ...], ends: tuple[float, float], count: int = 16
+) -> npt.NDArray[np.float64]:
+    """What ranges are recorded on where nobody gave examples: uniform over the declared range."""
+    return np.random.default_rng(0).uniform(*ends, (count, *shape))
+
+
+def evaluate(graph: Any, given: npt.NDArray[Any], ranges: Ranges) -> npt.NDArray[Any]:
+    """The graph on one input in float64; widens `ranges` on the way."""
+    from prover.compiler.lower import OPS
+    from prover.compiler.resolve import resolved
+
+    values: dict[str, Any] = {"input": np.asarray(given, dtype=np.float64)}
+    previous = "input"
+    for node in graph.nodes:
+        if node.target not in OPS:
+            raise UnsupportedOp(node.name, node.target, f"known are {', '.join(sorted(OPS))}")
+        args = resolved(node.args, values, previous)
+        made = OPS[node.target].reference(node, args, ranges)
+        if isinstance(made, np.ndarray) and np.isfinite(made).all():
+            ranges.record(node.name, made)
+        values[node.name] = made
+        previous = node.name
+    result = values[previous]
+    if not isinstance(result, np.ndarray):
+        raise CompileError(f"expected one tensor as the output, got {previous!r}")
+    return result

@@ -1,0 +1,235 @@
+"""Transformer blocks from torch.export: close to the floats, and the same integers everywhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from oracle.adapters.torch_engine import Network
+from prover.compiler import Compiled, CompileError, UnsupportedOp, compile_module
+from prover.compiler.build import record_ranges
+from prover.compiler.lower.activation import GELU, table_error, table_span
+from prover.compiler.trace import trace
+from prover.program.encode import decode, encode
+from prover.program.evaluate import ValueRefused
+from prover.program.interpret import interpret
+from prover.program.ir import Role
+from tests.proving import setup
+from tests.transformers import REACH, Block, case, cosine, floats, inputs
+
+RANGE = (-REACH, REACH)
+
+
+def compiled(module: nn.Module, *shape: int, **more: Any) -> Compiled:
+    return compile_module(module, shape, RANGE, examples=inputs(1, 8, *shape), **more)
+
+
+def answer(made: Compiled, x: np.ndarray) -> np.ndarray:
+    given = case(made, x)
+    values = interpret(made.program, given.given)
+    engine = Network(made.program, made.weights).run({"input": given.given["input"]})
+    for name, cells in engine.items():
+        np.testing.assert_array_equal(cells, values[name], err_msg=name)
+    return made.quantizer.dequantize(values["output"])
+
+
+def assert_close(module: nn.Module, *shape: int, least: float = 0.9995) -> Compiled:
+    """Interpreter and engine agree bit for bit, and with torch up to rounding."""
+    made = compiled(module, *shape)
+    assert decode(encode(made.program)) == made.program
+    for seed in range(2, 5):
+        x = inputs(seed, *shape)
+        assert cosine(answer(made, x), floats(module, x)) > least
+    return made
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+BLOCKS: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
+    "pre-norm": ({}, (1, 4, 8)),
+    "causal": ({"causal": True}, (1, 8, 8)),
+    "post-norm, no bias": ({"pre": False, "bias": False}, (1, 5, 12)),
+    "by hand": ({"fused": False}, (1, 5, 8)),
+    "by hand, causal": ({"fused": False, "causal": True}, (1, 7, 8)),
+    "tanh gelu": ({"activation": nn.GELU(approximate="tanh")}, (1, 4, 8)),
+    "silu": ({"activation": nn.SiLU()}, (1, 4, 8)),
+    "relu": ({"activation": nn.ReLU()}, (1, 4, 8)),
+    "tanh": ({"activation": nn.Tanh()}, (1, 4, 8)),
+    "batch": ({"causal": True}, (2, 5, 8)),
+}
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_blocks_are_close_to_torch(name: str) -> None:
+    more, shape = BLOCKS[name]
+    assert_close(Block(shape[-1], 2, 2 * shape[-1], **more), *shape)
+
+
+def test_three_heads_five_tokens_odd_widths() -> None:
+    assert_close(Block(15, 3, 22, bias=False, causal=True), 2, 5, 15)
+
+
+def test_torchs_own_encoder_layer() -> None:
+    for norm_first in (True, False):
+        module = nn.TransformerEncoderLayer(
+            8, 2, 16, batch_first=True, norm_first=norm_first, activation="gelu"
+        )
+        assert_close(module, 1, 5, 8)
+
+
+def test_a_masked_key_contributes_nothing() -> None:
+    """Changing a later token leaves the integers of earlier ones alone, and only those."""
+    made = compiled(Block(8, 2, 16, causal=True), 1, 6, 8)
+    x = inputs(3, 1, 6, 8)
+    changed = x.copy()
+    changed[0, 4] = -changed[0, 4]
+    before, after = answer(made, x), answer(made, changed)
+    np.testing.assert_array_equal(before[0, :4], after[0, :4])
+    assert (before[0, 4:] != after[0, 4:]).any(axis=-1).all()
+
+
+# --- single operators ---
+
+
+class Apply(nn.Module):
+    """A function after a linear layer."""
+
+    def __init__(self, function: Any, width: int = 8) -> None:
+        super().__init__()
+        self.linear, self.function = nn.Linear(width, width, dtype=torch.float64), function
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.function(self.linear(x))
+
+
+MATRIX, ROW = torch.randn(8, 3, dtype=torch.float64), torch.randn(4, 1, dtype=torch.float64)
+FUNCTIONS: dict[str, Any] = {
+    "add itself": lambda y: y + y.relu(),
+    "add constants": lambda y: y + ROW + 0.3 - MATRIX[:, 0],
+    "mul": lambda y: y * y.sigmoid() * 0.37 * -2.0 / 3,
+    "mul constant": lambda y: (y * MATRIX[:, 1]) * ROW,
+    "matmul constant": lambda y: y @ MATRIX,
+    "products": lambda y: y @ y.transpose(-1, -2) @ y,
+    "softmax": lambda y: y.softmax(-1),
+    "masked softmax": lambda y: y.masked_fill(MATRIX[:, 0] > 0, float("-inf")).softmax(-1),
+    "layer norm, plain": lambda y: nn.functional.layer_norm(y, (8,)),
+    "rms norm": lambda y: nn.functional.rms_norm(y, (8,), MATRIX[:, 2]),
+    "slices": lambda y: y[:, 1:3, 2:6] + y[:, 0:2].chunk(2, -1)[1],
+    "last token": lambda y: y[:, -1] * 0.5,
+    "transposed": lambda y: (y.view(1, 4, 2, 4).permute(0, 2, 1, 3) * 3).relu(),
+    "regrouped": lambda y: y.view(1, 8, 4).softmax(-1).view(1, 4, 8) + y,
+    "expanded": lambda y: y[:, :1].expand(1, 4, 8) * y,
+    "select": lambda y: y.unflatten(-1, (2, 4)).select(2, 1) - 1.5,
+    "in place": lambda y: y.mul(0.5).relu_() + 1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_operators_are_close_to_torch(name: str) -> None:
+    assert_close(Apply(FUNCTIONS[name]), 1, 4, 8, least=0.999)
+
+
+REFUSED: dict[str, tuple[Any, str]] = {
+    "unknown": (lambda y: torch.cumsum(y, -1), r"aten\.cumsum\.default at node 'cumsum'"),
+    "division": (lambda y: y / (y + 9), "depends on the input"),
+    "other axis": (lambda y: y.softmax(1), "last axis, got 1"),
+    "masked, no softmax": (lambda y: y.masked_fill(MATRIX[:, 0] > 0, -1e9) + 1, "softmax"),
+    "mask of the input": (lambda y: y.masked_fill(y > 0, -1e9).softmax(-1), "at node"),
+    "a step": (lambda y: y[:, ::2] * 1.0, "step of 1"),
+    "every key masked": (
+        lambda y: y.masked_fill(torch.ones(8, dtype=torch.bool), -1e9).softmax(-1),
+        "every cell masked",
+    ),
+    "two axes": (lambda y: nn.functional.layer_norm(y, (4, 8)), "one normalised axis"),
+    "cut across": (lambda y: y[:, :3].reshape(1, 4, 6).softmax(-1), "regrouped|cuts across"),
+    "zero": (lambda y: y * 0.0, "not 0"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_not_known_is_refused_by_name(name: str) -> None:
+    function, reason = REFUSED[name]
+    with pytest.raises(CompileError, match=reason) as caught:
+        compiled(Apply(function), 1, 4, 8)
+    assert "\n" not in str(caught.value)
+
+
+def test_unsupported_names_node_and_operator() -> None:
+    with pytest.raises(UnsupportedOp) as caught:
+        compiled(Apply(lambda y: torch.cumsum(y, -1)), 1, 4, 8)
+    assert (caught.value.node, caught.value.target) == ("cumsum", "aten.cumsum.default")
+
+
+# --- ranges ---
+
+
+def test_compiling_is_a_function_of_weights_and_ranges() -> None:
+    module = Block(8, 2, 16)
+    first, second = compiled(module, 1, 4, 8), compiled(module, 1, 4, 8)
+    assert encode(first.program) == encode(second.program)
+    assert first.quantizer == second.quantizer
+    assert first.ranges == second.ranges
+    graph = trace(module, (1, 4, 8))
+    assert record_ranges(graph, RANGE, inputs(1, 8, 1, 4, 8)).to_dict() == first.ranges
+
+
+def test_an_input_that_leaves_a_range_is_refused_by_the_tensors_name() -> None:
+    module = Apply(lambda y: y.tanh())
+    made = compile_module(module, (1, 4, 8), RANGE, examples=0.1 * inputs(1, 8, 1, 4, 8))
+    with pytest.raises(ValueRefused, match=r"tanh\.index: expected values in"):
+        answer(made, inputs(2, 1, 4, 8))
+
+
+def test_examples_that_do_not_fit_are_refused() -> None:
+    for bad in (np.zeros((3, 4, 8)), np.full((2, 1, 4, 8), np.nan), np.zeros((0, 1, 4, 8))):
+        with pytest.raises(CompileError, match="examples of shape"):
+            compile_module(Block(8, 2, 16), (1, 4, 8), RANGE, examples=bad)
+
+
+def test_without_examples_ranges_come_from_the_declared_range() -> None:
+    module = Block(8, 2, 16)
+    made = compile_module(module, (1, 4, 8), RANGE)
+    x = np.random.default_rng(5).uniform(*RANGE, (1, 4, 8))
+    assert cosine(answer(made, x), floats(module, x)) > 0.9995
+
+
+@pytest.mark.parametrize("kind", GELU)
+def test_tables_keep_their_stated_error(kind: str) -> None:
+    f = GELU[kind]
+    for lo, hi in ((-3.0, 3.0), (-0.01, 5.0), (-40.0, 17.0)):
+        first, rows, exponent = table_span(lo, hi, 20)
+        scale = 10
+        index = np.arange(first, first + rows)
+        table = np.rint(f.value(index / 2.0**exponent) * 2**scale) / 2**scale
+        x = np.random.default_rng(0).uniform(lo, hi, 4000)
+        at = np.floor(x * 2.0**exponent + 0.5).astype(int) - first
+        assert np.abs(table[at] - f.value(x)).max() <= table_error(f, exponent, scale)
+
+
+def test_weights_stay_secret() -> None:
+    """No weight is in the public program: what is public are masks and functions."""
+    made = compiled(Block(8, 2, 16, causal=True), 1, 4, 8)
+    public = [t.name for t in made.program.tensors if t.role == Role.TABLE]
+    assert all(name.endswith((".mask", ".table", ".exp.high", ".exp.low")) for name in public)
+    assert not set(public) & set(made.weights)
+
+
+# --- proofs ---
+
+
+@pytest.mark.parametrize(
+    ("more", "shape"),
+    [({"causal": True}, (1, 4, 8)), ({"bias": False, "pre": False}, (1, 5, 9))],
+)
+def test_a_block_is_proved_and_verified(more: dict[str, Any], shape: tuple[int, ...]) -> None:
+    heads = 3 if shape[-1] == 9 else 2
+    made = compiled(Block(shape[-1], heads, 10, **more), *shape)
+    ready = setup(case(made, inputs(6, *shape)))
+    ready.verify(ready.prove())
