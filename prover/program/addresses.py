@@ -14,7 +14,9 @@ from itertools import product as cartesian
 from prover.program import format as fmt
 from prover.program.relations import Lookup
 
-SMALL_SLICE = 1024  # rows up to which fewer, larger boxes (less gas) beat fewer rows
+# Up to so many rows, their number is rounded to so many leading bits: fewer, larger boxes (less
+# gas, up to 50,000) beat fewer rows.
+WHOLE_BOXES = ((1 << 10, 2), (1 << 16, 4))
 
 
 def bits_for(length: int) -> int:
@@ -106,10 +108,11 @@ class Slot:
 def slice_rows(lookups: Sequence[Lookup]) -> int:
     """L: ceil(N/K), or a little more where that keeps boxes whole."""
     rows = -(-sum(cell_count(lookup.axes) for lookup in lookups) // fmt.SLICES)
-    if rows > SMALL_SLICE:
-        return rows
-    step = 1 << max(rows.bit_length() - 2, 0)
-    return -(-rows // step) * step
+    for most, bits in WHOLE_BOXES:
+        if rows <= most:
+            step = 1 << max(rows.bit_length() - bits, 0)
+            return -(-rows // step) * step
+    return rows
 
 
 def place_rows(lookups: Sequence[Lookup], k: int) -> tuple[list[Slot], int]:
