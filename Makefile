@@ -89,6 +89,7 @@ bench: setup warmup ## measure kernels and proofs into bench/results, with table
 	@for model in $(BENCH_MODELS); do for batch in $(BENCH_BATCHES); do \
 	  $(BIN)/einproof bench prover --model $$model --batch $$batch --runs $(BENCH_RUNS) --save; \
 	done; done
+	@for model in $(BENCH_MODELS); do $(BIN)/einproof bench chain --model $$model --save; done
 	@$(BIN)/einproof bench report
 
 bench-peers: setup warmup ## the same models beside EZKL, which is installed under .build

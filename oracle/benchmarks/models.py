@@ -22,7 +22,7 @@ from prover.errors import EinproofError
 if TYPE_CHECKING:
     import torch
 
-ANNOUNCED = ("lenet", "transformer-1l-64", "nanogpt", "minilm-l6", "gpt2-small", "llama-block")
+ANNOUNCED = ("lenet", "nanogpt", "minilm-l6", "gpt2-small", "llama-block")
 SEED, SIDE, SAMPLES = 20, 28, 20
 
 
@@ -35,8 +35,13 @@ class Named:
     """How to train a model, what lies in its input, and whether its weights mean anything."""
 
     features: int
-    train: Callable[[], tuple[torch.nn.Module, Any]]  # module, inputs in [0, 1]
+    train: Callable[[], tuple[torch.nn.Module, Any]]  # module, inputs within `reach`
     weights: str = "real"
+    tokens: int = 1
+    reach: tuple[float, float] = (0.0, 1.0)
+
+    def shape(self, batch: int) -> tuple[int, ...]:
+        return (batch, self.tokens, self.features) if self.tokens > 1 else (batch, self.features)
 
 
 def breast_cancer() -> tuple[torch.nn.Module, Any]:
@@ -96,33 +101,58 @@ def large_mlp() -> tuple[torch.nn.Module, Any]:
     return module.eval(), enlarge(held_out.images)
 
 
+def transformer_block() -> tuple[torch.nn.Module, Any]:
+    """One pre-norm encoder block: width 64, 4 heads, 16 tokens, 256 hidden; random weights and
+    normal inputs, cut at 4."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        module = torch.nn.TransformerEncoderLayer(
+            64, 4, 256, activation="gelu", batch_first=True, norm_first=True
+        )
+    inputs = np.random.default_rng(SEED).normal(size=(SAMPLES + 12, 16, 64))
+    return module.eval(), inputs.clip(-4.0, 4.0)
+
+
 MODELS = {
     "breast-cancer-lr": Named(30, breast_cancer),
     "digits-mlp": Named(64, digits_mlp),
     "mlp-784-512-512-10": Named(784, large_mlp),
 }
+BLOCKS = {
+    "transformer-1l-64": Named(64, transformer_block, "random", 16, (-4.0, 4.0)),
+}
 
 
 def named(name: str) -> Named:
     """Raises UnknownModelName."""
+    known = MODELS | BLOCKS
     if name in ANNOUNCED:
-        raise UnknownModelName(f"{name} cannot be built yet; expected one of {', '.join(MODELS)}")
-    if name not in MODELS:
-        raise UnknownModelName(f"expected one of {', '.join(MODELS)}, got {name!r}")
-    return MODELS[name]
+        raise UnknownModelName(f"{name} cannot be built yet; expected one of {', '.join(known)}")
+    if name not in known:
+        raise UnknownModelName(f"expected one of {', '.join(known)}, got {name!r}")
+    return known[name]
 
 
 def build(name: str, batch: int, folder: Path, private_input: bool = False) -> None:
     """Writes FOLDER/package (source, weights, quantiser), FOLDER/input.npy (float) and, for other
-    provers, FOLDER/float.npz (see `layers`)."""
+    provers, FOLDER/float.npz (see `layers`; not of blocks)."""
     from prover.compiler import compile_module
     from prover.compiler.package import write_package
 
-    module, inputs = named(name).train()
-    shape = (batch, named(name).features)
-    compiled = compile_module(module, shape, (0.0, 1.0), private_input=private_input)
+    model = named(name)
+    module, inputs = model.train()
+    shape, examples = model.shape(batch), None
+    if name in BLOCKS:  # ranges come from examples that are not the benchmark's input
+        examples = np.resize(inputs[SAMPLES:], (8, *shape))
+    compiled = compile_module(
+        module, shape, model.reach, private_input=private_input, examples=examples
+    )
     write_package(folder / "package", compiled)
     np.save(folder / "input.npy", inputs[:batch].reshape(shape))
+    if name in BLOCKS:
+        return
     np.savez(folder / "float.npz", **layers(module, inputs[:SAMPLES]))
 
 

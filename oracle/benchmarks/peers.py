@@ -10,18 +10,16 @@ from __future__ import annotations
 
 import json
 import os
-import selectors
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from oracle.benchmarks.run import (
-    BenchmarkFailed,
     child,
     commit,
     load_average,
@@ -29,8 +27,9 @@ from oracle.benchmarks.run import (
     threads,
     verify_gas,
 )
-from oracle.story.anvil import anvil
-from oracle.toolchain import ROOT, SOLC
+from oracle.benchmarks.solidity import verifier_gas
+from oracle.benchmarks.steps import PeerFailed, last_line, run, worker
+from oracle.toolchain import ROOT
 
 HERE = ROOT / "bench" / "peers" / "ezkl"
 VENV = ROOT / ".build" / "ezkl-venv"
@@ -38,13 +37,8 @@ SRS = ROOT / ".build" / "ezkl-srs"
 TUNING_RUNS = 5
 STEP_SECONDS = 1800
 MEMORY_SHARE = 0.9  # of what is available: the machine has other work
-DEPLOY_GAS = VERIFY_GAS = 16_000_000  # below EIP-7825's 2^24
 
 Say = Callable[[str], None]
-
-
-class PeerFailed(BenchmarkFailed):
-    """A step of the other prover failed; the message has its last line."""
 
 
 def peer_row(name: str, runs: int, say: Say, step_seconds: int = STEP_SECONDS) -> dict[str, Any]:
@@ -63,8 +57,12 @@ def peer_row(name: str, runs: int, say: Say, step_seconds: int = STEP_SECONDS) -
         ours, their_runs = take_turns(python, folder, theirs, runs, say, step_seconds)
         say("verifying on a chain")
         ours |= ours_setup | {"gas": verify_gas(folder)}
-        if "skipped" not in theirs:
-            theirs |= their_runs | solidity(python, Path(theirs.pop("folder")))
+        if "skipped" in their_runs:
+            theirs = their_runs
+        else:
+            place = Path(theirs.pop("folder"))
+            run([*_theirs(python, place)[:-1], "contract"], step_seconds)
+            theirs |= their_runs | verifier_gas(place)
     return {
         "model": name,
         "batch": 1,
@@ -103,7 +101,7 @@ def environment(say: Say) -> Path:
         for command in ([sys.executable, "-m", "venv", VENV], pip):
             ran = subprocess.run(command, capture_output=True, text=True)
             if ran.returncode:
-                raise PeerFailed(f"EZKL cannot be installed: {_last_line(ran.stderr)}")
+                raise PeerFailed(f"EZKL cannot be installed: {last_line(ran.stderr)}")
         stamp.write_text(wanted.read_text())
     SRS.mkdir(parents=True, exist_ok=True)
     return python
@@ -152,24 +150,31 @@ def tune(python: Path, candidates: list[dict[str, Any]], step_seconds: int) -> N
 def take_turns(
     python: Path, folder: Path, theirs: dict[str, Any], runs: int, say: Say, step_seconds: int
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Medians of `runs` turns after one that is not counted; who begins alternates."""
+    """Medians of `runs` turns after one that is not counted; who begins alternates. Where EZKL
+    fails, ours goes on alone and EZKL's has only the reason."""
     ours_command = [sys.executable, "-m", "oracle.benchmarks.worker", str(folder), "prove"]
-    asked: list[Callable[[str], dict[str, Any]]] = []
     samples: list[list[dict[str, Any]]] = [[], []]
-    with worker(ours_command, step_seconds) as ask_ours:
-        asked.append(ask_ours)
-        with _their_worker(python, theirs, step_seconds) as ask_theirs:
-            if ask_theirs is not None:
-                asked.append(ask_theirs)
-            for turn in range(runs + 1):
-                say(f"turn {turn} of {runs}")
-                order = list(enumerate(asked))
-                for side, ask in order if turn % 2 else order[::-1]:
+    failed = theirs if "skipped" in theirs else {}
+    with ExitStack() as stack:
+        asked = [stack.enter_context(worker(ours_command, step_seconds))]
+        if not failed:
+            command = _theirs(python, Path(theirs["folder"]))
+            asked.append(stack.enter_context(worker(command, step_seconds)))
+        for turn in range(runs + 1):
+            say(f"turn {turn} of {runs}")
+            sides = list(enumerate(asked))
+            for side, ask in sides if turn % 2 else sides[::-1]:
+                try:
                     sample = {**ask("prove"), **ask("verify")}
-                    if turn:
-                        samples[side].append(sample)
-    ours, other = (summary(found) for found in samples)
-    return ours, other
+                except PeerFailed as error:
+                    if side == 0:
+                        raise
+                    failed = {"skipped": str(error)}
+                    asked.pop()
+                    continue
+                if turn:
+                    samples[side].append(sample)
+    return summary(samples[0]), failed or summary(samples[1])
 
 
 def summary(samples: list[dict[str, Any]]) -> dict[str, Any]:
@@ -185,99 +190,6 @@ def summary(samples: list[dict[str, Any]]) -> dict[str, Any]:
     return made | {"prove_runs_s": [sample["prove_s"] for sample in samples]}
 
 
-def solidity(python: Path, folder: Path) -> dict[str, Any]:
-    """EZKL's own contract, compiled for speed and called with its own calldata: gas of the whole
-    transaction."""
-    _run([*_theirs(python, folder)[:-1], "contract"], STEP_SECONDS)
-    source = {
-        "language": "Solidity",
-        "sources": {"verifier.sol": {"content": (folder / "verifier.sol").read_text()}},
-        "settings": {
-            "optimizer": {"enabled": True, "runs": 1_000_000},
-            "evmVersion": "cancun",
-            "outputSelection": {"*": {"*": ["evm.bytecode.object", "evm.deployedBytecode.object"]}},
-        },
-    }
-    compiled = json.loads(_run([str(SOLC), "--standard-json"], STEP_SECONDS, json.dumps(source)))
-    errors = [e["message"] for e in compiled.get("errors", []) if e["severity"] == "error"]
-    if errors:
-        raise PeerFailed(f"EZKL's contract does not compile: {errors[0]}")
-    (contract,) = compiled["contracts"]["verifier.sol"].values()
-    creation = contract["evm"]["bytecode"]["object"]
-    with anvil(folder / "anvil.log") as url:
-        deployed, gas = deploy_and_call(url, creation, (folder / "calldata.bin").read_bytes())
-    return {
-        "gas": gas,
-        "deployment_gas": deployed,
-        "contract_bytes": len(contract["evm"]["deployedBytecode"]["object"]) // 2,
-    }
-
-
-def deploy_and_call(url: str, creation: str, data: bytes) -> tuple[int, int]:
-    """gasUsed of the deployment and of a call that must return true."""
-    from web3 import HTTPProvider, Web3
-
-    node = Web3(HTTPProvider(url))
-    sender = node.eth.accounts[0]
-
-    def send(transaction: dict[str, Any]) -> Any:
-        sent = node.eth.send_transaction({"from": sender, **transaction})  # type: ignore[arg-type]
-        receipt = node.eth.wait_for_transaction_receipt(sent)
-        if receipt["status"] != 1:
-            raise PeerFailed("expected EZKL's verifier to accept the proof, it reverted")
-        return receipt
-
-    created = send({"data": "0x" + creation, "gas": DEPLOY_GAS})
-    call = {"to": created["contractAddress"], "data": "0x" + data.hex(), "gas": VERIFY_GAS}
-    answer = node.eth.call({"from": sender, **call})  # type: ignore[arg-type]
-    if int.from_bytes(answer, "big") != 1:
-        raise PeerFailed(f"expected EZKL's verifier to return true, got 0x{answer.hex()}")
-    return int(created["gasUsed"]), int(send(call)["gasUsed"])
-
-
-@contextmanager
-def worker(command: list[str], seconds: int) -> Iterator[Callable[[str], dict[str, Any]]]:
-    """A process that answers a line with a line of JSON; ended when one is done with it."""
-    with (
-        tempfile.TemporaryFile("w+") as errors,
-        subprocess.Popen(
-            command,
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        ) as process,
-    ):
-        lines, ready = process.stdout, selectors.DefaultSelector()
-        ready.register(lines, selectors.EVENT_READ)
-
-        def ask(what: str) -> dict[str, Any]:
-            print(what, file=process.stdin, flush=True)
-            if not ready.select(seconds):
-                raise PeerFailed(f"{what} did not end within {seconds} s")
-            answer = lines.readline()
-            if not answer:
-                errors.seek(0)
-                raise PeerFailed(f"{what} failed: {_last_line(errors.read())}")
-            return dict(json.loads(answer))
-
-        try:
-            yield ask
-        finally:
-            process.terminate()
-
-
-@contextmanager
-def _their_worker(python: Path, theirs: dict[str, Any], seconds: int) -> Iterator[Any]:
-    """EZKL's process, or None where it has no keys."""
-    if "skipped" in theirs:
-        yield None
-        return
-    with worker(_theirs(python, Path(theirs["folder"])), seconds) as ask:
-        yield ask
-
-
 def _theirs(python: Path, folder: Path) -> list[str]:
     return [str(python), str(HERE / "worker.py"), str(folder), "prove"]
 
@@ -288,7 +200,7 @@ def _setup(python: Path, folder: Path, settings: dict[str, Any], seconds: int) -
         **settings, "batch": 1, "srs": str(SRS), "memory_bytes": int(available * MEMORY_SHARE),
     }  # fmt: skip
     command = [*_theirs(python, folder)[:-1], "setup", json.dumps(given)]
-    return dict(json.loads(_run(command, seconds)))
+    return dict(json.loads(run(command, seconds)))
 
 
 def _cached() -> int:
@@ -297,20 +209,3 @@ def _cached() -> int:
         if line.startswith("Cached:"):
             return int(line.split()[1]) * 1024
     return 0
-
-
-def _run(command: list[str], seconds: int, given: str | None = None) -> str:
-    """Standard output of a step of EZKL's. Raises PeerFailed."""
-    try:
-        ran = subprocess.run(
-            command, cwd=ROOT, input=given, capture_output=True, text=True, timeout=seconds
-        )
-    except subprocess.TimeoutExpired as error:
-        raise PeerFailed(f"{command[-2]} did not end within {seconds} s") from error
-    if ran.returncode:
-        raise PeerFailed(f"exit {ran.returncode}: {_last_line(ran.stderr)}")
-    return ran.stdout
-
-
-def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["no message"])[-1]

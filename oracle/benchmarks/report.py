@@ -31,9 +31,10 @@ after: above the number of threads, others were at work, and times are too long,
 
 def write(folder: Path = RESULTS) -> list[Path]:
     """Writes results.md and plots (PNG and SVG) of what has rows; the paths written."""
-    peers, prover, micro = (load(kind, folder) for kind in ("peers", "prover", "micro"))
-    parts = [INTRODUCTION, *peer_tables(peers), *prover_table(prover), *micro_table(micro)]
-    (folder / TABLE).write_text("\n".join(parts))
+    kinds = ("peers", "prover", "chain", "micro")
+    peers, prover, chain, micro = (load(kind, folder) for kind in kinds)
+    tables = [*peer_tables(peers), *prover_table(prover), *chain_table(chain), *micro_table(micro)]
+    (folder / TABLE).write_text("\n".join([INTRODUCTION, *tables]))
     written = [folder / TABLE]
     compared = [row for row in peers if "skipped" not in row["theirs"]]
     if compared:
@@ -42,6 +43,8 @@ def write(folder: Path = RESULTS) -> list[Path]:
         written += figure(folder, "prover", lambda axes: draw_prover(axes, prover))
     if any(row["batch"] > 1 for row in prover):
         written += figure(folder, "batch", lambda axes: draw_batch(axes, prover))
+    if chain:
+        written += figure(folder, "chain", lambda axes: draw_chain(axes, chain))
     return written
 
 
@@ -97,6 +100,30 @@ def prover_table(rows: Sequence[dict[str, Any]]) -> list[str]:
     ordered = sorted(rows, key=lambda row: (work_of(row), row["model"], row["batch"]))
     cells = [[row[name] for name in names] for row in ordered]
     return ["## einproof alone, warm\n", origin(rows[0], ""), table(heads, cells)]
+
+
+def chain_table(rows: Sequence[dict[str, Any]]) -> list[str]:
+    if not rows:
+        return []
+    heads = ["gas of a verification", *titles_of(rows)]
+    cells: list[list[Any]] = [
+        [part, *(row["parts"].get(part, "") for row in rows)] for part in parts_of(rows)
+    ]
+    once = [[part, *(row["once"][part] for row in rows)] for part in rows[0]["once"]]
+    return [
+        "## Gas by part\n",
+        origin(rows[0], ""),
+        table(heads, [*cells, ["all", *(row["gas"] for row in rows)]]),
+        table(["paid once", *titles_of(rows)], once),
+    ]
+
+
+def titles_of(rows: Sequence[dict[str, Any]]) -> list[str]:
+    return [f"{r['model']} x {r['batch']}" if r["batch"] > 1 else r["model"] for r in rows]
+
+
+def parts_of(rows: Sequence[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(part for row in rows for part in row["parts"]))
 
 
 def micro_table(rows: Sequence[dict[str, Any]]) -> list[str]:
@@ -210,3 +237,15 @@ def draw_batch(axes: Any, rows: Sequence[dict[str, Any]]) -> None:
     axes.set_ylabel("gas an inference")
     axes.set_title("Verification gas an inference")
     axes.legend(frameon=False)
+
+
+def draw_chain(axes: Any, rows: Sequence[dict[str, Any]]) -> None:
+    """A stack of parts for each model."""
+    bottom, named = np.zeros(len(rows)), parts_of(rows)
+    for i, part in enumerate(named):
+        heights = np.array([row["parts"].get(part, 0) for row in rows])
+        axes.bar(titles_of(rows), heights, 0.5, bottom, label=part, color=_shade(i, len(named)))
+        bottom += heights
+    axes.set_ylabel("gas")
+    axes.set_title("Gas of a verification")
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))

@@ -8,7 +8,8 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,13 @@ def prover_row(
 
 def verify_gas(folder: Path) -> int:
     """gasUsed of a direct verify transaction: 21,000 and calldata included, EIP-7825 cap on."""
+    with registered(folder) as (desk, claim):
+        return desk.verify_gas(claim)
+
+
+@contextmanager
+def registered(folder: Path) -> Iterator[tuple[Desk, Claim]]:
+    """All contracts on a chain of one's own, FOLDER/model registered, and FOLDER/claim.json."""
     from prover import kernels
     from prover.model import Model
     from prover.srs import development_srs
@@ -68,7 +76,7 @@ def verify_gas(folder: Path) -> int:
         srs = development_srs(kernels.get(), model.layout.k)
         with Desk.deployed(url, srs, folder) as desk:
             desk.command("register", folder / "model")
-            return desk.verify_gas(claim)
+            yield desk, claim
 
 
 def child(module: str, *arguments: str) -> str:

@@ -12,6 +12,7 @@ app = typer.Typer(
 )
 
 MODEL = Annotated[str, typer.Option(help="Name of a benchmark model.")]
+BATCH = Annotated[int, typer.Option(min=1, help="Inferences in one proof.")]
 JSON = Annotated[bool, typer.Option("--json", help="One last line of JSON on stdout.")]
 SAVE = Annotated[bool, typer.Option("--save", help="Keep the row in bench/results.")]
 
@@ -24,7 +25,7 @@ def group() -> None:
 @app.command()
 def prover(
     model: MODEL = "digits-mlp",
-    batch: Annotated[int, typer.Option(min=1, help="Inferences in one proof.")] = 1,
+    batch: BATCH = 1,
     runs: Annotated[int, typer.Option(min=1, help="Warm runs; the median counts.")] = 5,
     save: SAVE = False,
     as_json: JSON = False,
@@ -71,6 +72,16 @@ def micro(
             typer.echo(f"{label:52} {rounded(row['ns']):>12} ns a {row['per']}")
     if as_json:
         typer.echo(json.dumps({"rows": rounded(rows)}))
+
+
+@app.command()
+def chain(
+    model: MODEL = "digits-mlp", batch: BATCH = 1, save: SAVE = False, as_json: JSON = False
+) -> None:
+    """Gas of a verification by part, and of what is paid once."""
+    from oracle.benchmarks.chain import chain_row
+
+    _row("chain", lambda say: chain_row(model, batch, say), save, as_json)
 
 
 @app.command()

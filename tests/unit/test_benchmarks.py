@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from oracle.benchmarks import peers, report, results
+from oracle.benchmarks import chain, peers, report, results
 from oracle.benchmarks.models import MODELS, UnknownModelName, layers
 from oracle.benchmarks.proving import peak_rss_mb
+from oracle.benchmarks.solidity import deploy_and_call
+from oracle.benchmarks.steps import PeerFailed, worker
 from oracle.story.anvil import anvil
 
 
@@ -106,10 +108,10 @@ def test_a_peer_without_figures_says_why(tmp_path: Path) -> None:
 
 def test_a_worker_that_fails_or_lingers_is_an_error() -> None:
     dying = [sys.executable, "-c", "import sys; input(); sys.exit('out of luck')"]
-    with peers.worker(dying, 30) as ask, pytest.raises(peers.PeerFailed, match="out of luck"):
+    with worker(dying, 30) as ask, pytest.raises(PeerFailed, match="out of luck"):
         ask("prove")
     slow = [sys.executable, "-c", "import time; time.sleep(60)"]
-    with peers.worker(slow, 1) as ask, pytest.raises(peers.PeerFailed, match="within 1 s"):
+    with worker(slow, 1) as ask, pytest.raises(PeerFailed, match="within 1 s"):
         ask("prove")
 
 
@@ -139,16 +141,34 @@ def test_ezkl_has_settings_for_each_model_and_is_not_the_projects() -> None:
     assert not {name.split(".")[0] for name in imported if name} & {"oracle", "prover"}
 
 
+def test_parts_of_a_trace_add_up() -> None:
+    def call(to: str, gas: int, *calls: Any) -> dict[str, Any]:
+        return {"to": to, "gasUsed": hex(gas), "input": "0x", "calls": list(calls)}
+
+    pairing = call("0x" + "0" * 39 + "8", 110_000)
+    opening = call("0xB", 150_000, pairing)
+    trace = call("0xA", 300_000, opening, call("0x" + "0" * 39 + "7", 6000))
+    trace["input"] = "0x00ff"
+    assert chain.parts(trace, {"0xa": "TensorVerifier", "0xb": "MercuryVerifier"}) == {
+        "TensorVerifier": 300_000 - 21_000 - 20 - 150_000 - 6000,
+        "ecPairing": 110_000,
+        "MercuryVerifier": 40_000,
+        "transaction": 21_000,
+        "ecMul": 6000,
+        "calldata": 20,
+    }
+
+
 @pytest.mark.chain
 def test_a_verifier_must_return_true(tmp_path: Path) -> None:
     """Contracts in bytecode: runtime returns 1, returns 0, reverts."""
     runtimes = ("600160005260206000f3", "600060005260206000f3", "60006000fd")
     true, false, revert = (f"69{code:0<20}60005260{len(code) // 2:02x}6016f3" for code in runtimes)
     with anvil(tmp_path / "anvil.log") as url:
-        deployed, called = peers.deploy_and_call(url, true, b"\1" * 100)
+        deployed, called = deploy_and_call(url, true, b"\1" * 100)
         assert deployed > 53_000
         assert called > 21_000
-        with pytest.raises(peers.PeerFailed, match="return true"):
-            peers.deploy_and_call(url, false, b"")
+        with pytest.raises(PeerFailed, match="return true"):
+            deploy_and_call(url, false, b"")
         with pytest.raises(Exception, match="revert"):
-            peers.deploy_and_call(url, revert, b"")
+            deploy_and_call(url, revert, b"")
