@@ -81,7 +81,7 @@ def every_kind() -> Case:
         Argmax(a, (2, 2), one(s, 0, 1), 12),
         Divide(d, (2,), one(t, 0), Affine(((1, view(h, 0)),), 1), 4, 8, 12),
         Rsqrt(v, (2,), Affine(((1, view(h, 0)),), 1), 6, 8, 12),
-        Requantize(c, Expr((3,), 1, (), Affine(((1, view(q, 0)), (-2, view(h, 0))))), 2, 8),
+        Requantize(c, Expr((3,), 1, (), Affine(((9, view(q, 0)), (-20, view(h, 0))))), 6, 8),
         Requantize(
             y,
             Expr((2, 3), 1, (Contraction(one(q, 1), one(h, 0)),), rest),

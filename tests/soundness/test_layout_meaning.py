@@ -29,7 +29,7 @@ CASES = {
     "every kind, split tiles": (every_kind().program, 6),
     "mlp": (mlp([3, 2, 2], limb=4).program, 6),
     "mlp, batch": (mlp([5, 3, 1], batch=3, limb=4).program, None),
-    **{f"random {seed}": (random_case(seed).program, None) for seed in (1, 2, 4, 5, 6, 9, 12, 13)},
+    **{f"random {seed}": (random_case(seed).program, None) for seed in (1, 2, 4, 5, 6)},
 }
 
 

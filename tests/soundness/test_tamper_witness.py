@@ -152,14 +152,14 @@ def test_shifted_quotient(name: str, steps: int) -> None:
 
 @pytest.mark.parametrize("name", ["q", "h", "c"])
 def test_fractional_quotient(name: str) -> None:
-    """out + n/2^s with remainder - n, for every n that leaves the remainder in range: in the field
+    """out + n/2^s with remainder - n, where that leaves the remainder in range: in the field
     the einsum holds, so the range of the output is what refuses."""
     true = target().witness.values
     shift, _ = rounded(Claim.honest(target()), name)
-    for rest in range(1 << shift):
+    for rest in range(0, 1 << shift, max(1, (1 << shift) // 16)):
         numerator = int(true[f"{name}.r"][0]) - rest
         if numerator:
-            false = claim(f"{name}.r", (0,), -numerator)
+            false = claim(f"{name}.r", (0,), -numerator).refit()
             false.change(name, (0,), numerator * inverse(1 << shift) % P)
             assert [j for kind, j in false.broken() if kind == "lookup"]
             assert false.refused() == "OpeningRejected"
