@@ -167,6 +167,36 @@ def test_unsupported_names_node_and_operator() -> None:
     assert (caught.value.node, caught.value.target) == ("cumsum", "aten.cumsum.default")
 
 
+def test_linear_layers_take_over_what_a_norm_multiplies_by() -> None:
+    """gamma and beta of a norm that only linear layers read cost no rounding; another's do."""
+    torch.manual_seed(0)
+    block = Block(8, 2, 16)
+    for norm in (block.norm1, block.norm2):
+        nn.init.uniform_(norm.weight, 0.5, 2.0)
+        nn.init.uniform_(norm.bias, -1.0, 1.0)
+    made = assert_close(block, 1, 4, 8)
+    assert not {"layer_norm.weight", "layer_norm_1.weight"} & set(made.weights)
+    post = assert_close(Block(8, 2, 16, pre=False), 1, 4, 8)
+    assert {"layer_norm.weight", "layer_norm_1.weight"} <= set(post.weights)
+
+
+def test_two_blocks_and_a_head() -> None:
+    class Small(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.blocks = nn.ModuleList(Block(12, 3, 20, causal=True) for _ in range(2))
+            self.norm, self.head = nn.LayerNorm(12), nn.Linear(12, 7, bias=False)
+            self.position = nn.Parameter(torch.randn(9, 12))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = x + self.position[: x.shape[1]]
+            for block in self.blocks:
+                x = block(x)
+            return self.head(self.norm(x))[:, -1]
+
+    assert_close(Small(), 1, 6, 12)
+
+
 # --- ranges ---
 
 

@@ -1,5 +1,5 @@
-"""A transformer block from torch to gas: proved, verified by Python and on a chain, and refused when
-a cell of its answer is another."""
+"""A transformer block from torch to gas: proved, verified by Python and on a chain, and refused
+when a cell of its answer is another."""
 
 from __future__ import annotations
 

@@ -42,10 +42,10 @@ def _is_rms(node: Node) -> bool:
     return "rms" in node.target
 
 
-def _arguments(
+def arguments(
     node: Node, args: tuple[Argument, ...]
-) -> tuple[Argument, Array | None, Array | None, float]:
-    """x, gamma, beta, eps."""
+) -> tuple[Argument, Argument, Array | None, float]:
+    """x, gamma (an array, None or FOLDED), beta, eps."""
     if _is_rms(node):
         x, shape, gamma, eps = args
         eps, beta = np.finfo(np.float32).eps if eps is None else eps, None
@@ -56,8 +56,18 @@ def _arguments(
     return x, gamma, beta, float(eps)
 
 
+FOLDED = "folded"  # in gamma's place: the linear layers after it have gamma, beta and sqrt(n)
+
+
+def without_affine(node: Node) -> Node:
+    """The same norm, of which u itself is wanted."""
+    x, shape, *_, eps = node.args if _is_rms(node) else node.args[:5]
+    args = (x, shape, FOLDED, eps) if _is_rms(node) else (x, shape, FOLDED, None, eps)
+    return replace(node, args=args)
+
+
 def reference(node: Node, args: tuple[Argument, ...], ranges: Ranges) -> Array:
-    x, gamma, beta, eps = _arguments(node, args)
+    x, gamma, beta, eps = arguments(node, args)
     n = x.shape[-1]
     centred = x if _is_rms(node) else n * x - x.sum(axis=-1, keepdims=True)
     squares = (centred**2).sum(axis=-1, keepdims=True)
@@ -74,8 +84,8 @@ def _eps(node: Node, n: int, eps: float) -> float:
     return eps * n if _is_rms(node) else eps * n**3
 
 
-def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Pending:
-    x, gamma, beta, eps = _arguments(node, args)
+def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Value:
+    x, gamma, beta, eps = arguments(node, args)
     if not isinstance(x, Value):
         raise UnsupportedOp(node.name, node.target, "expected a value to normalise")
     name, cells, n = node.name, net.stored(x), x.shape[-1]
@@ -101,6 +111,8 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Pending:
     product = Contraction(one(net.view(c, inner)), one(net.view(r, inner[:-1])))
     unit = net.pending(f"{name}.unit", plan, c.exponent + r.exponent, Affine(), (product,))
     u = net.requantize(unit, unit.name, net.fit(unit.name, unit))
+    if isinstance(gamma, str):
+        return replace(u, name=node.name)
     return _affine(net, node, u, gamma, beta, math.sqrt(n))
 
 
