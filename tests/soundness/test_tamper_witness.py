@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from prover.program.ir import Role, Table
 from prover.prove import Attempt
 from prover.proving.tiles import Tile
 from tests.proving import setup
-from tests.soundness.malice import Claim, propagated
+from tests.soundness.malice import Claim, Wrapped, propagated
 from tests.soundness.small import K, every_kind, target
 
 RELATIONS = target().layout.relations
@@ -390,3 +391,26 @@ def test_cells_that_nobody_owns_do_not_matter() -> None:
 
     assert Claim.honest(made).refused(Littering) is None
     assert Littering.littered > 20
+
+
+def test_the_rest_of_tile_e_does_not_matter() -> None:
+    """Random elements in E beyond E_x and E_y."""
+    v = target().layout.verifier
+
+    class Littering(Attempt):
+        def run_sides(self) -> Any:
+            honest = self.kernels
+
+            def zeros(n: int) -> Any:
+                rest = n == (1 << v.k) - (2 << v.mu)
+                return honest.from_ints([x * x + P // 3 for x in range(n)]) if rest else (
+                    honest.zeros(n)
+                )  # fmt: skip
+
+            self.kernels = Wrapped(honest, zeros=zeros)
+            found = super().run_sides()
+            self.kernels = honest
+            assert honest.to_ints(self.tiles[-1].vector(honest))[-1] != 0
+            return found
+
+    assert Claim.honest(target()).refused(Littering) is None
