@@ -8,6 +8,7 @@ import {IStakeVault} from "../../contracts/interfaces/IStakeVault.sol";
 import {InferenceOracle} from "../../contracts/oracle/InferenceOracle.sol";
 import {ModelRegistry} from "../../contracts/oracle/ModelRegistry.sol";
 import {Lock, MAX_LOAD, MAX_LOCK, toLock} from "../../contracts/types/Lock.sol";
+import {Request} from "../../contracts/types/Request.sol";
 import {Status} from "../../contracts/types/Status.sol";
 import {Terms, toTerms} from "../../contracts/types/Terms.sol";
 import {EchoVerifier} from "../contracts/harness/EchoVerifier.sol";
@@ -16,6 +17,10 @@ import {VM} from "./Vm.sol";
 
 /// @notice What must hold whatever the market does.
 contract OptimisticInvariants {
+    /// @dev Constants: solc takes block.timestamp for one within a call, which warps belie.
+    uint256 internal constant START = 1_750_000_000;
+    uint256 internal constant END = START + 2_000 days;
+
     StakeVault internal vault;
     OptimisticAssurance internal tier;
     InferenceOracle internal oracle;
@@ -24,7 +29,7 @@ contract OptimisticInvariants {
     error Broken(string what, uint256 expected, uint256 got);
 
     function setUp() public {
-        VM.warp(1_750_000_000);
+        VM.warp(START);
         ModelRegistry registry = new ModelRegistry();
         bytes32 modelId = _register(registry);
         EchoVerifier verifier = new EchoVerifier("srs");
@@ -114,6 +119,38 @@ contract OptimisticInvariants {
             if (market.settled(id) > 1) revert Broken("settled", 1, market.settled(id));
         }
         if (vault.accountOf(market.actor(0)).suspended) revert Broken("honest, slashed", 0, 1);
+    }
+
+    /// @notice Whatever state the market was left in, anyone can end every claim once W_max is over; then
+    ///         all bonds that return and all stakes can be had. forge calls this after each run.
+    function afterInvariant() public {
+        VM.warp(END);
+        for (uint256 i; i < market.jobCount(); ++i) {
+            Request memory request = market.jobAt(i).request;
+            bytes32 id = _id(i);
+            (Status status,,) = oracle.statusOf(id);
+            if (status < Status.Final) oracle.refund(request);
+            (Lock lock,) = vault.lockOf(address(tier), id);
+            if (lock.exists()) tier.close(request);
+            bool lost = tier.caseOf(id).outcome == IOptimisticAssurance.Outcome.Upheld;
+            for (uint256 c; c < tier.challengeCount(id); ++c) {
+                if (!lost && tier.challengeAt(id, c).bond != 0) tier.collect(id, c);
+            }
+        }
+        for (uint256 a; a < market.actorCount(); ++a) {
+            address owner = market.actor(a);
+            uint256 held = vault.accountOf(owner).stake;
+            VM.prank(owner);
+            vault.queueWithdrawal(held);
+        }
+        VM.warp(END + 14 days);
+        for (uint256 a; a < market.actorCount(); ++a) {
+            uint256 held = vault.accountOf(market.actor(a)).stake;
+            if (held == 0) continue;
+            address owner = market.actor(a);
+            VM.prank(owner);
+            _same("stake left", held, vault.leave(owner));
+        }
     }
 
     function testFuzz_lock_any_comes_back(
