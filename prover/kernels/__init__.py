@@ -4,27 +4,42 @@ import importlib
 import os
 from typing import TYPE_CHECKING
 
+from prover.kernels import features
 from prover.kernels.interface import Kernels, UnknownKernels
 
 if TYPE_CHECKING:  # a tier is a module: this has mypy hold each one against the interface
-    from prover.kernels import cpu, reference
+    from prover.kernels import cpu, ifma, reference
 
-    CHECKED: tuple[Kernels, ...] = (reference, cpu)
+    CHECKED: tuple[Kernels, ...] = (reference, cpu, ifma)
 
 # An accelerated tier lives in the package named here; importing one is what loads its compiler.
-TIERS = {"reference": "prover.kernels.reference", "scalar": "prover.kernels.cpu"}
-DEFAULT = "scalar"
+TIERS = {
+    "reference": "prover.kernels.reference",
+    "scalar": "prover.kernels.cpu",
+    "ifma": "prover.kernels.ifma",
+}
 VARIABLE = "EINPROOF_KERNELS"
+
+
+def available() -> list[str]:
+    """The names of the tiers whose instructions this processor has, the fastest last."""
+    return [name for name in TIERS if name != "ifma" or not features.missing_for_ifma()]
 
 
 def get(name: str | None = None) -> Kernels:
     """The tier called name, else the one that EINPROOF_KERNELS names, else the fastest here.
 
-    Raises UnknownKernels for a tier that does not exist or whose packages are not installed.
+    Raises UnknownKernels for a tier that does not exist, whose packages are not installed, or whose
+    instructions this processor lacks.
     """
-    wanted = name or os.environ.get(VARIABLE) or DEFAULT
+    wanted = name or os.environ.get(VARIABLE) or available()[-1]
     if wanted not in TIERS:
         raise UnknownKernels(f"expected kernels out of {', '.join(TIERS)}; got {wanted!r}")
+    if wanted == "ifma" and (missing := features.missing_for_ifma()):
+        raise UnknownKernels(
+            f"kernels 'ifma' need a processor with {', '.join(features.NEEDED)}; "
+            f"this one lacks {', '.join(missing)}"
+        )
     try:
         tier: Kernels = importlib.import_module(TIERS[wanted])
     except ImportError as missing:

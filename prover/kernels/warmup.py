@@ -10,46 +10,57 @@ from prover.curve import GENERATOR
 from prover.errors import EinproofError
 from prover.kernels.interface import Kernels, Progress
 
-LENGTH = 8
+LENGTHS = (4, 140)  # a tier may have kernels for long vectors apart, and what is left over
+POINTS = 8
 
 
 def calls(tier: Kernels) -> Iterator[tuple[str, Callable[[], object]]]:
     """Every function of the tier that computes, by name, on inputs that it accepts."""
-    ints = np.arange(1, LENGTH + 1, dtype=np.int64)
+    for length in LENGTHS:
+        yield from vector_calls(tier, length)
+    ints = np.arange(1, POINTS + 1, dtype=np.int64)
+    points, v = tier.load_points([GENERATOR] * POINTS), tier.from_int64(ints)
+    yield "points_to_bytes", lambda: tier.points_to_bytes(points)
+    yield "msm_small", lambda: tier.msm_small(points, ints)
+    yield "msm", lambda: tier.msm(points, v)
+    yield "generator_powers", lambda: tier.generator_powers(2, POINTS)
+
+
+def vector_calls(tier: Kernels, length: int) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Those on vectors, of an even length."""
+    ints = np.arange(1, length + 1, dtype=np.int64)
     v = tier.from_ints(ints.tolist())
-    points = tier.load_points([GENERATOR] * LENGTH)
+    point = [2] * (length.bit_length() - 1)
     yield "from_int64", lambda: tier.from_int64(ints)
     yield "to_ints", lambda: tier.to_ints(v)
     yield "add", lambda: tier.add(v, v)
     yield "sub", lambda: tier.sub(v, v)
     yield "mul", lambda: tier.mul(v, v)
     yield "scale", lambda: tier.scale(v, 2)
-    yield "add_scaled", lambda: tier.add_scaled(tier.zeros(LENGTH), 2, v)
+    yield "add_scaled", lambda: tier.add_scaled(tier.zeros(length), 2, v)
     yield "outer", lambda: tier.outer(v, v)
     yield "total", lambda: tier.total(v)
     yield "inner", lambda: tier.inner(v, v)
     yield "batch_inverse", lambda: tier.batch_inverse(v)
-    yield "eq_table", lambda: tier.eq_table([2, 3])
-    yield "powers", lambda: tier.powers(2, LENGTH)
+    yield "eq_table", lambda: tier.eq_table(point)
+    yield "powers", lambda: tier.powers(2, length)
     yield "small_matvec", lambda: tier.small_matvec(ints[None, :], v)
+    yield "small_matvec", lambda: tier.small_matvec(ints[:, None], v[:1])
     yield "fold", lambda: tier.fold(v, 2)
     yield "round_lookup", lambda: tier.round_lookup(v, v, v, [v] * 4, 2, 3, 4)
     yield "round_table", lambda: tier.round_table(v, v, v, v, v, 2, 3, 4)
     yield "round_product", lambda: tier.round_product([v, v])
-    yield "divide_power", lambda: tier.divide_power(v, 2, 3)
+    yield "divide_power", lambda: tier.divide_power(v, length // 4, 3)
     yield "evaluate", lambda: tier.evaluate(v, 2)
     yield "correlate", lambda: tier.correlate(v, v)
-    yield "points_to_bytes", lambda: tier.points_to_bytes(points)
-    yield "msm_small", lambda: tier.msm_small(points, ints)
-    yield "msm", lambda: tier.msm(points, v)
-    yield "generator_powers", lambda: tier.generator_powers(2, LENGTH)
 
 
 def steps(tier: Kernels) -> Iterator[Progress]:
     """Calls them all, yielding (done, total, name) before the first and after each."""
-    total = sum(1 for _ in calls(tier))
+    every = list(calls(tier))
+    total = len(every)
     yield 0, total, "start"
-    for done, (label, call) in enumerate(calls(tier), start=1):
+    for done, (label, call) in enumerate(every, start=1):
         call()
         yield done, total, label
 

@@ -17,7 +17,7 @@ from prover.errors import (
     ZeroInverse,
 )
 from prover.field import P, Q
-from prover.kernels import TIERS, get
+from prover.kernels import TIERS, available, features, get
 from prover.kernels.interface import ElementOverflow, Kernels, LengthMismatch, UnknownKernels
 
 REFERENCE = get("reference")
@@ -27,6 +27,8 @@ INT64S = [0, 1, -1, 2**15, -(2**15), 2**31, -(2**31), 2**62, -(2**62), 2**63 - 1
 
 @pytest.fixture(scope="module", params=[tier for tier in TIERS if tier != "reference"])
 def tier(request: pytest.FixtureRequest) -> Kernels:
+    if request.param == "ifma" and (missing := features.missing_for_ifma()):
+        pytest.skip(f"this processor lacks {', '.join(missing)}")
     return get(request.param)
 
 
@@ -107,9 +109,11 @@ def test_batch_inverse(tier: Kernels, n: int) -> None:
     for k in (tier, REFERENCE):
         with pytest.raises(ZeroInverse):
             k.batch_inverse(k.from_ints([*values, 0]))
+        with pytest.raises(ZeroInverse):
+            k.batch_inverse(k.from_ints([0, *values]))
 
 
-@pytest.mark.parametrize("n", [0, 1, 2, 5])
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 4, 7])
 def test_eq_table(tier: Kernels, n: int) -> None:
     point = cells(random.Random(n), n)
     both(tier, vector(lambda k: k.eq_table(point)))
@@ -130,6 +134,15 @@ def test_small_matvec_of_extremes(tier: Kernels) -> None:
     n = 4096
     ints = np.array([[2**63 - 1] * n, [-(2**63)] * n], dtype=np.int64)
     both(tier, vector(lambda k: k.small_matvec(ints, k.from_ints([P - 1] * n))))
+
+
+@pytest.mark.parametrize("shape", [(3, 8205), (9, 31), (1, 8), (17, 1), (2, 40)])
+def test_small_matvec_of_32_bits(tier: Kernels, shape: tuple[int, int]) -> None:
+    """The extremes of the integers that vectors multiply, in rows and columns of any length."""
+    limits = np.array([-(2**31), 2**31 - 1, 0, -1], dtype=np.int64)
+    v = [P - 1] * shape[1]
+    for ints in (np.full(shape, limits[0]), np.full(shape, limits[1]), np.resize(limits, shape)):
+        both(tier, vector(lambda k, ints=ints: k.small_matvec(ints, k.from_ints(v))))
 
 
 @pytest.mark.parametrize("half", [1, 2, 5, 64])
@@ -260,6 +273,18 @@ def test_large_msm_equals_its_power_sum(tier: Kernels) -> None:
         assert tier.msm(powers, a) == curve.multiply(GENERATOR, tier.evaluate(a, s))
 
 
+def test_large_msm_of_equal_and_opposite_points(tier: Kernels) -> None:
+    """Buckets larger than a batch in which most additions are doublings, cancel or do nothing."""
+    rng, n = np.random.default_rng(4), 40000
+    which, points = rng.integers(0, len(SPECIAL), n), tier.load_points(SPECIAL)
+    for ints in (np.full(n, 3), rng.integers(-1, 2, n), rng.integers(-(2**15), 2**15, n)):
+        expected = None
+        for i, point in enumerate(SPECIAL):
+            part = curve.multiply(point, int(ints[which == i].sum()))
+            expected = curve.add(expected, part)
+        assert tier.msm_small(points[which], ints) == expected
+
+
 def test_generator_powers(tier: Kernels) -> None:
     for s in (0, 1, P - 1, 3, 2**200 + 17):
         both(tier, lambda k, s=s: k.points_to_ints(k.generator_powers(s, 9)))
@@ -332,9 +357,29 @@ def test_misuse_is_refused_alike(
 
 
 def test_get_names_the_choices(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UnknownKernels, match="reference, scalar; got 'abacus'"):
+    with pytest.raises(UnknownKernels, match="reference, scalar, ifma; got 'abacus'"):
         get("abacus")
     monkeypatch.setenv("EINPROOF_KERNELS", "reference")
     assert get() is REFERENCE
     monkeypatch.delenv("EINPROOF_KERNELS")
+    assert get().name == ("scalar" if features.missing_for_ifma() else "ifma")
+
+
+def test_a_processor_without_ifma_gets_the_scalar_tier(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were its code to run, the process would abort: it must not even be loaded."""
+    monkeypatch.delenv("EINPROOF_KERNELS", raising=False)
+    present = frozenset({"avx2", "avx512f", "avx512dq", "avx512vl"})
+    monkeypatch.setattr(features, "host_features", lambda: present)
     assert get().name == "scalar"
+    assert available() == ["reference", "scalar"]
+    with pytest.raises(UnknownKernels, match="this one lacks avx512ifma"):
+        get("ifma")
+    monkeypatch.setattr(features, "host_features", lambda: present | {"avx512ifma"})
+    assert features.missing_for_ifma() == []
+
+
+def test_features_that_numba_is_told_to_assume(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBA_CPU_NAME", "generic")
+    assert features.missing_for_ifma() == list(features.NEEDED)
+    monkeypatch.setenv("NUMBA_CPU_FEATURES", "+avx512f,+avx512dq,-avx512vl,+avx512ifma")
+    assert features.missing_for_ifma() == ["avx512vl"]

@@ -46,17 +46,16 @@ def test_a_folder_that_others_can_write_is_not_used(roots: Path) -> None:
 def test_an_edit_of_any_source_changes_the_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy = tmp_path / "prover" / "kernels" / "cpu"
-    copy.mkdir(parents=True)
-    (tmp_path / "prover" / "field.py").write_bytes(
-        (cache.SOURCES.parents[1] / "field.py").read_bytes()
-    )
-    for source in cache.SOURCES.glob("*.py"):
-        (copy / source.name).write_bytes(source.read_bytes())
+    copy = tmp_path / "prover"
+    for source in cache.sources(cache.PACKAGE):
+        target = copy / source.relative_to(cache.PACKAGE)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(source.read_bytes())
     before = cache.fingerprint()
-    monkeypatch.setattr(cache, "SOURCES", copy)
+    monkeypatch.setattr(cache, "PACKAGE", copy)
     assert cache.fingerprint() == before
-    for source in (copy / "limbs.py", tmp_path / "prover" / "field.py"):
+    for name in ("kernels/cpu/limbs.py", "kernels/ifma/lanes.py", "field.py"):
+        source = copy / name
         source.write_text(source.read_text() + "\n")
         assert cache.fingerprint() != before
         before = cache.fingerprint()
@@ -73,10 +72,22 @@ def test_the_package_loads_no_compiler_before_a_tier_is_picked() -> None:
     assert run("-c", probe).returncode == 0
 
 
+def test_a_masked_processor_proves_without_the_vectors(tmp_path: Path) -> None:
+    """A whole process told to assume a plain processor: asking for IFMA is refused, not aborted."""
+    probe = "from prover import kernels; kernels.get(); kernels.get('ifma')"
+    masked = {**os.environ, "NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "-avx512ifma"}
+    masked.pop("EINPROOF_KERNELS", None)
+    done = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, env=masked, check=False
+    )
+    assert done.returncode == 1
+    assert "UnknownKernels: kernels 'ifma' need a processor with avx512f" in done.stderr
+
+
 def test_warmup_reports_on_stderr() -> None:
     done = run("-m", "prover.kernels.warmup", "reference")
     assert done.returncode == 0
     assert "kernels reference: warm after" in done.stderr
     refused = run("-m", "prover.kernels.warmup", "abacus")
     assert refused.returncode == 1
-    assert refused.stderr == "expected kernels out of reference, scalar; got 'abacus'\n"
+    assert refused.stderr == "expected kernels out of reference, scalar, ifma; got 'abacus'\n"

@@ -15,7 +15,7 @@ from prover.errors import (
     WrongLength,
 )
 from prover.field import P, Q
-from prover.kernels import TIERS, get
+from prover.kernels import TIERS, features, get
 from prover.kernels.interface import Kernels
 
 SCALARS = [0, 1, 2, 3, P - 1, P, P + 1, -1, 2**128 + 1]
@@ -23,6 +23,8 @@ SCALARS = [0, 1, 2, 3, P - 1, P, P + 1, -1, 2**128 + 1]
 
 @pytest.fixture(scope="module", params=TIERS)
 def tier(request: pytest.FixtureRequest) -> Kernels:
+    if request.param == "ifma" and (missing := features.missing_for_ifma()):
+        pytest.skip(f"this processor lacks {', '.join(missing)}")
     return get(request.param)
 
 

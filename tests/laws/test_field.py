@@ -10,7 +10,7 @@ import pytest
 from prover import field
 from prover.errors import NonCanonicalScalar, WrongLength, ZeroInverse
 from prover.field import P, Q
-from prover.kernels import TIERS, get
+from prover.kernels import TIERS, features, get
 from prover.kernels.interface import Kernels, Vec
 
 EDGES = [0, 1, 2, P - 1, P - 2, (P + 1) // 2, 2**64, 2**253]
@@ -18,6 +18,8 @@ EDGES = [0, 1, 2, P - 1, P - 2, (P + 1) // 2, 2**64, 2**253]
 
 @pytest.fixture(scope="module", params=TIERS)
 def tier(request: pytest.FixtureRequest) -> Kernels:
+    if request.param == "ifma" and (missing := features.missing_for_ifma()):
+        pytest.skip(f"this processor lacks {', '.join(missing)}")
     return get(request.param)
 
 

@@ -19,7 +19,7 @@ from prover.srs import development_secret, development_srs
 REFERENCE = kernels.get("reference")
 
 
-@pytest.fixture(scope="module", params=list(kernels.TIERS))
+@pytest.fixture(scope="module", params=kernels.available())
 def tier(request: pytest.FixtureRequest) -> Kernels:
     return kernels.get(request.param)
 

@@ -32,7 +32,7 @@ from tests.openings import (
 REFERENCE = kernels.get("reference")
 
 
-@pytest.fixture(scope="module", params=list(kernels.TIERS))
+@pytest.fixture(scope="module", params=kernels.available())
 def tier(request: pytest.FixtureRequest) -> Kernels:
     return kernels.get(request.param)
 

@@ -26,7 +26,7 @@ MONTGOMERY = pow(2, 256, Q)
 POINT = curve.multiply(GENERATOR, 1234567) or GENERATOR
 
 
-@pytest.fixture(scope="module", params=list(kernels.TIERS))
+@pytest.fixture(scope="module", params=kernels.available())
 def tier(request: pytest.FixtureRequest) -> Kernels:
     return kernels.get(request.param)
 

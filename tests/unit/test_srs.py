@@ -34,7 +34,7 @@ FROZEN_SECRET = (
 FROZEN_ID = "bfc2625b339c43c6534ae90529983de72e080115165b6f6ef97cb84503251358"
 
 
-@pytest.fixture(scope="module", params=list(kernels.TIERS))
+@pytest.fixture(scope="module", params=kernels.available())
 def tier(request: pytest.FixtureRequest) -> Kernels:
     return kernels.get(request.param)
 
@@ -63,7 +63,7 @@ def test_the_id_is_of_the_secret_not_of_the_size(tmp_path: Path) -> None:
 
 
 def test_a_file_of_one_tier_is_read_by_the_other(tmp_path: Path) -> None:
-    tiers = [kernels.get(name) for name in kernels.TIERS]
+    tiers = [kernels.get(name) for name in kernels.available()]
     srs = development_srs(tiers[0], 3, tmp_path)
     for tier in tiers:
         found = load_srs(tier, tmp_path / "development-3.bin")

@@ -13,7 +13,16 @@ from pathlib import Path
 import llvmlite
 import llvmlite.binding
 
-SOURCES = Path(__file__).parent
+PACKAGE = Path(__file__).parents[2]
+
+
+def sources(package: Path) -> list[Path]:
+    """The files of prover/ that compiled code is made from: the tiers that share this cache."""
+    tiers = [package / "kernels" / tier for tier in ("cpu", "ifma")]
+    return [
+        *(source for tier in tiers for source in sorted(tier.glob("*.py"))),
+        package / "field.py",
+    ]
 
 
 def fingerprint() -> str:
@@ -26,7 +35,7 @@ def fingerprint() -> str:
         llvmlite.binding.get_host_cpu_features().flatten(),
     ):
         digest.update(part.encode() + b"\0")
-    for source in [*sorted(SOURCES.glob("*.py")), SOURCES.parents[1] / "field.py"]:
+    for source in sources(PACKAGE):
         digest.update(source.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 

@@ -10,6 +10,7 @@ and column sums are again such trees, and only the last, short sums need Jacobia
 import functools
 import itertools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -136,28 +137,16 @@ def _add_offset(magnitudes: Any, count: int, offset: Any) -> None:
         store(magnitudes, k, add_raw(load(magnitudes, k), load(offset, 0)))
 
 
-@entry
-def _window_sums(
-    points: Any,
-    magnitudes: Any,
-    index: Any,
-    count: int,
-    c: int,
-    top: int,
-    low: int,
-    high: int,
-    out: Any,
-) -> None:
-    """out[w], for low <= w < high: the Jacobian sum of (digit w of scalar) * point.
+@inner
+def by_bucket(
+    points: Any, magnitudes: Any, index: Any, count: int, c: int, top: int, low: int, high: int
+) -> Any:
+    """The points of the windows low..high-1 (of `top` in all), negated where a digit is negative.
 
-    top is the number of windows in all.
+    Returns them and the starts of their segments w * 2^(c-1) + |digit| - 1.
     """
     half = 1 << c - 1
     windows = high - low
-    kinds = np.empty(CHUNK, np.int64)
-    scratch = np.empty((2 * CHUNK, 4), np.uint64)
-
-    # Sort by bucket: segment w * half + |digit| - 1.
     digits = np.empty((windows, count), np.int32)
     starts = np.zeros(windows * half + 1, np.int64)
     for w in range(windows):
@@ -178,10 +167,17 @@ def _window_sums(
                 i = index[k]
                 _place(points, i if i >= 0 else -1 - i, (digit < 0) != (i < 0), work, ends[s])
                 ends[s] += 1
-    _sum_segments(work, starts, scratch, kinds)
+    return work, starts
 
-    # Rows hi = 1..half / width, then columns lo = 1..width-1, of the buckets d = hi * width + lo.
-    split = c // 2
+
+@inner
+def by_line(work: Any, starts: Any, windows: int, c: int) -> Any:
+    """The buckets' sums by row and column of their digits d = hi * width + lo.
+
+    Returns them and the starts of their segments: in a window hi = 1..half / width, then
+    lo = 1..width-1.
+    """
+    half, split = 1 << c - 1, c // 2
     width, rows = 1 << split, half >> split
     lines = rows + width - 1
     line_starts = np.zeros(windows * lines + 1, np.int64)
@@ -201,9 +197,16 @@ def _window_sums(
                     ends[line] += 1
                 elif line >= 0:
                     line_starts[line + 1] += 1
-    _sum_segments(table, line_starts, scratch, kinds)
+    return table, line_starts
 
-    for w in range(windows):
+
+@inner
+def weigh_lines(table: Any, line_starts: Any, c: int, low: int, high: int, out: Any) -> None:
+    """out[w], for low <= w < high: the Jacobian sum of a window from the sums of its lines."""
+    half, split = 1 << c - 1, c // 2
+    width, rows = 1 << split, half >> split
+    lines = rows + width - 1
+    for w in range(high - low):
         total = infinity()
         for part in range(2):
             first, length = (w * lines, rows) if part == 0 else (w * lines + rows, width - 1)
@@ -218,6 +221,31 @@ def _window_sums(
                     total = double(total)
         for axis in range(3):
             store(out, 3 * (low + w) + axis, total[axis])
+
+
+@entry
+def _window_sums(
+    points: Any,
+    magnitudes: Any,
+    index: Any,
+    count: int,
+    c: int,
+    top: int,
+    low: int,
+    high: int,
+    out: Any,
+) -> None:
+    """out[w], for low <= w < high: the Jacobian sum of (digit w of scalar) * point.
+
+    top is the number of windows in all.
+    """
+    kinds = np.empty(CHUNK, np.int64)
+    scratch = np.empty((2 * CHUNK, 4), np.uint64)
+    work, starts = by_bucket(points, magnitudes, index, count, c, top, low, high)
+    _sum_segments(work, starts, scratch, kinds)
+    table, line_starts = by_line(work, starts, high - low, c)
+    _sum_segments(table, line_starts, scratch, kinds)
+    weigh_lines(table, line_starts, c, low, high, out)
 
 
 @entry
@@ -259,7 +287,14 @@ def _plan(size: int, largest: int) -> int:
     return min(range(2, 17), key=cost)
 
 
-def _sum(points: Points, magnitudes: Vec, index: Int64s, count: int, largest: int) -> Point:
+def _sum(
+    kernel: Callable[..., None],
+    points: Points,
+    magnitudes: Vec,
+    index: Int64s,
+    count: int,
+    largest: int,
+) -> Point:
     """The sum that `_magnitudes` has prepared."""
     if count == 0:
         return None
@@ -274,9 +309,7 @@ def _sum(points: Points, magnitudes: Vec, index: Int64s, count: int, largest: in
     cuts = [windows * g // groups for g in range(groups + 1)]
     run_all(
         [
-            functools.partial(
-                _window_sums, points, magnitudes, index, count, c, windows, low, high, sums
-            )
+            functools.partial(kernel, points, magnitudes, index, count, c, windows, low, high, sums)
             for low, high in itertools.pairwise(cuts)
         ]
     )
@@ -286,18 +319,28 @@ def _sum(points: Points, magnitudes: Vec, index: Int64s, count: int, largest: in
     return None if x == y == 0 else (x, y)
 
 
-def msm(points: Points, scalars: Vec) -> Point:
+def sum_scalars(kernel: Callable[..., None], points: Points, scalars: Vec) -> Point:
+    """msm, the windows summed by a tier's kernel."""
     checks.enough_points(points, scalars)
     magnitudes, index = empty(len(scalars)), np.empty(len(scalars), dtype=np.int64)
     largest = empty(1)
     count = _magnitudes(plain(scalars), magnitudes, index, largest)
-    return _sum(plain(points), magnitudes, index, count, integers(largest)[0])
+    return _sum(kernel, plain(points), magnitudes, index, count, integers(largest)[0])
 
 
-def msm_small(points: Points, ints: Int64s) -> Point:
+def sum_small(kernel: Callable[..., None], points: Points, ints: Int64s) -> Point:
+    """msm_small, the windows summed by a tier's kernel."""
     checks.enough_points(points, ints)
     checks.small_enough(ints)
     magnitudes, index = empty(len(ints)), np.empty(len(ints), dtype=np.int64)
     largest = empty(1)
     count = _small_magnitudes(plain(ints), magnitudes, index, largest)
-    return _sum(plain(points), magnitudes, index, count, integers(largest)[0])
+    return _sum(kernel, plain(points), magnitudes, index, count, integers(largest)[0])
+
+
+def msm(points: Points, scalars: Vec) -> Point:
+    return sum_scalars(_window_sums, points, scalars)
+
+
+def msm_small(points: Points, ints: Int64s) -> Point:
+    return sum_small(_window_sums, points, ints)

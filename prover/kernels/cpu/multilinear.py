@@ -116,14 +116,14 @@ def _sums(kernel: Callable[..., None], rows: int, half: int, *arguments: Any) ->
     return [sum(column) % P for column in zip(*map(scalars, outs), strict=True)]
 
 
-def _quadratic(values: Sequence[int], t: int) -> int:
+def quadratic(values: Sequence[int], t: int) -> int:
     """At t, the polynomial of degree 2 that has the three values at 0, 1 and 2."""
     at_0, at_1, at_2 = values
     return at_0 * ((t - 1) * (t - 2) // 2) - at_1 * (t * (t - 2)) + at_2 * (t * (t - 1) // 2)
 
 
 @entry
-def _round_lookup(
+def sum_lookup(
     e: Any, cut: Any, helper: Any, slices: Any, beta: Any, low: int, high: int, out: Any
 ) -> None:
     # out: sum e (helper D - N) at t = 0..K+2, then sum cut helper at t = 0..2.
@@ -164,13 +164,13 @@ def round_lookup(
     count, half = checks.slice_count(slices), checks.half_length(e, cut, helper, *slices)
     e, cut, helper = plain(e), plain(cut), plain(helper)
     slices = [plain(f) for f in slices]
-    sums = _sums(_round_lookup, count + 6, half, e, cut, helper, addresses(slices), cell(beta))
+    sums = _sums(sum_lookup, count + 6, half, e, cut, helper, addresses(slices), cell(beta))
     relation, helpers = sums[:-3], sums[-3:]
-    return [(c_eq * a + c_sum * _quadratic(helpers, t)) % P for t, a in enumerate(relation)]
+    return [(c_eq * a + c_sum * quadratic(helpers, t)) % P for t, a in enumerate(relation)]
 
 
 @entry
-def _round_table(
+def sum_table(
     e: Any, cut: Any, helper: Any, table: Any, mult: Any, beta: Any, low: int, high: int, out: Any
 ) -> None:
     # out: sum e (helper (beta - table) - mult) at t = 0..3, then sum cut helper at t = 0..2.
@@ -198,13 +198,13 @@ def round_table(
 ) -> list[int]:
     half = checks.half_length(e, cut, helper, table, mult)
     vectors = [plain(vector) for vector in (e, cut, helper, table, mult)]
-    sums = _sums(_round_table, 7, half, *vectors, cell(beta))
+    sums = _sums(sum_table, 7, half, *vectors, cell(beta))
     relation, helpers = sums[:-3], sums[-3:]
-    return [(c_eq * a - c_sum * _quadratic(helpers, t)) % P for t, a in enumerate(relation)]
+    return [(c_eq * a - c_sum * quadratic(helpers, t)) % P for t, a in enumerate(relation)]
 
 
 @entry
-def _round_product(factors: Any, half: int, low: int, high: int, out: Any) -> None:
+def sum_product(factors: Any, half: int, low: int, high: int, out: Any) -> None:
     count = factors.shape[0]
     value, step = np.empty((count, 4), np.uint64), np.empty((count, 4), np.uint64)
     for x in range(low, high):
@@ -224,4 +224,4 @@ def _round_product(factors: Any, half: int, low: int, high: int, out: Any) -> No
 def round_product(factors: Sequence[Vec]) -> list[int]:
     degree, half = checks.factor_count(factors), checks.half_length(*factors)
     factors = [plain(factor) for factor in factors]
-    return _sums(_round_product, degree + 1, half, addresses(factors), half)
+    return _sums(sum_product, degree + 1, half, addresses(factors), half)

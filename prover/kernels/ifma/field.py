@@ -1,0 +1,240 @@
+"""Vectors over Fr, eight cells at a time.
+
+The cells are the scalar tier's. A length that is no multiple of eight ends in a block that overlaps
+the one before it, or, where a cell must not be done twice, in the scalar tier's hands; vectors too
+short for a block are the scalar tier's altogether.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from prover.field import P
+from prover.kernels import checks
+from prover.kernels.cpu import field as scalar
+from prover.kernels.cpu import limbs
+from prover.kernels.cpu.field import empty
+from prover.kernels.cpu.kernel import cell, entry, plain, ranges, run_all, scalars
+from prover.kernels.cpu.kernel import inner as helper
+from prover.kernels.ifma.lanes import (
+    WIDTH,
+    add_fr,
+    choose,
+    load,
+    load_words,
+    magnitude,
+    mul_fr,
+    negative,
+    one_fr,
+    spread,
+    square_fr,
+    store_fr,
+    sub_fr,
+    zero,
+)
+from prover.kernels.interface import Int64s, Vec
+
+
+def in_parts(kernel: Callable[..., None], length: int, *arguments: Any) -> None:
+    """The kernel over 0..length (at least one block), cut among threads."""
+    run_all([functools.partial(kernel, *arguments, *part) for part in ranges(length)])
+
+
+@entry
+def _from_int64(values: Any, out: Any, low: int, high: int) -> None:
+    for block in range(low, high, WIDTH):
+        i = min(block, high - WIDTH)
+        words = load_words(values, i)
+        size = mul_fr(square_fr(), magnitude(words))
+        store_fr(out, i, choose(negative(words), sub_fr(zero(), size), size))
+
+
+def from_int64(values: Int64s) -> Vec:
+    if len(values) < WIDTH:
+        return scalar.from_int64(values)
+    out = empty(len(values))
+    in_parts(_from_int64, len(out), plain(values), out)
+    return out
+
+
+@entry
+def _add(a: Any, b: Any, out: Any, low: int, high: int) -> None:
+    for block in range(low, high, WIDTH):
+        i = min(block, high - WIDTH)
+        store_fr(out, i, add_fr(load(a, i), load(b, i)))
+
+
+def add(a: Vec, b: Vec) -> Vec:
+    if checks.same_length(a, b) < WIDTH:
+        return scalar.add(a, b)
+    out = empty(len(a))
+    in_parts(_add, len(out), plain(a), plain(b), out)
+    return out
+
+
+@entry
+def _sub(a: Any, b: Any, out: Any, low: int, high: int) -> None:
+    for block in range(low, high, WIDTH):
+        i = min(block, high - WIDTH)
+        store_fr(out, i, sub_fr(load(a, i), load(b, i)))
+
+
+def sub(a: Vec, b: Vec) -> Vec:
+    if checks.same_length(a, b) < WIDTH:
+        return scalar.sub(a, b)
+    out = empty(len(a))
+    in_parts(_sub, len(out), plain(a), plain(b), out)
+    return out
+
+
+@entry
+def _mul(a: Any, b: Any, out: Any, low: int, high: int) -> None:
+    for block in range(low, high, WIDTH):
+        i = min(block, high - WIDTH)
+        store_fr(out, i, mul_fr(load(a, i), load(b, i)))
+
+
+def mul(a: Vec, b: Vec) -> Vec:
+    if checks.same_length(a, b) < WIDTH:
+        return scalar.mul(a, b)
+    out = empty(len(a))
+    in_parts(_mul, len(out), plain(a), plain(b), out)
+    return out
+
+
+@entry
+def _scale(a: Any, c: Any, out: Any, low: int, high: int) -> None:
+    factor = spread(c, 0)
+    for block in range(low, high, WIDTH):
+        i = min(block, high - WIDTH)
+        store_fr(out, i, mul_fr(factor, load(a, i)))
+
+
+def scale(a: Vec, c: int) -> Vec:
+    if len(a) < WIDTH:
+        return scalar.scale(a, c)
+    out = empty(len(a))
+    in_parts(_scale, len(out), plain(a), cell(c), out)
+    return out
+
+
+@entry
+def _add_scaled(acc: Any, c: Any, a: Any) -> None:
+    factor = spread(c, 0)
+    for i in range(0, acc.shape[0] - WIDTH + 1, WIDTH):
+        store_fr(acc, i, add_fr(load(acc, i), mul_fr(factor, load(a, i))))
+
+
+def add_scaled(acc: Vec, c: int, a: Vec) -> None:
+    whole = checks.same_length(acc, a) // WIDTH * WIDTH
+    if whole:
+        target = plain(acc[:whole])
+        _add_scaled(target, cell(c), plain(a[:whole]))
+        if not acc.flags.carray:
+            acc[:whole] = target
+    if whole < len(acc):
+        scalar.add_scaled(acc[whole:], c, a[whole:])
+
+
+@entry
+def _outer(a: Any, b: Any, out: Any) -> None:
+    width = b.shape[0]
+    for row in range(a.shape[0]):
+        factor = spread(a, row)
+        for block in range(0, width, WIDTH):
+            i = min(block, width - WIDTH)
+            store_fr(out, row * width + i, mul_fr(factor, load(b, i)))
+
+
+def outer(a: Vec, b: Vec) -> Vec:
+    if len(b) < WIDTH:
+        return scalar.outer(a, b)
+    out = empty(len(a) * len(b))
+    _outer(plain(a), plain(b), out)
+    return out
+
+
+@helper
+def add_up(acc: Any, out: Any, i: int) -> None:
+    """Adds the eight lanes of acc to out[i]."""
+    eight, total = np.empty((WIDTH, 4), np.uint64), limbs.load(out, i)
+    store_fr(eight, 0, acc)
+    for lane in range(WIDTH):
+        total = limbs.add_fr(total, limbs.load(eight, lane))
+    limbs.store(out, i, total)
+
+
+@entry
+def _total(a: Any, out: Any) -> None:
+    acc = zero()
+    for i in range(0, a.shape[0] - WIDTH + 1, WIDTH):
+        acc = add_fr(acc, load(a, i))
+    add_up(acc, out, 0)
+
+
+def total(a: Vec) -> int:
+    whole = len(a) // WIDTH * WIDTH
+    if not whole:
+        return scalar.total(a)
+    out = scalar.zeros(1)
+    _total(plain(a[:whole]), out)
+    return sum(scalars(out), scalar.total(a[whole:]) if whole < len(a) else 0) % P
+
+
+@entry
+def _inner(a: Any, b: Any, out: Any) -> None:
+    acc = zero()
+    for i in range(0, a.shape[0] - WIDTH + 1, WIDTH):
+        acc = add_fr(acc, mul_fr(load(a, i), load(b, i)))
+    add_up(acc, out, 0)
+
+
+def inner(a: Vec, b: Vec) -> int:
+    whole = checks.same_length(a, b) // WIDTH * WIDTH
+    if not whole:
+        return scalar.inner(a, b)
+    out = scalar.zeros(1)
+    _inner(plain(a[:whole]), plain(b[:whole]), out)
+    rest = scalar.inner(a[whole:], b[whole:]) if whole < len(a) else 0
+    return sum(scalars(out), rest) % P
+
+
+# Batch inversion: a chain of products in every lane, two of them in turn, so that one multiplies
+# while the other waits for its product.
+
+
+@entry
+def _prefixes(a: Any, out: Any, ends: Any) -> None:
+    left, right = one_fr(), one_fr()
+    for i in range(0, a.shape[0], 2 * WIDTH):
+        store_fr(out, i, left)
+        store_fr(out, i + WIDTH, right)
+        left = mul_fr(left, load(a, i))
+        right = mul_fr(right, load(a, i + WIDTH))
+    store_fr(ends, 0, left)
+    store_fr(ends, WIDTH, right)
+
+
+@entry
+def _suffixes(a: Any, out: Any, ends: Any) -> None:
+    left, right = load(ends, 0), load(ends, WIDTH)
+    for i in range(a.shape[0] - 2 * WIDTH, -1, -2 * WIDTH):
+        store_fr(out, i, mul_fr(left, load(out, i)))
+        store_fr(out, i + WIDTH, mul_fr(right, load(out, i + WIDTH)))
+        left = mul_fr(left, load(a, i))
+        right = mul_fr(right, load(a, i + WIDTH))
+
+
+def batch_inverse(a: Vec) -> Vec:
+    whole = len(a) // (2 * WIDTH) * (2 * WIDTH)
+    if len(a) < 4 * WIDTH:
+        return scalar.batch_inverse(a)
+    a, out, ends = plain(a), empty(len(a)), empty(2 * WIDTH)
+    _prefixes(a[:whole], out, ends)
+    # The rest shares the inversion of the chains' ends; a zero in a chain is one at its end.
+    inverses = scalar.batch_inverse(scalar.concat([ends, a[whole:]]))
+    _suffixes(a[:whole], out, inverses[: 2 * WIDTH])
+    out[whole:] = inverses[2 * WIDTH :]
+    return out

@@ -1,0 +1,342 @@
+"""Multilinear tables and the rounds of the sumchecks over them, eight cells at a time."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from prover.field import P
+from prover.kernels import checks
+from prover.kernels.cpu import multilinear as scalar
+from prover.kernels.cpu.field import empty, from_ints, zeros
+from prover.kernels.cpu.kernel import addresses, cell, entry, plain, ranges, run_all, scalars
+from prover.kernels.cpu.multilinear import quadratic
+from prover.kernels.ifma.field import add, add_up, in_parts
+from prover.kernels.ifma.field import total as vector_total
+from prover.kernels.ifma.lanes import (
+    LIMBS,
+    WIDTH,
+    add_fr,
+    add_products,
+    gap_fr,
+    lift_high_fr,
+    lift_low_fr,
+    load,
+    load_at,
+    load_raw,
+    load_words,
+    mul_fr,
+    mul_raw_fr,
+    no_sums,
+    one_fr,
+    parts,
+    put_across,
+    raised,
+    settled,
+    spread,
+    store_fr,
+    store_raw,
+    sub_fr,
+    take_across,
+    zero,
+)
+from prover.kernels.interface import Int64s, Vec
+
+LEAST_ROUND = 1 << 11
+STEP = 4 * WIDTH  # powers: four chains of products
+ROWS = 4  # of a matrix at a time, so that four chains of sums run beside each other
+RISE = 1 << 31  # what makes the words of a small matrix positive
+TERMS = 512  # between two `settled`
+
+
+@entry
+def _eq_table(point: Any, out: Any) -> None:
+    # The last variables first: a variable more doubles the table by a copy above it.
+    size = WIDTH
+    for k in range(point.shape[0] - 1, -1, -1):
+        factor = spread(point, k)
+        for i in range(0, size, WIDTH):
+            value = load(out, i)
+            high = mul_fr(factor, value)
+            store_fr(out, size + i, high)
+            store_fr(out, i, sub_fr(value, high))
+        size *= 2
+
+
+def eq_table(point: Sequence[int]) -> Vec:
+    if len(point) < 4:
+        return scalar.eq_table(point)
+    out = empty(1 << len(point))
+    out[:WIDTH] = scalar.eq_table(point[-3:])
+    _eq_table(from_ints(point[:-3]), out)
+    return out
+
+
+@entry
+def _powers(factor: Any, out: Any) -> None:
+    step = spread(factor, 0)
+    for i in range(STEP, out.shape[0] - WIDTH + 1, WIDTH):
+        store_fr(out, i, mul_fr(step, load(out, i - STEP)))
+
+
+def powers(base: int, n: int) -> Vec:
+    if n <= STEP:
+        return scalar.powers(base, n)
+    out = empty(-(-n // WIDTH) * WIDTH)
+    out[:STEP] = scalar.powers(base, STEP)
+    _powers(cell(pow(base, STEP, P)), out)
+    return out[:n]
+
+
+@entry
+def _limbs(v: Any, out: Any) -> None:
+    for block in range(out.shape[0]):
+        store_raw(out, block, load(v, WIDTH * block))
+
+
+@entry
+def _wide_sums(ints: Any, v: Any, low: int, high: int, out: Any) -> None:
+    # Lanes along a row; v has its limbs, WIDTH cells a row.
+    width, blocks = ints.shape[1], v.shape[0]
+    for i in range(low, high, ROWS):
+        row_0, row_1 = i * width, min(i + 1, high - 1) * width
+        row_2, row_3 = min(i + 2, high - 1) * width, min(i + 3, high - 1) * width
+        sum_0, sum_1, sum_2, sum_3 = no_sums(), no_sums(), no_sums(), no_sums()
+        for first in range(0, blocks, TERMS):
+            for block in range(first, min(blocks, first + TERMS)):
+                x, j = load_raw(v, block), WIDTH * block
+                sum_0 = add_products(sum_0, raised(load_words(ints, row_0 + j), RISE), x)
+                sum_1 = add_products(sum_1, raised(load_words(ints, row_1 + j), RISE), x)
+                sum_2 = add_products(sum_2, raised(load_words(ints, row_2 + j), RISE), x)
+                sum_3 = add_products(sum_3, raised(load_words(ints, row_3 + j), RISE), x)
+            sum_0, sum_1, sum_2, sum_3 = (
+                settled(sum_0),
+                settled(sum_1),
+                settled(sum_2),
+                settled(sum_3),
+            )
+        put_across(out, i, sum_0)
+        if i + 1 < high:
+            put_across(out, i + 1, sum_1)
+        if i + 2 < high:
+            put_across(out, i + 2, sum_2)
+        if i + 3 < high:
+            put_across(out, i + 3, sum_3)
+
+
+@entry
+def _wide_end(sums: Any, shift: Any, out: Any) -> None:
+    taken = spread(shift, 0)
+    for i in range(0, out.shape[0], WIDTH):
+        low, high = parts(take_across(sums, i))
+        value = add_fr(mul_raw_fr(lift_low_fr(), low), mul_raw_fr(lift_high_fr(), high))
+        store_fr(out, i, sub_fr(value, taken))
+
+
+@entry
+def _tall(columns: Any, v: Any, shift: Any, out: Any, low: int, high: int) -> None:
+    # Lanes along a column.
+    taken, width = spread(shift, 0), columns.shape[1]
+    for block in range(low, high, WIDTH):
+        i = min(block, high - WIDTH)
+        total = no_sums()
+        for j in range(columns.shape[0]):
+            words = raised(load_words(columns, j * width + i), RISE)
+            total = add_products(total, words, spread(v, j))
+        lower, higher = parts(total)
+        value = add_fr(mul_raw_fr(lift_low_fr(), lower), mul_raw_fr(lift_high_fr(), higher))
+        store_fr(out, i, sub_fr(value, taken))
+
+
+def small_matvec(ints: Int64s, v: Vec) -> Vec:
+    """Below 2^31 in magnitude by vectors: sum x v = sum (x + 2^31) v - 2^31 sum v."""
+    checks.matrix_fits(ints, v)
+    rows, columns = ints.shape
+    small = ints.size and ints.min() >= -RISE and ints.max() < RISE
+    if not small or max(rows, columns) < WIDTH:
+        return scalar.small_matvec(ints, v)
+    if rows >= WIDTH and columns < 4 * WIDTH:
+        out, shift = empty(rows), cell(RISE * vector_total(v))
+        in_parts(_tall, rows, np.ascontiguousarray(ints.T), plain(v), shift, out)
+        return out
+    whole = columns // WIDTH * WIDTH
+    if not whole:
+        return scalar.small_matvec(ints, v)
+    ints, limbs = plain(ints), np.empty((whole // WIDTH, LIMBS, WIDTH), dtype=np.uint64)
+    _limbs(plain(v[:whole]), limbs)
+    raw = np.zeros((LIMBS + 1, -(-rows // WIDTH) * WIDTH), dtype=np.uint64)
+    cuts = ranges(rows, max(1, 2**16 // whole))
+    run_all([functools.partial(_wide_sums, ints, limbs, *cut, raw) for cut in cuts])
+    out = empty(raw.shape[1])
+    _wide_end(raw, cell(RISE * vector_total(v[:whole])), out)
+    out = out[:rows]
+    if whole < columns:
+        out = add(out, scalar.small_matvec(ints[:, whole:], v[whole:]))
+    return out
+
+
+@entry
+def _fold(v: Any, r: Any, out: Any, low: int, high: int) -> None:
+    half, factor = out.shape[0], spread(r, 0)
+    for block in range(low, high, WIDTH):
+        i = min(block, high - WIDTH)
+        start = load(v, i)
+        rise = mul_fr(factor, gap_fr(load(v, half + i), start))
+        store_fr(out, i, add_fr(start, rise))
+
+
+def fold(v: Vec, r: int) -> Vec:
+    if checks.half_length(v) < WIDTH:
+        return scalar.fold(v, r)
+    out = empty(len(v) // 2)
+    in_parts(_fold, len(out), plain(v), cell(r), out)
+    return out
+
+
+def _sums(
+    kernel: Callable[..., None],
+    rest: Callable[..., None],
+    rows: int,
+    half: int,
+    *arguments: Any,
+) -> list[int]:
+    """The sums of `rows` accumulators over the half cube: its whole blocks of cells cut among
+    threads, then the scalar tier's kernel on the others."""
+    whole = half // WIDTH
+    cuts = ranges(whole, LEAST_ROUND // WIDTH)
+    outs = [zeros(rows) for _ in cuts]
+    run_all(
+        [
+            functools.partial(kernel, *arguments, low * WIDTH, high * WIDTH, out)
+            for (low, high), out in zip(cuts, outs, strict=True)
+        ]
+    )
+    if whole * WIDTH < half:
+        rest(*arguments, whole * WIDTH, half, outs[0])
+    return [sum(column) % P for column in zip(*map(scalars, outs), strict=True)]
+
+
+@entry
+def _round_lookup(
+    e: Any, cut: Any, helper: Any, slices: Any, beta: Any, low: int, high: int, out: Any
+) -> None:
+    # As the scalar tier's: sum e (helper D - N) at t = 0..K+2, then sum cut helper at t = 0..2.
+    count, half, top = slices.shape[0], e.shape[0] // 2, spread(beta, 0)
+    gaps, steps = (
+        np.empty((count, LIMBS, WIDTH), np.uint64),
+        np.empty((count, LIMBS, WIDTH), np.uint64),
+    )
+    totals = np.zeros((count + 6, LIMBS, WIDTH), np.uint64)
+    for x in range(low, high, WIDTH):
+        e_t, cut_t, helper_t = load(e, x), load(cut, x), load(helper, x)
+        e_step = gap_fr(load(e, x + half), e_t)
+        cut_step = gap_fr(load(cut, x + half), cut_t)
+        helper_step = gap_fr(load(helper, x + half), helper_t)
+        for k in range(count):
+            f = load_at(slices[k], x)
+            store_raw(gaps, k, gap_fr(top, f))
+            store_raw(steps, k, gap_fr(f, load_at(slices[k], x + half)))
+        for t in range(count + 3):
+            denominator, numerator = load_raw(gaps, 0), one_fr()
+            if count > 1:
+                numerator = add_fr(denominator, load_raw(gaps, 1))
+                denominator = mul_fr(denominator, load_raw(gaps, 1))
+            for k in range(2, count):
+                numerator = add_fr(mul_fr(numerator, load_raw(gaps, k)), denominator)
+                denominator = mul_fr(denominator, load_raw(gaps, k))
+            relation = mul_fr(e_t, sub_fr(mul_fr(helper_t, denominator), numerator))
+            store_raw(totals, t, add_fr(load_raw(totals, t), relation))
+            if t < 3:
+                total = add_fr(load_raw(totals, count + 3 + t), mul_fr(cut_t, helper_t))
+                store_raw(totals, count + 3 + t, total)
+                cut_t = add_fr(cut_t, cut_step)
+            e_t, helper_t = add_fr(e_t, e_step), add_fr(helper_t, helper_step)
+            for k in range(count):
+                store_raw(gaps, k, add_fr(load_raw(gaps, k), load_raw(steps, k)))
+    for t in range(count + 6):
+        add_up(load_raw(totals, t), out, t)
+
+
+def round_lookup(
+    e: Vec, cut: Vec, helper: Vec, slices: Sequence[Vec], beta: int, c_eq: int, c_sum: int
+) -> list[int]:
+    count, half = checks.slice_count(slices), checks.half_length(e, cut, helper, *slices)
+    if half < WIDTH:
+        return scalar.round_lookup(e, cut, helper, slices, beta, c_eq, c_sum)
+    slices = [plain(f) for f in slices]
+    arguments = (plain(e), plain(cut), plain(helper), addresses(slices), cell(beta))
+    sums = _sums(_round_lookup, scalar.sum_lookup, count + 6, half, *arguments)
+    relation, helpers = sums[:-3], sums[-3:]
+    return [(c_eq * a + c_sum * quadratic(helpers, t)) % P for t, a in enumerate(relation)]
+
+
+@entry
+def _round_table(
+    e: Any, cut: Any, helper: Any, table: Any, mult: Any, beta: Any, low: int, high: int, out: Any
+) -> None:
+    # out: sum e (helper (beta - table) - mult) at t = 0..3, then sum cut helper at t = 0..2.
+    half, top = e.shape[0] // 2, spread(beta, 0)
+    totals = np.zeros((7, LIMBS, WIDTH), np.uint64)
+    for x in range(low, high, WIDTH):
+        e_t, cut_t, helper_t, mult_t = load(e, x), load(cut, x), load(helper, x), load(mult, x)
+        e_step = gap_fr(load(e, x + half), e_t)
+        cut_step = gap_fr(load(cut, x + half), cut_t)
+        helper_step = gap_fr(load(helper, x + half), helper_t)
+        mult_step = gap_fr(load(mult, x + half), mult_t)
+        gap = gap_fr(top, load(table, x))
+        gap_step = gap_fr(load(table, x), load(table, x + half))
+        for t in range(4):
+            relation = mul_fr(e_t, sub_fr(mul_fr(helper_t, gap), mult_t))
+            store_raw(totals, t, add_fr(load_raw(totals, t), relation))
+            if t < 3:
+                total = add_fr(load_raw(totals, 4 + t), mul_fr(cut_t, helper_t))
+                store_raw(totals, 4 + t, total)
+                cut_t = add_fr(cut_t, cut_step)
+            e_t, helper_t = add_fr(e_t, e_step), add_fr(helper_t, helper_step)
+            mult_t, gap = add_fr(mult_t, mult_step), add_fr(gap, gap_step)
+    for t in range(7):
+        add_up(load_raw(totals, t), out, t)
+
+
+def round_table(
+    e: Vec, cut: Vec, helper: Vec, table: Vec, mult: Vec, beta: int, c_eq: int, c_sum: int
+) -> list[int]:
+    half = checks.half_length(e, cut, helper, table, mult)
+    if half < WIDTH:
+        return scalar.round_table(e, cut, helper, table, mult, beta, c_eq, c_sum)
+    vectors = [plain(vector) for vector in (e, cut, helper, table, mult)]
+    sums = _sums(_round_table, scalar.sum_table, 7, half, *vectors, cell(beta))
+    relation, helpers = sums[:-3], sums[-3:]
+    return [(c_eq * a - c_sum * quadratic(helpers, t)) % P for t, a in enumerate(relation)]
+
+
+@entry
+def _round_product(factors: Any, half: int, low: int, high: int, out: Any) -> None:
+    count = factors.shape[0]
+    totals = np.zeros((count + 1, LIMBS, WIDTH), np.uint64)
+    for x in range(low, high, WIDTH):
+        a_t, b_t, c_t, c_step = load_at(factors[0], x), load_at(factors[1], x), zero(), zero()
+        a_step = gap_fr(load_at(factors[0], x + half), a_t)
+        b_step = gap_fr(load_at(factors[1], x + half), b_t)
+        if count == 3:
+            c_t = load_at(factors[2], x)
+            c_step = gap_fr(load_at(factors[2], x + half), c_t)
+        for t in range(count + 1):
+            product = mul_fr(a_t, b_t)
+            if count == 3:
+                product = mul_fr(product, c_t)
+                c_t = add_fr(c_t, c_step)
+            store_raw(totals, t, add_fr(load_raw(totals, t), product))
+            a_t, b_t = add_fr(a_t, a_step), add_fr(b_t, b_step)
+    for t in range(count + 1):
+        add_up(load_raw(totals, t), out, t)
+
+
+def round_product(factors: Sequence[Vec]) -> list[int]:
+    degree, half = checks.factor_count(factors), checks.half_length(*factors)
+    if half < WIDTH:
+        return scalar.round_product(factors)
+    factors = [plain(factor) for factor in factors]
+    where = addresses(factors)
+    return _sums(_round_product, scalar.sum_product, degree + 1, half, where, half)
