@@ -9,6 +9,7 @@ from functools import cache
 import numpy as np
 
 from prover.curve import encode_point, multiply, negate
+from prover.errors import OpeningRejected
 from prover.field import P, encode_scalar
 from prover.proof import decode
 from prover.srs import Srs
@@ -46,7 +47,9 @@ def part(field: Field) -> bytes:
 
 def test_the_honest_proof_is_accepted() -> None:
     assert refused(honest()) is None
-    target().verify(honest())  # by the pairing too
+    target().verify(honest())  # by the pairing too, as with one that is refused
+    with pytest.raises(OpeningRejected):
+        target().verify(honest()[:-64] + encode_point((1, 2)))
     assert decode(honest(), target().key.program).encode() == honest()
 
 

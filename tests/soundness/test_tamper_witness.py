@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -18,10 +19,11 @@ from prover.field import P, inverse
 from prover.program.evaluate import ValueRefused
 from prover.program.ir import Role, Table
 from prover.prove import Attempt
+from prover.proving import tiles
 from prover.proving.tiles import Tile
 from tests.proving import setup
 from tests.soundness.malice import Claim, Wrapped, propagated
-from tests.soundness.small import K, every_kind, target
+from tests.soundness.small import K, every_kind, refusal, target
 
 RELATIONS = target().layout.relations
 TENSORS = {t.name: t for t in RELATIONS.tensors}
@@ -333,8 +335,6 @@ def test_every_multiplicity_counts() -> None:
                     counts[row] += delta
                 return counts
 
-            from unittest.mock import patch
-
             from tests.soundness.malice import _Columns
 
             honest = _Columns.multiplicities
@@ -391,6 +391,23 @@ def test_cells_that_nobody_owns_do_not_matter() -> None:
 
     assert Claim.honest(made).refused(Littering) is None
     assert Littering.littered > 20
+
+
+def test_the_rest_of_a_committed_tile_is_not_pinned() -> None:
+    """A committed output's tile with a number beyond its shape: other points, and a good proof. So
+    two proofs with the same points are about one tensor only if both give it the same shape."""
+    honest = tiles.small_tiles
+
+    def littered(plan: Any, first: int, count: int, values: Any, *roles: Role) -> Any:
+        found = honest(plan, first, count, values, *roles)
+        if roles == (Role.OUTPUT_COMMITTED,):
+            found[-1][-1] = 12345
+        return found
+
+    with patch.object(tiles, "small_tiles", littered):
+        statement, proof = Claim.honest(target()).prove()
+    assert statement.output != target().statement.output
+    assert refusal(target().key, statement, proof) is None
 
 
 def test_the_rest_of_tile_e_does_not_matter() -> None:
