@@ -57,6 +57,25 @@ class Block(nn.Module):
         return self.norm2(x + self.down(self.activation(self.up(x))))
 
 
+class Language(nn.Module):
+    """Token ids to logits of the next token, or to the token itself; tied embeddings."""
+
+    def __init__(self, vocabulary: int, width: int, heads: int, greedy: bool = False) -> None:
+        super().__init__()
+        self.greedy = greedy
+        self.tokens, self.places = nn.Embedding(vocabulary, width), nn.Embedding(32, width)
+        self.blocks = nn.ModuleList(Block(width, heads, 20, causal=True) for _ in range(2))
+        self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, vocabulary, bias=False)
+        self.head.weight = self.tokens.weight
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x = self.tokens(ids) + self.places(torch.arange(ids.shape[1]))
+        for block in self.blocks:
+            x = block(x)
+        logits = self.head(self.norm(x))[:, -1]
+        return logits.argmax(-1) if self.greedy else logits
+
+
 def inputs(seed: int, *shape: int) -> FloatArray:
     """Normal, cut to the declared range."""
     return np.random.default_rng(seed).normal(size=shape).clip(-REACH, REACH)

@@ -11,7 +11,7 @@ from prover.compiler.errors import CompileError, UnsupportedOp
 from prover.compiler.lower import LOWERINGS
 from prover.compiler.lower.builder import BITS, Builder, Stored, Value, rows_and_features
 from prover.compiler.network import check_examples, lower_graph
-from prover.compiler.quantize import quantize_input, smallest_shift
+from prover.compiler.quantize import quantize_input, smallest_shift, whole_input
 from prover.compiler.ranges import Ranges, evaluate, example_inputs
 from prover.compiler.trace import INPUT, PREVIOUS, Graph, trace
 from prover.program import gadgets
@@ -49,13 +49,15 @@ def compile_module(
     private_input: bool = False,
     private_output: bool = False,
     examples: Any = None,
+    whole: bool = False,
 ) -> Compiled:
     """The program of a torch module for one input shape (its batch included) and range of input
-    cells. `examples`: float inputs (n, *input_shape), as `record_ranges` takes them.
+    cells. `examples`: float inputs (n, *input_shape), as `record_ranges` takes them. `whole`: the
+    input is integers, such as token ids.
 
     Raises CompileError, or UnsupportedOp with the node and the operator.
     """
-    graph = trace(module, input_shape)
+    graph = trace(module, input_shape, whole)
     ranges = None if is_chain(graph) else record_ranges(graph, input_range, examples)
     return compile_graph(
         graph,
@@ -72,7 +74,7 @@ def record_ranges(graph: Graph, input_range: tuple[float, float], examples: Any 
     """What every value of a graph reaches on example inputs; by default on 16 that are uniform over
     the declared range. What an input drives beyond twice that is refused by the engine."""
     if examples is None:
-        examples = example_inputs(graph.input_shape, input_range)
+        examples = example_inputs(graph.input_shape, input_range, graph.whole)
     ranges = Ranges()
     for example in check_examples(examples, graph.input_shape):
         evaluate(graph, example, ranges)
@@ -109,6 +111,8 @@ def compile_graph(
     if not graph.input_shape or math.prod(graph.input_shape) < 1:
         raise CompileError(f"expected an input with cells, got shape {graph.input_shape}")
     spec = quantize_input(INPUT, graph.input_shape, *input_range, input_bits)
+    if graph.whole:
+        spec = whole_input(INPUT, graph.input_shape, *input_range)
     if ranges is not None or not is_chain(graph):
         recorded = ranges or record_ranges(graph, input_range)
         net, scaled = lower_graph(graph, spec, recorded, weight_bits, private_input, private_output)

@@ -8,7 +8,14 @@ import numpy as np
 
 from prover.compiler.calibrate import Interval
 from prover.compiler.errors import CompileError
-from prover.quantizer import FloatArray, IntArray, Scaled, round_half_even
+from prover.quantizer import (
+    INT16_MAX,
+    INT16_MIN,
+    FloatArray,
+    IntArray,
+    Scaled,
+    round_half_even,
+)
 
 BIAS_BITS = 32
 MAX_SHIFT = 40
@@ -35,6 +42,13 @@ def quantize_input(name: str, shape: tuple[int, ...], lo: float, hi: float, bits
         raise CompileError("expected an input range wider than [0, 0]")
     low, high = (int(n) for n in round_half_even(ends, exponent))
     return Scaled(name, shape, exponent, low, high)
+
+
+def whole_input(name: str, shape: tuple[int, ...], lo: float, hi: float) -> Scaled:
+    """Integers as they are; raises CompileError for ends that are not int16."""
+    if lo != int(lo) or hi != int(hi) or not INT16_MIN <= lo <= hi <= INT16_MAX:
+        raise CompileError(f"expected whole numbers of 16 bits as the range, got [{lo}, {hi}]")
+    return Scaled(name, shape, 0, int(lo), int(hi))
 
 
 def quantize_linear(

@@ -40,10 +40,13 @@ class Ranges:
 
 
 def example_inputs(
-    shape: tuple[int, ...], ends: tuple[float, float], count: int = 16
+    shape: tuple[int, ...], ends: tuple[float, float], whole: bool = False, count: int = 16
 ) -> npt.NDArray[np.float64]:
     """What ranges are recorded on where nobody gave examples: uniform over the declared range."""
-    return np.random.default_rng(0).uniform(*ends, (count, *shape))
+    rng = np.random.default_rng(0)
+    if whole:
+        return rng.integers(int(ends[0]), int(ends[1]) + 1, (count, *shape)).astype(np.float64)
+    return rng.uniform(*ends, (count, *shape))
 
 
 def evaluate(graph: Any, given: npt.NDArray[Any], ranges: Ranges) -> npt.NDArray[Any]:

@@ -58,17 +58,19 @@ class Graph:
 
     input_shape: tuple[int, ...]
     nodes: tuple[Node, ...]
+    whole: bool = False  # the input is integers: token ids
 
 
-def trace(module: torch.nn.Module, input_shape: tuple[int, ...]) -> Graph:
-    """The operators of `module` in evaluation mode on one float input; raises CompileError or
-    UnsupportedOp.
+def trace(module: torch.nn.Module, input_shape: tuple[int, ...], whole: bool = False) -> Graph:
+    """The operators of `module` in evaluation mode on one input of floats, or of `whole` numbers;
+    raises CompileError or UnsupportedOp.
     """
     import torch
 
     module = copy.deepcopy(module).eval()
     floats = [p.dtype for p in module.parameters() if p.dtype.is_floating_point]
-    example = torch.zeros(input_shape, dtype=floats[0] if floats else torch.float32)
+    dtype = torch.int64 if whole else floats[0] if floats else torch.float32
+    example = torch.zeros(input_shape, dtype=dtype)
     try:
         with torch.no_grad():
             exported = torch.export.export(module, (example,))
@@ -122,7 +124,7 @@ def graph_of(exported: torch.export.ExportedProgram) -> Graph:
 
         args = tuple(_argument(a, place) for a in _positional(call))
         nodes.append(Node(call.name, _target(call), args, _shape(call)))
-    return Graph(input_shape, tuple(nodes))
+    return Graph(input_shape, tuple(nodes), not given.meta["val"].dtype.is_floating_point)
 
 
 def _stored(exported: torch.export.ExportedProgram) -> dict[str, Any]:

@@ -18,8 +18,9 @@ from prover.program.encode import decode, encode
 from prover.program.evaluate import ValueRefused
 from prover.program.interpret import interpret
 from prover.program.ir import Role
+from prover.quantizer import InputRefused
 from tests.proving import setup
-from tests.transformers import REACH, Block, case, cosine, floats, inputs
+from tests.transformers import REACH, Block, Language, case, cosine, floats, inputs
 
 RANGE = (-REACH, REACH)
 
@@ -195,6 +196,37 @@ def test_two_blocks_and_a_head() -> None:
             return self.head(self.norm(x))[:, -1]
 
     assert_close(Small(), 1, 6, 12)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_tokens_to_next_token(batch: int) -> None:
+    """The whole statement of a language model: embeddings, blocks, head, greedy choice."""
+    logits, choice = Language(40, 12, 3), Language(40, 12, 3, greedy=True)
+    choice.load_state_dict(logits.state_dict())
+    shape, agreed = (batch, 6), 0
+    made = compile_module(logits, shape, (0, 39), whole=True)
+    chosen = compile_module(choice, shape, (0, 39), whole=True)
+    for seed in range(4):
+        ids = np.random.default_rng(seed).integers(0, 40, shape)
+        given = floats(logits, ids)
+        assert cosine(answer(made, ids), given) > 0.999
+        integers = interpret(made.program, case(made, ids).given)["output"]
+        expected = integers.reshape(batch, 40).argmax(axis=-1)
+        np.testing.assert_array_equal(answer(chosen, ids), expected)
+        agreed += int((expected == given.argmax(axis=-1)).sum())
+    assert agreed == 4 * batch
+    ready = setup(case(chosen, ids))
+    ready.verify(ready.prove())
+
+
+def test_ids_that_are_no_tokens_are_refused() -> None:
+    with pytest.raises(CompileError, match="expected ids below 40, got"):
+        compile_module(Language(40, 12, 3), (1, 6), (0, 60), whole=True)
+    with pytest.raises(CompileError, match="whole numbers of 16 bits"):
+        compile_module(Language(40, 12, 3), (1, 6), (0, 39.5), whole=True)
+    made = compile_module(Language(40, 12, 3), (1, 6), (0, 39), whole=True)
+    with pytest.raises(InputRefused, match=r"\[0, 39\]"):
+        made.quantizer.quantize(np.full((1, 6), 40))
 
 
 # --- ranges ---

@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 from prover.compiler.lower import (
     activation,
     add,
+    argmax,
     attention,
     dense,
+    embedding,
     layer_norm,
     linear,
     matmul,
@@ -45,7 +47,8 @@ class Op(NamedTuple):
 
 
 _FILES: tuple[Any, ...] = (
-    activation, add, attention, dense, layer_norm, matmul, mul, rectify, softmax, views,
+    activation, add, argmax, attention, dense, embedding, layer_norm, matmul, mul, rectify,
+    softmax, views,
 )  # fmt: skip
 OPS: dict[str, Op] = {
     **{target: Op(f.reference, f.lower) for f in _FILES for target in f.TARGETS},
