@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
+import pytest
 
 from prover.curve import encode_point, multiply, negate
 from prover.errors import OpeningRejected
