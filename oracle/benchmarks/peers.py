@@ -34,7 +34,7 @@ from oracle.toolchain import ROOT
 HERE = ROOT / "bench" / "peers" / "ezkl"
 VENV = ROOT / ".build" / "ezkl-venv"
 SRS = ROOT / ".build" / "ezkl-srs"
-TUNING_RUNS = 5
+TUNING_RUNS = 3
 STEP_SECONDS = 1800
 MEMORY_SHARE = 0.9  # of what is available: the machine has other work
 
@@ -86,7 +86,7 @@ def ratios(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, float]:
     has no such thing."""
     if "skipped" in theirs:
         return {}
-    names = ("setup_s", "prove_s", "verify_s", "proof_bytes", "gas", "peak_rss_mb")
+    names = ("setup_s", "prove_s", "prove_cpu_s", "verify_s", "proof_bytes", "gas", "peak_rss_mb")
     found = {name: theirs[name] / ours[name] for name in names}
     return found | {"warm_prove_s": theirs["prove_s"] / ours["warm_prove_s"]}
 
