@@ -63,15 +63,13 @@ def test_every_step_that_is_wrong_breaks_a_relation(block: tuple[Case, Setup]) -
     made, ready = block
     assert not Claim.honest(ready).broken()
     for op in made.program.ops:
-        name, tried = made.program.tensors[op.out].name, 0
+        name = made.program.tensors[op.out].name
         for change in (one_more, one_less):
             try:
                 values = rewritten(made, name, change)
-            except ValueRefused:  # what follows cannot be computed from such a value
-                continue
+            except ValueRefused:  # nothing follows from such a value: what was true stays
+                values = dict(made.values) | {name: change(made.values[name])}
             assert Claim(ready, values).refit().broken(), name
-            tried += 1
-        assert tried, name
 
 
 ATTACKS: dict[str, tuple[str, Change]] = {
