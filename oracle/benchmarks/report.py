@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -199,10 +200,7 @@ def draw_peers(axes: Any, rows: Sequence[dict[str, Any]]) -> None:
         axes.bar_label(bars, labels, fontsize=7, padding=2)
     axes.set_yscale("log")
     axes.axhline(1, color="black", linewidth=1)
-    titles = [
-        title.replace(", ", ",\n").replace(" of that", "\nof that").replace(" or ", "\nor ")
-        for _, title, _ in QUANTITIES
-    ]
+    titles = [textwrap.fill(title, 15) for _, title, _ in QUANTITIES]
     axes.set_xticks(places, titles, fontsize=8)
     axes.set_ylabel("EZKL's cost / einproof's")
     axes.set_title("Beside EZKL 23.0.5: above the line einproof takes less")
