@@ -522,6 +522,28 @@ def raised(context: Any, words: Any, amount: Any) -> Any:
 
 
 @intrinsic
+def united(context: Any, left: Any, right: Any) -> Any:
+    """The bits set in either word, lane by lane."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        left, right = (_take(builder, value)[0] for value in args)
+        return _give(builder, [builder.or_(left, right)])
+
+    return octet(octet, octet), generate
+
+
+@intrinsic
+def beyond(context: Any, words: Any) -> Any:
+    """The mask of the lanes whose word has a bit above the 32 lowest."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        words = _take(builder, args[0])[0]
+        return _mask(builder, builder.icmp_unsigned(">", words, _splat(2**32 - 1)))
+
+    return types.int64(octet), generate
+
+
+@intrinsic
 def negative(context: Any, words: Any) -> Any:
     """The mask of the lanes whose word, as a signed one, is negative."""
 

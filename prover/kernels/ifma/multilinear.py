@@ -19,6 +19,7 @@ from prover.kernels.ifma.lanes import (
     WIDTH,
     add_fr,
     add_products,
+    beyond,
     gap_fr,
     lift_high_fr,
     lift_low_fr,
@@ -39,13 +40,13 @@ from prover.kernels.ifma.lanes import (
     store_raw,
     sub_fr,
     take_across,
+    united,
     zero,
 )
 from prover.kernels.interface import Int64s, Vec
 
 LEAST_ROUND = 1 << 11
 STEP = 4 * WIDTH  # powers: four chains of products
-ROWS = 4  # of a matrix at a time, so that four chains of sums run beside each other
 RISE = 1 << 31  # what makes the words of a small matrix positive
 TERMS = 512  # between two `settled`
 
@@ -96,33 +97,25 @@ def _limbs(v: Any, out: Any) -> None:
 
 
 @entry
-def _wide_sums(ints: Any, v: Any, low: int, high: int, out: Any) -> None:
-    # Lanes along a row; v has its limbs, WIDTH cells a row.
+def _wide_sums(ints: Any, v: Any, low: int, high: int, out: Any) -> bool:
+    # Lanes along a row; v has its limbs, WIDTH cells a row. False where an integer is too large.
+    seen = raised(load_words(ints, 0), RISE)
     width, blocks = ints.shape[1], v.shape[0]
-    for i in range(low, high, ROWS):
-        row_0, row_1 = i * width, min(i + 1, high - 1) * width
-        row_2, row_3 = min(i + 2, high - 1) * width, min(i + 3, high - 1) * width
-        sum_0, sum_1, sum_2, sum_3 = no_sums(), no_sums(), no_sums(), no_sums()
+    for i in range(low, high, 2):  # two rows, so that their sums take turns
+        left, right = i * width, min(i + 1, high - 1) * width
+        sum_l, sum_r = no_sums(), no_sums()
         for first in range(0, blocks, TERMS):
             for block in range(first, min(blocks, first + TERMS)):
                 x, j = load_raw(v, block), WIDTH * block
-                sum_0 = add_products(sum_0, raised(load_words(ints, row_0 + j), RISE), x)
-                sum_1 = add_products(sum_1, raised(load_words(ints, row_1 + j), RISE), x)
-                sum_2 = add_products(sum_2, raised(load_words(ints, row_2 + j), RISE), x)
-                sum_3 = add_products(sum_3, raised(load_words(ints, row_3 + j), RISE), x)
-            sum_0, sum_1, sum_2, sum_3 = (
-                settled(sum_0),
-                settled(sum_1),
-                settled(sum_2),
-                settled(sum_3),
-            )
-        put_across(out, i, sum_0)
+                words_l = raised(load_words(ints, left + j), RISE)
+                words_r = raised(load_words(ints, right + j), RISE)
+                sum_l, sum_r = add_products(sum_l, words_l, x), add_products(sum_r, words_r, x)
+                seen = united(seen, united(words_l, words_r))
+            sum_l, sum_r = settled(sum_l), settled(sum_r)
+        put_across(out, i, sum_l)
         if i + 1 < high:
-            put_across(out, i + 1, sum_1)
-        if i + 2 < high:
-            put_across(out, i + 2, sum_2)
-        if i + 3 < high:
-            put_across(out, i + 3, sum_3)
+            put_across(out, i + 1, sum_r)
+    return beyond(seen) == 0
 
 
 @entry
@@ -167,7 +160,8 @@ def small_matvec(ints: Int64s, v: Vec) -> Vec:
     _limbs(plain(v[:whole]), limbs)
     raw = np.zeros((LIMBS + 1, -(-rows // WIDTH) * WIDTH), dtype=np.uint64)
     cuts = ranges(rows, max(1, 2**16 // whole))
-    run_all([functools.partial(_wide_sums, ints, limbs, *cut, raw) for cut in cuts])
+    if not all(run_all([functools.partial(_wide_sums, ints, limbs, *cut, raw) for cut in cuts])):
+        return scalar.small_matvec(ints, v)
     out = empty(raw.shape[1])
     _wide_end(raw, cell(RISE * vector_total(v[:whole])), out)
     out = out[:rows]
