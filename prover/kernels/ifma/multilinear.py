@@ -115,7 +115,7 @@ def _wide_sums(ints: Any, v: Any, low: int, high: int, out: Any) -> bool:
         put_across(out, i, sum_l)
         if i + 1 < high:
             put_across(out, i + 1, sum_r)
-    return beyond(seen) == 0
+    return not beyond(seen)
 
 
 @entry
