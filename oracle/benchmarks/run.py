@@ -45,7 +45,7 @@ def prover_row(
     return {
         "model": name,
         "batch": batch,
-        "seq": 1,
+        "seq": named(name).tokens,
         "threads": threads(),
         "weights": weights,
         "zk": True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,12 @@ import torch
 from torch import nn
 
 from oracle.adapters.torch_engine import Network
-from prover.compiler import Compiled, CompileError, UnsupportedOp, compile_module
+from oracle.benchmarks.models import build, transformer_block
+from prover.compiler import Compiled, CompileError, UnsupportedOp, compile_graph, compile_module
 from prover.compiler.build import record_ranges
 from prover.compiler.lower.activation import GELU, table_error, table_span
+from prover.compiler.package import read_package
+from prover.compiler.ranges import Ranges
 from prover.compiler.trace import trace
 from prover.program.encode import decode, encode
 from prover.program.evaluate import ValueRefused
@@ -240,6 +244,19 @@ def test_compiling_is_a_function_of_weights_and_ranges() -> None:
     assert first.ranges == second.ranges
     graph = trace(module, (1, 4, 8))
     assert record_ranges(graph, RANGE, inputs(1, 8, 1, 4, 8)).to_dict() == first.ranges
+
+
+def test_the_benchmark_block_is_close_and_its_package_keeps_the_ranges(tmp_path: Path) -> None:
+    build("transformer-1l-64", 1, tmp_path)
+    made = read_package(tmp_path / "package")
+    module, _ = transformer_block()
+    for x in (np.load(tmp_path / "input.npy"), inputs(3, 1, 16, 64)):
+        assert cosine(answer(made, x), floats(module, x)) > 0.9999
+    ranges = Ranges({name: (lo, hi) for name, (lo, hi) in made.ranges.items()})
+    again = compile_graph(trace(transformer_block()[0], (1, 16, 64)), RANGE, ranges=ranges)
+    assert encode(again.program) == encode(made.program)
+    for name, cells in again.weights.items():
+        np.testing.assert_array_equal(cells, made.weights[name])
 
 
 def test_an_input_that_leaves_a_range_is_refused_by_the_tensors_name() -> None:
