@@ -146,10 +146,11 @@ def small_matvec(ints: Int64s, v: Vec) -> Vec:
     """Below 2^31 in magnitude by vectors: sum x v = sum (x + 2^31) v - 2^31 sum v."""
     checks.matrix_fits(ints, v)
     rows, columns = ints.shape
-    small = ints.size and ints.min() >= -RISE and ints.max() < RISE
-    if not small or max(rows, columns) < WIDTH:
+    if not ints.size or max(rows, columns) < WIDTH:
         return scalar.small_matvec(ints, v)
     if rows >= WIDTH and columns < 4 * WIDTH:
+        if ints.min() < -RISE or ints.max() >= RISE:
+            return scalar.small_matvec(ints, v)
         out, shift = empty(rows), cell(RISE * vector_total(v))
         in_parts(_tall, rows, np.ascontiguousarray(ints.T), plain(v), shift, out)
         return out
