@@ -6,7 +6,8 @@ the project.
     python worker.py FOLDER contract           FOLDER/verifier.sol and FOLDER/calldata.bin
 
 SETTINGS is a JSON object: `memory_bytes` (more ends the process), `srs` (folder for structured
-reference strings), `batch`, `scale` (none: EZKL calibrates it) and fields of EZKL's PyRunArgs.
+reference strings), `batch`, `scale` (none: EZKL calibrates it), `calibration_inputs` (none: all
+samples) and fields of EZKL's PyRunArgs.
 """
 
 from __future__ import annotations
@@ -75,12 +76,13 @@ def setup(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """Circuit and keys. The reference string comes from EZKL's own gen_srs and is not counted."""
     memory, srs_folder = settings.pop("memory_bytes"), Path(settings.pop("srs"))
     batch, scale = settings.pop("batch"), settings.pop("scale", None)
+    samples = settings.pop("calibration_inputs", None)
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     arrays = np.load(folder / "float.npz")
     inputs = np.load(folder / "input.npy").astype(np.float32)
     write_onnx(arrays, batch, folder / "model.onnx")
     write_input(folder / "input.json", inputs)
-    write_input(folder / "calibration.json", arrays["inputs"] if batch == 1 else inputs)
+    write_input(folder / "calibration.json", arrays["inputs"][:samples] if batch == 1 else inputs)
     arguments = ezkl.PyRunArgs()
     arguments.input_visibility, arguments.output_visibility = "private", "public"
     for name, value in settings.items():
