@@ -13,6 +13,7 @@ No contract has an owner: once deployed, the deploying account is an account lik
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -31,6 +32,7 @@ from prover.field import ELEMENT_BYTES
 from prover.srs import Srs, development_srs, encode_g2, load_srs
 
 FOLDER = Path(__file__).resolve().parent.parent / "deployments"
+CONTRACTS = FOLDER.parent / "contracts"
 DEVELOPMENT_CHAIN = 31337
 DEVELOPMENT_K = 12
 
@@ -55,6 +57,7 @@ def deploy(account: AccountAPI, srs: Srs, folder: Path = FOLDER) -> dict[str, An
             f"account {account.address} has no funds on chain {chain_id}: send it some ether"
         )
     block = ape.chain.blocks.head.number or 0
+    compile_changed()
 
     registry = _create(account, "ModelRegistry")
     mercury = _create(account, "MercuryVerifier", list(srs.s_g1), _words(srs), srs.k_max)
@@ -102,6 +105,21 @@ def write(deployment: dict[str, Any], folder: Path = FOLDER) -> Path:
         os.fsync(file.fileno())
     partial.replace(path)
     return path
+
+
+def compile_changed() -> None:
+    """Compiles all contracts anew if any source changed. Ape looks only at the file itself, and so
+    would deploy a contract that was compiled against an older version of what it imports."""
+    sources = sorted(CONTRACTS.rglob("*.sol"))
+    digest = hashlib.sha256((CONTRACTS.parent / "ape-config.yaml").read_bytes())
+    for path in sources:
+        digest.update(str(path.relative_to(CONTRACTS)).encode() + b"\0" + path.read_bytes())
+    stamp = CONTRACTS.parent / ".build" / "contracts.sha256"
+    if stamp.exists() and stamp.read_text() == digest.hexdigest():
+        return
+    ape.project.load_contracts(use_cache=False)
+    stamp.parent.mkdir(exist_ok=True)
+    stamp.write_text(digest.hexdigest())
 
 
 def _create(account: AccountAPI, name: str, *arguments: Any) -> ContractInstance:
