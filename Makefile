@@ -118,7 +118,7 @@ invariants: setup ## forge's fuzzing of the contracts
 
 test: lint types layers invariants ## everything that CI runs
 	$(call say,tests)
-	@$(BIN)/pytest --durations=20
+	@$(BIN)/pytest -n 2 --dist loadfile --durations=20 # two workers: what CI's machine has
 
 format: setup ## rewrite Python and Solidity in the project's style
 	@$(BIN)/ruff check --quiet --fix . || true
