@@ -83,12 +83,16 @@ warmup: setup ## compile the kernels for this CPU and keep them
 BENCH_RUNS := 5
 BENCH_MODELS := breast-cancer-lr digits-mlp mlp-784-512-512-10
 BENCH_BATCHES := 1 16 256
+BENCH_WIDTHS := 24 64 192 768 2048 7168 # a thousand to a hundred million weights in two layers
 
 bench: setup warmup ## measure kernels and proofs into bench/results, with table and plots
 	@$(BIN)/einproof bench micro --size 20 --save
 	@for model in $(BENCH_MODELS); do for batch in $(BENCH_BATCHES); do \
 	  $(BIN)/einproof bench prover --model $$model --batch $$batch --runs $(BENCH_RUNS) --save; \
 	done; done
+	@for width in $(BENCH_WIDTHS); do \
+	  $(BIN)/einproof bench prover --model mlp-$$width-$$width-$$width --runs $(BENCH_RUNS) --save; \
+	done
 	@for model in $(BENCH_MODELS); do $(BIN)/einproof bench chain --model $$model --save; done
 	@$(BIN)/einproof bench report
 

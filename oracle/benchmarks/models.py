@@ -8,6 +8,7 @@ Names that are announced but not built yet are refused by name.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 ANNOUNCED = ("lenet", "nanogpt", "minilm-l6", "gpt2-small", "llama-block")
 SEED, SIDE, SAMPLES = 20, 28, 20
+RANDOM = re.compile(r"mlp-([1-9][0-9]{0,4}(?:-[1-9][0-9]{0,4})+)")
 
 
 class UnknownModelName(EinproofError):
@@ -101,6 +103,20 @@ def large_mlp() -> tuple[torch.nn.Module, Any]:
     return module.eval(), enlarge(held_out.images)
 
 
+def random_network(widths: tuple[int, ...]) -> tuple[torch.nn.Module, Any]:
+    """Linear layers of these widths with ReLU between them, random weights, uniform inputs: what
+    proving time over the number of weights is measured on."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        layers: list[torch.nn.Module] = []
+        for inner, outer in pairwise(widths):
+            layers += [torch.nn.Linear(inner, outer), torch.nn.ReLU()]
+    inputs = np.random.default_rng(SEED).uniform(size=(SAMPLES, widths[0]))
+    return torch.nn.Sequential(*layers[:-1]).eval(), inputs
+
+
 def transformer_block() -> tuple[torch.nn.Module, Any]:
     """One pre-norm encoder block: width 64, 4 heads, 16 tokens, 256 hidden; random weights and
     normal inputs, cut at 4."""
@@ -126,8 +142,12 @@ BLOCKS = {
 
 
 def named(name: str) -> Named:
-    """Raises UnknownModelName."""
+    """The model of that name; `mlp-A-B-...-Z` of any widths has random weights. Raises
+    UnknownModelName."""
     known = MODELS | BLOCKS
+    if name not in known and (match := RANDOM.fullmatch(name)):
+        widths = tuple(map(int, match[1].split("-")))
+        return Named(widths[0], lambda: random_network(widths), "random")
     if name in ANNOUNCED:
         raise UnknownModelName(f"{name} cannot be built yet; expected one of {', '.join(known)}")
     if name not in known:

@@ -43,6 +43,8 @@ def write(folder: Path = RESULTS) -> list[Path]:
         written += figure(folder, "peers", lambda axes: draw_peers(axes, compared))
     if len(single(prover)) > 1:
         written += figure(folder, "prover", lambda axes: draw_prover(axes, prover))
+    if len(scaling(prover)) > 1:
+        written += figure(folder, "scaling", lambda axes: draw_scaling(axes, scaling(prover)))
     if any(row["batch"] > 1 for row in prover):
         written += figure(folder, "batch", lambda axes: draw_batch(axes, prover))
     if chain:
@@ -223,20 +225,41 @@ def work_of(row: dict[str, Any]) -> int:
 
 
 def draw_prover(axes: Any, rows: Sequence[dict[str, Any]]) -> None:
-    """Warm proving time over weights and lookups; a fitted power from three models on."""
-    chosen = sorted(single(rows), key=work_of)
-    x = np.array([work_of(row) for row in chosen], dtype=float)
-    y = np.array([row["prove_s"] for row in chosen])
-    axes.loglog(x, y, "o", color=OURS)
-    for row, at, seconds in zip(chosen, x, y, strict=True):
-        axes.annotate(row["model"], (at, seconds), (6, -3), textcoords="offset points", fontsize=8)
-    if len(chosen) >= 3:
-        power, offset = np.polyfit(np.log(x), np.log(y), 1)
-        axes.loglog(x, np.exp(offset) * x**power, color=OURS, alpha=0.4, label=f"x^{power:.2f}")
-        axes.legend(frameon=False)
+    """Warm proving time over weights and lookups."""
+    chosen = [row for row in single(rows) if row not in scaling(rows)]
+    for row in chosen:
+        axes.loglog(work_of(row), row["prove_s"], "o", color=OURS)
+        place = (work_of(row), row["prove_s"])
+        axes.annotate(row["model"], place, (6, -3), textcoords="offset points", fontsize=8)
     axes.set_xlabel("stored weights + looked-up cells")
     axes.set_ylabel("proving time, warm (s)")
     axes.set_title("Proving time")
+
+
+def scaling(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of one family of networks, of three equal widths and random weights, by size."""
+    own = [row for row in single(rows) if is_square(row["model"]) and row["weights"] == "random"]
+    return sorted(own, key=work_of)
+
+
+def is_square(name: str) -> bool:
+    kind, *widths = name.split("-")
+    return kind == "mlp" and len(widths) == 3 and len(set(widths)) == 1
+
+
+def draw_scaling(axes: Any, rows: Sequence[dict[str, Any]]) -> None:
+    """Proving time over the size of one family of networks, with the fitted power; gas, in its own
+    units."""
+    x = np.array([work_of(row) for row in rows], dtype=float)
+    y = np.array([row["prove_s"] for row in rows])
+    power, offset = np.polyfit(np.log(x), np.log(y), 1)
+    axes.loglog(x, y, "o-", color=OURS, label="proving time, warm (s)")
+    axes.loglog(x, np.exp(offset) * x**power, "--", color=OURS, label=f"fitted: x^{power:.2f}")
+    gas = [row["gas"] / 1e6 for row in rows]
+    axes.loglog(x, gas, "s-", color=THEIRS, label="verification (million gas)")
+    axes.set_xlabel("stored weights + looked-up cells")
+    axes.set_title("Two square layers with random weights, from a thousand weights on")
+    axes.legend(frameon=False)
 
 
 def draw_batch(axes: Any, rows: Sequence[dict[str, Any]]) -> None:
