@@ -2,10 +2,12 @@
 
     ModelRegistry   MercuryVerifier(srs)   TensorVerifier(registry, mercury)
     ProofAssurance(tensor, registry)       InferenceOracle()
+    StakeVault([the next])                 OptimisticAssurance(oracle, tensor, registry, vault, ...)
 
 and writes deployments/<chain id>.json:
 
     {"chain_id", "block", "srs": {"id", "k_max", "development"}, "pin",
+     "optimistic": IOptimisticAssurance.Parameters,
      "contracts": {name: {"address", "code_hash"}}}
 
 No contract has an owner: once deployed, the deploying account is an account like any other.
@@ -25,6 +27,7 @@ import click
 from ape.api import AccountAPI
 from ape.contracts import ContractInstance
 from eth_hash.auto import keccak
+from eth_utils.address import to_checksum_address
 
 from prover import kernels
 from prover.errors import EinproofError
@@ -35,6 +38,10 @@ FOLDER = Path(__file__).resolve().parent.parent / "deployments"
 CONTRACTS = FOLDER.parent / "contracts"
 DEVELOPMENT_CHAIN = 31337
 DEVELOPMENT_K = 12
+ZERO = "0x" + "00" * 20
+HOUR, GWEI, ETHER = 3600, 10**9, 10**18
+#: Mainnet, its test networks, Anvil. Any other chain is taken for an L2: longer clocks are safe.
+LAYER_1 = (1, 560048, 11155111, DEVELOPMENT_CHAIN)
 
 
 class DeployError(EinproofError):
@@ -64,16 +71,48 @@ def deploy(account: AccountAPI, srs: Srs, folder: Path = FOLDER) -> dict[str, An
     tensor = _create(account, "TensorVerifier", registry, mercury)
     tier = _create(account, "ProofAssurance", tensor, registry)
     oracle = _create(account, "InferenceOracle")
+    optimistic = parameters(chain_id)
+    tiers = [created(str(account.address), int(account.nonce) + 1), ZERO, ZERO, ZERO]
+    vault = _create(account, "StakeVault", tiers)
+    stakes = _create(
+        account, "OptimisticAssurance", oracle, tensor, registry, vault, tuple(optimistic.values())
+    )
 
     deployment = {
         "chain_id": chain_id,
         "block": block + 1,
         "srs": {"id": _hex(srs.id), "k_max": srs.k_max, "development": srs.development},
         "pin": _hex(tier.pin()),
-        "contracts": _entries([registry, mercury, tensor, tier, oracle]),
+        "optimistic": optimistic,
+        "contracts": _entries([registry, mercury, tensor, tier, oracle, vault, stakes]),
     }
     write(deployment, folder)
     return deployment
+
+
+def parameters(chain_id: int) -> dict[str, int]:
+    """IOptimisticAssurance.Parameters of a chain, in their order (docs/assurance.md, Terms)."""
+    first = chain_id in LAYER_1
+    return {
+        "window": 4 * HOUR if first else 36 * HOUR,
+        "largeWindow": 24 * HOUR if first else 36 * HOUR,
+        "largeCoverage": 10 * ETHER // GWEI,
+        "inclusionDelay": 0 if first else 24 * HOUR,
+        "challengerCost": 8 * 10**6,  # gwei: 0.008 ether
+        "verifyGas": 3_000_000,
+        "gasPriceCap": 20 * GWEI,
+        "provingPrice": 10**12,
+    }
+
+
+def created(sender: str, nonce: int) -> str:
+    """The contract that an account's transaction creates: keccak256(rlp([sender, nonce]))[12:].
+    The vault names the tier before there is one."""
+    number = nonce.to_bytes((nonce.bit_length() + 7) // 8, "big")
+    if len(number) != 1 or number[0] >= 0x80:
+        number = bytes([0x80 + len(number)]) + number
+    body = b"\x94" + bytes.fromhex(sender[2:]) + number
+    return str(to_checksum_address(keccak(bytes([0xC0 + len(body)]) + body)[12:]))
 
 
 def deploy_classifier(
@@ -172,6 +211,6 @@ def cli(rpc: str, alias: str, path: Path | None, force: bool) -> None:
     except EinproofError as error:
         raise click.ClickException(str(error)) from error
     for name, entry in deployment["contracts"].items():
-        click.echo(f"{name:16} {entry['address']}")
+        click.echo(f"{name:19} {entry['address']}")
     if srs.development:
         click.echo("development SRS: anyone can forge proofs on this chain", err=True)

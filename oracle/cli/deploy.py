@@ -39,9 +39,9 @@ def deploy(
         typer.echo(json.dumps(deployment))
         return
     for name, entry in deployment["contracts"].items():
-        typer.echo(f"{name:16} {entry['address']}")
+        typer.echo(f"{name:19} {entry['address']}")
     label = "  development: anyone can forge" if deployment["srs"]["development"] else ""
-    typer.echo(f"{'SRS':16} {deployment['srs']['id']}{label}")
+    typer.echo(f"{'SRS':19} {deployment['srs']['id']}{label}")
 
 
 def _deploy(

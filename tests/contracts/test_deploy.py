@@ -15,7 +15,15 @@ from prover import kernels
 from prover.srs import Srs, development_srs
 from tests.evm import ROOT, Chain
 
-NAMES = ["ModelRegistry", "MercuryVerifier", "TensorVerifier", "ProofAssurance", "InferenceOracle"]
+NAMES = [
+    "ModelRegistry",
+    "MercuryVerifier",
+    "TensorVerifier",
+    "ProofAssurance",
+    "InferenceOracle",
+    "StakeVault",
+    "OptimisticAssurance",
+]
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +61,35 @@ def test_deploy_good_writes_what_is_on_the_chain(
         tensor = made["contracts"]["TensorVerifier"]
         words = [tensor["address"], bytes.fromhex(tensor["code_hash"][2:]), srs.id]
         assert made["pin"] == "0x" + keccak(encode(["address", "bytes32", "bytes32"], words)).hex()
+        vault, tier = (made["contracts"][name]["address"] for name in NAMES[-2:])
+        word = encode(["address"], [tier])
+        for name, argument in (("isTier(address)", word), ("vault()", b"")):
+            data = keccak(name.encode())[:4] + argument
+            to = vault if argument else tier
+            answer = bytes(chain.web3.eth.call({"to": to, "data": "0x" + data.hex()}))
+            assert answer == encode(["uint256"], [1] if argument else [int(vault, 16)])
+
+
+@pytest.mark.parametrize(
+    ("chain_id", "expected"),
+    [(31337, (14_400, 86_400, 0)), (1, (14_400, 86_400, 0)), (10, (129_600, 129_600, 86_400))],
+)
+def test_parameters_of_a_chain_are_those_of_its_layer(
+    script: ModuleType, chain_id: int, expected: tuple[int, int, int]
+) -> None:
+    made = script.parameters(chain_id)
+    assert (made["window"], made["largeWindow"], made["inclusionDelay"]) == expected
+    assert made["window"] >= 3600 + made["inclusionDelay"]
+
+
+@pytest.mark.parametrize("nonce", [0, 1, 127, 128, 255, 256, 70_000])
+def test_created_follows_the_accounts_nonce(script: ModuleType, nonce: int) -> None:
+    from eth_utils.address import to_canonical_address
+    from rlp import encode as rlp
+
+    sender = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
+    expected = keccak(rlp([to_canonical_address(sender), nonce]))[12:]
+    assert bytes.fromhex(script.created(sender, nonce)[2:]) == expected
 
 
 @pytest.mark.slow
