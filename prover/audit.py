@@ -119,7 +119,12 @@ def audit(
 def architecture(program: Program) -> list[dict[str, Any]]:
     """One entry a gadget: its kind, what it makes, from which axes."""
     lines: list[dict[str, Any]] = []
-    for op in program.ops:
+    layers = {
+        at: stack.length
+        for stack in program.stacks
+        for at in range(stack.first, stack.first + stack.count)
+    }
+    for at, op in enumerate(program.ops):
         tensor = program.tensors[op.tensor if isinstance(op, Range) else op.out]
         entry: dict[str, Any] = {
             "gadget": type(op).__name__.lower(),
@@ -137,6 +142,8 @@ def architecture(program: Program) -> list[dict[str, Any]]:
                 entry["source"] = program.tensors[origin].name
             case Range(_, bits):
                 entry["bits"] = bits
+        if at in layers:
+            entry["layers"] = layers[at]
         lines.append(entry)
     return lines
 

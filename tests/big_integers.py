@@ -44,9 +44,15 @@ def run(program: Program, given: Mapping[str, np.ndarray]) -> dict[str, np.ndarr
             cells[i] = {p: int(given[t.name][p]) for p in points(t.shape)}
         elif t.role == Role.TABLE:
             cells[i] = dict(zip(points(t.shape), t.values, strict=True))
-    for op in program.ops:
-        if not isinstance(op, Range):
-            cells[op.out] = {p: _cell(op, p, cells) for p in points(program.tensors[op.out].shape)}
+    for length, ops in program.steps():
+        made = [op for op in ops if not isinstance(op, Range)]
+        for op in made:
+            cells[op.out] = {}
+        for layer in range(length or 1):  # a cell that is not made yet reads as zero
+            for op in made:
+                for p in points(program.tensors[op.out].shape):
+                    if length is None or p[0] == layer:
+                        cells[op.out][p] = _cell(op, p, cells)
     arrays = {}
     for i, t in enumerate(program.tensors):
         arrays[t.name] = np.empty(t.shape, dtype=object)

@@ -36,6 +36,7 @@ from prover.program.ir import (
     Table,
     View,
 )
+from prover.program.rewrite import at_layer, out_of
 from prover.program.validate import validate
 
 IntArray = npt.NDArray[np.int64]
@@ -81,14 +82,35 @@ class Network:
         values = dict(self._constants)
         for name, i in wanted.items():
             values[i] = self._given(i, inputs[name])
-        for op in self.program.ops:
-            _RUN[type(op)](self, op, values)
         count = max(len(np.asarray(cells)) for cells in inputs.values()) if inputs else 1
+        for length, ops in self.program.steps():
+            if length is None:
+                _RUN[type(ops[0])](self, ops[0], values)
+            else:
+                self._layers(length, ops, values, count)
         return {
             t.name: values[i].expand(count, *t.shape).cpu().numpy()
             for i, t in enumerate(self.program.tensors)
             if t.role not in (Role.WEIGHT, Role.TABLE)
         }
+
+    def _layers(
+        self, length: int, ops: Sequence[Op], values: dict[int, torch.Tensor], count: int
+    ) -> None:
+        """A stack: each layer's gadgets in order, on cells that are zero until they are made."""
+        made = {}
+        for op in ops:
+            shape = (count, *self.program.tensors[out_of(op)].shape)
+            made[op] = torch.zeros(shape, dtype=torch.int64, device=self.device)
+            values[out_of(op)] = made[op]
+        for layer in range(length):
+            for op, cells in made.items():
+                try:
+                    _RUN[type(op)](self, at_layer(op, layer), values)
+                except InputRefused as error:
+                    raise InputRefused(f"layer {layer}: {error}") from error
+                cells[:, layer] = values[out_of(op)][:, 0]
+                values[out_of(op)] = cells
 
     # --- ranges ---
 
@@ -106,7 +128,7 @@ class Network:
     def _store(self, i: int, cells: torch.Tensor, values: dict[int, torch.Tensor]) -> None:
         tensor = self.program.tensors[i]
         _within(cells, tensor.lo, tensor.hi, tensor.name)
-        values[i] = cells.reshape(cells.shape[0], *tensor.shape)
+        values[i] = cells.reshape(cells.shape[0], -1, *tensor.shape[1:])  # one layer, or all
 
     # --- gadgets ---
 

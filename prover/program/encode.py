@@ -1,8 +1,8 @@
 """The one canonical encoding of a program: the source section of docs/protocol/format.md.
 
-Tag-free: fields in declared order, integers big-endian and of fixed width, lists behind a u32
-count. `decode` accepts exactly what `encode` makes, so that equal programs have equal bytes and
-equal hashes.
+Fields in declared order, integers big-endian and of fixed width, lists behind their counts; a
+gadget begins with its tag, and the first of a stack with that of the stack. `decode` accepts
+exactly what `encode` makes, so that equal programs have equal bytes and equal hashes.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from prover.program.ir import (
     Requantize,
     Role,
     Rsqrt,
+    Stack,
     Table,
     Tensor,
     View,
@@ -34,6 +35,7 @@ MAGIC = b"EINS\x00\x01"
 _OPS: tuple[type, ...] = (
     Linear, Requantize, Relu, Table, Gather, Range, Max, Argmax, Divide, Rsqrt,
 )  # fmt: skip
+_STACK = len(_OPS)  # the tag of what stands before the first gadget of a stack
 _LIMIT = 1 << 20
 
 
@@ -192,8 +194,18 @@ class _Reader:
         )
         return Expr(axes, free, contractions, self.affine())
 
-    def op(self) -> Op:
-        tag = self.uint(1)
+    def ops(self) -> tuple[tuple[Op, ...], tuple[Stack, ...]]:
+        ops: list[Op] = []
+        stacks = []
+        for at in range(self.count(2)):
+            tag = self.uint(1)
+            if tag == _STACK:
+                stacks.append(Stack(at, self.uint(2), self.uint(4)))
+                tag = self.uint(1)
+            ops.append(self.op(tag))
+        return tuple(ops), tuple(stacks)
+
+    def op(self, tag: int) -> Op:
         if tag >= len(_OPS):
             raise MalformedProgram(f"expected a gadget below {len(_OPS)}, got {tag}")
         kind = _OPS[tag]
@@ -218,14 +230,22 @@ class _Reader:
 
 
 def encode(program: Program) -> bytes:
-    """The canonical bytes of a program; raises MalformedProgram if a field does not fit."""
+    """The canonical bytes of a program; raises MalformedProgram if a field does not fit, or a stack
+    begins where no gadget is."""
     w = _Writer()
     w.uint(program.limb, 1)
     w.uint(len(program.tensors), 2)
     for tensor in program.tensors:
         w.tensor(tensor)
     w.uint(len(program.ops), 2)
-    for op in program.ops:
+    first = {stack.first: stack for stack in program.stacks}
+    if len(first) != len(program.stacks) or not all(0 <= f < len(program.ops) for f in first):
+        raise MalformedProgram(f"expected stacks at gadgets of their own, got {program.stacks}")
+    for at, op in enumerate(program.ops):
+        if at in first:
+            w.uint(_STACK, 1)
+            w.uint(first[at].count, 2)
+            w.uint(first[at].length, 4)
         w.op(op)
     return bytes(w.out)
 
@@ -238,7 +258,7 @@ def decode(data: bytes) -> Program:
         raise MalformedProgram(f"expected the magic {MAGIC!r}, got {data[: len(MAGIC)]!r}")
     limb = r.uint(1)
     tensors = tuple(r.tensor() for _ in range(r.count(2)))
-    program = Program(limb, tensors, tuple(r.op() for _ in range(r.count(2))))
+    program = Program(limb, tensors, *r.ops())
     if r.at != len(data) or encode(program) != data:
         raise MalformedProgram(f"expected a canonical program of {r.at} bytes, got {len(data)}")
     return program

@@ -7,12 +7,14 @@ tensor: whoever promises an answer has run this first.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from prover.program import gadgets
 from prover.program.evaluate import Ints, ValueRefused, within
-from prover.program.ir import Program, Role, Tensor
+from prover.program.ir import Op, Program, Role, Tensor
+from prover.program.rewrite import at_layer, out_of
 
 GIVEN = (Role.INPUT, Role.INPUT_COMMITTED, Role.WEIGHT)
 
@@ -46,11 +48,42 @@ def interpret(program: Program, given: Mapping[str, Ints]) -> dict[str, Ints]:
         elif tensor.role == Role.TABLE:
             values[i] = np.array(tensor.values, dtype=np.int64).reshape(tensor.shape)
     hints: dict[str, Ints] = {}
-    for op in program.ops:
-        for name, value in gadgets.run(program, op, values).items():
+    for length, ops in program.steps():
+        if length is not None:
+            hints |= _layers(program, length, ops, values, numbers)
+            continue
+        for name, value in gadgets.run(program, ops[0], values).items():
             if name in numbers:
                 values[numbers[name]] = check_values(program.tensors[numbers[name]], value)
             else:
                 hints[name] = value
     named = {program.tensors[i].name: value for i, value in values.items()}
     return named | hints
+
+
+def _layers(
+    program: Program,
+    length: int,
+    ops: tuple[Op, ...],
+    values: dict[int, Ints],
+    numbers: Mapping[str, int],
+) -> dict[str, Ints]:
+    """Runs a stack, layer by layer: its tensors into `values`, its hints by name."""
+    made: dict[str, Ints] = {}
+    for op in ops:
+        values[out_of(op)] = np.zeros(program.tensors[out_of(op)].shape, dtype=np.int64)
+    for layer in range(length):
+        for op in ops:
+            try:
+                found = gadgets.run(program, at_layer(op, layer), values)
+                for name, value in found.items():
+                    if name in numbers:
+                        tensor = program.tensors[numbers[name]]
+                        one = replace(tensor, shape=(1, *tensor.shape[1:]))
+                        values[numbers[name]][layer] = check_values(one, value)[0]
+                        continue
+                    hint = made.setdefault(name, np.zeros((length, *value.shape[1:]), np.int64))
+                    hint[layer] = value[0]
+            except ValueRefused as error:
+                raise ValueRefused(f"layer {layer}: {error}") from error
+    return made

@@ -9,6 +9,7 @@ zero, which makes shift, place and pad the same thing.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TypeAlias
@@ -222,12 +223,33 @@ Op: TypeAlias = Linear | Requantize | Relu | Table | Gather | Range | Max | Argm
 
 
 @dataclass(frozen=True)
+class Stack:
+    """`count` gadgets from `first` on are computed layer by layer: axis 0 of each of them, and of
+    what it makes, is the layer. A gadget reads what another of them, or itself, makes in layers
+    before its own, and what the gadgets before it make in its own too."""
+
+    first: int
+    count: int
+    length: int
+
+
+@dataclass(frozen=True)
 class Program:
     """`limb` is the width in bits of the one range table."""
 
     limb: int
     tensors: tuple[Tensor, ...]
     ops: tuple[Op, ...]
+    stacks: tuple[Stack, ...] = ()
+
+    def steps(self) -> Iterator[tuple[int | None, tuple[Op, ...]]]:
+        """The gadgets in order: each by itself (None), or all of a stack with its length."""
+        at = 0
+        for stack in self.stacks:
+            yield from ((None, (op,)) for op in self.ops[at : stack.first])
+            at = stack.first + stack.count
+            yield stack.length, self.ops[stack.first : at]
+        yield from ((None, (op,)) for op in self.ops[at:])
 
     def named(self, name: str) -> int:
         return [t.name for t in self.tensors].index(name)

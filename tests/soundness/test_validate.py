@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import replace
 from typing import Any
 
@@ -38,6 +39,7 @@ from tests.programs import Case, one, view
 from tests.proving import setup
 from tests.soundness.malice import Claim
 from tests.soundness.small import K, every_kind
+from tests.stacks import blocks
 
 GOOD = every_kind().program
 NUMBER = {t.name: i for i, t in enumerate(GOOD.tensors)}
@@ -242,6 +244,124 @@ def test_the_good_program_is_valid() -> None:
     layout(GOOD, K)
 
 
+STACKED = blocks(3).program
+STACK = STACKED.stacks[0]
+IN = {t.name: i for i, t in enumerate(STACKED.tensors)}
+
+
+def stacked(made: str = "out", **changed: Any) -> Program:
+    """The stack with one gadget changed."""
+    ops = [
+        replace(op, **changed) if not isinstance(op, Range) and op.out == IN[made] else op
+        for op in STACKED.ops
+    ]
+    return replace(STACKED, ops=tuple(ops))
+
+
+def reading(tensor: str, *index: Index, of: str = "in") -> Program:
+    """`of`, a sum, reads one more tensor."""
+    op = next(o for o in STACKED.ops if not isinstance(o, Range) and o.out == IN[of])
+    assert isinstance(op, Linear | Requantize | Relu)
+    more = (*op.expr.linear.terms, (1, View(IN[tensor], index)))
+    return stacked(of, expr=replace(op.expr, linear=Affine(more)))
+
+
+def swapped(a: int, b: int) -> Program:
+    ops = list(STACKED.ops)
+    ops[a], ops[b] = ops[b], ops[a]
+    return replace(STACKED, ops=tuple(ops))
+
+
+SUMMED = Contraction(Affine(((1, View(IN["out"], (Index(3), Index(1), Index(2)))),)), Affine((), 1))
+BAD |= {
+    # the order of a stack's cells is well-founded
+    "a later tensor of the same layer": (
+        reading("out", Index(0), Index(1), Index(2)), "out: read 0 layers on, at most -1"
+    ),
+    "itself in the same layer": (
+        reading("kept", Index(0), Index(1), of="kept"), "kept: read 0 layers on, at most -1"
+    ),
+    "a later layer": (
+        reading("out", Index(0, 1), Index(1), Index(2)), "out: read 1 layers on, at most -1"
+    ),
+    "a later layer of an earlier tensor": (
+        reading("in", Index(0, 1), Index(1), Index(2), of="out"), "read 1 layers on, at most 0"
+    ),
+    "one layer by every layer": (
+        reading("out", Index(-1, 0), Index(1), Index(2)), "out: read across layers"
+    ),
+    "a layer by another axis": (
+        reading("out", Index(1), Index(-1, 0), Index(2)), "out: read across layers"
+    ),
+    "a sum over layers": (
+        stacked(expr=Expr((3, 2, 3, 3), 3, (SUMMED,))), "out: read across layers"
+    ),
+    "gadgets in another order": (swapped(1, 2), "in: read 0 layers on, at most -1"),
+    "a row of the stack's own": (
+        replace(
+            STACKED,
+            tensors=(*STACKED.tensors, Tensor("got", (3, 2, 4), Role.ACTIVATION, 0, 1)),
+            ops=(*STACKED.ops[:3], Gather(len(STACKED.tensors), (3, 2), one(IN["top"], 0, 1),
+                                          IN["top"]), *STACKED.ops[3:]),
+            stacks=(replace(STACK, count=7),),
+        ),
+        "got: gathers in a stack",
+    ),
+    # no interval rests on itself
+    "a sum of itself": (
+        reading("in", Index(0, -1), Index(1), Index(2)), "in: read a layer back, but its own"
+    ),
+    "a maximum, a layer back": (
+        reading("top", Index(0, -1), Index(1)), "top: read a layer back, but its own"
+    ),
+    "a range of part of a limb, a layer back": (stacked("kept", bits=12), "whole limbs"),
+    "a table of nothing, a layer back": (
+        replace(
+            reading("digit", Index(0, -1), Index(1)),
+            ops=tuple(
+                replace(op, table=99) if isinstance(op, Table) else op
+                for op in reading("digit", Index(0, -1), Index(1)).ops
+            ),
+        ),
+        "digit: no table 99",
+    ),
+    "an argmax over nothing, a layer back": (
+        replace(
+            reading("top", Index(0, -1), Index(1)),
+            ops=tuple(
+                Argmax(op.out, (3,), one(IN["kept"], 0), 16) if isinstance(op, Max) else op
+                for op in reading("top", Index(0, -1), Index(1)).ops
+            ),
+        ),
+        "top: axes",
+    ),
+    # stacks as such
+    "a stack of another length": (
+        replace(STACKED, stacks=(replace(STACK, length=4),)), "in a stack of 4 layers"
+    ),
+    "a stack of no layers": (
+        replace(STACKED, stacks=(replace(STACK, length=0),)), "a stack of 0 layers"
+    ),
+    "a stack of no gadgets": (replace(STACKED, stacks=(replace(STACK, count=0),)), "of its own"),
+    "a stack beyond the end": (replace(STACKED, stacks=(replace(STACK, count=8),)), "of its own"),
+    "two stacks of one gadget": (
+        replace(STACKED, stacks=(STACK, replace(STACK, first=2))), "of its own"
+    ),
+    "no stack": (replace(STACKED, stacks=()), "read before it is made"),
+    "a range in a stack": (
+        replace(STACKED, ops=(*STACKED.ops[:2], Range(IN["x"], 16), *STACKED.ops[2:]),
+                stacks=(replace(STACK, count=7),)),
+        "x: a range check in a stack",
+    ),
+    "a stack that makes a tensor twice": (
+        replace(STACKED, ops=(*STACKED.ops[:2], STACKED.ops[1], *STACKED.ops[2:]),
+                stacks=(replace(STACK, count=7),)),
+        "in: made twice in a stack",
+    ),
+    "a stack that makes nothing known": (stacked("out", out=99), "unknown tensor 99"),
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("name", BAD)
 def test_unsound_programs_are_refused(name: str) -> None:
     program, reason = BAD[name]
@@ -254,38 +374,34 @@ def test_every_reason_of_validate_is_reached() -> None:
     import ast
     import inspect
 
+    from prover.program import bounds
     from prover.program import validate as module
 
-    tree = ast.parse(inspect.getsource(module))
-    rules = [
-        n
-        for n in ast.walk(tree)
-        if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "_require"
-    ]
-    reached: set[int] = set()
+    rules = {}
+    for part in (module, bounds):
+        for n in ast.walk(ast.parse(inspect.getsource(part))):
+            calls = isinstance(n, ast.Call) and getattr(n.func, "id", "") == "require"
+            raises = isinstance(n, ast.Raise) and "(what)" not in ast.unparse(n)
+            if calls or raises:
+                rules[part.__file__, n.lineno, n.end_lineno or n.lineno] = ast.unparse(n)
+    assert len(rules) > 60
+    reached = set()
     for program, _ in BAD.values():
         try:
             validate(program)
         except InvalidProgram as error:
-            frame = error.__traceback__
-            lines = []
-            while frame is not None:
-                lines.append(frame.tb_lineno)
-                frame = frame.tb_next
-            reached |= {
-                i for i, rule in enumerate(rules) if lines[-2] in range(
-                    rule.lineno, (rule.end_lineno or rule.lineno) + 1
-                )
-            }  # fmt: skip
-    unreached = {ast.unparse(rules[i]) for i in set(range(len(rules))) - reached}
+            frames = traceback.extract_tb(error.__traceback__)
+            at = frames[-2] if frames[-1].name == "require" else frames[-1]
+            reached |= {r for r in rules if r[0] == at.filename and r[1] <= at.lineno <= r[2]}
+    unreached = {rule for place, rule in rules.items() if place not in reached}
     spare = {
         # `reads` is asked first, so these are second locks on the same door
-        "_require(view.tensor in self.of, f'{self._name(view.tensor)}: read before it is made')",
-        "_require(view.tensor < len(program.tensors), f'view of unknown tensor {view.tensor}')",
+        "raise InvalidProgram(f'{self._name(view.tensor)}: read before it is made')",
+        "require(view.tensor < len(program.tensors), f'view of unknown tensor {view.tensor}')",
         # at most four free axes make at most two runs
-        "_require(runs <= 3, f'{out.name}: more than three runs of batch axes')",
+        "require(runs <= 3, f'{out.name}: more than three runs of batch axes')",
         # 2^15 tensors are too many to make here
-        "_require(1 <= len(program.tensors) < 1 << 15, 'too many tensors')",
+        "require(1 <= len(program.tensors) < 1 << 15, 'too many tensors')",
     }
     assert {rule for rule in unreached if rule not in spare} == set()
 
