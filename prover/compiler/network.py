@@ -10,6 +10,7 @@ import numpy as np
 from prover.compiler.errors import CompileError, UnsupportedOp
 from prover.compiler.fold import fold_norms
 from prover.compiler.lower import OPS
+from prover.compiler.lower.batch_norm import fold_batch_norms
 from prover.compiler.lower.network import (
     BITS,
     Masked,
@@ -43,7 +44,7 @@ def lower_graph(
     private_output: bool,
 ) -> tuple[Network, Scaled]:
     """The tensors and gadgets of a graph, and how its output reads; raises CompileError."""
-    graph = fold_norms(graph)
+    graph = fold_norms(fold_batch_norms(graph))
     plans: dict[str, Plan] = {}
     for _ in range(MOST_PASSES):
         net = Network(ranges, dict(plans), weight_bits)

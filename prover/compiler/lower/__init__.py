@@ -14,17 +14,24 @@ from prover.compiler.lower import (
     add,
     argmax,
     attention,
+    batch_norm,
+    cat,
+    conv,
     dense,
     embedding,
     layer_norm,
     linear,
     matmul,
     mul,
+    pad,
+    pool,
     rectify,
+    reduce,
     relu,
     reshape,
     softmax,
     views,
+    where,
 )
 from prover.compiler.lower.builder import Builder, Value
 from prover.compiler.trace import Node
@@ -47,8 +54,8 @@ class Op(NamedTuple):
 
 
 _FILES: tuple[Any, ...] = (
-    activation, add, argmax, attention, dense, embedding, layer_norm, matmul, mul, rectify,
-    softmax, views,
+    activation, add, argmax, attention, batch_norm, cat, conv, dense, embedding, layer_norm, matmul,
+    mul, pad, pool, rectify, reduce, softmax, views, where,
 )  # fmt: skip
 OPS: dict[str, Op] = {
     **{target: Op(f.reference, f.lower) for f in _FILES for target in f.TARGETS},

@@ -139,6 +139,8 @@ class Network:
     ops: list[Op] = field(default_factory=list)
     weights: dict[str, IntArray] = field(default_factory=dict)
     made: dict[str, Cells] = field(default_factory=dict)
+    copies: dict[Any, Cells] = field(default_factory=dict)  # of what slide.py copies, by its source
+    padded: set[int] = field(default_factory=set)  # tensors with zeros after a value's cells
 
     # --- tensors ---
 
