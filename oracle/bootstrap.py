@@ -18,13 +18,17 @@ from oracle.adapters.process import SystemClock, alive, holder
 from oracle.adapters.prover import ProcessProver
 from oracle.adapters.rpc import Node
 from oracle.domain.chain import Identity
-from oracle.domain.errors import ChainUnavailable
+from oracle.domain.errors import ChainUnavailable, KeyRefused
 from oracle.domain.job import backoff
+from oracle.domain.move import Role
+from oracle.domain.request import TierKind
 from oracle.ports import Engine, ModelStore, Prover
+from oracle.services.check import Check, Vigilance
 from oracle.services.flight import Posting, Runway
-from oracle.services.serve import LONGEST_OUTAGE_PAUSE, Serve, Write
-from oracle.services.watch import Watch
+from oracle.services.serve import LONGEST_OUTAGE_PAUSE, Crew, Serve, Write
+from oracle.services.watch import Seat, Watch
 from oracle.services.work import Terms, Work
+from oracle.services.worker import Worker
 from oracle.settings import Settings
 
 log = structlog.get_logger("serve")
@@ -45,8 +49,7 @@ class Site:
         node = Node(settings.rpc, settings.rpc_timeout, threads=settings.workers + 3)
         chain_id = int(await node.rpc("eth_chainId"), 16)
         deployed = read_deployment(chain_id, settings.deployment)
-        address = deployed.address("InferenceOracle")
-        chain = NodeChain(node, address, [deployed.address("ProofAssurance")])
+        chain = NodeChain(node, deployed.address("InferenceOracle"), deployed.tiers)
         identity = Identity(chain_id, chain.oracle)
         return cls(chain, identity, deployed, chain_id == DEVELOPMENT_CHAIN)
 
@@ -70,14 +73,33 @@ class Site:
         key = settings.key or (development if self.development else "")
         return open_signer(key, settings.secret(), self.identity.chain_id)
 
+    def signers(self, settings: Settings) -> dict[Role, AccountSigner]:
+        """One key for each role that the settings name. Raises KeyRefused, SettingsInvalid."""
+        found: dict[Role, AccountSigner] = {}
+        if Role.OPERATOR in settings.played:
+            found[Role.OPERATOR] = self.signer(settings, "dev:1")
+        if Role.CHALLENGER in settings.played and not settings.challenger_key and not found:
+            found[Role.CHALLENGER] = self.signer(settings, "dev:3")
+        elif Role.CHALLENGER in settings.played:
+            key = settings.challenger_key or ("dev:3" if self.development else "")
+            password = settings.secret(settings.challenger_password_file)
+            found[Role.CHALLENGER] = open_signer(key, password, self.identity.chain_id)
+        if len({signer.address for signer in found.values()}) < len(found):
+            raise KeyRefused(
+                "operator and challenger have one key, and would use its nonces against each "
+                "other: name another with EINPROOF_CHALLENGER_KEY"
+            )
+        return found
+
 
 @dataclass
 class Parts:
-    """What tests put in place of the real ones."""
+    """What tests put in place of the real ones. `second` is the challenger's other engine."""
 
     models: ModelStore
     engine: Engine
     prover: Prover
+    second: Engine | None = None
 
 
 async def serve(
@@ -91,44 +113,19 @@ async def serve(
     site = await Site.reach_patiently(settings, stop)
     if site is None:
         return
-    signer = site.signer(settings, "dev:1")
+    signers = site.signers(settings)
     made = parts or real_parts(settings)
     _make_room(settings.database)
     store = SqlStore.open(settings.database, site.identity)
-    clock, name = SystemClock(), holder()
-    terms = Terms(
-        settings.payee or signer.address,
-        settings.min_fee,
-        settings.min_callback_price,
-        settings.max_attempts,
-    )
-    posting = Posting(settings.in_flight, settings.fee_cap, settings.bump_after)
     confirmations = settings.confirmations
     if confirmations is None:
         confirmations = 0 if site.development else 12
-    running = Serve(
-        store,
-        clock,
-        Watch(site.chain, store, site.identity, site.deployment.block, confirmations),
-        [
-            Work(
-                site.chain,
-                store,
-                made.models,
-                made.engine,
-                made.prover,
-                clock,
-                site.identity,
-                terms,
-                name,
-            )
-            for _ in range(settings.workers)
-        ],
-        Write(Runway(site.chain, store, signer, clock, site.identity.chain_id, posting, name)),
-        signer.address,
-        settings.poll or (0.2 if site.development else 4.0),
-        alive,
-    )
+    crews = [
+        _crew(role, site, settings, store, signer, made, confirmations)
+        for role, signer in signers.items()
+    ]
+    poll = settings.poll or (0.2 if site.development else 4.0)
+    running = Serve(crews, SystemClock(), poll, alive)
     monitor = None
     try:
         if settings.monitor_port is not None:
@@ -137,13 +134,11 @@ async def serve(
             "serving",
             chain=site.identity.chain_id,
             oracle=site.identity.oracle,
-            wallet=signer.address,
-            payee=terms.payee,
+            wallets={role.value: signer.address for role, signer in signers.items()},
             confirmations=confirmations,
             monitor=monitor.port if monitor else None,
         )
-        if await site.chain.balance(signer.address) == 0:
-            log.warning("the wallet is empty: send it some ether", wallet=signer.address)
+        await _look_at_funds(site, signers)
         if ready is not None:
             ready(running)
         await running.run(stop)
@@ -157,9 +152,91 @@ async def serve(
 
 
 def real_parts(settings: Settings) -> Parts:
-    from oracle.adapters.engine import TorchEngine
+    from oracle.adapters.engine import InterpreterEngine, TorchEngine
 
-    return Parts(FolderModels(settings.models), TorchEngine(), ProcessProver())
+    models = FolderModels(settings.models)
+    return Parts(models, TorchEngine(), ProcessProver(), InterpreterEngine())
+
+
+def _crew(
+    role: Role,
+    site: Site,
+    settings: Settings,
+    opened: SqlStore,
+    signer: AccountSigner,
+    parts: Parts,
+    confirmations: int,
+) -> Crew:
+    """One role's loops. Confirmations are for what is answered and paid; a challenger only looks,
+    and looks as late."""
+    store, clock, name = opened.of(role), SystemClock(), holder()
+    chain, identity = site.chain, site.identity
+    workers: list[Worker]
+    if role is Role.OPERATOR:
+        seat = Seat(role, signer.address)
+        terms = _terms(settings, signer.address)
+        workers = [
+            Work(
+                chain, store, parts.models, parts.engine, parts.prover, clock, identity, terms, name
+            )
+            for _ in range(settings.workers)
+        ]
+    else:
+        staked = {at for at, kind in chain.tiers.items() if kind is TierKind.OPTIMISTIC}
+        seat = Seat(role, signer.address, staked)
+        engines = (parts.engine, parts.second or parts.engine)
+        vigilance = Vigilance(settings.max_attempts)
+        workers = [
+            Check(
+                chain,
+                store,
+                parts.models,
+                engines,
+                parts.prover,
+                clock,
+                identity,
+                signer,
+                vigilance,
+                name,
+            )
+        ]
+    posting = Posting(
+        settings.in_flight,
+        settings.fee_cap,
+        settings.bump_after,
+        hourly_bonds=settings.hourly_bonds,
+    )
+    runway = Runway(chain, store, signer, clock, identity.chain_id, posting, name)
+    watch = Watch(chain, store, identity, site.deployment.block, confirmations, seat)
+    return Crew(role, store, watch, workers, Write(runway), signer.address)
+
+
+def _terms(settings: Settings, address: str) -> Terms:
+    return Terms(
+        settings.payee or address,
+        settings.min_fee,
+        settings.min_callback_price,
+        settings.max_attempts,
+        tiers=settings.answered,
+        staker=address,
+        max_coverage=settings.max_coverage // 10**9,
+        coverage_rate=settings.coverage_rate,
+        proving=settings.proving,
+        unanswerable=settings.unanswerable,
+    )
+
+
+async def _look_at_funds(site: Site, signers: dict[Role, AccountSigner]) -> None:
+    """Says what will keep the service from acting, as soon as it starts."""
+    for role, signer in signers.items():
+        if await site.chain.balance(signer.address) == 0:
+            log.warning("the wallet is empty: send it some ether", wallet=signer.address)
+        for assurance in site.chain.tiers:
+            tier = await site.chain.tier(assurance)
+            if role is not Role.OPERATOR or tier is None or tier.kind is TierKind.PROOF:
+                continue
+            account = await site.chain.account(tier, signer.address)
+            log.info("stake", operator=signer.address, free_gwei=account.free)
 
 
 def _make_room(url: str) -> None:

@@ -1,9 +1,9 @@
 """The ports in memory, for tests: a chain that reorganises, a prover, a key, a clock.
 
 They keep the rules that the service relies on (nonces, replacement prices, reverts, one settlement
-a request, proofs bound to a context), and take what no real node lets a test do: reorgs of a given
-depth with a given choice of what survives, outages, and a stop at any call. One file, though a long
-one: its parts know each other's bytes.
+a request, proofs bound to a context; stakes, windows, disputes and their clocks), and take what no
+real node lets a test do: reorgs of a given depth with a given choice of what survives, outages, and
+a stop at any call. One file, though a long one: its parts know each other's bytes.
 """
 
 import asyncio
@@ -18,16 +18,21 @@ from eth_hash.auto import keccak
 from oracle.domain import ids
 from oracle.domain.block import Block
 from oracle.domain.chain import (
+    Account,
     Answered,
     Call,
+    Case,
+    Disputed,
     Event,
     Fees,
     Identity,
+    Outcome,
     Receipt,
     Requested,
     Returned,
     Signed,
     Status,
+    Stood,
     Unsigned,
 )
 from oracle.domain.errors import (
@@ -38,14 +43,20 @@ from oracle.domain.errors import (
     Underpriced,
     WalletEmpty,
 )
-from oracle.domain.request import Answer, Request, Tier
+from oracle.domain.request import Answer, Request, Tier, TierKind
+from oracle.domain.terms import UNANSWERABLE, ClaimTerms, Quote
+from oracle.services.moves import refutation
 
 T = TypeVar("T")
 
 IDENTITY = Identity(31337, "0x" + "0c" * 20)
 TIER = Tier("0x" + "a5" * 20, b"\x77" * 32, "0x" + "7e" * 20, b"\x01" * 32, b"\x02" * 32, True)
+STAKED = replace(TIER, assurance="0x" + "0f" * 20, kind=TierKind.OPTIMISTIC, vault="0x" + "fa" * 20)
+TERMS = ClaimTerms(10**9, 60)
+QUOTE = Quote(10**9, 10**8, 10**9, window=600, prove=300, bond=10**16)
+REVEAL_TIME = 1000
 MODEL = b"\x03" * 32
-OPERATOR = "0x" + "0b" * 20
+OPERATOR, CHALLENGER = "0x" + "0b" * 20, "0x" + "0d" * 20
 
 
 def fake_output(input: bytes) -> bytes:
@@ -122,28 +133,61 @@ class FakeSigner:
                 "gas": transaction.gas,
                 "most": transaction.fees.most,
                 "tip": transaction.fees.tip,
+                "value": transaction.call.value,
             }
         ).encode()
         return Signed(keccak(raw), raw)
+
+    def secret(self, label: bytes) -> bytes:
+        return keccak(self.address.encode() + label)
 
 
 # --- a chain -----------------------------------------------------------------------------------
 
 
+class Refusal(Exception):
+    """The name of the error with which a contract refuses a call."""
+
+
+@dataclass
+class Stage:
+    """Where a request stands, as the contracts would have it."""
+
+    request: Request
+    status: Status = Status.OPEN
+    standing: tuple[str, bytes] = ("", b"")
+    since: int = 0
+    staker: str = ""
+    slashed: bool = False
+    disputes: list[tuple[str, bytes, int]] = field(default_factory=list)
+    prove_by: int = 0
+    outcome: Outcome = Outcome.NONE
+    winner: int = 0
+    reward: int = 0
+    reveal_by: int = 0
+    proved: bytes = bytes(32)
+
+    @property
+    def locked(self) -> bool:
+        return self.status is Status.PROVISIONAL
+
+
 @dataclass
 class Mined:
-    """One block: what it holds, and what its transactions logged."""
+    """One block: what it holds, what its transactions logged, and how requests stand after it."""
 
     block: Block
     contents: list[Any]
     events: list[Event] = field(default_factory=list)
     receipts: dict[bytes, Receipt] = field(default_factory=dict)
+    stages: dict[bytes, Stage] = field(default_factory=dict)
 
 
 class FakeChain:
-    """Blocks of requests and transactions. State is replayed from the blocks, so a reorg is exact.
+    """Blocks of requests and transactions. Each keeps the state after it, so a reorg is exact.
 
-    `automine` mines a block after every transaction, like Anvil. `down` makes every call fail.
+    `stakes` are in gwei, and outside reorgs. `automine` mines a block after every transaction, like
+    Anvil. `down` makes every call fail.
     """
 
     def __init__(self, *, automine: bool = False, balance: int = 10**24) -> None:
@@ -153,7 +197,9 @@ class FakeChain:
         self.market = Fees(10**9, 10**8)
         self.pool: list[dict[str, Any]] = []
         self.chain: list[Mined] = []
+        self.stakes = {OPERATOR: 10**13}
         self._salt = 0
+        self._skip = 0
         self._requests = 0
         self._append([])
 
@@ -183,6 +229,19 @@ class FakeChain:
         if mine:
             self.mine(request)
         return request
+
+    def ask_staked(self, input: bytes = b"", **changes: Any) -> Request:
+        """A new request under the optimistic tier."""
+        staked = {"assurance": STAKED.assurance, "terms": TERMS.word}
+        return self.ask(input, **{**staked, **changes})
+
+    def wait(self, seconds: int) -> None:
+        """A block that much later."""
+        self._skip = seconds
+        self.mine()
+
+    def stage(self, request: Request) -> Stage:
+        return self.chain[-1].stages[request.id]
 
     def mine(self, *contents: Any) -> None:
         """A block with these requests or raw transactions, then whatever of the pool is due."""
@@ -214,13 +273,27 @@ class FakeChain:
         ]
 
     def answer_by(self, request: Request, payee: str) -> dict[str, Any]:
-        """A stranger's transaction that answers the request."""
+        """A stranger's transaction that answers the request with a proof."""
         output = fake_output(request.input)
         context = ids.context(IDENTITY.chain_id, IDENTITY.oracle, request, payee)
         answer = Answer(payee, output, fake_proof(context, output), TIER)
-        data = self.answer_call(request, answer).data.hex()
-        nonce = self._nonce(payee)
-        return {"from": payee, "nonce": nonce, "to": IDENTITY.oracle, "data": data, "gas": 10**6}
+        return self.by(payee, self.answer_call(request, answer))
+
+    def claim_by(self, request: Request, staker: str, output: bytes) -> dict[str, Any]:
+        """A stranger's transaction that vouches for an output, right or wrong."""
+        self.stakes.setdefault(staker, 10**13)
+        return self.by(staker, self.answer_call(request, Answer(staker, output, b"", STAKED)))
+
+    def by(self, sender: str, call: Call) -> dict[str, Any]:
+        """A stranger's transaction."""
+        return {
+            "from": sender,
+            "nonce": self._nonce(sender),
+            "to": call.to,
+            "data": call.data.hex(),
+            "gas": 10**6,
+            "value": call.value,
+        }
 
     def spend(self, sender: str) -> dict[str, Any]:
         """A transaction of the operator's key that the service knows nothing of."""
@@ -248,16 +321,46 @@ class FakeChain:
         return await self._up([e for mined in self.chain[first : last + 1] for e in mined.events])
 
     async def tier(self, assurance: str) -> Tier | None:
-        return await self._up(TIER if assurance == TIER.assurance else None)
+        known = {tier.assurance: tier for tier in (TIER, STAKED)}
+        return await self._up(known.get(assurance))
+
+    async def quote(self, tier: Tier, terms: bytes) -> Quote:
+        return await self._up(QUOTE)
+
+    async def account(self, tier: Tier, owner: str) -> Account:
+        return await self._up(self._account(owner))
+
+    async def case(self, request: Request, index: int) -> Case:
+        stage = self.chain[-1].stages[request.id]
+        _, commitment, bond = stage.disputes[index]
+        found = (stage.outcome, stage.winner, stage.reward, stage.reveal_by, stage.proved)
+        return await self._up(Case(*found, commitment, bond))
 
     def answer_call(self, request: Request, answer: Answer) -> Call:
-        fields = [request.id.hex(), answer.payee, answer.output.hex(), answer.proof.hex()]
-        return Call(IDENTITY.oracle, json.dumps(fields).encode())
+        return _call("answer", request, answer.payee, answer.output.hex(), answer.proof.hex())
+
+    def dispute_call(
+        self, request: Request, payee: str, output: bytes, commitment: bytes, bond: int
+    ) -> Call:
+        call = _call("dispute", request, payee, output.hex(), commitment.hex())
+        return replace(call, value=bond)
+
+    def reveal_call(self, request: Request, index: int, salt: bytes) -> Call:
+        return _call("reveal", request, index, salt.hex())
+
+    def award_call(self, request: Request) -> Call:
+        return _call("award", request)
+
+    def collect_call(self, request: Request, index: int) -> Call:
+        return _call("collect", request, index)
 
     async def preflight(self, sender: str, call: Call) -> int:
-        refusal = self._refusal(call.data.hex(), self.timestamp)
-        if refusal:
-            raise CallRefused(refusal)
+        stages = _copied(self.chain[-1].stages)
+        item = {"from": sender, "data": call.data.hex(), "value": call.value}
+        try:
+            self._play(stages, item, self.chain[-1].block)
+        except Refusal as refusal:
+            raise CallRefused(str(refusal)) from None
         return await self._up(500_000)
 
     async def fees(self) -> Fees:
@@ -321,58 +424,186 @@ class FakeChain:
         number = len(self.chain)
         parent = self.chain[-1].block.hash if self.chain else bytes(32)
         digest = keccak(b"%d %d " % (number, self._salt) + parent + repr(contents).encode())
-        timestamp = self.timestamp + 12
-        mined = Mined(Block(number, digest, parent, timestamp), contents)
-        self.chain.append(mined)
+        timestamp = self.timestamp + 12 + self._skip
+        self._skip = 0
+        stages = _copied(self.chain[-1].stages) if self.chain else {}
+        mined = Mined(Block(number, digest, parent, timestamp), contents, stages=stages)
         ref = mined.block.ref
         for item in contents:
             if isinstance(item, Request):
                 mined.events.append(Requested(item, ref))
+                stages[item.id] = Stage(item)
             elif "refund" in item:
                 mined.events.append(Returned(item["refund"], ref, b""))
+                stages[item["refund"]].status = Status.REFUNDED
             else:
                 digest = item.get("hash", keccak(repr(item).encode()))
-                refusal = self._refusal(item["data"], timestamp)
-                mined.receipts[digest] = Receipt(ref, not refusal, 21_000)
-                if item["data"] and not refusal:
-                    request_id, payee, output, _ = json.loads(bytes.fromhex(item["data"]))
-                    known = bytes.fromhex(request_id)
-                    mined.events.append(Answered(known, payee, bytes.fromhex(output), ref, digest))
+                try:
+                    mined.events += self._play(stages, item, mined.block, digest)
+                    mined.receipts[digest] = Receipt(ref, True, 21_000)
+                except Refusal:
+                    mined.receipts[digest] = Receipt(ref, False, 21_000)
+        self.chain.append(mined)
 
     def _nonce(self, address: str) -> int:
         contents = [item for mined in self.chain for item in mined.contents]
         return sum(isinstance(item, dict) and item["from"] == address for item in contents)
 
-    def _status(self, request_id: bytes) -> Status:
-        status = Status.NONE
-        for event in (event for mined in self.chain for event in mined.events):
-            if isinstance(event, Requested) and event.request.id == request_id:
-                status = Status.OPEN
-            elif isinstance(event, Answered) and event.request_id == request_id:
-                status = Status.FINAL
-            elif isinstance(event, Returned) and event.request_id == request_id:
-                status = Status.REFUNDED
-        return status
+    def _account(self, owner: str, stages: dict[bytes, Stage] | None = None) -> Account:
+        held = self.chain[-1].stages if stages is None else stages
+        mine = [stage for stage in held.values() if stage.staker == owner]
+        slashed = sum(stage.slashed for stage in mine)
+        locked = sum(stage.locked for stage in mine)
+        stake = self.stakes.get(owner, 0) - slashed * QUOTE.lock
+        return Account(stake, locked * QUOTE.lock, 0, 0, slashed > 0)
 
-    def _refusal(self, data: str, timestamp: int) -> str:
-        """The error with which the contract would refuse an answer; empty if it takes it."""
-        if not data:
-            return ""
-        request_id, payee, output, proof = json.loads(bytes.fromhex(data))
-        known = bytes.fromhex(request_id)
-        if self._status(known) is not Status.OPEN:
-            return "WrongStatus"
-        request = next(
-            item
-            for mined in self.chain
-            for item in mined.contents
-            if isinstance(item, Request) and item.id == known
-        )
-        if timestamp > request.deadline:
-            return "DeadlinePassed"
-        context = ids.context(IDENTITY.chain_id, IDENTITY.oracle, request, payee)
-        good = fake_proof(context, bytes.fromhex(output)).hex() == proof
-        return "" if good else "OpeningRejected"
+    # --- the contracts' rules: each call changes its stage, and is refused before it does ---
+
+    def _play(
+        self, stages: dict[bytes, Stage], item: dict[str, Any], block: Block, digest: bytes = b""
+    ) -> list[Event]:
+        """What a transaction logs. Raises Refusal."""
+        if not item["data"]:
+            return []
+        name, known, *arguments = json.loads(bytes.fromhex(item["data"]))
+        stage = stages.get(bytes.fromhex(known))
+        if stage is None:
+            raise Refusal("WrongStatus")
+        if name == "answer":
+            return self._answer(stages, stage, item["from"], block, digest, *arguments)
+        if name == "dispute":
+            return self._dispute(stages, stage, item, block, *arguments)
+        getattr(self, f"_{name}")(stage, block.timestamp, *arguments)
+        return []
+
+    def _answer(
+        self,
+        stages: dict[bytes, Stage],
+        stage: Stage,
+        sender: str,
+        block: Block,
+        digest: bytes,
+        payee: str,
+        shown: str,
+        evidence: str,
+    ) -> list[Event]:
+        request, claimed, now = stage.request, bytes.fromhex(shown), block.timestamp
+        if stage.status not in (Status.OPEN, Status.PROVISIONAL):
+            raise Refusal("WrongStatus")
+        if stage.status is Status.OPEN and now > request.deadline:
+            raise Refusal("DeadlinePassed")
+        same = stage.standing == (payee, claimed)
+        final = [Answered(request.id, payee, claimed, block.ref, digest)]
+        returned = [Returned(request.id, block.ref, digest)]
+        if request.assurance == TIER.assurance or evidence:
+            named = b""
+            if stage.status is Status.PROVISIONAL and not same:
+                named = refutation(*stage.standing, b"")
+                if stage.standing[1] == claimed:
+                    raise Refusal("SameOutput")
+            context = ids.context(IDENTITY.chain_id, IDENTITY.oracle, request, payee)
+            good = named + fake_proof(context, claimed)
+            if evidence != good.hex() or claimed != fake_output(request.input):
+                raise Refusal("OpeningRejected")
+            if stage.disputes:
+                stage.outcome = Outcome.UPHELD if same else Outcome.OVERTURNED
+                stage.proved, stage.reveal_by = ids.output_hash(claimed), now + REVEAL_TIME
+                stage.reward = 0 if same else QUOTE.reward
+            stage.slashed = bool(named)
+            stage.status = Status.FINAL
+            return [*final]
+        if stage.status is Status.OPEN:
+            account = self._account(sender, stages)
+            if account.suspended:
+                raise Refusal("Suspended")
+            if account.free < QUOTE.lock:
+                raise Refusal("CoverageAboveFreeStake")
+            stage.status, stage.standing = Status.PROVISIONAL, (payee, claimed)
+            stage.since, stage.staker = now, sender
+            return [Stood(request.id, payee, claimed, block.ref, now)]
+        if not same:
+            raise Refusal("WrongEvidence")
+        if stage.disputes:
+            if now <= stage.prove_by:
+                raise Refusal("TooEarly")
+            stage.outcome, stage.slashed, stage.status = Outcome.LAPSED, True, Status.RETRACTED
+            return [*returned]
+        if now <= stage.since + QUOTE.window:
+            raise Refusal("TooEarly")
+        if claimed == UNANSWERABLE:
+            stage.status = Status.RETRACTED
+            return [*returned]
+        if self._account(stage.staker, stages).suspended:
+            raise Refusal("OperatorSuspended")
+        stage.status = Status.FINAL
+        return [*final]
+
+    def _dispute(
+        self,
+        stages: dict[bytes, Stage],
+        stage: Stage,
+        item: dict[str, Any],
+        block: Block,
+        payee: str,
+        shown: str,
+        commitment: str,
+    ) -> list[Event]:
+        claimed, now = bytes.fromhex(shown), block.timestamp
+        if stage.status is not Status.PROVISIONAL:
+            raise Refusal("WrongStatus")
+        if stage.standing != (payee, claimed):
+            raise Refusal("WrongClaim")
+        if claimed == UNANSWERABLE:
+            raise Refusal("NothingToProve")
+        suspended = self._account(stage.staker, stages).suspended
+        if not suspended and item["value"] < QUOTE.bond:
+            raise Refusal("BondTooLow")
+        if not suspended and now > stage.since + QUOTE.window:
+            raise Refusal("TooLate")
+        stage.prove_by = stage.prove_by or now + QUOTE.prove
+        stage.disputes.append((item["from"], bytes.fromhex(commitment), item["value"]))
+        index, who = len(stage.disputes) - 1, item["from"]
+        return [Disputed(stage.request.id, index, who, stage.prove_by, block.ref)]
+
+    def _reveal(self, stage: Stage, now: int, index: int, salt: str) -> None:
+        if stage.outcome is not Outcome.OVERTURNED:
+            raise Refusal("WrongOutcome")
+        if now > stage.reveal_by:
+            raise Refusal("TooLate")
+        who, commitment, _ = stage.disputes[index]
+        proved = fake_output(stage.request.input)
+        request = stage.request
+        word = bytes.fromhex(salt)
+        if commitment != ids.commitment(request.assurance, request.id, who, proved, word):
+            raise Refusal("WrongCommitment")
+        if 0 < stage.winner <= index + 1:
+            raise Refusal("NothingLeft")
+        stage.winner = index + 1
+
+    def _award(self, stage: Stage, now: int) -> None:
+        if stage.outcome is not Outcome.OVERTURNED:
+            raise Refusal("WrongOutcome")
+        if stage.winner != 1 and now <= stage.reveal_by:
+            raise Refusal("TooEarly")
+        if not stage.winner or not stage.reward:
+            raise Refusal("NothingLeft")
+        stage.reward = 0
+
+    def _collect(self, stage: Stage, now: int, index: int) -> None:
+        who, commitment, bond = stage.disputes[index]
+        if stage.outcome is Outcome.NONE:
+            raise Refusal("WrongOutcome")
+        if not bond or (stage.outcome is Outcome.UPHELD and index):
+            raise Refusal("NothingLeft")
+        stage.disputes[index] = (who, commitment, 0)
+
+
+def _copied(stages: dict[bytes, Stage]) -> dict[bytes, Stage]:
+    return {id: replace(stage, disputes=[*stage.disputes]) for id, stage in stages.items()}
+
+
+def _call(name: str, request: Request, *arguments: Any) -> Call:
+    return Call(IDENTITY.oracle, json.dumps([name, request.id.hex(), *arguments]).encode())
 
 
 # --- a crash -----------------------------------------------------------------------------------

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from oracle.domain.block import Block, BlockRef
-from oracle.domain.chain import Call, Event, Fees, Flown, Receipt, Signed, Unsigned
+from oracle.domain.chain import Account, Call, Case, Event, Fees, Flown, Receipt, Signed, Unsigned
 from oracle.domain.job import Job, JobState, Lease
 from oracle.domain.request import Answer, Request, Tier
+from oracle.domain.terms import Quote
 
 T = TypeVar("T")
 
@@ -24,15 +25,37 @@ class Chain(Protocol):
         ...
 
     async def events(self, first: int, last: int) -> list[Event]:
-        """The oracle's events in blocks first..last, in order. Raises ChainMoved if the node
-        no longer has that range."""
+        """The oracle's and its tiers' events in blocks first..last, in order. Raises ChainMoved if
+        the node no longer has that range."""
         ...
 
     async def tier(self, assurance: str) -> Tier | None:
-        """What an assurance contract vouches with now; None if it is no Proof tier."""
+        """What an assurance contract vouches with now; None if it is no tier known here."""
+        ...
+
+    async def quote(self, tier: Tier, terms: bytes) -> Quote:
+        """What an optimistic tier asks for under these terms."""
+        ...
+
+    async def account(self, tier: Tier, owner: str) -> Account:
+        """An operator's stake in an optimistic tier's vault."""
+        ...
+
+    async def case(self, request: Request, index: int) -> Case:
+        """The disputes of a request's claim, and dispute `index` of them."""
         ...
 
     def answer_call(self, request: Request, answer: Answer) -> Call: ...
+
+    def dispute_call(
+        self, request: Request, payee: str, output: bytes, commitment: bytes, bond: int
+    ) -> Call: ...
+
+    def reveal_call(self, request: Request, index: int, salt: bytes) -> Call: ...
+
+    def award_call(self, request: Request) -> Call: ...
+
+    def collect_call(self, request: Request, index: int) -> Call: ...
 
     async def preflight(self, sender: str, call: Call) -> int:
         """Gas that the call needs at the head. Raises CallRefused if it would revert."""
@@ -88,6 +111,10 @@ class Signer(Protocol):
         """The same transaction gives the same bytes (RFC 6979), so signing again is harmless."""
         ...
 
+    def secret(self, label: bytes) -> bytes:
+        """A word that only this key can compute, the same at every call."""
+        ...
+
 
 class Clock(Protocol):
     def now(self) -> int:
@@ -107,16 +134,22 @@ class Ledger(Protocol):
         """Oldest first; with `due`, only those whose `not_before` has come."""
         ...
 
+    def movable(self, timestamp: int, now: int, limit: int) -> list[Job]:
+        """Jobs that wait for the writer: READY ones, and PROVISIONAL ones whose move is ripe at
+        chain time `timestamp`. Claims at stake first, then oldest first; `not_before` has come."""
+        ...
+
     def overdue(self, timestamp: int) -> list[Job]:
-        """PROVED and SENT jobs whose deadline is before `timestamp`."""
+        """READY and SENT jobs whose `answer_by` is before `timestamp`."""
         ...
 
     def jobs_above(self, number: int) -> list[Job]:
-        """Jobs seen or closed in a block above `number`."""
+        """Jobs with a fact from a block above `number`."""
         ...
 
     def claimable(self, now: int) -> Job | None:
-        """The oldest job that `Job.claimable` holds for; no other transaction gets it too."""
+        """The oldest job that `Job.claimable` holds for, demanded proofs before all others; no
+        other transaction gets it too."""
         ...
 
     def leases(self) -> list[Job]:
@@ -147,6 +180,9 @@ class Ledger(Protocol):
 
     def mined_above(self, number: int) -> list[Flown]: ...
     def put_flown(self, flown: Flown) -> None: ...
+    def spent(self, sender: str, since: int) -> int:
+        """Wei in transactions signed from `since` on, the dearest variant at each nonce."""
+        ...
 
     # who writes
     def writer(self, sender: str) -> Lease | None: ...

@@ -18,6 +18,8 @@ from pydantic_settings import (
 )
 
 from oracle.domain.errors import SettingsInvalid
+from oracle.domain.move import Role
+from oracle.domain.request import TierKind
 
 PREFIX = "EINPROOF_"
 CONFIG = "EINPROOF_CONFIG"
@@ -41,11 +43,20 @@ class Settings(BaseSettings):
     key: str = Field("", description="keystore file; dev:N, the default, on chain id 31337 only")
     password: SecretStr = SecretStr("")
     password_file: Path | None = None
+    roles: str = Field("operator", description="operator, challenger, or both with a comma")
+    challenger_key: str = Field("", description="the challenger's own; default KEY if it is alone")
+    challenger_password_file: Path | None = None
 
     # what it answers, and how
     payee: str = Field("", description="who is paid; default the key's own address")
     min_fee: int = Field(0, ge=0)
     min_callback_price: int = Field(0, ge=0)
+    tiers: str = Field("proof,optimistic", description="what an operator answers under")
+    max_coverage: int = Field(10**18, ge=1, description="wei a request")
+    coverage_rate: int = Field(0, ge=0, description="wei an ether of coverage and hour of window")
+    proving: int = Field(60, ge=1, description="seconds; no request that declares less is answered")
+    unanswerable: bool = Field(False, description="post that there is no answer, do not decline")
+    hourly_bonds: int = Field(10**18, ge=0, description="wei that disputes may bind an hour")
     workers: int = Field(1, ge=1, le=64)
     max_attempts: int = Field(20, ge=1)
     in_flight: int = Field(16, ge=1)
@@ -64,6 +75,26 @@ class Settings(BaseSettings):
             raise ValueError("expected an address")
         return to_checksum_address(value) if value else ""
 
+    @field_validator("roles")
+    @classmethod
+    def _roles(cls, value: str) -> str:
+        return _names(value, Role)
+
+    @field_validator("tiers")
+    @classmethod
+    def _tiers(cls, value: str) -> str:
+        return _names(value, TierKind)
+
+    @property
+    def played(self) -> frozenset[Role]:
+        """The roles that this service plays."""
+        return frozenset(Role(name) for name in self.roles.split(","))
+
+    @property
+    def answered(self) -> frozenset[TierKind]:
+        """The tiers that an operator answers under."""
+        return frozenset(TierKind(name.capitalize()) for name in self.tiers.split(","))
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -77,16 +108,27 @@ class Settings(BaseSettings):
         file = TomlConfigSettingsSource(settings_cls, path)
         return init_settings, env_settings, file
 
-    def secret(self) -> str:
-        """The keystore's password. Raises SettingsInvalid if its file cannot be read."""
-        if self.password_file is None:
+    def secret(self, file: Path | None = None) -> str:
+        """The keystore's password, or that of another keystore from `file`. Raises SettingsInvalid
+        if it cannot be read."""
+        path = file or self.password_file
+        if path is None:
             return self.password.get_secret_value()
         try:
-            return self.password_file.read_text().rstrip("\r\n")
+            return path.read_text().rstrip("\r\n")
         except OSError as error:
             raise SettingsInvalid(
-                f"cannot read the password file {self.password_file}: {error.strerror}"
+                f"cannot read the password file {path}: {error.strerror}"
             ) from error
+
+
+def _names(value: str, kind: type[Role] | type[TierKind]) -> str:
+    """Names with commas, checked against an enumeration's."""
+    known = [each.value.lower() for each in kind]
+    names = [name.strip().lower() for name in value.split(",")]
+    if not set(names) <= set(known):
+        raise ValueError(f"expected some of {', '.join(known)}, with commas")
+    return ",".join(dict.fromkeys(names))
 
 
 def read_settings(**given: Any) -> Settings:

@@ -24,10 +24,29 @@ FUNCTIONS: Mapping[str, tuple[str, ...]] = {
     "request": (REQUEST, "bytes"),
     "answer": (REQUEST, "bytes", "address", "bytes", "bytes"),
     "refund": (REQUEST,),
-    # ProofAssurance
+    # ProofAssurance, OptimisticAssurance
     "pin": (),
     "verifier": (),
     "srsId": (),
+    # OptimisticAssurance
+    "vault": (),
+    "split": ("bytes32",),
+    "clocks": ("bytes32",),
+    "bond": ("bytes32",),
+    "caseOf": ("bytes32",),
+    "challengeAt": ("bytes32", "uint256"),
+    "dispute": (REQUEST, "address", "bytes32", "bytes32"),
+    "reveal": ("bytes32", "uint256", "bytes32"),
+    "award": ("bytes32",),
+    "collect": ("bytes32", "uint256"),
+    # StakeVault
+    "stake": (),
+    "queueWithdrawal": ("uint256",),
+    "leave": ("address",),
+    "withdraw": ("address",),
+    "accountOf": ("address",),
+    "credit": ("address",),
+    "burned": (),
     # ITensorVerifier
     "srsDevelopment": (),
     # ModelRegistry
@@ -37,11 +56,13 @@ FUNCTIONS: Mapping[str, tuple[str, ...]] = {
     "isRegistered": ("bytes32",),
 }
 
-#: name -> all argument types, indexed ones first in each of these
+#: name -> all argument types, as declared
 EVENTS: Mapping[str, tuple[str, ...]] = {
     "Requested": ("bytes32", "bytes32", "address", REQUEST, "bytes"),
     "Answered": ("bytes32", "address", "uint8", "bytes"),
     "Returned": ("bytes32", "address", "uint8", "uint256"),
+    # OptimisticAssurance
+    "Disputed": ("bytes32", "uint256", "address", "uint256", "bytes32", "uint256"),
 }
 
 #: name -> argument types; what an answer, a request or a registration may be refused with
@@ -65,6 +86,32 @@ ERRORS: Mapping[str, tuple[str, ...]] = {
     # IAssurance
     "WrongTerms": ("bytes32", "bytes32"),
     "WrongPin": ("bytes32", "bytes32"),
+    # OptimisticAssurance
+    "VerifierChanged": ("bytes32", "bytes32"),
+    "MalformedTerms": ("bytes32",),
+    "WindowTooShort": ("uint256", "uint256"),
+    "ContestTooLong": ("uint256", "uint256"),
+    "WrongEvidence": ("uint256", "uint256"),
+    "SameOutput": ("bytes32",),
+    "WrongClaim": ("bytes32", "bytes32"),
+    "TooEarly": ("uint256", "uint256"),
+    "TooLate": ("uint256", "uint256"),
+    "OperatorSuspended": ("address",),
+    "NothingToProve": ("bytes32",),
+    "BondTooLow": ("uint256", "uint256"),
+    "WrongOutcome": ("uint8",),
+    "WrongCommitment": ("bytes32", "bytes32"),
+    "NothingLeft": ("bytes32", "uint256"),
+    "TransferFailed": ("address", "uint256"),
+    # StakeVault
+    "WrongStake": ("uint256",),
+    "CoverageAboveFreeStake": ("uint256", "uint256"),
+    "Overloaded": ("uint256", "uint256"),
+    "Suspended": ("address",),
+    "TooMuch": ("uint256", "uint256"),
+    "NotReady": ("uint256", "uint256"),
+    "LocksRemain": ("uint256",),
+    "NothingToWithdraw": ("address",),
     # ModelRegistry
     "WrongBlobSize": ("uint256", "uint256"),
     "BlobNotCreated": (),

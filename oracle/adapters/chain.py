@@ -1,6 +1,6 @@
 """The Chain port over a node and the deployed contracts."""
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import Any
 
 from eth_abi.abi import decode
@@ -13,28 +13,39 @@ from oracle.domain import ids
 from oracle.domain.block import Block, BlockRef
 from oracle.domain.chain import (
     TRANSACTION_GAS,
+    Account,
     Answered,
     Call,
+    Case,
+    Disputed,
     Event,
     Fees,
+    Outcome,
     Receipt,
     Requested,
     Returned,
     Status,
+    Stood,
 )
-from oracle.domain.errors import CallRefused, ChainUnavailable, NodeRefused
-from oracle.domain.request import Answer, Request, Tier
+from oracle.domain.errors import CallRefused, ChainMoved, ChainUnavailable, NodeRefused
+from oracle.domain.request import Answer, Request, Tier, TierKind
+from oracle.domain.terms import Quote
 
 REQUESTED, ANSWERED, RETURNED = topic("Requested"), topic("Answered"), topic("Returned")
+DISPUTED = topic("Disputed")
+#: IOptimisticAssurance.Case and Challenge, IStakeVault.Account
+CASE = "(uint40,uint40,uint32,uint64,uint8,address,uint96,bytes32)"
+CHALLENGE = "(address,uint96,bytes32)"
+ACCOUNT = "(uint64,uint64,uint64,uint32,uint24,bool)"
 
 
 class NodeChain:
-    """`tiers`: the Proof tiers that the service answers under, by address."""
+    """`tiers`: those that this side knows, by address."""
 
-    def __init__(self, node: Node, oracle: str, tiers: Collection[str]) -> None:
+    def __init__(self, node: Node, oracle: str, tiers: Mapping[str, TierKind]) -> None:
         self.node = node
         self.oracle = to_checksum_address(oracle)
-        self._tiers = {to_checksum_address(tier) for tier in tiers}
+        self.tiers = {to_checksum_address(tier): kind for tier, kind in tiers.items()}
         self._read_tiers: dict[str, Tier] = {}
 
     async def chain_id(self) -> int:
@@ -50,11 +61,22 @@ class NodeChain:
         return await self._block(hex(number))
 
     async def events(self, first: int, last: int) -> list[Event]:
-        found = [_event(log) for log in await self._logs(first, last) if not log.get("removed")]
-        return [event for event in found if event is not None]
+        logs = [log for log in await self._logs(first, last) if not log.get("removed")]
+        return [_event(log, await self._since(log)) for log in logs]
+
+    async def _since(self, log: dict[str, Any]) -> int:
+        """The time of a provisional answer's block; 0 for other events, where it says nothing."""
+        if _bytes(log["topics"][0]) != ANSWERED or _status(log) is not Status.PROVISIONAL:
+            return 0
+        number = int(log["blockNumber"], 16)
+        block = await self.block(number)
+        if block is None or block.hash != _bytes(log["blockHash"]):
+            raise ChainMoved(f"block {number} changed while it was being read")
+        return block.timestamp
 
     async def tier(self, assurance: str) -> Tier | None:
-        if assurance not in self._tiers:
+        kind = self.tiers.get(assurance)
+        if kind is None:
             return None
         pin = await self.call(assurance, call_data("pin"))
         known = self._read_tiers.get(assurance)
@@ -66,16 +88,56 @@ class NodeChain:
         code_hash = keccak(await self.code(verifier))
         if ids.proof_pin(verifier, code_hash, srs_id) != pin:
             return None  # whatever it is, it vouches with something else
+        vault = ""
+        if kind is TierKind.OPTIMISTIC:
+            (found,) = decode(("address",), await self.call(assurance, call_data("vault")))
+            vault = to_checksum_address(found)
         checksummed = to_checksum_address(verifier)
-        tier = Tier(assurance, pin, checksummed, code_hash, srs_id, forgeable)
+        tier = Tier(assurance, pin, checksummed, code_hash, srs_id, forgeable, kind, vault)
         self._read_tiers[assurance] = tier
         return tier
+
+    async def quote(self, tier: Tier, terms: bytes) -> Quote:
+        shares, clocks, bond = [
+            await self.call(tier.assurance, call_data(name, terms))
+            for name in ("split", "clocks", "bond")
+        ]
+        compensation, reward, burn = decode(("uint256",) * 3, shares)
+        window, prove = decode(("uint256",) * 2, clocks)
+        return Quote(compensation, reward, burn, window, prove, *decode(("uint256",), bond))
+
+    async def account(self, tier: Tier, owner: str) -> Account:
+        found = await self.call(tier.vault, call_data("accountOf", owner))
+        stake, locked, queued, ready_at, _, suspended = decode((ACCOUNT,), found)[0]
+        return Account(stake, locked, queued, ready_at, suspended)
+
+    async def case(self, request: Request, index: int) -> Case:
+        whole = await self.call(request.assurance, call_data("caseOf", request.id))
+        one = await self.call(request.assurance, call_data("challengeAt", request.id, index))
+        _, reveal_by, winner, reward, outcome, _, _, proved = decode((CASE,), whole)[0]
+        _, bond, commitment = decode((CHALLENGE,), one)[0]
+        return Case(Outcome(outcome), winner, reward, reveal_by, proved, commitment, bond)
 
     def answer_call(self, request: Request, answer: Answer) -> Call:
         data = call_data(
             "answer", request.fields, request.input, answer.payee, answer.output, answer.proof
         )
         return Call(self.oracle, data)
+
+    def dispute_call(
+        self, request: Request, payee: str, output: bytes, commitment: bytes, bond: int
+    ) -> Call:
+        named = (payee, ids.output_hash(output), commitment)
+        return Call(request.assurance, call_data("dispute", request.fields, *named), bond)
+
+    def reveal_call(self, request: Request, index: int, salt: bytes) -> Call:
+        return Call(request.assurance, call_data("reveal", request.id, index, salt))
+
+    def award_call(self, request: Request) -> Call:
+        return Call(request.assurance, call_data("award", request.id))
+
+    def collect_call(self, request: Request, index: int) -> Call:
+        return Call(request.assurance, call_data("collect", request.id, index))
 
     async def preflight(self, sender: str, call: Call, at: str = "latest") -> int:
         fields = {
@@ -140,9 +202,9 @@ class NodeChain:
 
     async def _logs(self, first: int, last: int) -> list[dict[str, Any]]:
         """Halves a range that the node finds too large."""
-        topics = [["0x" + each.hex() for each in (REQUESTED, ANSWERED, RETURNED)]]
+        topics = [["0x" + each.hex() for each in (REQUESTED, ANSWERED, RETURNED, DISPUTED)]]
         query = {
-            "address": self.oracle,
+            "address": [self.oracle, *self.tiers],
             "fromBlock": hex(first),
             "toBlock": hex(last),
             "topics": topics,
@@ -159,8 +221,7 @@ class NodeChain:
             return await self._logs(first, middle) + await self._logs(middle + 1, last)
 
 
-def _event(log: dict[str, Any]) -> Event | None:
-    """The event of a log; None for one that closes nothing (a provisional answer)."""
+def _event(log: dict[str, Any], since: int) -> Event:
     kind, *indexed = (_bytes(each) for each in log["topics"])
     block = BlockRef(int(log["blockNumber"], 16), _bytes(log["blockHash"]))
     data, request_id = _bytes(log["data"]), indexed[0]
@@ -170,11 +231,19 @@ def _event(log: dict[str, Any]) -> Event | None:
         return Requested(request_from(fields, input, request_id, to_checksum_address), block)
     if kind == RETURNED:
         return Returned(request_id, block, transaction)
-    status, output = decode(("uint8", "bytes"), data)
-    if status != Status.FINAL:
-        return None
-    payee = to_checksum_address(indexed[1][-20:])
-    return Answered(request_id, payee, output, block, transaction)
+    who = to_checksum_address(indexed[1][-20:])
+    if kind == DISPUTED:
+        index, _, _, prove_by = decode(("uint256", "uint256", "bytes32", "uint256"), data)
+        return Disputed(request_id, index, who, prove_by, block)
+    _, output = decode(("uint8", "bytes"), data)
+    if _status(log) is Status.PROVISIONAL:
+        return Stood(request_id, who, output, block, since)
+    return Answered(request_id, who, output, block, transaction)
+
+
+def _status(log: dict[str, Any]) -> Status:
+    """The status in an Answered event: its first word."""
+    return Status(int.from_bytes(_bytes(log["data"])[:32], "big"))
 
 
 def _bytes(text: str) -> bytes:

@@ -23,20 +23,22 @@ from oracle.adapters.tables import checkpoints, jobs, meta, metadata, transactio
 from oracle.domain.block import BlockRef
 from oracle.domain.chain import Flown, Identity
 from oracle.domain.errors import StoreBusy, StoreDamaged, StoreForeign
-from oracle.domain.job import Job, JobState, Lease
+from oracle.domain.job import WORK, Job, JobState, Lease
+from oracle.domain.move import Role
 from oracle.ports import Ledger
 
 T = TypeVar("T")
 
-SCHEMA = "1"
+SCHEMA = "2"
 RETRIES = 20
 
 
 class SqlLedger:
-    """The ledger over one open database transaction."""
+    """The ledger of one role, over one open database transaction."""
 
-    def __init__(self, connection: sa.Connection) -> None:
+    def __init__(self, connection: sa.Connection, role: Role) -> None:
         self._connection = connection
+        self._role = role.value
 
     # jobs
 
@@ -45,65 +47,80 @@ class SqlLedger:
         return found[0] if found else None
 
     def put_job(self, job: Job) -> None:
-        closing, lease = job.closing, job.lease
         row = {
             "state": job.state.value,
             "reason": job.verdict.reason if job.verdict else job.note,
             "not_before": job.not_before,
-            "lease_until": lease.until if lease else None,
-            "deadline": min(job.request.deadline, 1 << 62),
-            "seen": job.seen.number if job.seen else None,
-            "closed": closing.block.number if closing else None,
+            "ripe_at": job.ripe_at,
+            "at_risk": job.at_risk,
+            "lease_until": job.lease.until if job.lease else None,
+            "answer_by": None if job.answer_by is None else min(job.answer_by, 1 << 62),
+            "newest": job.newest,
             "body": dumps(job),
         }
         self._put(jobs, jobs.c.id, job.request.id, row)
 
     def jobs(self, states: Collection[JobState], limit: int, due: int | None = None) -> list[Job]:
-        among = jobs.c.state.in_([state.value for state in states])
         ripe = sa.true() if due is None else jobs.c.not_before <= due
-        return self._jobs(among & ripe, limit)
+        return self._jobs(_among(states) & ripe, limit)
+
+    def movable(self, timestamp: int, now: int, limit: int) -> list[Job]:
+        clock = _among({JobState.PROVISIONAL}) & (jobs.c.ripe_at > 0)
+        ripe = clock & (jobs.c.ripe_at <= timestamp)
+        waits = (_among({JobState.READY}) | ripe) & (jobs.c.not_before <= now)
+        return self._jobs(waits, limit, jobs.c.at_risk.desc())
 
     def overdue(self, timestamp: int) -> list[Job]:
-        waiting = jobs.c.state.in_([JobState.PROVED.value, JobState.SENT.value])
-        return self._jobs(waiting & (jobs.c.deadline < timestamp))
+        waiting = _among({JobState.READY, JobState.SENT})
+        return self._jobs(waiting & (jobs.c.answer_by < timestamp))
 
     def jobs_above(self, number: int) -> list[Job]:
-        return self._jobs((jobs.c.seen > number) | (jobs.c.closed > number))
+        return self._jobs(jobs.c.newest > number)
 
     def claimable(self, now: int) -> Job | None:
         free = jobs.c.lease_until.is_(None) | (jobs.c.lease_until <= now)
-        due = (jobs.c.state == JobState.NEW.value) & (jobs.c.not_before <= now)
-        found = self._jobs(due & free, 1)
+        first = sa.case((jobs.c.state == JobState.DISPUTED.value, 0), else_=1)
+        found = self._jobs(_among(WORK) & (jobs.c.not_before <= now) & free, 1, first)
         return found[0] if found else None
 
     def leases(self) -> list[Job]:
         return self._jobs(jobs.c.lease_until.is_not(None))
 
     def counts(self) -> dict[JobState, int]:
-        query = sa.select(jobs.c.state, sa.func.count()).group_by(jobs.c.state)
+        mine = jobs.c.role == self._role
+        query = sa.select(jobs.c.state, sa.func.count()).where(mine).group_by(jobs.c.state)
         found = {JobState(state): count for state, count in self._connection.execute(query)}
         return {state: found.get(state, 0) for state in JobState}
 
-    def _jobs(self, where: sa.ColumnElement[bool], limit: int | None = None) -> list[Job]:
-        query = sa.select(jobs.c.body).where(where).order_by(jobs.c.seq).limit(limit)
-        return [_read(Job, body) for (body,) in self._connection.execute(query)]
+    def _jobs(
+        self,
+        where: sa.ColumnElement[bool],
+        limit: int | None = None,
+        *first: sa.ColumnElement[Any],
+    ) -> list[Job]:
+        query = sa.select(jobs.c.body).where((jobs.c.role == self._role) & where)
+        ordered = query.order_by(*first, jobs.c.seq).limit(limit)
+        return [_read(Job, body) for (body,) in self._connection.execute(ordered)]
 
     # the chain as last seen
 
     def checkpoints(self) -> list[BlockRef]:
         query = sa.select(checkpoints.c.number, checkpoints.c.hash)
-        rows = self._connection.execute(query.order_by(checkpoints.c.number.desc()))
+        mine = query.where(checkpoints.c.role == self._role)
+        rows = self._connection.execute(mine.order_by(checkpoints.c.number.desc()))
         return [BlockRef(number, bytes(digest)) for number, digest in rows]
 
     def put_checkpoint(self, block: BlockRef, keep: int) -> None:
         self._put(checkpoints, checkpoints.c.number, block.number, {"hash": block.hash})
-        newest = sa.select(checkpoints.c.number).order_by(checkpoints.c.number.desc()).limit(keep)
-        kept = newest.subquery()
+        mine = checkpoints.c.role == self._role
+        newest = sa.select(checkpoints.c.number).where(mine)
+        kept = newest.order_by(checkpoints.c.number.desc()).limit(keep).subquery()
         oldest = sa.select(sa.func.min(kept.c.number)).scalar_subquery()
-        self._connection.execute(checkpoints.delete().where(checkpoints.c.number < oldest))
+        self._connection.execute(checkpoints.delete().where(mine & (checkpoints.c.number < oldest)))
 
     def drop_checkpoints_above(self, number: int) -> None:
-        self._connection.execute(checkpoints.delete().where(checkpoints.c.number > number))
+        above = (checkpoints.c.role == self._role) & (checkpoints.c.number > number)
+        self._connection.execute(checkpoints.delete().where(above))
 
     # what was signed
 
@@ -123,13 +140,22 @@ class SqlLedger:
             "nonce": flown.nonce,
             "done": flown.done,
             "mined": flown.mined.block.number if flown.mined else None,
+            "signed_at": flown.signed_at,
             "body": dumps(flown),
         }
         self._put(transactions, transactions.c.hash, flown.hash, row)
 
+    def spent(self, sender: str, since: int) -> int:
+        late = (transactions.c.sender == sender) & (transactions.c.signed_at >= since)
+        dearest: dict[int, int] = {}
+        for f in self._flown(late):
+            dearest[f.nonce] = max(f.value, dearest.get(f.nonce, 0))
+        return sum(dearest.values())
+
     def _flown(self, where: sa.ColumnElement[bool]) -> list[Flown]:
         order = (transactions.c.nonce, transactions.c.seq)
-        query = sa.select(transactions.c.body).where(where).order_by(*order)
+        mine = (transactions.c.role == self._role) & where
+        query = sa.select(transactions.c.body).where(mine).order_by(*order)
         return [_read(Flown, body) for (body,) in self._connection.execute(query)]
 
     # who writes
@@ -146,21 +172,37 @@ class SqlLedger:
             self._connection.execute(writers.delete().where(writers.c.sender == sender))
             return
         row = {"holder": lease.holder, "until": lease.until}
-        self._put(writers, writers.c.sender, sender, row)
+        changed = writers.update().where(writers.c.sender == sender).values(row)
+        if self._connection.execute(changed).rowcount == 0:
+            self._connection.execute(writers.insert().values({"sender": sender, **row}))
 
     def _put(self, table: sa.Table, key: sa.Column[Any], value: Any, row: dict[str, Any]) -> None:
-        changed = self._connection.execute(table.update().where(key == value).values(row))
-        if changed.rowcount == 0:
-            self._connection.execute(table.insert().values({key.name: value, **row}))
+        """Changes or adds this role's row of a key."""
+        same = (key == value) & (table.c.role == self._role)
+        if self._connection.execute(table.update().where(same).values(row)).rowcount == 0:
+            added = {"role": self._role, key.name: value, **row}
+            self._connection.execute(table.insert().values(added))
+
+
+def _among(states: Collection[JobState]) -> sa.ColumnElement[bool]:
+    return jobs.c.state.in_([state.value for state in states])
 
 
 class SqlStore:
-    """A store that outlives the process. `open` it; nothing works after `close`."""
+    """A store that outlives the process. `open` it; nothing works after `close`. It shows the
+    operator's rows; `of` another role shows that one's."""
 
-    def __init__(self, engine: sa.Engine, name: str) -> None:
+    def __init__(self, engine: sa.Engine, name: str, role: Role = Role.OPERATOR) -> None:
         self._engine = engine
         self._name = name
+        self._role = role
         self._thread = ThreadPoolExecutor(1, "database")
+
+    def of(self, role: Role) -> "SqlStore":
+        """The same database for another role; close the one that was opened, last."""
+        store = SqlStore(self._engine, self._name, role)
+        store._thread = self._thread
+        return store
 
     @classmethod
     def open(cls, url: str, identity: Identity) -> "SqlStore":
@@ -200,7 +242,7 @@ class SqlStore:
         """Raises StoreBusy, StoreDamaged."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
-            self._thread, lambda: self._transaction(lambda conn: work(SqlLedger(conn)))
+            self._thread, lambda: self._transaction(lambda conn: work(SqlLedger(conn, self._role)))
         )
 
     def close(self) -> None:

@@ -9,9 +9,11 @@ from typing import Any
 from eth_utils.address import is_address, to_checksum_address
 
 from oracle.domain.errors import SettingsInvalid
+from oracle.domain.request import TierKind
 from oracle.toolchain import ROOT
 
 FOLDER = ROOT / "deployments"
+PROOF, OPTIMISTIC = "ProofAssurance", "OptimisticAssurance"
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,14 @@ class Deployment:
     chain_id: int
     block: int
     contracts: Mapping[str, str]
+
+    @property
+    def tiers(self) -> dict[str, TierKind]:
+        """The deployed tiers, by address. Raises SettingsInvalid if there is not even proof."""
+        known = {self.address(PROOF): TierKind.PROOF}
+        if OPTIMISTIC in self.contracts:
+            known[self.address(OPTIMISTIC)] = TierKind.OPTIMISTIC
+        return known
 
     def address(self, name: str) -> str:
         """Raises SettingsInvalid if the deployment has no such contract."""

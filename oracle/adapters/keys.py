@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from eth_account import Account
+from eth_account.messages import encode_defunct
 from eth_account.signers.local import LocalAccount
+from eth_hash.auto import keccak
 
 from oracle.domain.chain import Signed, Unsigned
 from oracle.domain.errors import KeyRefused
@@ -20,6 +22,8 @@ DEVELOPMENT_KEYS = (
     "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80",
     "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d",
     "0x5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a",
+    "0x7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6",
+    "0x47e179ec197488593b187f80a00eb0da91f1b9d0b13f8733639f19c30a34926a",
 )
 
 
@@ -47,6 +51,10 @@ class AccountSigner:
         }
         signed = self._account.sign_transaction(fields)
         return Signed(bytes(signed.hash), bytes(signed.raw_transaction))
+
+    def secret(self, label: bytes) -> bytes:
+        """keccak256 of a signature (EIP-191, RFC 6979) that is shown to nobody."""
+        return keccak(bytes(self._account.sign_message(encode_defunct(label)).signature))
 
 
 def open_signer(key: str, password: str, chain_id: int) -> AccountSigner:

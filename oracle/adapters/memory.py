@@ -38,22 +38,25 @@ class MemoryLedger:
         found = [job for job in self._jobs.values() if job.state in states]
         return [job for job in found if due is None or job.not_before <= due][:limit]
 
+    def movable(self, timestamp: int, now: int, limit: int) -> list[Job]:
+        def ripe(job: Job) -> bool:
+            waits = job.state is JobState.READY
+            waits |= job.state is JobState.PROVISIONAL and 0 < job.ripe_at <= timestamp
+            return waits and job.not_before <= now
+
+        found = [job for job in self._jobs.values() if ripe(job)]
+        return sorted(found, key=lambda job: not job.at_risk)[:limit]
+
     def overdue(self, timestamp: int) -> list[Job]:
-        waiting = self.jobs({JobState.PROVED, JobState.SENT}, len(self._jobs))
-        return [job for job in waiting if job.request.deadline < timestamp]
+        waiting = self.jobs({JobState.READY, JobState.SENT}, len(self._jobs))
+        return [j for j in waiting if j.answer_by is not None and j.answer_by < timestamp]
 
     def jobs_above(self, number: int) -> list[Job]:
-        def above(block: BlockRef | None) -> bool:
-            return block is not None and block.number > number
-
-        return [
-            job
-            for job in self._jobs.values()
-            if above(job.seen) or above(job.closing.block if job.closing else None)
-        ]
+        return [job for job in self._jobs.values() if job.newest > number]
 
     def claimable(self, now: int) -> Job | None:
-        return next((job for job in self._jobs.values() if job.claimable(now)), None)
+        found = [job for job in self._jobs.values() if job.claimable(now)]
+        return min(found, key=lambda job: job.state is not JobState.DISPUTED, default=None)
 
     def leases(self) -> list[Job]:
         return [job for job in self._jobs.values() if job.lease is not None]
@@ -85,6 +88,13 @@ class MemoryLedger:
 
     def put_flown(self, flown: Flown) -> None:
         self._flown[flown.hash] = flown
+
+    def spent(self, sender: str, since: int) -> int:
+        dearest: dict[int, int] = {}
+        for f in self._flown.values():
+            if f.sender == sender and f.signed_at >= since:
+                dearest[f.nonce] = max(f.value, dearest.get(f.nonce, 0))
+        return sum(dearest.values())
 
     def writer(self, sender: str) -> Lease | None:
         return self._writers.get(sender)

@@ -21,9 +21,10 @@ class Gauges:
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         health = self._health()
-        jobs = GaugeMetricFamily("einproof_jobs", "Requests by state", labels=["state"])
-        for state, count in health.jobs.items():
-            jobs.add_metric([state.value], count)
+        jobs = GaugeMetricFamily("einproof_jobs", "Requests by state", labels=["role", "state"])
+        for role, counts in health.jobs.items():
+            for state, count in counts.items():
+                jobs.add_metric([role.value, state.value], count)
         yield jobs
         yield GaugeMetricFamily("einproof_cursor_block", "Last block read", value=health.cursor)
         up = float(health.healthy)
@@ -47,7 +48,10 @@ class Monitor:
                         "healthy": now.healthy,
                         "outages": now.outages,
                         "cursor": now.cursor,
-                        "jobs": {state.value: count for state, count in now.jobs.items()},
+                        "jobs": {
+                            role.value: {state.value: count for state, count in counts.items()}
+                            for role, counts in now.jobs.items()
+                        },
                     }
                     status = 200 if now.healthy else 503
                     self._answer(status, json.dumps(body).encode(), "application/json")

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from oracle.domain.block import BlockRef
+from oracle.domain.move import Move
 from oracle.domain.request import Request
 
 #: No transaction may carry more gas (EIP-7825).
@@ -50,7 +51,71 @@ class Returned:
     transaction: bytes
 
 
-Event = Requested | Answered | Returned
+@dataclass(frozen=True, slots=True)
+class Stood:
+    """A claim stands provisionally since `timestamp` (seconds)."""
+
+    request_id: bytes
+    payee: str
+    output: bytes
+    block: BlockRef
+    timestamp: int
+
+
+@dataclass(frozen=True, slots=True)
+class Disputed:
+    """A proof of the standing claim is demanded until `prove_by`, by dispute `index` of it."""
+
+    request_id: bytes
+    index: int
+    challenger: str
+    prove_by: int
+    block: BlockRef
+
+
+Event = Requested | Answered | Returned | Stood | Disputed
+
+
+class Outcome(IntEnum):
+    """How the disputes of a claim ended; values as in IOptimisticAssurance."""
+
+    NONE = 0
+    UPHELD = 1
+    OVERTURNED = 2
+    LAPSED = 3
+    VOID = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """The disputes of one claim, and one of them: its `commitment`, and its `bond` in wei (0 once
+    it was collected). `winner` is 1 + the index of the earliest commitment opened, `reward` is what
+    waits for it in gwei, `reveal_by` the last second to open one; `proved` hashes what was proved.
+    """
+
+    outcome: Outcome
+    winner: int
+    reward: int
+    reveal_by: int
+    proved: bytes
+    commitment: bytes
+    bond: int
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An operator's stake in the vault, in gwei; `ready_at` is when what is queued may leave."""
+
+    stake: int
+    locked: int
+    queued: int
+    ready_at: int
+    suspended: bool
+
+    @property
+    def free(self) -> int:
+        """What a new lock can take."""
+        return max(self.stake - self.locked - self.queued, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +182,10 @@ class Receipt:
 class Flown:
     """A transaction that this service signed: one variant of what may be mined at its nonce.
 
-    `request_id` None: a cancelling transfer, made because the request no longer wants an answer
+    `request_id` None: a cancelling transfer, made because the request no longer wants its move
     or because a nonce below others was empty. `done`: its nonce is used up, by a variant that is
-    mined at or below the cursor, or, if none is mined, by a transaction that is not ours.
+    mined at or below the cursor, or, if none is mined, by a transaction that is not ours. `value`
+    is the wei that it carries.
     """
 
     sender: str
@@ -130,6 +196,8 @@ class Flown:
     gas: int
     fees: Fees
     signed_at: int
+    move: Move = Move.ANSWER
+    value: int = 0
     mined: Receipt | None = None
     done: bool = False
 

@@ -74,6 +74,18 @@ class InputRefused(Declined):
     """The model has no valid answer for this input: wrong length, or a range is exceeded."""
 
 
+class InputHidden(Declined):
+    """The model takes or gives committed tensors, whose openings a request cannot carry."""
+
+
+class Uncovered(Declined):
+    """No free stake covers the answer; the requester can ask for less coverage, or for a proof."""
+
+
+class Outrun(Declined):
+    """Another's answer stands."""
+
+
 class ProverFailed(OracleError):
     """Proving ended without a proof; worth trying again."""
 

@@ -66,6 +66,19 @@ def proof_pin(verifier: str, code_hash: bytes, srs_id: bytes) -> bytes:
     return keccak(encode(("address", "bytes32", "bytes32"), (verifier, code_hash, srs_id)))
 
 
+def output_hash(output: bytes) -> bytes:
+    """How disputes and evidence name an output."""
+    return keccak(output)
+
+
 def claim_digest(payee: str, output: bytes) -> bytes:
-    """The word that the oracle stores for a claim: low byte cleared (flags live there)."""
-    return keccak(encode(("address", "bytes32"), (payee, keccak(output))))[:31] + b"\0"
+    """The word that the oracle stores for a claim: its low 5 bytes cleared (status, time)."""
+    return keccak(encode(("address", "bytes32"), (payee, keccak(output))))[:27] + bytes(5)
+
+
+def commitment(
+    assurance: str, request_id: bytes, challenger: str, output: bytes, salt: bytes
+) -> bytes:
+    """What a dispute commits to (OptimisticAssurance.commitmentOf): one's own answer, unseen."""
+    types = ("address", "bytes32", "address", "bytes32", "bytes32")
+    return keccak(encode(types, (assurance, request_id, challenger, keccak(output), salt)))

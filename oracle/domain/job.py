@@ -1,25 +1,31 @@
-"""A job: one request on its way to one settled answer.
+"""A job: one request, and what one role of the service does about it, down to its last transaction.
 
-A job keeps *facts*; its state is computed from them. So a reorg only takes facts back, and the
-state is right again without a table of transitions:
+A job keeps *facts*; its state and its next move are computed from them. So a reorg only takes facts
+back, and the state is right again without a table of transitions:
 
-    seen       the block that holds the request         (taken back when that block is orphaned)
-    closing    the block that settled or refunded it    (taken back likewise)
-    answer     output and proof                         (never taken back: they bind the request id,
-                                                         and hold wherever the request is included)
-    flight     the nonce at which a signed answer may still be mined
-    verdict    why this service will not answer
+    seen       the block that holds the request           (taken back when that block is orphaned)
+    standing   the claim that stands provisionally        (likewise)
+    demand     that claim's proof is demanded, until when (likewise)
+    contest    our own dispute of it                      (likewise)
+    closing    the block that settled or refunded it      (likewise)
+    answer     output, and proof if there is one          (never taken back: they bind the request
+                                                           id, and hold wherever that is included)
+    due        what a decided dispute still owes us       (forgotten with its closing)
+    flight     the nonce at which a signed move may still be mined
+    verdict    why this service will do nothing
 """
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from oracle.domain.block import BlockRef
+from oracle.domain.move import Move, Role
 from oracle.domain.request import Answer, Request
+from oracle.domain.terms import UNANSWERABLE
 
 
 class JobState(StrEnum):
-    """Where a job stands; in the order of precedence that `Job.state` applies."""
+    """Where a job stands. NEW, DISPUTED and DECIDED wait for a worker, READY for the writer."""
 
     ORPHANED = "orphaned"
     SETTLED = "settled"
@@ -28,21 +34,17 @@ class JobState(StrEnum):
     FAILED = "failed"
     EXPIRED = "expired"
     SENT = "sent"
-    PROVED = "proved"
+    READY = "ready"
+    PROVISIONAL = "provisional"  # a claim stands, and its clock runs
+    DISPUTED = "disputed"  # our claim is to be proved
+    DECIDED = "decided"  # our dispute has ended, and something is due to us
+    WAITING = "waiting"  # for a claim to check
+    CHECKED = "checked"  # the claim is right
     NEW = "new"
 
 
-#: States in which the service has nothing left to do unless the chain changes.
-RESTING = frozenset(
-    {
-        JobState.ORPHANED,
-        JobState.SETTLED,
-        JobState.REFUNDED,
-        JobState.DECLINED,
-        JobState.FAILED,
-        JobState.EXPIRED,
-    }
-)
+#: Waits for a worker.
+WORK = frozenset({JobState.NEW, JobState.DISPUTED, JobState.DECIDED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,40 @@ class Closing:
     transaction: bytes
     payee: str = ""
     output: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A claim that stands provisionally, since a time in seconds."""
+
+    payee: str
+    output: bytes
+    since: int
+    block: BlockRef
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """The standing claim's proof is demanded; `prove_by` is the last second for it."""
+
+    prove_by: int
+    block: BlockRef
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """Our own dispute of the standing claim: its number there."""
+
+    index: int
+    block: BlockRef
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """The next step to what a decided dispute owes us, from chain time `at` on; None: all done."""
+
+    move: Move | None
+    at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +115,11 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Flight:
-    """The nonce of `sender` that a signed answer of this job occupies."""
+    """The nonce of `sender` that a signed move of this job occupies."""
 
     sender: str
     nonce: int
+    move: Move = Move.ANSWER
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +127,14 @@ class Job:
     """One request's row. Every method returns the job that follows; none changes it in place."""
 
     request: Request
+    role: Role = Role.OPERATOR
     seen: BlockRef | None = None
+    standing: Standing | None = None
+    demand: Demand | None = None
+    contest: Contest | None = None
     closing: Closing | None = None
     answer: Answer | None = None
+    due: Due | None = None
     flight: Flight | None = None
     verdict: Verdict | None = None
     lease: Lease | None = None
@@ -100,17 +142,108 @@ class Job:
     not_before: int = 0
     note: str = ""
 
+    # --- what follows from the facts ---
+
+    @property
+    def mine(self) -> bool:
+        """The claim that stands is our own: our stake vouches, or our fee depends on it."""
+        return (
+            self.role is Role.OPERATOR
+            and self.standing is not None
+            and self.answer is not None
+            and (self.answer.payee, self.answer.output)
+            == (self.standing.payee, self.standing.output)
+        )
+
+    @property
+    def wrong(self) -> bool:
+        """The claim that stands is not what a challenger computed."""
+        return (
+            self.role is Role.CHALLENGER
+            and self.standing is not None
+            and self.answer is not None
+            and self.answer.output != self.standing.output
+        )
+
+    @property
+    def at_risk(self) -> bool:
+        """Money of ours is locked in it, so it is never given up."""
+        return self.mine or self.contest is not None
+
+    @property
+    def move(self) -> Move | None:
+        """What it wants of the chain next, once `ripe_at` has come; None: nothing."""
+        if self.seen is None:
+            return None
+        if self.closing is not None:
+            return self.due.move if self.contest is not None and self.due is not None else None
+        if self.verdict is not None or self.answer is None:
+            return None
+        if self.role is Role.CHALLENGER:
+            return self._challengers_move(self.answer)
+        if self.standing is None:
+            return Move.ANSWER
+        if not self.mine:
+            return None
+        if self.answer.proof:
+            return Move.PROVE
+        return Move.FINALISE if self.demand is None else None
+
+    def _challengers_move(self, answer: Answer) -> Move | None:
+        if self.contest is not None:
+            return Move.SETTLE
+        if not self.wrong or self.standing is None:
+            return None
+        if self.standing.output == UNANSWERABLE:
+            return Move.REFUTE if answer.proof else None
+        # A demand of another's shares its clock and its outcome with ours: one bond is enough.
+        return Move.DISPUTE if self.demand is None else None
+
+    @property
+    def ripe_at(self) -> int:
+        """Chain time in seconds from which its move can succeed; 0: at once."""
+        move = self.move
+        if move is Move.FINALISE and self.standing is not None and self.answer is not None:
+            return self.standing.since + self.answer.window + 1
+        if move is Move.SETTLE and self.demand is not None:
+            return self.demand.prove_by + 1
+        return self.due.at if self.closing is not None and self.due is not None else 0
+
+    @property
+    def answer_by(self) -> int | None:
+        """Last second at which what it wants counts, if the request's deadline says so."""
+        bound = self.role is Role.OPERATOR and self.standing is None
+        return self.request.deadline if bound else None
+
     @property
     def state(self) -> JobState:
         if self.seen is None:
             return JobState.ORPHANED
-        if self.closing is not None:
+        if self.closing is not None and (self.contest is None or self._paid):
             return self.closing.state
-        if self.verdict is not None:
+        if self.verdict is not None and self.closing is None:
             return self.verdict.state
         if self.flight is not None:
             return JobState.SENT
-        return JobState.NEW if self.answer is None else JobState.PROVED
+        if self.move is not None:
+            return JobState.READY if self.ripe_at == 0 else JobState.PROVISIONAL
+        if self.closing is not None:
+            return JobState.DECIDED
+        if self.role is Role.CHALLENGER and self.standing is None:
+            return JobState.WAITING
+        if self.answer is None:
+            return JobState.NEW
+        if self.mine:
+            return JobState.DISPUTED
+        return JobState.PROVISIONAL if self.wrong or not self._challenging else JobState.CHECKED
+
+    @property
+    def _paid(self) -> bool:
+        return self.due is not None and self.due.move is None
+
+    @property
+    def _challenging(self) -> bool:
+        return self.role is Role.CHALLENGER
 
     # --- what the chain says ---
 
@@ -120,25 +253,56 @@ class Job:
             return replace(self, seen=block, verdict=None, lease=None, attempts=0, not_before=0)
         return replace(self, seen=block)
 
+    def stood(self, standing: Standing) -> "Job":
+        """A claim stands now. If it is ours after all, no earlier verdict keeps it undefended."""
+        stands = replace(self, standing=standing, attempts=0, not_before=0)
+        return replace(stands, verdict=None) if stands.mine or stands._challenging else stands
+
+    def demanded(self, demand: Demand) -> "Job":
+        """Disputes of one claim share the first one's clock."""
+        known = self.demand is not None
+        return self if known else replace(self, demand=demand, attempts=0, not_before=0)
+
+    def contested(self, contest: Contest) -> "Job":
+        return replace(self, contest=contest)
+
     def closed(self, closing: Closing) -> "Job":
-        return replace(self, closing=closing, lease=None)
+        return replace(self, closing=closing, lease=None, attempts=0, not_before=0)
 
     def rewound(self, ancestor: int) -> "Job":
         """Every block above `ancestor` is orphaned: take back what was known from them."""
-        gone = self.seen is not None and self.seen.number > ancestor
-        undone = self.closing is not None and self.closing.block.number > ancestor
+
+        def gone(fact: "Standing | Demand | Contest | Closing | None") -> bool:
+            return fact is not None and fact.block.number > ancestor
+
+        orphaned = self.seen is not None and self.seen.number > ancestor
+        # A refutation names the claim that stood; a challenger's own answer is soon made anew.
+        keep = not (self._challenging and gone(self.standing))
         return replace(
             self,
-            seen=None if gone else self.seen,
-            closing=None if undone else self.closing,
-            lease=None if gone else self.lease,
+            seen=None if orphaned else self.seen,
+            standing=None if gone(self.standing) else self.standing,
+            demand=None if gone(self.demand) else self.demand,
+            contest=None if gone(self.contest) else self.contest,
+            closing=None if gone(self.closing) else self.closing,
+            answer=self.answer if keep else None,
+            due=None if gone(self.closing) else self.due,
+            verdict=None if gone(self.standing) else self.verdict,
+            lease=None if orphaned else self.lease,
         )
+
+    @property
+    def newest(self) -> int:
+        """Number of the newest block that a fact is from; -1 if none."""
+        facts = (self.standing, self.demand, self.contest, self.closing)
+        blocks = [fact.block.number for fact in facts if fact is not None]
+        return max([*blocks, -1 if self.seen is None else self.seen.number])
 
     # --- what the service does ---
 
     def claimable(self, now: int) -> bool:
         free = self.lease is None or self.lease.until <= now
-        return self.state is JobState.NEW and free and self.not_before <= now
+        return self.state in WORK and free and self.not_before <= now
 
     def claimed(self, lease: Lease) -> "Job":
         """Counted when it starts, so that a request which kills the process is given up once."""
@@ -151,7 +315,10 @@ class Job:
         return self.lease is not None and self.lease.holder == holder
 
     def answered(self, answer: Answer) -> "Job":
-        return replace(self, answer=answer, lease=None, attempts=0, not_before=0, note="")
+        return replace(self, answer=answer, lease=None, attempts=0, not_before=0, note=answer.why)
+
+    def owed(self, due: Due) -> "Job":
+        return replace(self, due=due, lease=None, attempts=0, not_before=0)
 
     def judged(self, verdict: Verdict) -> "Job":
         return replace(self, verdict=verdict, lease=None)
@@ -169,19 +336,27 @@ class Job:
         return replace(self, flight=flight, note="")
 
     def landed(self) -> "Job":
-        """Its nonce is used up: nothing of this job can be mined any more."""
-        return replace(self, flight=None)
+        """Its nonce is used up: nothing of this job can be mined any more. What was due next is
+        looked up anew."""
+        due = self.due if self._paid else None
+        return replace(self, flight=None, due=due)
 
     def refused(self, now: int, note: str, max_attempts: int) -> "Job":
-        """The contract would not take, or did not take, the answer: later again, or never."""
+        """The contract would not take, or did not take, the move: later again, or never. What is
+        due is looked up anew: others may have done it for us."""
+        self = replace(self, due=None)
         attempts = self.attempts + 1
-        if attempts >= max_attempts:
+        if attempts >= max_attempts and not self.at_risk:
             text = f"given up after {attempts} refusals: {note}"
             return replace(self, attempts=attempts, verdict=Verdict(JobState.FAILED, text))
-        until = now + backoff(attempts)
+        until = now + backoff(attempts, longest=LONGEST_AT_RISK if self.at_risk else LONGEST)
         return replace(self, attempts=attempts, not_before=until, note=note)
 
 
-def backoff(attempts: int, *, first: int = 2, longest: int = 300) -> int:
+#: Longest pauses between tries, in seconds; a claim at risk has a clock.
+LONGEST, LONGEST_AT_RISK = 300, 60
+
+
+def backoff(attempts: int, *, first: int = 2, longest: int = LONGEST) -> int:
     """Seconds to wait after the `attempts`-th failure: first * 2^(attempts-1), at most longest."""
     return min(longest, first << min(max(attempts - 1, 0), 16))

@@ -1,6 +1,7 @@
 """What is asked and what is answered."""
 
 from dataclasses import dataclass, fields
+from enum import StrEnum
 
 from eth_hash.auto import keccak
 
@@ -47,11 +48,19 @@ class Request:
         )
 
 
+class TierKind(StrEnum):
+    """How an answer is assured."""
+
+    PROOF = "Proof"
+    OPTIMISTIC = "Optimistic"
+
+
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """A Proof tier as read from the chain: the assurance contract and what it vouches with.
+    """A tier as read from the chain: the assurance contract and what it vouches with.
 
     `forgeable`: the secret of its SRS is public (a development SRS), so its proofs prove nothing.
+    `vault`: where operators' stakes lie; empty for the Proof tier.
     """
 
     assurance: str
@@ -60,13 +69,18 @@ class Tier:
     code_hash: bytes
     srs_id: bytes
     forgeable: bool
+    kind: TierKind = TierKind.PROOF
+    vault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Output and proof; the proof holds for this request and this payee, and for nothing else.
+    """An output, and the evidence for it; a proof holds for this request and this payee, and for
+    nothing else. An operator's provisional answer has none, its stake vouches.
 
-    `tier` is what it was made for, `engine` what recomputed the output, `seconds` proving took.
+    `tier` is what it was made for, `engine` what recomputed the output, `seconds` proving took;
+    `window` is the time in seconds that a claim can be disputed (0 under the Proof tier), `bond`
+    what that costs in wei; `why` says why there is no output, if there is none.
     """
 
     payee: str
@@ -75,3 +89,6 @@ class Answer:
     tier: Tier
     engine: str = ""
     seconds: float = 0.0
+    window: int = 0
+    bond: int = 0
+    why: str = ""

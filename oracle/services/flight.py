@@ -1,9 +1,9 @@
 """Signed transactions from signing to landing. Each is stored before it is sent.
 
-A nonce is used for one thing at a time. What is wanted at a nonce follows from its job: the answer
-while the job is SENT there, else a cancelling transfer, so that later nonces do not wait behind a
-transaction that can only revert. The contract settles a request once whatever is sent; the care
-here is for not paying for what it would refuse.
+A nonce is used for one thing at a time. What is wanted at a nonce follows from its job: the job's
+move, while that is what flies there, else a cancelling transfer, so that later nonces do not wait
+behind a transaction that can only revert. The contracts take each move once whatever is sent; the
+care here is for not paying for what they would refuse.
 """
 
 from collections.abc import Iterable
@@ -14,9 +14,14 @@ import structlog
 from oracle.domain.chain import Call, Fees, Flown, Receipt, Unsigned
 from oracle.domain.errors import NodeRefused, NonceTaken, Underpriced, WalletEmpty
 from oracle.domain.job import Flight, Job, JobState, Lease
+from oracle.domain.move import Move
 from oracle.ports import Chain, Clock, JobStore, Ledger, Signer
+from oracle.services.moves import order
 
 log = structlog.get_logger("post")
+
+#: States of jobs that the writer may move.
+MOVABLE = frozenset({JobState.READY, JobState.PROVISIONAL})
 
 #: Gas of a plain transfer.
 TRANSFER_GAS = 21_000
@@ -26,13 +31,15 @@ TRANSFER_GAS = 21_000
 class Posting:
     """How to post: at most `in_flight` nonces at once and `fee_cap` wei a gas unit; a transaction
     not mined for `bump_after` seconds is signed anew at a higher fee; an answer that the contract
-    refuses `max_attempts` times is given up. `lease` in seconds."""
+    refuses `max_attempts` times is given up. Disputes may bind `hourly_bonds` wei an hour. `lease`
+    in seconds."""
 
     in_flight: int = 16
     fee_cap: int = 500 * 10**9
     bump_after: int = 60
     max_attempts: int = 5
     lease: int = 60
+    hourly_bonds: int = 10**18
 
 
 class Runway:
@@ -54,7 +61,7 @@ class Runway:
         self.posting = posting
         self.sender = signer.address
         self.underpriced: set[int] = set()
-        self._signer = signer
+        self.signer = signer
         self._chain_id = chain_id
         self._holder = holder
 
@@ -64,30 +71,35 @@ class Runway:
         lease = Lease(self._holder, now + self.posting.lease)
         return await self.store.run(lambda ledger: hold(ledger, self.sender, now, lease))
 
-    async def answer(self, nonce: int, job: Job, gas: int, fees: Fees, *, fresh: bool) -> bool:
-        """Signs, stores and sends the job's answer; `fresh` if it opens the nonce."""
-        if job.answer is None:
+    async def make(
+        self, nonce: int, job: Job, move: Move, gas: int, fees: Fees, *, fresh: bool
+    ) -> bool:
+        """Signs, stores and sends a job's move; `fresh` if it opens the nonce."""
+        call = order(self.chain, self.signer, job, move)
+        if call is None:
             return False
-        call = self.chain.answer_call(job.request, job.answer)
-        return await self._fly(nonce, call, gas, fees, job.request.id, fresh)
+        return await self._fly(Flight(self.sender, nonce, move), call, gas, fees, job, fresh)
 
     async def cancel(self, nonce: int, fees: Fees, *, fresh: bool) -> bool:
         """Uses the nonce up with an empty transfer to oneself."""
-        return await self._fly(nonce, Call(self.sender, b""), TRANSFER_GAS, fees, None, fresh)
+        flight, call = Flight(self.sender, nonce), Call(self.sender, b"")
+        return await self._fly(flight, call, TRANSFER_GAS, fees, None, fresh)
 
     async def _fly(
-        self, nonce: int, call: Call, gas: int, fees: Fees, request_id: bytes | None, fresh: bool
+        self, flight: Flight, call: Call, gas: int, fees: Fees, job: Job | None, fresh: bool
     ) -> bool:
-        signed = self._signer.sign(Unsigned(self._chain_id, nonce, call, gas, fees))
+        signed = self.signer.sign(Unsigned(self._chain_id, flight.nonce, call, gas, fees))
         flown = Flown(
             sender=self.sender,
-            nonce=nonce,
+            nonce=flight.nonce,
             hash=signed.hash,
             raw=signed.raw,
-            request_id=request_id,
+            request_id=None if job is None else job.request.id,
             gas=gas,
             fees=fees,
             signed_at=self.clock.now(),
+            move=flight.move,
+            value=call.value,
         )
         ready = take_off if fresh else follow
         if not await self.store.run(lambda ledger: ready(ledger, flown, self._holder)):
@@ -108,8 +120,16 @@ class Runway:
         except (WalletEmpty, NodeRefused) as reason:
             log.warning("not sent", sender=self.sender, nonce=flown.nonce, reason=str(reason))
             return False
-        what = "cancel" if flown.request_id is None else flown.request_id.hex()
-        log.info("sent", nonce=flown.nonce, hash=flown.hash.hex(), answer=what)
+        if flown.request_id is None:
+            log.info("sent", nonce=flown.nonce, hash=flown.hash.hex(), move="cancel")
+        else:
+            log.info(
+                "sent",
+                nonce=flown.nonce,
+                hash=flown.hash.hex(),
+                move=flown.move.value,
+                id=flown.request_id.hex(),
+            )
         return True
 
 
@@ -144,8 +164,8 @@ def lowest_free(ledger: Ledger, sender: str, used: int) -> int:
 
 
 def wanted(job: Job | None, flight: Flight) -> bool:
-    """Whether the job wants its answer mined at that nonce."""
-    return job is not None and job.state is JobState.SENT and job.flight == flight
+    """Whether the job wants that move mined at that nonce."""
+    return job is not None and job.flight == flight and job.move is flight.move
 
 
 def take_off(ledger: Ledger, flown: Flown, holder: str) -> bool:
@@ -156,9 +176,9 @@ def take_off(ledger: Ledger, flown: Flown, holder: str) -> bool:
         return False
     if flown.request_id is not None:
         job = ledger.job(flown.request_id)
-        if job is None or job.state is not JobState.PROVED:
+        if job is None or job.state not in MOVABLE or job.move is not flown.move:
             return False
-        ledger.put_job(job.sent(Flight(flown.sender, flown.nonce)))
+        ledger.put_job(job.sent(Flight(flown.sender, flown.nonce, flown.move)))
     ledger.put_flown(flown)
     return True
 
@@ -170,15 +190,15 @@ def follow(ledger: Ledger, flown: Flown, holder: str) -> bool:
         return False
     if flown.request_id is not None:
         job = ledger.job(flown.request_id)
-        if not wanted(job, Flight(flown.sender, flown.nonce)):
+        if not wanted(job, Flight(flown.sender, flown.nonce, flown.move)):
             return False
     ledger.put_flown(flown)
     return True
 
 
 def land(ledger: Ledger, flown: Flown, receipt: Receipt, now: int, max_attempts: int) -> bool:
-    """A variant is mined. Its nonce is done once the cursor has passed that block; a job that is
-    not closed then was refused by the contract, or its nonce was cancelled."""
+    """A variant is mined. Its nonce is done once the cursor has passed that block; a job that still
+    wants the move then was refused by the contract, or its nonce was cancelled."""
     done = passed(ledger, receipt)
     variants = ledger.flown(flown.sender, flown.nonce)
     after = [
@@ -190,9 +210,11 @@ def land(ledger: Ledger, flown: Flown, receipt: Receipt, now: int, max_attempts:
         ledger.put_flown(variant)
     if done:
         for job in passengers(ledger, variants):
+            reverted = not receipt.succeeded and job.move is flown.move
             job = job.landed()
-            if not receipt.succeeded and flown.request_id is not None and job.closing is None:
-                job = job.refused(now, "the answer's transaction reverted", max_attempts)
+            if reverted and flown.request_id is not None:
+                note = f"the transaction of its {flown.move} reverted"
+                job = job.refused(now, note, max_attempts)
             ledger.put_job(job)
     return True
 
@@ -218,5 +240,6 @@ def lose(ledger: Ledger, sender: str, nonce: int) -> None:
 def passengers(ledger: Ledger, variants: list[Flown]) -> list[Job]:
     """Jobs whose flight is at the nonce of these variants."""
     jobs = {v.request_id: ledger.job(v.request_id) for v in variants if v.request_id is not None}
-    flight = Flight(variants[0].sender, variants[0].nonce) if variants else None
-    return [job for job in jobs.values() if job is not None and job.flight == flight]
+    places = {(v.sender, v.nonce) for v in variants}
+    flown = [job for job in jobs.values() if job is not None and job.flight is not None]
+    return [j for j in flown if j.flight and (j.flight.sender, j.flight.nonce) in places]

@@ -1,19 +1,26 @@
-"""Posts proved answers: looks at the chain once more, then opens a nonce for each."""
+"""Posts what jobs want: looks at the chain once more, then opens a nonce for each move."""
 
 from functools import partial
 
 import structlog
 
-from oracle.domain.chain import TRANSACTION_GAS, Fees, Flown
+from oracle.domain.chain import TRANSACTION_GAS, Call, Fees, Flown
 from oracle.domain.errors import CallRefused
-from oracle.domain.job import Job, JobState, Verdict
+from oracle.domain.job import Demand, Job, JobState, Verdict
+from oracle.domain.move import Move
 from oracle.ports import Ledger
 from oracle.services.flight import Runway, lowest_free
+from oracle.services.moves import order
 
 log = structlog.get_logger("post")
 
 #: Seconds after which a request that another has closed, unconfirmed, is looked at again.
 RECHECK = 5
+
+#: Refusals that time mends: stake becomes free, clocks run, a block comes.
+PASSING = ("WrongStatus", "CoverageAboveFreeStake", "Overloaded", "TooEarly")
+
+HOUR = 3600
 
 
 class Post:
@@ -23,26 +30,35 @@ class Post:
         self._runway = runway
 
     async def step(self, fees: Fees) -> bool:
-        """Posts what is proved and still wanted; whether anything was."""
+        """Makes the moves whose time has come; whether there were any."""
         runway = self._runway
         now, head = runway.clock.now(), await runway.chain.head()
         await runway.store.run(lambda ledger: expire(ledger, head.timestamp))
         flying, jobs = await runway.store.run(
-            lambda ledger: waiting(ledger, runway.sender, runway.posting.in_flight, now)
+            lambda ledger: waiting(
+                ledger, runway.sender, runway.posting.in_flight, head.timestamp, now
+            )
         )
         if not jobs:
             return False
         purse = await runway.chain.balance(runway.sender) - reserved(flying)
         posted = False
         for job in jobs:
-            gas = await self._admissible(job)
+            move = job.move
+            call = None if move is None else order(runway.chain, runway.signer, job, move)
+            if move is None or call is None:
+                continue
+            if move is Move.DISPUTE and not await self._affordable(job, call.value, now):
+                continue
+            gas = await self._admissible(job, call)
             if gas is None:
                 continue
-            cost = gas * fees.most
+            cost = gas * fees.most + call.value
             if cost > purse:
                 log.warning(
-                    "the wallet cannot pay for an answer: send it some ether",
+                    "the wallet cannot pay for a transaction: send it some ether",
                     wallet=runway.sender,
+                    move=move.value,
                     needs_wei=cost,
                     has_wei=max(purse, 0),
                 )
@@ -50,24 +66,41 @@ class Post:
             purse -= cost
             used = await runway.chain.nonce(runway.sender)
             nonce = await runway.store.run(partial(lowest_free, sender=runway.sender, used=used))
-            posted |= await runway.answer(nonce, job, gas, fees, fresh=True)
+            posted |= await runway.make(nonce, job, move, gas, fees, fresh=True)
         return posted
 
-    async def _admissible(self, job: Job) -> int | None:
-        """Gas for the job's answer, if the contract would take it at the head."""
+    async def _affordable(self, job: Job, bond: int, now: int) -> bool:
+        """Whether the hour's budget has room for a bond; if not, the dispute waits."""
+        runway = self._runway
+        budget = runway.posting.hourly_bonds
+        spent = await runway.store.run(lambda ledger: ledger.spent(runway.sender, now - HOUR))
+        if spent + bond <= budget:
+            return True
+        note = f"waits: {spent} wei of bonds in the last hour, its own {bond}, the budget {budget}"
+        log.warning("the budget for bonds is spent", id=job.request.id.hex(), reason=note)
+        await self._change(job, job.postponed(now + RECHECK, note))
+        return False
+
+    async def _admissible(self, job: Job, call: Call) -> int | None:
+        """Gas for the job's move, if the contract would take it at the head."""
         runway, request = self._runway, job.request
-        if job.answer is None:
-            return None
-        call = runway.chain.answer_call(request, job.answer)
         try:
             needed = await runway.chain.preflight(runway.sender, call)
         except CallRefused as reason:
-            if reason.name == "WrongStatus":
-                # Closed by another, or reorganised away: the watch will say which, once confirmed.
-                await self._change(job, job.postponed(runway.clock.now() + RECHECK, str(reason)))
+            now = runway.clock.now()
+            if reason.name in PASSING:
+                # Of WrongStatus: closed by another, or reorganised away. The watch will say which.
+                await self._change(job, job.postponed(now + RECHECK, str(reason)))
                 return None
-            log.error("the contract refuses the answer", id=request.id.hex(), reason=str(reason))
-            refused = job.refused(runway.clock.now(), str(reason), runway.posting.max_attempts)
+            if reason.name == "OperatorSuspended" and job.standing is not None:
+                # Silence makes none of a slashed operator's claims final: this one is proved.
+                forever = Demand(1 << 62, job.standing.block)
+                await self._change(job, job.demanded(forever))
+                return None
+            log.error(
+                "the contract refuses", id=request.id.hex(), move=job.move, reason=str(reason)
+            )
+            refused = job.refused(now, str(reason), runway.posting.max_attempts)
             await self._change(job, refused)
             return None
         return min(needed + needed // 5, TRANSACTION_GAS)
@@ -90,15 +123,16 @@ def expire(ledger: Ledger, timestamp: int) -> None:
         ledger.put_job(job.judged(Verdict(JobState.EXPIRED, f"the deadline passed {late} s ago")))
 
 
-def waiting(ledger: Ledger, sender: str, in_flight: int, now: int) -> tuple[list[Flown], list[Job]]:
-    """What flies unmined, and as many proved jobs as there is room for beside it."""
+def waiting(
+    ledger: Ledger, sender: str, in_flight: int, timestamp: int, now: int
+) -> tuple[list[Flown], list[Job]]:
+    """What flies unmined, and as many jobs to move as there is room for beside it."""
     flying = [flown for flown in ledger.flying(sender) if flown.mined is None]
     room = in_flight - len({flown.nonce for flown in flying})
-    jobs = ledger.jobs({JobState.PROVED}, limit=room, due=now) if room > 0 else []
-    return flying, jobs
+    return flying, ledger.movable(timestamp, now, room) if room > 0 else []
 
 
 def reserved(flying: list[Flown]) -> int:
     """Wei that transactions in flight may still cost: the newest variant at each nonce."""
     newest = {flown.nonce: flown for flown in flying}
-    return sum(flown.gas * flown.fees.most for flown in newest.values())
+    return sum(flown.gas * flown.fees.most + flown.value for flown in newest.values())

@@ -81,19 +81,20 @@ class Reconcile:
     async def _keep_up(self, nonce: int, variants: list[Flown], fees: Fees) -> bool:
         """Sends, raises, cancels or revives what waits at `nonce`."""
         runway, newest = self._runway, variants[-1]
-        answer = next((v for v in reversed(variants) if v.request_id is not None), None)
+        made = next((v for v in reversed(variants) if v.request_id is not None), None)
         job = None
-        if answer is not None and (request_id := answer.request_id) is not None:
+        if made is not None and (request_id := made.request_id) is not None:
             job = await runway.store.run(lambda ledger: ledger.job(request_id))
-        want_answer = wanted(job, Flight(runway.sender, nonce))
-        as_wanted = want_answer == (newest.request_id is not None)
+        move = newest.move if made is None else made.move
+        want_move = wanted(job, Flight(runway.sender, nonce, move))
+        as_wanted = want_move == (newest.request_id is not None)
         waited = runway.clock.now() - newest.signed_at >= runway.posting.bump_after
         if not as_wanted or waited or nonce in runway.underpriced:
             higher = newest.fees.bumped(fees, runway.posting.fee_cap)
             if higher is not None:
                 runway.underpriced.discard(nonce)
-                if want_answer and job is not None and answer is not None:
-                    return await runway.answer(nonce, job, answer.gas, higher, fresh=False)
+                if want_move and job is not None and made is not None:
+                    return await runway.make(nonce, job, move, made.gas, higher, fresh=False)
                 return await runway.cancel(nonce, higher, fresh=False)
             log.warning("the fee cap leaves no room", nonce=nonce, cap=runway.posting.fee_cap)
         if await runway.chain.knows(newest.hash):

@@ -1,4 +1,4 @@
-"""Runs the service: three kinds of loop over one database, until told to stop.
+"""Runs the service: three kinds of loop a role over one database, until told to stop.
 
 Loops only wake each other; none hands another anything but through the database, so any of them may
 die at any line. What an outage does to a loop is to wait and to try again; what the service cannot
@@ -6,19 +6,21 @@ mend by waiting (a damaged database) ends it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
 from oracle.domain.errors import ChainUnavailable, StoreDamaged, StoreForeign
 from oracle.domain.job import JobState, backoff
+from oracle.domain.move import Role
 from oracle.ports import Clock, JobStore
 from oracle.services.flight import Runway
 from oracle.services.post import Post
 from oracle.services.reconcile import Reconcile
 from oracle.services.watch import Watch
-from oracle.services.work import Work, recover
+from oracle.services.worker import Worker, recover
 from prover.errors import EinproofError
 
 log = structlog.get_logger("serve")
@@ -32,7 +34,7 @@ class Health:
     """What the outside may ask about a running service."""
 
     outages: dict[str, str] = field(default_factory=dict)
-    jobs: dict[JobState, int] = field(default_factory=dict)
+    jobs: dict[Role, dict[JobState, int]] = field(default_factory=dict)
     cursor: int = -1
 
     @property
@@ -41,7 +43,7 @@ class Health:
 
 
 class Write:
-    """The writer's step: reconcile what flies, then post what is proved."""
+    """The writer's step: reconcile what flies, then post what jobs want."""
 
     def __init__(self, runway: Runway) -> None:
         self._runway = runway
@@ -56,38 +58,48 @@ class Write:
         return await self._post.step(fees) or mended
 
 
+@dataclass(frozen=True)
+class Crew:
+    """One role's loops over its rows of the database: one watch, one writer with the role's key,
+    any number of workers."""
+
+    role: Role
+    store: JobStore
+    watch: Watch
+    workers: Sequence[Worker]
+    write: Write
+    key: str
+
+
 class Serve:
-    """The loops: one watch, one writer, any number of workers."""
+    """The loops of all roles."""
 
     def __init__(
-        self,
-        store: JobStore,
-        clock: Clock,
-        watch: Watch,
-        workers: list[Work],
-        write: Write,
-        key: str,
-        poll: float,
-        alive: Callable[[str], bool],
+        self, crews: Sequence[Crew], clock: Clock, poll: float, alive: Callable[[str], bool]
     ) -> None:
         self.health = Health()
-        self._store = store
+        self._crews = crews
         self._clock = clock
-        self._key = key
         self._poll = poll
         self._alive = alive
-        self._steps: list[tuple[str, Callable[[], Awaitable[bool]]]] = [("watch", watch.step)]
-        self._steps += [(f"work-{i}", worker.step) for i, worker in enumerate(workers)]
-        self._steps += [("write", write.step)]
+        self._steps: list[tuple[str, Callable[[], Awaitable[bool]]]] = []
+        for crew in crews:
+            self._steps += [(f"{crew.role}-watch", crew.watch.step)]
+            self._steps += [
+                (f"{crew.role}-work-{i}", worker.step) for i, worker in enumerate(crew.workers)
+            ]
+            self._steps += [(f"{crew.role}-write", crew.write.step)]
         self._wakers: dict[str, asyncio.Event] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set. Work in hand is released at once and taken up by the next start.
         Raises StoreDamaged, StoreForeign."""
-        now = self._clock.now()
-        freed = await self._store.run(lambda ledger: recover(ledger, self._alive, self._key, now))
-        if freed:
-            log.info("took up what an earlier run had left", jobs=freed)
+        for crew in self._crews:
+            freed = await crew.store.run(
+                partial(recover, alive=self._alive, sender=crew.key, now=self._clock.now())
+            )
+            if freed:
+                log.info("took up what an earlier run had left", role=crew.role.value, jobs=freed)
         self._wakers = {name: asyncio.Event() for name, _ in self._steps}
         loops = [asyncio.create_task(self._loop(name, step)) for name, step in self._steps]
         loops.append(asyncio.create_task(self._look()))
@@ -156,8 +168,11 @@ class Serve:
     async def _look(self) -> None:
         """Keeps the figures that health and metrics show."""
         while True:
-            self.health.jobs, cursor = await self._store.run(
-                lambda ledger: (ledger.counts(), ledger.checkpoints()[:1])
-            )
-            self.health.cursor = cursor[0].number if cursor else -1
+            cursors = []
+            for crew in self._crews:
+                self.health.jobs[crew.role], cursor = await crew.store.run(
+                    lambda ledger: (ledger.counts(), ledger.checkpoints()[:1])
+                )
+                cursors.append(cursor[0].number if cursor else -1)
+            self.health.cursor = min(cursors)
             await self._clock.sleep(max(self._poll, 1.0))

@@ -6,20 +6,32 @@ one. Block hashes are kept as checkpoints: when the newest is no longer on the c
 walks back to one that is, takes back everything above it, and reads again from there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import structlog
 
 from oracle.domain.block import Block, BlockRef
-from oracle.domain.chain import Answered, Event, Identity, Requested
+from oracle.domain.chain import Answered, Disputed, Event, Identity, Requested, Stood
 from oracle.domain.errors import ChainMoved
-from oracle.domain.job import Closing, Flight, Job, JobState
+from oracle.domain.job import Closing, Contest, Demand, Flight, Job, JobState, Standing
+from oracle.domain.move import Role
 from oracle.ports import Chain, JobStore, Ledger
 
 log = structlog.get_logger("watch")
 
 #: Checkpoints kept: one a block at the tip of the chain, so reorgs up to this depth cost no rescan.
 CHECKPOINTS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Who watches: a role, its address, and the tiers of the requests that it looks at (None: of
+    all)."""
+
+    role: Role = Role.OPERATOR
+    address: str = ""
+    tiers: Collection[str] | None = None
 
 
 class Watch:
@@ -32,6 +44,7 @@ class Watch:
         identity: Identity,
         first_block: int,
         confirmations: int,
+        seat: Seat = Seat(),
         span: int = 1000,
     ) -> None:
         self._chain = chain
@@ -39,6 +52,7 @@ class Watch:
         self._identity = identity
         self._origin = max(first_block - 1, 0)
         self._confirmations = confirmations
+        self._seat = seat
         self._span = span
 
     async def step(self) -> bool:
@@ -59,7 +73,9 @@ class Watch:
         except ChainMoved:
             return True  # read again from wherever the cursor still stands
         events = [event for event in events if self._sound(event)]
-        moved = await self._store.run(lambda ledger: advance(ledger, cursor, end.ref, events))
+        moved = await self._store.run(
+            lambda ledger: advance(ledger, cursor, end.ref, events, self._seat)
+        )
         if moved:
             tell(events)
         return True
@@ -115,36 +131,58 @@ def tell(events: Sequence[Event]) -> None:
             )
         elif isinstance(event, Answered):
             log.info("settled", id=event.request_id.hex(), payee=event.payee)
+        elif isinstance(event, Stood):
+            log.info("provisional", id=event.request_id.hex(), payee=event.payee)
+        elif isinstance(event, Disputed):
+            log.warning(
+                "disputed",
+                id=event.request_id.hex(),
+                challenger=event.challenger,
+                prove_by=event.prove_by,
+            )
         else:
             log.info("refunded", id=event.request_id.hex())
 
 
-def advance(ledger: Ledger, cursor: BlockRef, end: BlockRef, events: Sequence[Event]) -> bool:
+def advance(
+    ledger: Ledger, cursor: BlockRef, end: BlockRef, events: Sequence[Event], seat: Seat
+) -> bool:
     """Takes in the events between `cursor` and `end`; False if the cursor is elsewhere by now."""
     if ledger.checkpoints()[:1] != [cursor]:
         return False
     for event in events:
-        take_in(ledger, event)
+        take_in(ledger, event, seat)
     ledger.put_checkpoint(end, CHECKPOINTS)
     return True
 
 
-def take_in(ledger: Ledger, event: Event) -> None:
+def take_in(ledger: Ledger, event: Event, seat: Seat) -> None:
     """What one event means for its job."""
     if isinstance(event, Requested):
-        job = ledger.job(event.request.id) or Job(event.request)
-        ledger.put_job(job.found(event.block))
+        if seat.tiers is None or event.request.assurance in seat.tiers:
+            job = ledger.job(event.request.id) or Job(event.request, seat.role)
+            ledger.put_job(job.found(event.block))
         return
     asked = ledger.job(event.request_id)
     if asked is None:
-        return  # asked before the first block that this service reads
-    if isinstance(event, Answered):
+        return  # asked before the first block that this service reads, or of another tier
+    if isinstance(event, Stood):
+        ledger.put_job(
+            asked.stood(Standing(event.payee, event.output, event.timestamp, event.block))
+        )
+    elif isinstance(event, Disputed):
+        job = asked.demanded(Demand(event.prove_by, event.block))
+        if event.challenger == seat.address:
+            job = job.contested(Contest(event.index, event.block))
+        ledger.put_job(job)
+    elif isinstance(event, Answered):
         closing = Closing(
             JobState.SETTLED, event.block, event.transaction, event.payee, event.output
         )
+        ledger.put_job(asked.closed(closing))
     else:
         closing = Closing(JobState.REFUNDED, event.block, event.transaction)
-    ledger.put_job(asked.closed(closing))
+        ledger.put_job(asked.closed(closing))
 
 
 def rewind(ledger: Ledger, cursor: BlockRef, ancestor: int) -> None:
@@ -157,12 +195,17 @@ def rewind(ledger: Ledger, cursor: BlockRef, ancestor: int) -> None:
         for variant in ledger.flown(mined.sender, mined.nonce):
             ledger.put_flown(variant.aloft())
             if variant.request_id is not None:
-                back_in_flight(ledger, variant.request_id, Flight(variant.sender, variant.nonce))
+                back_in_flight(
+                    ledger,
+                    variant.request_id,
+                    Flight(variant.sender, variant.nonce, variant.move),
+                )
     ledger.drop_checkpoints_above(ancestor)
 
 
 def back_in_flight(ledger: Ledger, request_id: bytes, flight: Flight) -> None:
-    """An answer that was mined no longer is, and may be mined again at the same nonce."""
+    """A move that was mined no longer is, and may be mined again at the same nonce. Of several,
+    the lowest nonce: the later moves follow from it anew."""
     job = ledger.job(request_id)
     if job is not None and job.flight is None:
         ledger.put_job(job.sent(flight))

@@ -1,53 +1,73 @@
-"""Turns a request into an answer: decide, infer, prove, compare.
+"""The operator's worker: decide, infer, and prove what must be proved.
 
-What is kept is only what two programs agree on: the integer engine (which checks every range) and
-the prover. Everything else ends as a verdict that says why, or as another try after a pause.
+Under the Proof tier an answer is what two programs agree on: the integer engine (which checks every
+range) and the prover. Under the optimistic tier the engine's word is enough to stake on, and the
+proof is made when somebody demands it.
 """
 
-import asyncio
-import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
-from functools import partial
 
 import structlog
 
 from oracle.domain import ids
 from oracle.domain.chain import Identity
 from oracle.domain.errors import (
-    ChainUnavailable,
-    Declined,
     EngineDisagrees,
     InputRefused,
-    StoreBusy,
+    Outrun,
     TooLate,
+    Uncovered,
     Underpaid,
     WrongTier,
 )
-from oracle.domain.job import Flight, Job, JobState, Lease, Verdict, backoff
-from oracle.domain.request import Answer, Request, Tier
+from oracle.domain.job import Job
+from oracle.domain.request import Answer, Request, Tier, TierKind
+from oracle.domain.terms import UNANSWERABLE, ClaimTerms, Quote
 from oracle.ports import Chain, Clock, Engine, JobStore, Ledger, ModelStore, Prover
-from prover.errors import EinproofError
+from oracle.services.worker import Finding, Worker
 
 log = structlog.get_logger("work")
+
+HOUR = 3600
+GWEI = 10**9
+ETHER = 10**18
+PROOF_ONLY = frozenset({TierKind.PROOF})
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What this service answers: at least `min_fee` wei a request and `min_callback_price` wei a
-    unit of callback gas, paid to `payee`; a job that has failed `max_attempts` times is given up.
-    `lease` in seconds."""
+    """What this service answers, paid to `payee`: at least `min_fee` wei a request, and
+    `min_callback_price` wei a unit of callback gas; a job that has failed `max_attempts` times is
+    given up. `lease` in seconds.
+
+    Under the optimistic tier, where `staker`'s stake vouches: coverage up to `max_coverage` gwei,
+    for `coverage_rate` wei more an ether of coverage and hour of its window; no proving time below
+    `proving` seconds, which a proof takes here. `unanswerable`: post that an input has no answer,
+    in place of declining it.
+    """
 
     payee: str
     min_fee: int = 0
     min_callback_price: int = 0
     max_attempts: int = 20
     lease: int = 60
+    tiers: frozenset[TierKind] = PROOF_ONLY
+    staker: str = ""
+    max_coverage: int = 10**9
+    coverage_rate: int = 0
+    proving: int = 1
+    unanswerable: bool = False
+
+    def price(self, terms: ClaimTerms, quote: Quote) -> int:
+        """The least fee, in wei: min_fee + coverage_rate * C * window."""
+        return self.min_fee + self.coverage_rate * terms.coverage * GWEI * quote.window // (
+            HOUR * ETHER
+        )
 
 
-class Work:
-    """One worker; several may share a store, in one process or in many."""
+class Work(Worker):
+    """Turns requests into answers, and demands into proofs."""
 
     def __init__(
         self,
@@ -61,70 +81,71 @@ class Work:
         terms: Terms,
         holder: str,
     ) -> None:
+        super().__init__(store, clock, holder, max_attempts=terms.max_attempts, lease=terms.lease)
         self._chain = chain
-        self._store = store
         self._models = models
         self._engine = engine
         self._prover = prover
-        self._clock = clock
         self._identity = identity
         self._terms = terms
-        self._holder = holder
 
-    async def step(self) -> bool:
-        """Takes one job as far as it goes; whether there was one."""
-        now = self._clock.now()
-        lease = Lease(self._holder, now + self._terms.lease)
-        job = await self._store.run(lambda ledger: claim(ledger, now, lease))
-        if job is None:
-            return False
-        bound = log.bind(id=job.request.id.hex())
-        try:
-            async with self._heartbeat(job):
-                answer = await self._answer(job)
-        except TooLate as reason:
-            bound.warning("expired", reason=str(reason))
-            await self._judge(job, Verdict(JobState.EXPIRED, str(reason)))
-        except Declined as reason:
-            bound.warning("declined", reason=str(reason))
-            mendable = not isinstance(reason, InputRefused)
-            await self._judge(job, Verdict(JobState.DECLINED, str(reason), mendable))
-        except EngineDisagrees as reason:
-            bound.error("failed", reason=str(reason))
-            await self._judge(job, Verdict(JobState.FAILED, str(reason)))
-        except ChainUnavailable:
-            await self._release(job)
-            raise
-        except EinproofError as reason:
-            await self._again(job, str(reason))
-        except asyncio.CancelledError:
-            await asyncio.shield(self._release(job))
-            raise
-        else:
-            kept = await self._store.run(lambda ledger: keep(ledger, job, answer))
-            if kept:
-                bound.info("proved", bytes=len(answer.proof), seconds=round(answer.seconds, 3))
-        return True
+    async def _find(self, job: Job) -> Finding:
+        answer = await (self._answer(job) if job.answer is None else self._proof(job, job.answer))
+        log.info(
+            "proved" if answer.proof else "answered",
+            id=job.request.id.hex(),
+            bytes=len(answer.proof),
+            seconds=round(answer.seconds, 3),
+        )
+        return lambda ledger: keep(ledger, job, answer)
 
     async def _answer(self, job: Job) -> Answer:
-        """The answer that both programs agree on. Raises Declined, EngineDisagrees, or what the
-        prover and the chain raise."""
-        request = job.request
-        tier = await self._admit(request)
+        """The engine's output, with what the request's tier asks for beside it."""
+        request, payee = job.request, self._terms.payee
+        if job.standing is None:
+            tier = await self._admit(request)
+        elif job.standing.payee != payee:
+            raise Outrun(f"the answer of {job.standing.payee} stands")
+        else:  # our own, from before this database: it is defended without being asked again
+            tier = await self._tier(request)
         folder = await self._models.find(request.model_id)
-        expected = await self._engine.run(folder, request.input)
-        word = ids.context(
-            self._identity.chain_id, self._identity.oracle, request, self._terms.payee
-        )
+        plain = Answer(payee, b"", b"", tier, self._engine.name)
+        if tier.kind is TierKind.OPTIMISTIC:
+            quote = await self._chain.quote(tier, request.terms)
+            plain = replace(plain, window=quote.window)
+        try:
+            answer = replace(plain, output=await self._engine.run(folder, request.input))
+        except InputRefused as reason:
+            if tier.kind is TierKind.PROOF or not self._terms.unanswerable:
+                raise
+            return replace(plain, output=UNANSWERABLE, why=f"unanswerable: {reason}")
+        return answer if tier.kind is TierKind.OPTIMISTIC else await self._proof(job, answer)
+
+    async def _proof(self, job: Job, answer: Answer) -> Answer:
+        """The answer with its proof. Raises EngineDisagrees if the prover computes another."""
+        request = job.request
+        folder = await self._models.find(request.model_id)
+        word = ids.context(self._identity.chain_id, self._identity.oracle, request, answer.payee)
         started = time.perf_counter()
         output, proof = await self._prover.prove(folder, word, request.input)
         seconds = time.perf_counter() - started
-        if output != expected:
+        if output != answer.output:
             raise EngineDisagrees(
-                f"{self._engine.name} computed {expected[:16].hex()}..., the prover "
+                f"{answer.engine} computed {answer.output[:16].hex()}..., the prover "
                 f"{output[:16].hex()}...: nothing is posted; report this model and input"
             )
-        return Answer(self._terms.payee, output, proof, tier, self._engine.name, seconds)
+        return replace(answer, proof=proof, seconds=seconds)
+
+    async def _tier(self, request: Request) -> Tier:
+        tier = await self._chain.tier(request.assurance)
+        if tier is None or tier.kind not in self._terms.tiers:
+            raise WrongTier(f"{request.assurance} is no tier that this service answers under")
+        if tier.pin != request.pin:
+            raise WrongTier(
+                f"pins 0x{request.pin.hex()}, tier {request.assurance} vouches with "
+                f"0x{tier.pin.hex()}"
+            )
+        return tier
 
     async def _admit(self, request: Request) -> Tier:
         """The tier to answer under, if this service answers such a request at all."""
@@ -138,134 +159,44 @@ class Work:
                 f"the callback prepays {request.callback_gas_price} wei a gas unit, this service "
                 f"asks {self._terms.min_callback_price}"
             )
-        tier = await self._chain.tier(request.assurance)
-        if tier is None:
-            raise WrongTier(f"{request.assurance} is no tier that this service answers under")
-        if tier.pin != request.pin:
-            raise WrongTier(
-                f"pins 0x{request.pin.hex()}, tier {request.assurance} vouches with "
-                f"0x{tier.pin.hex()}"
-            )
+        tier = await self._tier(request)
+        if tier.kind is TierKind.OPTIMISTIC:
+            await self._cover(tier, request)
         return tier
 
-    @contextlib.asynccontextmanager
-    async def _heartbeat(self, job: Job) -> AsyncIterator[None]:
-        """Keeps the lease alive while the body runs, however long proving takes."""
-
-        async def beat() -> None:
-            while True:
-                await self._clock.sleep(self._terms.lease / 3)
-                lease = Lease(self._holder, self._clock.now() + self._terms.lease)
-                with contextlib.suppress(StoreBusy):  # the next beat is in time too
-                    await self._store.run(partial(renew, job=job, lease=lease))
-
-        beating = asyncio.create_task(beat())
-        try:
-            yield
-        finally:
-            beating.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await beating
-
-    async def _judge(self, job: Job, verdict: Verdict) -> None:
-        await self._store.run(lambda ledger: judge(ledger, job, self._holder, verdict))
-
-    async def _release(self, job: Job) -> None:
-        await self._store.run(lambda ledger: release(ledger, job, self._holder))
-
-    async def _again(self, job: Job, reason: str) -> None:
-        """Another try after a pause; the last one ends in FAILED."""
-        bound = log.bind(id=job.request.id.hex(), attempt=job.attempts)
-        if job.attempts >= self._terms.max_attempts:
-            bound.error("failed", reason=reason)
-            text = f"given up after {job.attempts} attempts: {reason}"
-            await self._judge(job, Verdict(JobState.FAILED, text))
-            return
-        pause = backoff(job.attempts)
-        bound.warning("will try again", seconds=pause, reason=reason)
-        until = self._clock.now() + pause
-        await self._store.run(lambda ledger: postpone(ledger, job, self._holder, until, reason))
-
-
-# --- what happens inside one transaction -------------------------------------------------------
-
-
-def claim(ledger: Ledger, now: int, lease: Lease) -> Job | None:
-    """Leases the oldest job that waits."""
-    job = ledger.claimable(now)
-    if job is None:
-        return None
-    job = job.claimed(lease)
-    ledger.put_job(job)
-    return job
-
-
-def held(ledger: Ledger, job: Job, holder: str) -> Job | None:
-    """The job as it is now, if `holder` still has its lease."""
-    present = ledger.job(job.request.id)
-    return present if present is not None and present.held_by(holder) else None
-
-
-def renew(ledger: Ledger, job: Job, lease: Lease) -> None:
-    if (present := held(ledger, job, lease.holder)) is not None:
-        ledger.put_job(present.leased(lease))
+    async def _cover(self, tier: Tier, request: Request) -> None:
+        """Raises Uncovered or Underpaid for what is too much to stake, or too little to earn."""
+        asked, mine = ClaimTerms.parse(request.terms), self._terms
+        quote = await self._chain.quote(tier, request.terms)
+        if asked.coverage > mine.max_coverage:
+            raise Uncovered(
+                f"asks {asked.coverage} gwei of coverage, this service gives {mine.max_coverage}: "
+                "ask for less, or for a proof"
+            )
+        if asked.proving < mine.proving:
+            raise Uncovered(
+                f"declares {asked.proving} s of proving, this service needs {mine.proving}"
+            )
+        if request.fee < (least := mine.price(asked, quote)):
+            raise Underpaid(f"pays {request.fee} wei, this coverage costs {least} here")
+        account = await self._chain.account(tier, mine.staker)
+        if account.suspended:
+            raise Uncovered(f"operator {mine.staker} was slashed, and stakes no more in this vault")
+        if account.free < quote.lock:
+            raise Uncovered(
+                f"locks {quote.lock} gwei, {account.free} of this service's stake are free: ask "
+                "for less coverage, or for a proof"
+            )
 
 
 def keep(ledger: Ledger, job: Job, answer: Answer) -> bool:
-    """Stores the answer. A lease that was lost in a reorg does not make the answer worse."""
+    """Stores the answer, or the proof of the one that is known. A lease that was lost in a reorg
+    does not make either worse."""
     present = ledger.job(job.request.id)
-    if present is None or present.answer is not None:
+    if present is None:
+        return False
+    known = present.answer
+    if known is not None and (known.proof or not answer.proof or known.output != answer.output):
         return False
     ledger.put_job(present.answered(answer))
-    return True
-
-
-def judge(ledger: Ledger, job: Job, holder: str, verdict: Verdict) -> None:
-    if (present := held(ledger, job, holder)) is not None:
-        ledger.put_job(present.judged(verdict))
-
-
-def release(ledger: Ledger, job: Job, holder: str) -> None:
-    if (present := held(ledger, job, holder)) is not None:
-        ledger.put_job(present.released())
-
-
-def postpone(ledger: Ledger, job: Job, holder: str, until: int, note: str) -> None:
-    if (present := held(ledger, job, holder)) is not None:
-        ledger.put_job(present.postponed(until, note))
-
-
-def recover(ledger: Ledger, alive: Callable[[str], bool], sender: str, now: int) -> int:
-    """At start: frees what dead processes hold, and looks again at what the operator may have
-    mended since (a missing model, a minimum fee); how many jobs wait because of it.
-
-    Answers in flight under another key than `sender`, which nobody writes with any more, are given
-    up and posted anew: whichever is mined first settles the request, and the other is refused.
-    """
-    freed = [job.released() for job in ledger.leases() if job.lease and not alive(job.lease.holder)]
-    mended = [
-        job.reopened()
-        for job in ledger.jobs({JobState.DECLINED}, limit=10_000)
-        if job.verdict is not None and job.verdict.mendable
-    ]
-    for job in freed + mended:
-        ledger.put_job(job)
-    for writer, lease in ledger.writers().items():
-        if not alive(lease.holder):
-            ledger.put_writer(writer, None)
-    deserted = [job for job in ledger.jobs({JobState.SENT}, limit=10_000) if job.flight]
-    deserted = [job for job in deserted if _deserted(ledger, job.flight, sender, now)]
-    for job in deserted:
-        ledger.put_job(job.landed())
-    return len(freed) + len(mended) + len(deserted)
-
-
-def _deserted(ledger: Ledger, flight: Flight | None, sender: str, now: int) -> bool:
-    if flight is None or flight.sender == sender:
-        return False
-    lease = ledger.writer(flight.sender)
-    if lease is not None and lease.until > now:
-        return False
-    for variant in ledger.flown(flight.sender, flight.nonce):
-        ledger.put_flown(replace(variant, done=True))
     return True

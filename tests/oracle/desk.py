@@ -11,7 +11,7 @@ from oracle.adapters.abi import topic
 from oracle.adapters.chain import NodeChain
 from oracle.adapters.rpc import Node
 from oracle.domain.chain import Identity
-from oracle.domain.request import Request
+from oracle.domain.request import Request, TierKind
 from tests.contracts.desk import Desk
 from tests.evm import Chain
 
@@ -55,7 +55,9 @@ class Office:
 
     def chain(self, url: str = "") -> NodeChain:
         return NodeChain(
-            Node(url or self.evm.url), self.desk.oracle.address, [self.desk.tier.address]
+            Node(url or self.evm.url),
+            self.desk.oracle.address,
+            {self.desk.tier.address: TierKind.PROOF},
         )
 
     def ask(self, input: bytes = b"", *, wait: bool = True, **fields) -> Request:

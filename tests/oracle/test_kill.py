@@ -215,13 +215,13 @@ def test_health_and_metrics(office, daemon):
             return answer.read().decode()
 
     def closed():
-        jobs = json.loads(get("/healthz"))["jobs"]
+        jobs = json.loads(get("/healthz"))["jobs"]["operator"]
         return jobs.get("settled") == 1 and jobs.get("declined") == 1
 
     daemon.until(closed, 20)
     assert json.loads(get("/healthz"))["healthy"] is True
     metrics = get("/metrics")
-    assert 'einproof_jobs{state="settled"} 1.0' in metrics
+    assert 'einproof_jobs{role="operator",state="settled"} 1.0' in metrics
     assert "einproof_healthy 1.0" in metrics
     with pytest.raises(urllib.error.HTTPError):
         get("/else")

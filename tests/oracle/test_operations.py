@@ -28,6 +28,7 @@ from oracle.domain.errors import (
     WalletEmpty,
 )
 from oracle.domain.job import JobState
+from oracle.domain.move import Role
 from oracle.operations import CHUNK, NotAnswered, ask, await_answer, register
 from prover import kernels
 from prover.model import Model
@@ -183,7 +184,7 @@ def test_a_request_by_hand_is_answered_with_its_report(office, monkeypatch):
         purse = wallet(office)
         asked = await ask_by(office, purse)
         settled = await asyncio.wait_for(await_answer(purse, office.identity, asked, 0.05), 20)
-        while running[0].health.jobs.get(JobState.SETTLED) != 1:
+        while running[0].health.jobs.get(Role.OPERATOR, {}).get(JobState.SETTLED) != 1:
             await asyncio.sleep(0.05)
         stop.set()
         await service

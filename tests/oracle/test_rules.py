@@ -11,8 +11,9 @@ from oracle.domain.job import Closing, Flight, Job, JobState, Lease, backoff
 from oracle.domain.request import Answer
 from oracle.fakes import OPERATOR, TIER, FakeChain
 from oracle.services.flight import follow, hold, land, lowest_free, take_off
-from oracle.services.watch import advance, rewind
-from oracle.services.work import claim, judge, keep
+from oracle.services.watch import Seat, advance, rewind
+from oracle.services.work import keep
+from oracle.services.worker import claim, judge
 from tests.oracle.world import Service, run
 
 ANSWER = Answer(OPERATOR, b"out", b"proof", TIER)
@@ -48,16 +49,16 @@ def flown(job, nonce=0, most=10, **fields):
 
 def test_a_cursor_that_another_moved_is_not_moved_again(ledger):
     event = Requested(FakeChain().ask(), block(6))
-    assert not advance(ledger, block(4), block(6), [event])
-    assert not advance(ledger, block(5, salt=1), block(6), [event])
+    assert not advance(ledger, block(4), block(6), [event], Seat())
+    assert not advance(ledger, block(5, salt=1), block(6), [event], Seat())
     assert ledger.job(event.request.id) is None
-    assert advance(ledger, block(5), block(6), [event])
+    assert advance(ledger, block(5), block(6), [event], Seat())
     assert ledger.checkpoints()[0] == block(6)
 
 
 def test_a_rewind_that_another_made_is_not_made_again(ledger, job):
     rewind(ledger, block(4), 3)
-    assert ledger.job(job.request.id).state is JobState.PROVED
+    assert ledger.job(job.request.id).state is JobState.READY
     rewind(ledger, block(5), 4)
     assert ledger.job(job.request.id).state is JobState.ORPHANED
     assert ledger.checkpoints() == [block(4)]

@@ -18,7 +18,8 @@ from oracle.fakes import (
     fake_output,
 )
 from oracle.services.flight import Posting
-from oracle.services.work import Terms, claim
+from oracle.services.work import Terms
+from oracle.services.worker import claim
 from tests.oracle.world import Service, run
 
 
@@ -314,7 +315,7 @@ def test_an_empty_wallet_loses_nothing():
         service = Service(chain)
         request = chain.ask()
         await service.settle()
-        assert (await service.job(request)).state is JobState.PROVED
+        assert (await service.job(request)).state is JobState.READY
         chain.funds = 10**18
         await service.settle()
         assert (await service.job(request)).state is JobState.SETTLED

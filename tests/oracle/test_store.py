@@ -64,7 +64,7 @@ def test_every_job_comes_back_as_it_was(store):
         assert counts == {
             **dict.fromkeys(JobState, 0),
             JobState.NEW: 2,
-            JobState.PROVED: 1,
+            JobState.READY: 1,
             JobState.SENT: 1,
             JobState.SETTLED: 1,
             JobState.DECLINED: 1,

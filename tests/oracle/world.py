@@ -1,4 +1,4 @@
-"""A service over fakes, put together the way bootstrap does it, and driven step by step."""
+"""Services over fakes, put together the way bootstrap does it, and driven step by step."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,10 +7,13 @@ from typing import Any
 from oracle.adapters.memory import MemoryStore
 from oracle.domain.block import BlockRef
 from oracle.domain.job import Job
-from oracle.domain.request import Request
+from oracle.domain.move import Role
+from oracle.domain.request import Request, TierKind
 from oracle.fakes import (
+    CHALLENGER,
     IDENTITY,
     OPERATOR,
+    STAKED,
     Crashing,
     CrashPlan,
     FakeChain,
@@ -20,10 +23,14 @@ from oracle.fakes import (
     FakeProver,
     FakeSigner,
 )
+from oracle.services.check import Check, Vigilance
 from oracle.services.flight import Posting, Runway
 from oracle.services.serve import Write
-from oracle.services.watch import Watch
-from oracle.services.work import Terms, Work, recover
+from oracle.services.watch import Seat, Watch
+from oracle.services.work import Terms, Work
+from oracle.services.worker import recover
+
+BOTH = frozenset(TierKind)
 
 
 class Service:
@@ -64,7 +71,7 @@ class Service:
             port(self.prover),
             self.clock,
             IDENTITY,
-            terms or Terms(OPERATOR),
+            terms or Terms(OPERATOR, tiers=BOTH, staker=OPERATOR),
             holder,
         )
         self.write = Write(
@@ -112,6 +119,57 @@ class Service:
     async def cursor(self) -> BlockRef:
         found = await self.store.run(lambda ledger: ledger.checkpoints())
         return found[0]
+
+
+class Challenger(Service):
+    """The same for the challenger, whose second engine may be another."""
+
+    def __init__(
+        self,
+        chain: FakeChain,
+        store: Any = None,
+        *,
+        clock: FakeClock | None = None,
+        models: Any = None,
+        engine: Any = None,
+        second: Any = None,
+        prover: Any = None,
+        confirmations: int = 0,
+        posting: Posting | None = None,
+        plan: CrashPlan | None = None,
+        holder: str = "challenger",
+        key: str = CHALLENGER,
+    ) -> None:
+        super().__init__(
+            chain,
+            store,
+            clock=clock,
+            prover=prover,
+            confirmations=confirmations,
+            posting=posting,
+            plan=plan,
+            holder=holder,
+            key=key,
+        )
+
+        def port(real: Any) -> Any:
+            return Crashing(real, plan) if plan else real
+
+        on_chain, engine = port(chain), engine or FakeEngine()
+        seat = Seat(Role.CHALLENGER, key, {STAKED.assurance})
+        self.watch = Watch(on_chain, self._store, IDENTITY, 1, confirmations, seat)
+        self.work = Check(
+            on_chain,
+            self._store,
+            port(models or FakeModels()),
+            (port(engine), port(second or engine)),
+            port(self.prover),
+            self.clock,
+            IDENTITY,
+            FakeSigner(key),
+            Vigilance(),
+            holder,
+        )
 
 
 def run(coroutine: Any) -> Any:

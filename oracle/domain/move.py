@@ -1,0 +1,35 @@
+"""What a transaction of the service does for its request."""
+
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a service does with the requests that it sees; each role has its key and its jobs."""
+
+    OPERATOR = "operator"
+    CHALLENGER = "challenger"
+
+
+class Move(StrEnum):
+    """One kind of transaction; a job wants one at a time.
+
+    ANSWER    the first claim: with a proof, or vouched for by stake
+    FINALISE  our own claim handed in again, its window being over
+    PROVE     our own claim with a proof
+    DISPUTE   a proof of another's claim is demanded, with a bond
+    REFUTE    another output proved, where another's claim says that there is none
+    SETTLE    a disputed claim handed in again, its proof not having come
+    REVEAL    our commitment opened to the output that was proved
+    AWARD     the reward credited to the winner
+    COLLECT   our bond paid out
+    """
+
+    ANSWER = "answer"
+    FINALISE = "finalise"
+    PROVE = "prove"
+    DISPUTE = "dispute"
+    REFUTE = "refute"
+    SETTLE = "settle"
+    REVEAL = "reveal"
+    AWARD = "award"
+    COLLECT = "collect"

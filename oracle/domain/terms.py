@@ -1,0 +1,63 @@
+"""`Request.terms` of the optimistic tier (contracts/types/Terms.sol), and what it makes of them.
+
+Amounts of stake are in gwei, clocks in seconds.
+"""
+
+from dataclasses import dataclass
+
+#: Output of one byte: the operator's word that the input has no provable answer.
+UNANSWERABLE = b"\0"
+COVERAGE_BITS, PROVING_BITS, HOURS_BITS = 40, 15, 8
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimTerms:
+    """Coverage in gwei, the declared proving time in seconds, the window in hours (0: the tier's
+    own)."""
+
+    coverage: int
+    proving: int
+    hours: int = 0
+
+    @property
+    def word(self) -> bytes:
+        """The 32 bytes of `Request.terms`."""
+        shifted = self.hours << COVERAGE_BITS + PROVING_BITS | self.proving << COVERAGE_BITS
+        return (shifted | self.coverage).to_bytes(32, "big")
+
+    @property
+    def fits(self) -> bool:
+        """Whether every field is in its range; the tier takes nothing else."""
+        return (
+            0 < self.coverage < 1 << COVERAGE_BITS
+            and 0 < self.proving < 1 << PROVING_BITS
+            and 0 <= self.hours < 1 << HOURS_BITS
+        )
+
+    @classmethod
+    def parse(cls, word: bytes) -> "ClaimTerms":
+        """The fields of a word that the tier admitted."""
+        value = int.from_bytes(word, "big")
+        return cls(
+            value % (1 << COVERAGE_BITS),
+            (value >> COVERAGE_BITS) % (1 << PROVING_BITS),
+            (value >> COVERAGE_BITS + PROVING_BITS) % (1 << HOURS_BITS),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What a tier asks for under some terms: the lock's three parts in gwei, the contest window and
+    the prove clock in seconds, the bond of a dispute in wei."""
+
+    compensation: int
+    reward: int
+    burn: int
+    window: int
+    prove: int
+    bond: int
+
+    @property
+    def lock(self) -> int:
+        """C + R + B, in gwei: the free stake that an answer needs."""
+        return self.compensation + self.reward + self.burn

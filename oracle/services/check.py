@@ -1,0 +1,151 @@
+"""The challenger's worker: re-executes what others vouch for, and follows its disputes to the end.
+
+A claim is called wrong only if two programs that share no arithmetic, the integer interpreter and
+the torch engine, agree with each other and not with it.
+"""
+
+from dataclasses import dataclass, replace
+
+import structlog
+
+from oracle.domain import ids
+from oracle.domain.chain import Case, Identity, Outcome
+from oracle.domain.errors import EngineDisagrees, InputRefused, TooLate, WrongTier
+from oracle.domain.job import Due, Job
+from oracle.domain.move import Move
+from oracle.domain.request import Answer, Request, Tier, TierKind
+from oracle.domain.terms import UNANSWERABLE
+from oracle.ports import Chain, Clock, Engine, JobStore, Ledger, ModelStore, Prover, Signer
+from oracle.services.moves import commitment, refutation
+from oracle.services.worker import Finding, Worker
+
+log = structlog.get_logger("check")
+
+
+@dataclass(frozen=True, slots=True)
+class Vigilance:
+    """How a challenger works: tries before a claim is given up, `lease` in seconds."""
+
+    max_attempts: int = 20
+    lease: int = 60
+
+
+class Check(Worker):
+    """Checks claims, and sees what its own disputes have earned. `prover` is needed only against
+    claims that there is no answer."""
+
+    def __init__(
+        self,
+        chain: Chain,
+        store: JobStore,
+        models: ModelStore,
+        engines: tuple[Engine, Engine],
+        prover: Prover,
+        clock: Clock,
+        identity: Identity,
+        signer: Signer,
+        vigilance: Vigilance,
+        holder: str,
+    ) -> None:
+        super().__init__(
+            store, clock, holder, max_attempts=vigilance.max_attempts, lease=vigilance.lease
+        )
+        self._chain = chain
+        self._models = models
+        self._engines = engines
+        self._prover = prover
+        self._identity = identity
+        self._signer = signer
+
+    async def _find(self, job: Job) -> Finding:
+        if job.closing is not None:
+            due = await self._due(job)
+            return lambda ledger: owe(ledger, job, due)
+        answer = await self._recompute(job)
+        claimed = job.standing.output if job.standing else b""
+        right = answer.output == claimed
+        tell = log.info if right else log.warning
+        tell("checked" if right else "wrong", id=job.request.id.hex(), claimed=claimed[:32].hex())
+        return lambda ledger: keep(ledger, job, answer)
+
+    async def _recompute(self, job: Job) -> Answer:
+        """What both engines make of the request's input; one byte if both refuse it."""
+        request, standing = job.request, job.standing
+        tier = await self._tier(request)
+        quote = await self._chain.quote(tier, request.terms)
+        now = (await self._chain.head()).timestamp
+        if standing is not None and now > standing.since + quote.window:
+            raise TooLate("its window is over")
+        folder = await self._models.find(request.model_id)
+        outputs: list[bytes] = []
+        for engine in self._engines:
+            try:
+                outputs.append(await engine.run(folder, request.input))
+            except InputRefused:
+                outputs.append(UNANSWERABLE)
+        names = " and ".join(engine.name for engine in self._engines)
+        if outputs[0] != outputs[1]:
+            shown = " and ".join(f"{output[:16].hex()}..." for output in outputs)
+            raise EngineDisagrees(f"{names} computed {shown}: nothing is disputed; report it")
+        answer = Answer(
+            self._signer.address, outputs[0], b"", tier, names, 0.0, quote.window, quote.bond
+        )
+        if standing is None or standing.output != UNANSWERABLE or outputs[0] == UNANSWERABLE:
+            return answer
+        word = ids.context(self._identity.chain_id, self._identity.oracle, request, answer.payee)
+        output, proof = await self._prover.prove(folder, word, request.input)
+        if output != answer.output:
+            raise EngineDisagrees(f"{names} and the prover differ: nothing is posted; report it")
+        return replace(answer, proof=refutation(standing.payee, standing.output, proof))
+
+    async def _tier(self, request: Request) -> Tier:
+        tier = await self._chain.tier(request.assurance)
+        if tier is None or tier.kind is not TierKind.OPTIMISTIC:
+            raise WrongTier(f"{request.assurance} is no tier whose claims can be disputed")
+        return tier
+
+    async def _due(self, job: Job) -> Due:
+        """The next step to what our ended dispute still owes us."""
+        if job.contest is None or job.answer is None:
+            return Due(None)
+        case = await self._chain.case(job.request, job.contest.index)
+        matches = case.proved == ids.output_hash(job.answer.output)
+        ours = case.commitment == commitment(self._signer, job.request, job.answer)
+        now = (await self._chain.head()).timestamp
+        return due(case, job.contest.index, matches and ours, now)
+
+
+def due(case: Case, index: int, matches: bool, now: int) -> Due:
+    """What dispute `index` of a case should do next, at chain time `now`: open its commitment while
+    that counts, credit the reward if it won, collect its bond, in this order."""
+    place = index + 1
+    if case.outcome is Outcome.NONE:
+        return Due(None)
+    if case.outcome is Outcome.OVERTURNED and matches:
+        if (case.winner == 0 or case.winner > place) and now <= case.reveal_by:
+            return Due(Move.REVEAL)
+        if case.winner == place and case.reward:
+            return Due(Move.AWARD, 0 if place == 1 else case.reveal_by + 1)
+    if case.bond and case.outcome is not Outcome.UPHELD:
+        return Due(Move.COLLECT)
+    return Due(None)
+
+
+# --- what happens inside one transaction -------------------------------------------------------
+
+
+def keep(ledger: Ledger, job: Job, answer: Answer) -> bool:
+    """Stores what was computed, if the claim that it was held against still stands."""
+    present = ledger.job(job.request.id)
+    if present is None or present.answer is not None or present.standing != job.standing:
+        return False
+    ledger.put_job(present.answered(answer))
+    return True
+
+
+def owe(ledger: Ledger, job: Job, due: Due) -> bool:
+    present = ledger.job(job.request.id)
+    if present is None or present.closing != job.closing or present.due is not None:
+        return False
+    ledger.put_job(present.owed(due))
+    return True

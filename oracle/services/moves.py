@@ -1,0 +1,50 @@
+"""Every move as the call that makes it."""
+
+from eth_abi.abi import encode
+
+from oracle.domain import ids
+from oracle.domain.chain import Call
+from oracle.domain.job import Job
+from oracle.domain.move import Move
+from oracle.domain.request import Answer, Request
+from oracle.ports import Chain, Signer
+
+SALT = b"einproof/dispute/v1"
+
+
+def order(chain: Chain, signer: Signer, job: Job, move: Move) -> Call | None:
+    """The call of a job's move; None if it lacks what the move needs."""
+    request, answer, standing, contest = job.request, job.answer, job.standing, job.contest
+    if answer is None:
+        return None
+    if move in (Move.ANSWER, Move.PROVE, Move.FINALISE, Move.REFUTE):
+        return chain.answer_call(request, answer)
+    if move is Move.DISPUTE and standing is not None:
+        word = commitment(signer, request, answer)
+        return chain.dispute_call(request, standing.payee, standing.output, word, answer.bond)
+    if move is Move.SETTLE and standing is not None:
+        claim = Answer(standing.payee, standing.output, b"", answer.tier)
+        return chain.answer_call(request, claim)
+    if contest is None:
+        return None
+    if move is Move.REVEAL:
+        return chain.reveal_call(request, contest.index, salt(signer, request))
+    if move is Move.AWARD:
+        return chain.award_call(request)
+    return chain.collect_call(request, contest.index) if move is Move.COLLECT else None
+
+
+def salt(signer: Signer, request: Request) -> bytes:
+    """A secret of the key, so that a lost database loses no reward."""
+    return signer.secret(SALT + request.id)
+
+
+def commitment(signer: Signer, request: Request, answer: Answer) -> bytes:
+    """What our dispute commits to: our own answer, unseen."""
+    word = salt(signer, request)
+    return ids.commitment(request.assurance, request.id, signer.address, answer.output, word)
+
+
+def refutation(payee: str, output: bytes, proof: bytes) -> bytes:
+    """Evidence of another output than the one that stands: that one's payee and hash; proof."""
+    return encode(("address", "bytes32"), (payee, ids.output_hash(output))) + proof
