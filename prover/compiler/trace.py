@@ -82,6 +82,8 @@ def trace(module: torch.nn.Module, input_shape: tuple[int, ...], whole: bool = F
 
 def graph_of(exported: torch.export.ExportedProgram) -> Graph:
     """The operators of what torch.export made; raises CompileError or UnsupportedOp."""
+    from prover.compiler.rewrite import rewritten
+
     signature: Any = exported.graph_signature
     if len(signature.user_inputs) != 1:
         raise CompileError(f"expected one input, got {len(signature.user_inputs)}")
@@ -124,7 +126,8 @@ def graph_of(exported: torch.export.ExportedProgram) -> Graph:
 
         args = tuple(_argument(a, place) for a in _positional(call))
         nodes.append(Node(call.name, _target(call), args, _shape(call)))
-    return Graph(input_shape, tuple(nodes), not given.meta["val"].dtype.is_floating_point)
+    whole = not given.meta["val"].dtype.is_floating_point
+    return rewritten(Graph(input_shape, tuple(nodes), whole))
 
 
 def _stored(exported: torch.export.ExportedProgram) -> dict[str, Any]:

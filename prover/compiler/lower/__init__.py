@@ -14,11 +14,13 @@ from prover.compiler.lower import (
     add,
     argmax,
     attention,
+    bands,
     batch_norm,
     cat,
     conv,
     dense,
     embedding,
+    flags,
     layer_norm,
     linear,
     matmul,
@@ -54,8 +56,8 @@ class Op(NamedTuple):
 
 
 _FILES: tuple[Any, ...] = (
-    activation, add, argmax, attention, batch_norm, cat, conv, dense, embedding, layer_norm, matmul,
-    mul, pad, pool, rectify, reduce, softmax, views, where,
+    activation, add, argmax, attention, bands, batch_norm, cat, conv, dense, embedding, flags,
+    layer_norm, matmul, mul, pad, pool, rectify, reduce, softmax, views, where,
 )  # fmt: skip
 OPS: dict[str, Op] = {
     **{target: Op(f.reference, f.lower) for f in _FILES for target in f.TARGETS},

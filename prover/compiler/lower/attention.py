@@ -1,9 +1,11 @@
 """aten.scaled_dot_product_attention: softmax(q k^T / sqrt(d)) v, full, causal, or with a constant
-mask; and masked_fill with -inf, which a softmax must follow."""
+mask, or one of which tokens are there; with fewer keys than queries; and masked_fill with -inf,
+which a softmax must follow."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,11 +15,13 @@ from prover.compiler.lower.mul import scaled
 from prover.compiler.lower.network import (
     Argument,
     Array,
+    Flags,
     Masked,
     Network,
     Pending,
     Value,
     permute,
+    repeated,
 )
 from prover.compiler.lower.softmax import shares, softmax
 from prover.compiler.ranges import Ranges
@@ -26,25 +30,40 @@ from prover.quantizer import IntArray
 
 TARGETS = ("aten.scaled_dot_product_attention.default",)
 MASKED = ("aten.masked_fill.Scalar", "aten.masked_fill_.Scalar")
+HIDDEN = -1e4  # a score from which on a softmax leaves a cell nothing
 
 
-def _mask(node: Node, args: tuple[Argument, ...], rows: int, columns: int) -> IntArray | None:
+def _mask(
+    node: Node, args: tuple[Argument, ...], rows: int, columns: int
+) -> IntArray | Flags | None:
     """1 where a key is left out."""
     given, dropout, causal = args[3:6]
     if dropout:
         raise UnsupportedOp(node.name, node.target, "dropout in training mode is random")
-    if len(args) > 7 and args[7]:
-        raise UnsupportedOp(node.name, node.target, "grouped queries")
     if given is None:
         return np.triu(np.ones((rows, columns), np.int64), 1) if causal else None
+    if isinstance(given, Flags):
+        return replace(given, opposite=not given.opposite)
     if not isinstance(given, np.ndarray):
-        raise UnsupportedOp(node.name, node.target, "a mask that depends on the input")
+        raise UnsupportedOp(node.name, node.target, "a mask of numbers that depend on the input")
     if given.dtype == np.bool_:
         return (~given).astype(np.int64)
-    hidden = np.isneginf(given)
+    hidden = given <= HIDDEN
     if given[~hidden].any():
         raise UnsupportedOp(node.name, node.target, "a mask of other numbers than 0 and -inf")
     return hidden.astype(np.int64)
+
+
+def _groups(
+    node: Node, args: tuple[Argument, ...], queries: tuple[int, ...], keys: tuple[int, ...]
+) -> int:
+    """How many heads of queries share one of keys (Ainslie et al. 2023)."""
+    if len(args) < 8 or not args[7]:
+        return 1
+    heads, shared = queries[-3], keys[-3]
+    if heads % shared:
+        raise UnsupportedOp(node.name, node.target, f"{heads} heads of queries, {shared} of keys")
+    return heads // shared
 
 
 def _scale(args: tuple[Argument, ...], width: int) -> float:
@@ -53,8 +72,11 @@ def _scale(args: tuple[Argument, ...], width: int) -> float:
 
 def reference(node: Node, args: tuple[Argument, ...], ranges: Ranges) -> Array:
     q, k, v = args[:3]
+    if (groups := _groups(node, args, q.shape, k.shape)) > 1:
+        k, v = (np.repeat(a, groups, axis=-3) for a in (k, v))
     scores = q @ k.swapaxes(-1, -2) * _scale(args, q.shape[-1])
     mask = _mask(node, args, *scores.shape[-2:])
+    assert not isinstance(mask, Flags)
     ranges.record(f"{node.name}.shares.z", scores)
     if mask is not None:
         scores = np.where(mask == 1, -np.inf, scores)
@@ -65,6 +87,8 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Pending:
     if not all(isinstance(a, Value) for a in args[:3]):
         raise UnsupportedOp(node.name, node.target, "expected queries, keys and values")
     q, k, v = (net.stored(a) for a in args[:3])
+    if (groups := _groups(node, args, q.shape, k.shape)) > 1:
+        k, v = (repeated(a, len(a.parts) - 3, groups) for a in (k, v))
     rank = len(k.parts)
     turned = permute(k, (*range(rank - 2), rank - 1, rank - 2))
     shape = (*node.shape[:-1], k.shape[-2])
@@ -77,14 +101,18 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Pending:
 
 
 def reference_masked(node: Node, args: tuple[Argument, ...], ranges: Ranges) -> Array:
-    x, mask, value = args
-    return np.where(mask, value, x)
+    x, mask, value, *kept = args
+    return np.where(np.asarray(mask, bool) != any(kept), value, x)
 
 
 def lower_masked(net: Network, node: Node, args: tuple[Argument, ...]) -> Masked:
-    x, mask, value = args
-    if not isinstance(mask, np.ndarray) or value > -1e4 or not isinstance(x, Value):
+    x, mask, value, *kept = args
+    if not isinstance(mask, np.ndarray | Flags) or value > HIDDEN or not isinstance(x, Value):
         raise UnsupportedOp(
-            node.name, node.target, "expected a constant mask and -inf, before a softmax"
+            node.name,
+            node.target,
+            "expected a mask that is constant or made of token ids, and -inf, before a softmax",
         )
+    if isinstance(mask, Flags):
+        return Masked(x, replace(mask, opposite=mask.opposite != any(kept)))
     return Masked(x, np.asarray(mask, np.int64))

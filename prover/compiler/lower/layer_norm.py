@@ -74,6 +74,8 @@ def reference(node: Node, args: tuple[Argument, ...], ranges: Ranges) -> Array:
     unit = centred / np.sqrt(squares + _eps(node, n, eps))
     for what, values in (("centred", centred), ("squares", squares), ("unit", unit)):
         ranges.record(f"{node.name}.{what}", values)
+    if isinstance(gamma, str):
+        return np.asarray(unit)
     made = unit * math.sqrt(n)
     made = made if gamma is None else made * gamma
     return np.asarray(made if beta is None else made + beta)

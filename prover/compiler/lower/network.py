@@ -98,11 +98,19 @@ class Pending(Value):
 
 
 @dataclass(frozen=True)
+class Flags:
+    """Truth values that depend on the input: cells that are 0 or 1, or the opposite of them."""
+
+    cells: Cells
+    opposite: bool = False
+
+
+@dataclass(frozen=True)
 class Masked:
-    """A value of which a softmax leaves out the cells where the public mask is 1."""
+    """A value of which a softmax leaves out the cells where the mask is 1, or true."""
 
     value: Value
-    mask: IntArray
+    mask: IntArray | Flags
 
 
 Argument: TypeAlias = Any  # a Value, a constant array, or what torch passes beside them
@@ -427,3 +435,12 @@ def expand(value: V, shape: Sequence[int]) -> V:
         for own, n in zip(parts, shape, strict=True)
     )
     return replace(value, parts=grown)
+
+
+def repeated(value: V, axis: int, times: int) -> V:
+    """Each cell of an axis that many times over, one after the other."""
+    if times == 1:
+        return value
+    parts = list(value.parts)
+    parts[axis] = (*parts[axis], Part(NOWHERE, 0, times))
+    return replace(value, parts=tuple(parts))

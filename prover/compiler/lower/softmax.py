@@ -9,6 +9,7 @@ never the maximum, and reads a row of T_hi that is 0: what it holds contributes 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,17 +19,20 @@ from prover.compiler.lower.network import (
     Argument,
     Array,
     Cells,
+    Flags,
     Masked,
     Network,
     Pending,
     Plan,
     Value,
     aligned,
+    common,
     numbered,
+    placed,
 )
 from prover.compiler.ranges import Ranges
 from prover.compiler.trace import Node
-from prover.program.gadgets.shared import one
+from prover.program.gadgets.shared import one, times
 from prover.program.ir import Affine, Contraction, Divide, Index, Max, Role, Table, View
 from prover.quantizer import IntArray
 
@@ -69,7 +73,9 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Cells:
     return softmax(net, node.name, scores, mask, recorded)
 
 
-def softmax(net: Network, name: str, value: Pending, mask: IntArray | None, recorded: str) -> Cells:
+def softmax(
+    net: Network, name: str, value: Pending, mask: IntArray | Flags | None, recorded: str
+) -> Cells:
     """Shares along the last axis of an accumulator, whose range is recorded; `mask` is 1 where a
     cell is left out."""
     plan = value.lengths
@@ -81,21 +87,30 @@ def softmax(net: Network, name: str, value: Pending, mask: IntArray | None, reco
     every = tuple(range(free + 1))
     whole = View(z.tensor, tuple(map(Index, every)))
     hidden = _mask(net, name, plan, mask)
-    seen = Affine(((1, whole), *((-2 * REACH * c, v) for c, v in hidden)))
+    seen = _sum(one(whole), times(hidden, -2 * REACH))
     top = net.tensor(f"{name}.max", shape[:-1], Role.ACTIVATION, -REACH, REACH - 1)
     net.ops.append(Max(top, shape, seen, BITS))
     above = View(top, tuple(map(Index, every[:-1])))
-    below = Affine(((1, above), *((-c, v) for c, v in seen.terms)))
+    below = _sum(one(above), times(seen, -1))
     e = _exp(net, name, value, below, exponent, hidden)
     return _shares(net, name, value, e)
 
 
-def _mask(
-    net: Network, name: str, plan: Plan, mask: IntArray | None
-) -> tuple[tuple[int, View], ...]:
-    """The public mask as a view, repeated over the axes along which it does not vary."""
+def _sum(a: Affine, b: Affine) -> Affine:
+    return Affine(a.terms + b.terms, a.const + b.const)
+
+
+def _mask(net: Network, name: str, plan: Plan, mask: IntArray | Flags | None) -> Affine:
+    """1 where a cell is left out: a public mask, or truth values that depend on the input,
+    repeated over the axes along which it does not vary."""
+    if isinstance(mask, Flags):
+        own = mask.cells
+        if common(name, plan, own.lengths) != plan:
+            raise CompileError(f"{name}: a mask of {own.shape} for scores of {plan}")
+        flags = one(net.view(own, placed(own.lengths, plan)))
+        return replace(times(flags, -1), const=1) if mask.opposite else flags
     if mask is None or not mask.any():
-        return ()
+        return Affine()
     lengths = [n for axis in plan for n in axis]
     cells = np.broadcast_to(mask, [math.prod(axis) for axis in plan]).reshape(lengths)
     if cells.min(axis=-1).any():
@@ -109,7 +124,7 @@ def _mask(
             named.append(axis)
     content = cells.reshape([lengths[a] for a in named]).astype(np.int64)
     table = net.table(f"{name}.mask", content)
-    return ((1, View(table, tuple(map(Index, named)))),)
+    return one(View(table, tuple(map(Index, named))))
 
 
 def _exp(
@@ -118,7 +133,7 @@ def _exp(
     like: Pending,
     below: Affine,
     exponent: int,
-    hidden: tuple[tuple[int, View], ...],
+    hidden: Affine,
 ) -> Cells:
     """e = exp(-d) in units of 2^-bits, d >= 0 over 2^exponent; masked cells 0."""
     shape, plan = like.expr.axes[: like.expr.free], like.lengths
@@ -128,7 +143,7 @@ def _exp(
     steps = np.arange(base)
     low = np.rint(np.ldexp(np.exp(-np.ldexp(steps, -exponent)), factor_bits)).astype(np.int64)
     high = np.rint(np.ldexp(np.exp(-np.ldexp(steps * base, -exponent)), factor_bits))
-    high = np.concatenate([high, np.zeros(rows if hidden else 0)]).astype(np.int64)
+    high = np.concatenate([high, np.zeros(rows if hidden.terms else 0)]).astype(np.int64)
     floor = Affine(below.terms, below.const - base // 2)  # floor(d / 2^b): rounding, less a half
     upper = net.requantize(
         net.pending(f"{name}.hi", (shape,), exponent, floor), f"{name}.hi", exponent - DIGIT,
@@ -142,7 +157,7 @@ def _exp(
     )
     factors = []
     for part, index, content in (
-        ("high", Affine(((1, digit), *((rows * c, v) for c, v in hidden))), high),
+        ("high", _sum(one(digit), times(hidden, rows)), high),
         ("low", one(net.view(lower_digit, every)), low),
     ):
         table = net.table(f"{name}.exp.{part}", content)

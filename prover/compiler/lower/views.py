@@ -14,16 +14,20 @@ from prover.compiler.lower import reshape
 from prover.compiler.lower.network import (
     Argument,
     Array,
+    Cells,
+    Flags,
     Masked,
     Network,
     Value,
+    aligned,
     expand,
     permute,
     regroup,
+    repeated,
     window,
 )
 from prover.compiler.ranges import Ranges
-from prover.compiler.trace import Node
+from prover.compiler.trace import INPUT, Node
 
 SAME = (
     *reshape.TARGETS, "aten._unsafe_view.default", "aten.alias.default", "aten.clone.default",
@@ -31,10 +35,17 @@ SAME = (
 )  # fmt: skip
 PERMUTED = ("aten.transpose.int", "aten.permute.default", "aten.t.default")
 SLICED = ("aten.slice.Tensor", "aten.select.int", "aten.narrow.default")
-SPLIT = ("aten.split.Tensor", "aten.split_with_sizes.default", "aten.chunk.default")
-EXPANDED = ("aten.expand.default",)
+SPLIT = (
+    "aten.split.Tensor", "aten.split_with_sizes.default", "aten.chunk.default", "aten.unbind.int",
+)  # fmt: skip
+EXPANDED = ("aten.expand.default", "aten.expand_as.default", "aten.broadcast_to.default")
+REPEATED = ("aten.repeat_interleave.self_int",)
+CASTS = (
+    "aten.to.dtype", "aten.to.dtype_layout", "aten.to.device", "aten._to_copy.default",
+    "aten.type_as.default",
+)  # fmt: skip
 TAKEN = ("getitem",)
-TARGETS = (*SAME, *PERMUTED, *SLICED, *SPLIT, *EXPANDED, *TAKEN)
+TARGETS = (*SAME, *PERMUTED, *SLICED, *SPLIT, *EXPANDED, *REPEATED, *CASTS, *TAKEN)
 
 
 def reference(node: Node, args: tuple[Argument, ...], ranges: Ranges) -> Any:
@@ -47,8 +58,13 @@ def reference(node: Node, args: tuple[Argument, ...], ranges: Ranges) -> Any:
         return x.transpose(_order(node, x.ndim, args))
     if node.target in EXPANDED:
         return np.broadcast_to(x, node.shape)
+    if node.target in REPEATED:
+        return np.repeat(x, args[1], axis=_repeats(node, x.ndim, args)).reshape(node.shape)
+    if node.target in CASTS:
+        return np.asarray(x, dtype=np.float64)
     if node.target in SPLIT:
-        return tuple(_cut(x, *w) for w in _windows(node, x.shape, args))
+        cuts = (_cut(x, *w) for w in _windows(node, x.shape, args))
+        return tuple(c.squeeze(args[1]) for c in cuts) if "unbind" in node.target else tuple(cuts)
     return _cut(x, *_window(node, x.shape, args)).reshape(node.shape)
 
 
@@ -65,21 +81,61 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Any:
             raise UnsupportedOp(node.name, node.target, "dropout in training mode is random")
         if isinstance(x, Masked):
             return replace(x, value=regroup(x.value, node.shape), mask=_full(x, node))
+        if isinstance(x, Flags):
+            return replace(x, cells=regroup(x.cells, node.shape))
         return regroup(x, node.shape)
+    if node.target in CASTS:
+        return _cast(net, node, x, args)
+    if isinstance(x, Flags) and node.target in (*EXPANDED, *PERMUTED, *SLICED):
+        return replace(x, cells=lower(net, node, (x.cells, *args[1:])))
     if not isinstance(x, Value):
         raise UnsupportedOp(node.name, node.target, "expected one tensor")
     if node.target in PERMUTED:
         return permute(x, _order(node, len(x.parts), args))
     if node.target in EXPANDED:
         return expand(x, node.shape)
+    if node.target in REPEATED:
+        return repeated(x, _repeats(node, len(x.parts), args), args[1])
     cells = net.stored(x)
     if node.target in SPLIT:
-        return tuple(window(cells, *w) for w in _windows(node, x.shape, args))
+        cuts = (window(cells, *w) for w in _windows(node, x.shape, args))
+        if "unbind" in node.target:
+            shape = tuple(np.delete(x.shape, args[1]))
+            return tuple(regroup(c, shape) for c in cuts)
+        return tuple(cuts)
     cut = window(cells, *_window(node, x.shape, args))
     return regroup(cut, node.shape)
 
 
+def _cast(net: Network, node: Node, x: Argument, args: tuple[Argument, ...]) -> Any:
+    """Integers have no fractions; truth values become 0 and 1."""
+    if isinstance(x, Flags):
+        if not x.opposite:
+            return x.cells
+        plan = aligned(net, node.name, node.shape, x.cells)
+        made = net.accumulated(x.cells, node.name, plan, -1)
+        linear = replace(made.expr.linear, const=1)
+        return replace(made, expr=replace(made.expr, linear=linear))
+    if not isinstance(x, Value):
+        raise UnsupportedOp(node.name, node.target, "expected a value")
+    kinds = [str(a) for a in args[1:3] if str(a).startswith("torch.")]
+    integers = any("int" in kind or "bool" in kind for kind in kinds)
+    if integers and not (isinstance(x, Cells) and x.name == INPUT and not x.exponent):
+        raise UnsupportedOp(node.name, node.target, "a cast to integers, which cuts fractions off")
+    return x
+
+
+def _repeats(node: Node, rank: int, args: tuple[Argument, ...]) -> int:
+    if not isinstance(args[1], int) or args[2] is None:
+        raise UnsupportedOp(node.name, node.target, "expected one number of times, and an axis")
+    return int(args[2] % rank)
+
+
 def _full(x: Masked, node: Node) -> Any:
+    if isinstance(x.mask, Flags):
+        if x.value.shape != node.shape:
+            raise UnsupportedOp(node.name, node.target, "a reshape between a mask and its softmax")
+        return x.mask
     return np.broadcast_to(x.mask, x.value.shape).reshape(node.shape)
 
 
@@ -110,6 +166,8 @@ def _window(node: Node, shape: tuple[int, ...], args: tuple[Argument, ...]) -> t
 def _windows(
     node: Node, shape: tuple[int, ...], args: tuple[Argument, ...]
 ) -> list[tuple[int, int, int]]:
+    if node.target == "aten.unbind.int":
+        return [(args[1] % len(shape), i, 1) for i in range(shape[args[1]])]
     axis = args[2] % len(shape)
     length, size = shape[axis], args[1]
     if node.target == "aten.chunk.default":

@@ -1,0 +1,77 @@
+"""A graph's nodes by name, every argument that is a value named: what the rewriting reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from prover.compiler.trace import INPUT, PREVIOUS, Graph, Node, Ref
+
+Nodes: TypeAlias = dict[str, Node]
+CASTS = (
+    "aten.to.dtype", "aten.to.dtype_layout", "aten.to.device", "aten._to_copy.default",
+    "aten.type_as.default", "aten.contiguous.default", "aten.clone.default",
+    "aten.alias.default", "aten.detach.default",
+)  # fmt: skip
+
+
+def named(graph: Graph) -> Nodes:
+    """The nodes in their order, with a Ref for each value that they read; constants cast to the
+    type of a value are constants."""
+    found: Nodes = {}
+    constants: dict[str, Any] = {}
+    previous = INPUT
+    for node in graph.nodes:
+        args = _replaced(node.args, PREVIOUS, Ref(previous))
+        for name in [n for n in names(args) if n in constants]:
+            args = _replaced(args, Ref(name), constants[name])
+        if node.target in CASTS and isinstance(args[0], np.ndarray):
+            constants[node.name] = args[0]
+        else:
+            found[node.name] = replace(node, args=args)
+        previous = node.name
+    return found
+
+
+def chained(graph: Graph, nodes: Nodes) -> Graph:
+    """The graph of those nodes that its last one needs."""
+    needed: set[str] = set()
+    kept: list[Node] = []
+    result = next(reversed(nodes))
+    for name in reversed(nodes):
+        if name == result or name in needed:
+            needed |= set(names(nodes[name].args))
+            kept.append(nodes[name])
+    previous, made = INPUT, []
+    for node in reversed(kept):
+        made.append(replace(node, args=_replaced(node.args, Ref(previous), PREVIOUS)))
+        previous = node.name
+    return replace(graph, nodes=tuple(made))
+
+
+def readers(nodes: Nodes) -> dict[str, int]:
+    """How often each value is read."""
+    count: dict[str, int] = {}
+    for node in nodes.values():
+        for name in names(node.args):
+            count[name] = count.get(name, 0) + 1
+    return count
+
+
+def names(arg: Any) -> Iterator[str]:
+    """The values that arguments name, in order."""
+    if isinstance(arg, Ref):
+        yield arg.name
+    elif isinstance(arg, tuple):
+        for part in arg:
+            yield from names(part)
+
+
+def _replaced(arg: Any, old: Any, new: Any) -> Any:
+    if isinstance(arg, tuple):
+        return tuple(_replaced(part, old, new) for part in arg)
+    same = arg is old if old is PREVIOUS else isinstance(arg, Ref) and arg == old
+    return new if same else arg

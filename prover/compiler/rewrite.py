@@ -1,0 +1,197 @@
+"""Ways of writing one thing, brought to one operator, before anything else reads a graph.
+
+RMSNorm and unit length from their parts, masks from `where` and from sums with -inf, and what only
+moves and scales the cells of an axis, such as rotary embeddings, to `einproof.bands`. Each rule
+keeps the name of the node that it replaces; nodes that nothing reads any more go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from prover.compiler.bands import bands
+from prover.compiler.lower.attention import HIDDEN
+from prover.compiler.lower.layer_norm import FOLDED
+from prover.compiler.nodes import CASTS, Nodes, chained, named, readers
+from prover.compiler.trace import Graph, Node, Ref
+
+Rule: TypeAlias = Callable[[Node, Nodes, Mapping[str, int]], Node | None]
+
+
+def rewritten(graph: Graph) -> Graph:
+    """The same function of the input."""
+    nodes = named(graph)
+    for rule in RULES:
+        count = readers(nodes)
+        for name in list(nodes):
+            made = rule(nodes[name], nodes, count)
+            if made is not None:
+                nodes[name] = made
+    return chained(graph, bands(nodes))
+
+
+# --- norms ---
+
+
+def _norm(node: Node, nodes: Nodes, _: Mapping[str, int]) -> Node | None:
+    """x * rsqrt(mean(x^2) + eps), or x / sqrt(..): aten.rms_norm with no gain."""
+    for x, root in _pairs(node):
+        under = _under_root(node, root, nodes)
+        if under is None or under.target != "aten.add.Tensor" or under.args[2] != 1:
+            continue
+        for mean, eps in (under.args[:2], under.args[1::-1]):
+            squares = _mean_of_squares(mean, nodes)
+            if squares == source(x, nodes) is not None and np.size(eps) == 1:
+                args = (x, (node.shape[-1],), None, float(np.ravel(eps)[0]))
+                return replace(node, target="aten.rms_norm.default", args=args)
+    return None
+
+
+def _unit(node: Node, nodes: Nodes, _: Mapping[str, int]) -> Node | None:
+    """x / max(|x|, eps) along the last axis: the norm before its gain and sqrt(n)."""
+    if node.target != "aten.div.Tensor" or not isinstance(node.args[0], Ref):
+        return None
+    length, least = _node(node.args[1], nodes), 0.0
+    while length is not None and ("expand" in length.target or "clamp_min" in length.target):
+        least = float(length.args[1]) if "clamp_min" in length.target else least
+        length = _node(length.args[0], nodes)
+    if length is None or length.target not in ("aten.linalg_vector_norm.default", NORM):
+        return None
+    x, order, axes, keep = length.args[:4]
+    n, rank = node.shape[-1], len(node.shape)
+    last = axes is not None and [a % rank for a in axes] == [rank - 1]
+    if order not in (2, None) or not last or not keep:
+        return None
+    if source(x, nodes) != source(node.args[0], nodes):
+        return None
+    args = (node.args[0], (n,), FOLDED, least**2 / n)
+    return replace(node, target="aten.rms_norm.default", args=args)
+
+
+def _gain(node: Node, nodes: Nodes, count: Mapping[str, int]) -> Node | None:
+    """A norm times a constant of its features, where nothing else reads the norm."""
+    for x, gain in _pairs(node):
+        inner = _node(x, nodes)
+        if inner is None or inner.target != "aten.rms_norm.default" or inner.args[2] is not None:
+            continue
+        n = node.shape[-1]
+        if isinstance(gain, np.ndarray) and gain.shape[-1:] == (n,) and gain.size == n:
+            if "div" in node.target or not _alone(x, nodes, count):
+                continue
+            args = (inner.args[0], inner.args[1], gain.reshape(n), inner.args[3])
+            return replace(node, target=inner.target, args=args)
+    return None
+
+
+NORM = "aten.norm.ScalarOpt_dim"
+
+
+def _under_root(node: Node, root: Any, nodes: Nodes) -> Node | None:
+    """s where `root` is 1/sqrt(s) for a product, sqrt(s) for a quotient."""
+    made = _node(root, nodes)
+    if made is None:
+        return None
+    quotient = node.target == "aten.div.Tensor"
+    power = made.target == "aten.pow.Tensor_Scalar" and made.args[1] == (0.5 if quotient else -0.5)
+    if made.target == f"aten.{'sqrt' if quotient else 'rsqrt'}.default" or power:
+        return _node(made.args[0], nodes)
+    return None
+
+
+def _mean_of_squares(mean: Any, nodes: Nodes) -> str | None:
+    """x where `mean` is the mean of x^2 over the last axis, which is kept."""
+    made = _node(mean, nodes)
+    if made is None or made.target != "aten.mean.dim" or not made.args[2]:
+        return None
+    squares = _node(made.args[0], nodes)
+    if squares is None or [a % len(squares.shape) for a in made.args[1]] != [
+        len(squares.shape) - 1
+    ]:
+        return None
+    x = source(squares.args[0], nodes)
+    if squares.target == "aten.pow.Tensor_Scalar" and squares.args[1] == 2:
+        return x
+    if squares.target == "aten.square.default":
+        return x
+    both = squares.target == "aten.mul.Tensor" and x == source(squares.args[1], nodes)
+    return x if both else None
+
+
+# --- masks ---
+
+
+def _masks(node: Node, nodes: Nodes, _: Mapping[str, int]) -> Node | None:
+    """where(kept, x, -inf), x + (0 or -inf), masked_fill by a tensor: masked_fill by a number."""
+    found: tuple[Any, Any, bool] | None = None
+    if node.target in ("aten.where.self", "aten.where.ScalarOther", "aten.where.ScalarSelf"):
+        mask, yes, no = node.args
+        if isinstance(yes, Ref) and _hides(no):
+            found = (yes, mask, True)
+        elif isinstance(no, Ref) and _hides(yes):
+            found = (no, mask, False)
+    elif node.target in ("aten.masked_fill.Tensor", "aten.masked_fill_.Tensor"):
+        if _hides(node.args[2]):
+            found = (node.args[0], node.args[1], False)
+    elif node.target in ("aten.add.Tensor", "aten.add_.Tensor") and node.args[2] == 1:
+        for x, given in _pairs(replace(node, target="aten.mul.Tensor")):
+            if isinstance(given, np.ndarray) and given.size > 1:
+                hidden = given <= HIDDEN
+                if hidden.any() and not given[~hidden].any():
+                    found = (x, hidden, False)
+    if found is None or getattr(_node(found[0], nodes), "shape", None) != node.shape:
+        return None
+    x, mask, kept = found
+    if isinstance(mask, np.ndarray):
+        mask, kept = np.asarray(mask, bool) != kept, False
+    args = (x, mask, -np.inf, kept)
+    return replace(node, target="aten.masked_fill.Scalar", args=args)
+
+
+def _hides(value: Any) -> bool:
+    return not isinstance(value, Ref) and bool(np.all(np.asarray(value) <= HIDDEN))
+
+
+# --- reading ---
+
+
+def source(arg: Any, nodes: Nodes) -> str | None:
+    """The name of what an argument reads, before any cast."""
+    while isinstance(arg, Ref):
+        node = nodes.get(arg.name)
+        if node is None or node.target not in CASTS:
+            return arg.name
+        arg = node.args[0]
+    return None
+
+
+def _node(arg: Any, nodes: Nodes) -> Node | None:
+    name = source(arg, nodes)
+    return None if name is None else nodes.get(name)
+
+
+def _pairs(node: Node) -> list[tuple[Any, Any]]:
+    """(x, y) of a product both ways round, of a quotient one."""
+    if node.target not in ("aten.mul.Tensor", "aten.mul.Scalar", "aten.div.Tensor"):
+        return []
+    x, y = node.args[:2]
+    ways = [(x, y)] if "div" in node.target else [(x, y), (y, x)]
+    return [(a, b) for a, b in ways if isinstance(a, Ref)]
+
+
+def _alone(arg: Any, nodes: Nodes, count: Mapping[str, int]) -> bool:
+    """Whether one node reads each of those from the norm to here."""
+    while isinstance(arg, Ref):
+        if count.get(arg.name, 0) != 1:
+            return False
+        node = nodes[arg.name]
+        if node.target not in CASTS:
+            return True
+        arg = node.args[0]
+    return False
+
+
+RULES: tuple[Rule, ...] = (_norm, _unit, _gain, _masks)
