@@ -26,11 +26,13 @@ from prover.compiler.lower import (
     matmul,
     mul,
     pad,
+    piecewise,
     pool,
     rectify,
     reduce,
     relu,
     reshape,
+    root,
     softmax,
     views,
     where,
@@ -57,7 +59,7 @@ class Op(NamedTuple):
 
 _FILES: tuple[Any, ...] = (
     activation, add, argmax, attention, bands, batch_norm, cat, conv, dense, embedding, flags,
-    layer_norm, matmul, mul, pad, pool, rectify, reduce, softmax, views, where,
+    layer_norm, matmul, mul, pad, piecewise, pool, rectify, reduce, root, softmax, views, where,
 )  # fmt: skip
 OPS: dict[str, Op] = {
     **{target: Op(f.reference, f.lower) for f in _FILES for target in f.TARGETS},

@@ -1,4 +1,5 @@
-"""Functions of one number by a public table: gelu (both), silu, sigmoid, tanh, exp.
+"""Functions of one number by a public table: gelu (both), silu, sigmoid, tanh, erf, exp, log, elu,
+softplus, mish.
 
 The input is rounded to the finest scale at which its range, with headroom, takes ROWS rows: the
 error is at most `table_error`, half a step of the input times the function's greatest slope, and
@@ -28,7 +29,8 @@ MARGIN = 0.25  # of the recorded range, at either end
 
 class Function(NamedTuple):
     value: Callable[[FloatArray], FloatArray]
-    slope: float  # the greatest, in absolute value
+    slope: float = math.inf  # the greatest, in absolute value; exp and log have none
+    above: float = -math.inf  # where it is defined
 
 
 def _erf(x: FloatArray) -> FloatArray:
@@ -51,18 +53,43 @@ def _silu(x: FloatArray) -> FloatArray:
     return np.asarray(x * _sigmoid(x))
 
 
+def _elu(alpha: float) -> Function:
+    return Function(
+        lambda x: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))), max(1.0, abs(alpha))
+    )
+
+
+def _softplus(x: FloatArray) -> FloatArray:
+    return np.logaddexp(0.0, x)
+
+
 GELU = {"none": Function(_gelu, 1.13), "tanh": Function(_gelu_tanh, 1.13)}
 FUNCTIONS = {
     "aten.silu.default": Function(_silu, 1.1),
     "aten.silu_.default": Function(_silu, 1.1),
     "aten.sigmoid.default": Function(_sigmoid, 0.25),
     "aten.tanh.default": Function(lambda x: np.asarray(np.tanh(x)), 1.0),
+    "aten.erf.default": Function(_erf, 1.13),
+    "aten.exp.default": Function(lambda x: np.asarray(np.exp(x))),
+    "aten.log.default": Function(lambda x: np.asarray(np.log(x)), above=0.0),
+    "aten.mish.default": Function(lambda x: np.asarray(x * np.tanh(_softplus(x))), 1.1),
 }
-TARGETS = ("aten.gelu.default", *FUNCTIONS)
+PARAMETRIC = ("aten.gelu.default", "aten.elu.default", "aten.elu_.default", "aten.softplus.default")
+TARGETS = (*PARAMETRIC, *FUNCTIONS)
 
 
 def function(node: Node, args: tuple[Argument, ...]) -> Function:
-    return GELU[args[1]] if node.target == "aten.gelu.default" else FUNCTIONS[node.target]
+    if node.target == "aten.gelu.default":
+        return GELU[args[1]]
+    if "elu" in node.target and node.target in PARAMETRIC:
+        if tuple(args[2:4]) != (1, 1):
+            what = f"expected scales of 1, got {args[2:4]}"
+            raise UnsupportedOp(node.name, node.target, what)
+        return _elu(float(args[1]))
+    if node.target == "aten.softplus.default":
+        beta = float(args[1])
+        return Function(lambda x: _softplus(beta * x) / beta, 1.0)
+    return FUNCTIONS[node.target]
 
 
 def reference(node: Node, args: tuple[Argument, ...], ranges: Ranges) -> Array:
@@ -76,7 +103,7 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Cells:
         raise UnsupportedOp(node.name, node.target, "expected a value")
     f, name = function(node, args), f"{node.name}.index"
     x = net.accumulated(x, node.name, aligned(net, node.name, node.shape, x))
-    first, rows, exponent = table_span(*net.ranges.of(name), x.exponent)
+    first, rows, exponent = table_span(*net.ranges.of(name), x.exponent, f.above)
     index = net.requantize(x, name, exponent, lo=first, hi=first + rows - 1)
     values = f.value(np.ldexp(np.arange(first, first + rows, dtype=np.float64), -exponent))
     scale = largest_exponent(values, INT16_MAX)
@@ -92,12 +119,14 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Cells:
     return Cells(node.name, index.parts, scale, out, index.rank, index.fixed)
 
 
-def table_span(lo: float, hi: float, finest: int) -> tuple[int, int, int]:
+def table_span(lo: float, hi: float, finest: int, above: float = -math.inf) -> tuple[int, int, int]:
     """First row, number of rows, exponent of the index."""
     margin = max(hi - lo, 1e-6) * MARGIN
     low, high = lo - margin, hi + margin
     exponent = min(finest, math.floor(math.log2((ROWS - 2) / (high - low))))
     first = math.floor(math.ldexp(low, exponent))
+    if above > -math.inf:
+        first = max(first, math.floor(math.ldexp(above, exponent)) + 1)
     return first, math.ceil(math.ldexp(high, exponent)) - first + 1, exponent
 
 

@@ -15,7 +15,6 @@ from prover.compiler.errors import UnsupportedOp
 from prover.compiler.lower.conv import Kernel, each, walked, windows
 from prover.compiler.lower.mul import scaled
 from prover.compiler.lower.network import (
-    BITS,
     Argument,
     Array,
     Cells,
@@ -24,16 +23,16 @@ from prover.compiler.lower.network import (
     Pending,
     Plan,
     Value,
-    flat,
     numbered,
     regroup,
 )
+from prover.compiler.lower.rectify import above
 from prover.compiler.lower.reduce import summed
 from prover.compiler.lower.slide import strided, whole_axes
 from prover.compiler.ranges import Ranges
 from prover.compiler.trace import Node
 from prover.program.gadgets.shared import one
-from prover.program.ir import Affine, Relu, Role
+from prover.program.ir import Affine
 
 MAX = ("aten.max_pool1d.default", "aten.max_pool2d.default")
 AVERAGE = ("aten.avg_pool1d.default", "aten.avg_pool2d.default")
@@ -137,16 +136,11 @@ def _greatest(net: Network, node: Node, cells: Cells, axes: Lengths, kernel: Ker
     plan = _planned(node, cells, axes)
     net.plans[node.name] = plan
     every = numbered(plan)
-    shape = flat(plan) or (1,)
     first, *others = [net.view(window, every) for window in seen.values()]
     top = one(first)
     for number, other in enumerate(others):
-        name = f"{node.name}.above{number}"
-        out = net.tensor(name, shape, Role.ACTIVATION, 0, (1 << BITS) - 1)
         below = tuple((-c, view) for c, view in top.terms)
-        above = net.pending(name, plan, 0, Affine(((1, other), *below)))
-        net.ops.append(Relu(out, above.expr, 0, BITS))
-        own = net.cells(name, out, plan, 0)
-        top = Affine((*top.terms, (1, net.view(own, every))))
+        more = above(net, f"{node.name}.above{number}", plan, Affine(((1, other), *below)))
+        top = Affine((*top.terms, (1, net.view(more, every))))
     made = net.pending(node.name, plan, cells.exponent, top)
     return net.exact(made, node.name, min(tensor.lo, 0), tensor.hi)
