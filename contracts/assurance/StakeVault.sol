@@ -2,9 +2,8 @@
 pragma solidity ^0.8.24;
 
 import {IStakeVault} from "../interfaces/IStakeVault.sol";
-import {Lock, MAX_LOAD, MAX_LOCK, NO_LOCK, toLock} from "../types/Lock.sol";
 
-/// @title Stakes, ring-fenced claim by claim; the rules are in IStakeVault.
+/// @title Stakes that vouch for claims; the rules are in IStakeVault.
 contract StakeVault is IStakeVault {
     uint256 internal constant UNIT = 1 gwei;
     /// @dev Twice W_max, the longest that a claim can be open.
@@ -19,8 +18,11 @@ contract StakeVault is IStakeVault {
     mapping(address account => uint256) public credit;
     /// @inheritdoc IStakeVault
     uint256 public burned;
+    /// @inheritdoc IStakeVault
+    mapping(address owner => address) public agentOf;
+    /// @inheritdoc IStakeVault
+    mapping(address owner => bool) public isForfeited;
     mapping(address owner => Account) private _accounts;
-    mapping(address tier => mapping(bytes32 id => Lock)) private _locks;
 
     modifier onlyTier() {
         if (!isTier(msg.sender)) revert NotATier(msg.sender);
@@ -43,6 +45,13 @@ contract StakeVault is IStakeVault {
         _accounts[msg.sender].stake = uint64(total);
 
         emit Staked(msg.sender, amount);
+    }
+
+    /// @inheritdoc IStakeVault
+    function appoint(address agent) external {
+        agentOf[msg.sender] = agent;
+
+        emit Appointed(msg.sender, agent);
     }
 
     /// @inheritdoc IStakeVault
@@ -93,76 +102,87 @@ contract StakeVault is IStakeVault {
     }
 
     /// @inheritdoc IStakeVault
-    function lock(bytes32 id, address owner, uint256 amount, uint256 load, uint256 maxLoad)
+    function lock(address owner, address agent, uint256 amount, uint256 load, uint256 maxLoad)
         external
         onlyTier
     {
+        if (agent != owner && agent != agentOf[owner]) revert NotItsAgent(owner, agent);
         Account memory account = _accounts[owner];
         if (account.suspended) revert Suspended(owner);
         uint256 free = _free(account);
-        if (amount > free || amount > MAX_LOCK) revert CoverageAboveFreeStake(amount, free);
-        if (load > MAX_LOAD) revert TooMuch(MAX_LOAD, load);
+        if (amount > free) revert CoverageAboveFreeStake(amount, free);
+        if (load > type(uint24).max) revert TooMuch(type(uint24).max, load);
         uint256 total = account.load + load;
         if (total > maxLoad || total > type(uint24).max) revert Overloaded(maxLoad, total);
-        if (_locks[msg.sender][id].exists()) revert DuplicateLock(id);
 
         (account.locked, account.load) = (account.locked + uint64(amount), uint24(total));
         _accounts[owner] = account;
-        _locks[msg.sender][id] = toLock(owner, amount, block.timestamp, load);
     }
 
     /// @inheritdoc IStakeVault
-    function contest(bytes32 id) external onlyTier returns (Lock lock_, bool suspended) {
-        lock_ = _existing(id);
-        suspended = _accounts[lock_.owner()].suspended;
+    function release(address owner, uint256 amount, uint256 load)
+        external
+        onlyTier
+        returns (bool suspended)
+    {
+        Account memory account = _accounts[owner];
+        suspended = account.suspended;
 
-        _locks[msg.sender][id] = lock_.contest();
+        _unlock(account, amount, load);
+        if (suspended && isForfeited[owner]) {
+            account.stake -= uint64(amount);
+            burned += amount;
+        }
+        _accounts[owner] = account;
     }
 
     /// @inheritdoc IStakeVault
-    function release(bytes32 id) external onlyTier returns (Lock lock_) {
-        lock_ = _existing(id);
-        Account memory account = _accounts[lock_.owner()];
-
-        _unlock(account, lock_);
-        _accounts[lock_.owner()] = account;
-        _locks[msg.sender][id] = NO_LOCK;
-    }
-
-    /// @inheritdoc IStakeVault
-    function slash(
-        bytes32 id,
-        address consumer,
-        uint256 compensation,
-        address challenger,
-        uint256 reward
-    ) external onlyTier {
-        Lock lock_ = _existing(id);
-        uint256 amount = lock_.amount();
+    function slash(Division calldata division) external onlyTier {
+        uint256 amount = division.amount;
+        (uint256 compensation, uint256 reward) = (division.compensation, division.reward);
         // The first two comparisons keep the sum from overflowing.
         if (compensation > amount || reward > amount || 2 * compensation + reward > amount) {
             revert WrongSplit(amount, compensation, reward);
         }
         uint256 burn = amount - compensation - reward;
-        Account memory account = _accounts[lock_.owner()];
+        address owner = division.owner;
+        Account memory account = _accounts[owner];
 
-        _unlock(account, lock_);
+        _unlock(account, amount, division.load);
         (account.stake, account.suspended) = (account.stake - uint64(amount), true);
-        _accounts[lock_.owner()] = account;
-        _locks[msg.sender][id] = NO_LOCK;
-        credit[consumer] += compensation;
-        credit[challenger] += reward;
+        _accounts[owner] = account;
+        credit[division.consumer] += compensation;
+        credit[division.challenger] += reward;
         burned += burn;
 
         emit Slashed(
-            lock_.owner(), msg.sender, id, consumer, compensation, challenger, reward, burn
+            owner,
+            msg.sender,
+            division.id,
+            division.consumer,
+            compensation,
+            division.challenger,
+            reward,
+            burn
         );
     }
 
     /// @inheritdoc IStakeVault
-    function lockOf(address tier, bytes32 id) external view returns (Lock lock_, bool suspended) {
-        lock_ = _locks[tier][id];
-        suspended = _accounts[lock_.owner()].suspended;
+    function forfeit(address owner) external onlyTier {
+        Account memory account = _accounts[owner];
+        uint256 amount = account.stake - account.locked;
+
+        (account.stake, account.suspended) = (account.locked, true);
+        _accounts[owner] = account;
+        isForfeited[owner] = true;
+        burned += amount;
+
+        emit Forfeited(owner, msg.sender, amount);
+    }
+
+    /// @inheritdoc IStakeVault
+    function isSuspended(address owner) external view returns (bool) {
+        return _accounts[owner].suspended;
     }
 
     /// @inheritdoc IStakeVault
@@ -186,14 +206,11 @@ contract StakeVault is IStakeVault {
         return account.stake > taken ? account.stake - taken : 0;
     }
 
-    function _existing(bytes32 id) private view returns (Lock lock_) {
-        lock_ = _locks[msg.sender][id];
-        if (!lock_.exists()) revert NoSuchLock(id);
-    }
-
-    function _unlock(Account memory account, Lock lock_) private pure {
-        account.locked -= uint64(lock_.amount());
-        account.load -= uint24(lock_.load());
+    function _unlock(Account memory account, uint256 amount, uint256 load) private pure {
+        if (amount > account.locked) revert NoSuchLock(account.locked, amount);
+        if (load > account.load) revert NoSuchLock(account.load, load);
+        account.locked -= uint64(amount);
+        account.load -= uint24(load);
     }
 
     function _withdraw(address account, address to) private returns (uint256 amount) {

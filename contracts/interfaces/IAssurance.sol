@@ -12,6 +12,9 @@ interface IAssurance {
     /// @notice The request pins something other than what this tier vouches with.
     error WrongPin(bytes32 expected, bytes32 got);
 
+    /// @notice The verifier's address holds other code than when this tier was made.
+    error VerifierChanged(bytes32 expected, bytes32 got);
+
     /// @notice What this tier vouches with, in one word; requests quote it. For the Proof tier
     ///         keccak256(abi.encode(verifier address, verifier code hash, SRS id)).
     function pin() external view returns (bytes32);

@@ -135,7 +135,8 @@ interface IInferenceOracle {
     /// @notice The word that a proof for this request and payee must be bound to.
     function contextOf(Request calldata request, address payee) external view returns (bytes32);
 
-    /// @notice The digest of a claim: keccak256(abi.encode(payee, keccak256(output))), low byte cleared.
+    /// @notice The digest of a claim: keccak256(abi.encode(payee, keccak256(output))), low 5 bytes
+    ///         cleared.
     function claimDigest(address payee, bytes calldata output) external pure returns (bytes32);
 
     /// @notice Where a request stands, the digest of its claim (zero if none), and whether its
@@ -144,6 +145,13 @@ interface IInferenceOracle {
         external
         view
         returns (Status status, bytes32 digest, bool callbackFailed);
+
+    /// @notice The claim that stands, or stood when the request ended: its digest (zero if none) and
+    ///         the second at which it became provisional (zero if it never was).
+    function claimOf(bytes32 requestId)
+        external
+        view
+        returns (Status status, bytes32 digest, uint256 since);
 
     /// @notice The chain id that ids and contexts are bound to: the chain's, when it was deployed.
     function chainId() external view returns (uint256);

@@ -83,6 +83,9 @@ interface IModelRegistry {
     /// @notice The SRS id of a model.
     function srsIdOf(bytes32 modelId) external view returns (bytes32);
 
+    /// @notice The header: a program's first 32 bytes.
+    function headerOf(bytes32 modelId) external view returns (bytes32);
+
     /// @notice The whole program, for auditors.
     function program(bytes32 modelId) external view returns (bytes memory);
 

@@ -13,11 +13,15 @@ import {IAssurance} from "./IAssurance.sol";
 ///
 /// | standing | claim | evidence | what becomes of it |
 /// | --- | --- | --- | --- |
-/// | none | any | empty | Provisional: the sender's stake is locked (an operator's answer) |
+/// | none | any | empty | Provisional: the payee's stake is locked (an operator's answer) |
 /// | none | any | proof | Final |
 /// | a claim | the same | empty | after its clock: Final, or Retracted if its proof did not come |
 /// | a claim | the same | proof | Final, disputed or not |
 /// | a claim | other output | payee (32), output hash (32) of what stands; proof | Final; slashed |
+/// | none, once verifier or model is stopped | any | not empty | Retracted |
+/// | a claim, likewise | the same | any | Retracted; stake free |
+///
+/// Only the payee, or the agent that it appointed in the vault, can lock the payee's stake.
 ///
 /// The output 0x00, one byte, is of no model: it says that the input has no provable answer. Nobody
 /// can demand a proof of that; a proof of any output refutes it; after the window the request is
@@ -50,7 +54,7 @@ interface IOptimisticAssurance is IAssurance {
         Upheld, // the claim was proved: the bonds are lost
         Overturned, // another output was proved: bonds return, the lock was slashed
         Lapsed, // no proof came in time: likewise
-        Void // the verifier is no longer what it was: bonds return, nobody is slashed
+        Void // no verdict (the verifier was stopped, say): bonds return, nobody is slashed
     }
 
     /// @notice The disputes of one claim, together.
@@ -96,8 +100,6 @@ interface IOptimisticAssurance is IAssurance {
 
     /// @notice Only the tier's oracle may ask.
     error OnlyOracle(address expected, address got);
-    /// @notice The verifier's address holds other code than when this tier was made.
-    error VerifierChanged(bytes32 expected, bytes32 got);
     /// @notice A constructor argument makes no sense.
     error WrongParameters();
     /// @notice The vault does not let this tier lock.
@@ -110,10 +112,14 @@ interface IOptimisticAssurance is IAssurance {
     error ContestTooLong(uint256 max, uint256 got);
     /// @notice Evidence against a standing claim begins with its payee and its output's hash.
     error WrongEvidence(uint256 min, uint256 got);
+    /// @notice Committed outputs of this model are blinded: another output refutes nothing. Dispute.
+    error OutputNotUnique(bytes32 modelId);
     /// @notice The output that stands was proved again, for another payee. Prove it for its own.
     error SameOutput(bytes32 outputHash);
     /// @notice The claim is not the one that stands.
     error WrongClaim(bytes32 expected, bytes32 got);
+    /// @notice The request names another tier.
+    error WrongTier(address expected, address got);
     /// @notice Nothing can be done in this status.
     error WrongStatus(bytes32 requestId, Status got);
     /// @notice Too early: `until` must have passed.
@@ -160,9 +166,12 @@ interface IOptimisticAssurance is IAssurance {
     ///         that lost, the cost of the proof to the claim's payee; what is left stays here for ever.
     function collect(bytes32 requestId, uint256 index) external;
 
-    /// @notice Ends the lock of a request that the oracle refunded (7 days after its deadline); by
-    ///         anyone. If it was disputed, its proof did not come in time.
-    function close(Request calldata request) external;
+    /// @notice Ends the lock of a claim whose request the oracle refunded (7 days after its deadline);
+    ///         by anyone. If it was disputed, its proof did not come in time.
+    /// @param request the fields as logged
+    /// @param payee of the claim that stood
+    /// @param outputHash keccak256 of its output
+    function close(Request calldata request, address payee, bytes32 outputHash) external;
 
     /// @notice keccak256(abi.encode(this contract, requestId, challenger, outputHash, salt)).
     function commitmentOf(bytes32 requestId, address challenger, bytes32 outputHash, bytes32 salt)

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.24;
 
-import {Lock} from "../types/Lock.sol";
-
 /// @notice Operators' stakes in ETH. A few tiers, named when the vault is made and never after, lock
 ///         stake for single claims, and release or slash each lock. Nobody else has a right over a
 ///         stake, and there is no admin.
+///
+/// The vault keeps one word an owner: what is locked in all. Which claim holds how much follows from
+/// the claim (its owner is its payee, its lock a function of the request's terms), so no word is
+/// stored for it; that a tier ends each lock once is the tier's to see to.
 ///
 /// All amounts are in gwei, but for `msg.value`. A lock is C + R + B: the consumer's compensation,
 /// the challenger's reward, and what is burned, B >= C. Consumer, operator and challenger may be one
@@ -31,8 +33,31 @@ interface IStakeVault {
         bool suspended;
     }
 
+    /// @notice How a lock is divided.
+    /// @param id the request, for the event
+    /// @param owner of the lock
+    /// @param amount all of it
+    /// @param load seconds that go with it
+    /// @param consumer who is credited the compensation
+    /// @param compensation of `amount`
+    /// @param challenger who is credited the reward
+    /// @param reward of `amount`; what is left is burned
+    struct Division {
+        bytes32 id;
+        address owner;
+        uint256 amount;
+        uint256 load;
+        address consumer;
+        uint256 compensation;
+        address challenger;
+        uint256 reward;
+    }
+
     event Staked(address indexed owner, uint256 amount);
+    event Appointed(address indexed owner, address indexed agent);
     event WithdrawalQueued(address indexed owner, uint256 amount, uint256 readyAt);
+    /// @notice All that an owner had free was burned.
+    event Forfeited(address indexed owner, address indexed tier, uint256 amount);
     event Left(address indexed owner, address indexed to, uint256 amount);
     /// @notice A lock was divided: compensation + reward + burn is all of it.
     event Slashed(
@@ -56,12 +81,12 @@ interface IStakeVault {
     error CoverageAboveFreeStake(uint256 needed, uint256 free);
     /// @notice With this claim, the proofs that could be demanded would not be done in time.
     error Overloaded(uint256 max, uint256 got);
+    /// @notice Only the owner and its agent may have its stake locked.
+    error NotItsAgent(address owner, address got);
     /// @notice The owner was slashed before.
     error Suspended(address owner);
-    /// @notice The tier locked stake under this id already.
-    error DuplicateLock(bytes32 id);
-    /// @notice The tier has no open lock of this id.
-    error NoSuchLock(bytes32 id);
+    /// @notice So much is not locked.
+    error NoSuchLock(uint256 locked, uint256 got);
     /// @notice Compensation, reward and a burn of at least the compensation do not fit the lock.
     error WrongSplit(uint256 locked, uint256 compensation, uint256 reward);
     /// @notice More than there is.
@@ -78,6 +103,9 @@ interface IStakeVault {
 
     /// @notice Adds msg.value to the caller's stake.
     function stake() external payable;
+
+    /// @notice Names the one other address that may answer for the caller's stake; zero for none.
+    function appoint(address agent) external;
 
     /// @notice Queues that much of the caller's stake, in place of what was queued; 0 for nothing.
     ///         Two weeks from now it may leave, unless a claim is still open.
@@ -100,33 +128,35 @@ interface IStakeVault {
 
     // --- tiers ------------------------------------------------------------------------------------
 
-    /// @notice Locks an owner's free stake under an id. The tier answers for the owner's consent.
+    /// @notice Locks some of an owner's free stake.
+    /// @param agent who answers, as the tier saw it: the owner, or whom it appointed
     /// @param load seconds that a proof of the claim takes
     /// @param maxLoad the owner's open loads, this one included, may be no more than that
-    function lock(bytes32 id, address owner, uint256 amount, uint256 load, uint256 maxLoad) external;
+    function lock(address owner, address agent, uint256 amount, uint256 load, uint256 maxLoad)
+        external;
 
-    /// @notice Marks one of the tier's locks as contested. Idempotent.
-    function contest(bytes32 id) external returns (Lock lock_, bool suspended);
+    /// @notice Ends a lock; all of it is free again (burned, if the owner's stake is forfeited).
+    /// @return suspended whether the owner is
+    function release(address owner, uint256 amount, uint256 load) external returns (bool suspended);
 
-    /// @notice Ends one of the tier's locks; all of it is free again.
-    function release(bytes32 id) external returns (Lock lock_);
+    /// @notice Ends a lock: credits the compensation and the reward, burns the rest, and suspends the
+    ///         owner. What else is locked stays so.
+    function slash(Division calldata division) external;
 
-    /// @notice Ends one of the tier's locks: credits the compensation and the reward, burns the rest,
-    ///         and suspends the owner. No other lock is touched.
-    function slash(
-        bytes32 id,
-        address consumer,
-        uint256 compensation,
-        address challenger,
-        uint256 reward
-    ) external;
+    /// @notice Burns an owner's free stake, for ever also what any of its locks frees later, and
+    ///         suspends it. Locks still pay compensations.
+    function forfeit(address owner) external;
 
     // --- views ------------------------------------------------------------------------------------
 
     function isTier(address account) external view returns (bool);
 
-    /// @notice A tier's open lock of an id (zero if none), and whether its owner is suspended.
-    function lockOf(address tier, bytes32 id) external view returns (Lock lock_, bool suspended);
+    /// @notice Whom an owner appointed to answer for its stake.
+    function agentOf(address owner) external view returns (address);
+
+    function isSuspended(address owner) external view returns (bool);
+
+    function isForfeited(address owner) external view returns (bool);
 
     function accountOf(address owner) external view returns (Account memory);
 

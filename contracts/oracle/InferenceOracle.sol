@@ -57,7 +57,7 @@ contract InferenceOracle is IInferenceOracle {
         requestId = idOf(request_);
         if (_records[requestId].status() != Status.None) revert DuplicateRequest(requestId);
 
-        _records[requestId] = record(Status.Open, 0, false);
+        _records[requestId] = record(Status.Open, 0, 0, false);
 
         emit Requested(requestId, request_.modelId, msg.sender, request_, input);
 
@@ -88,7 +88,7 @@ contract InferenceOracle is IInferenceOracle {
         _checkInput(request_, input);
 
         bytes32 digest = claimDigest(payee, output);
-        _records[requestId] = record(Status.Judging, standing.digest(), false);
+        _records[requestId] = record(Status.Judging, standing.digest(), standing.since(), false);
 
         Claim memory claim = Claim({
             requestId: requestId,
@@ -96,22 +96,23 @@ contract InferenceOracle is IInferenceOracle {
             sender: msg.sender,
             payee: payee,
             standing: standing.digest(),
+            since: standing.since(),
             digest: digest
         });
         Status verdict =
             IAssurance(request_.assurance).judge(request_, claim, input, output, evidence);
 
         if (verdict == Status.Final) {
-            _records[requestId] = record(Status.Final, digest, false);
+            _records[requestId] = record(Status.Final, digest, 0, false);
             emit Answered(requestId, payee, Status.Final, output);
             _pay(payee, _cost(request_));
             if (request_.callbackGas != 0) {
                 bool delivered = _callBack(request_, requestId, output, request_.callbackGas);
-                if (!delivered) _records[requestId] = record(Status.Final, digest, true);
+                if (!delivered) _records[requestId] = record(Status.Final, digest, 0, true);
                 emit CalledBack(requestId, delivered);
             }
         } else if (verdict == Status.Provisional) {
-            _records[requestId] = record(Status.Provisional, digest, false);
+            _records[requestId] = record(Status.Provisional, digest, block.timestamp, false);
             emit Answered(requestId, payee, Status.Provisional, output);
         } else if (verdict == Status.Retracted) {
             _giveBack(request_, requestId, Status.Retracted);
@@ -142,7 +143,7 @@ contract InferenceOracle is IInferenceOracle {
         bytes32 digest = claimDigest(payee, output);
         if (digest != settled.digest()) revert WrongClaim(settled.digest(), digest);
 
-        _records[requestId] = record(Status.Final, digest, false);
+        _records[requestId] = record(Status.Final, digest, 0, false);
 
         emit CalledBack(requestId, true);
 
@@ -170,6 +171,16 @@ contract InferenceOracle is IInferenceOracle {
     {
         Record held = _records[requestId];
         return (held.status(), held.digest(), held.callbackFailed());
+    }
+
+    /// @inheritdoc IInferenceOracle
+    function claimOf(bytes32 requestId)
+        external
+        view
+        returns (Status status, bytes32 digest, uint256 since)
+    {
+        Record held = _records[requestId];
+        return (held.status(), held.digest(), held.since());
     }
 
     /// @inheritdoc IInferenceOracle
@@ -219,7 +230,8 @@ contract InferenceOracle is IInferenceOracle {
 
     function _giveBack(Request calldata request_, bytes32 requestId, Status status) private {
         uint256 amount = _cost(request_);
-        _records[requestId] = record(status, 0, false);
+        Record held = _records[requestId];
+        _records[requestId] = record(status, held.digest(), held.since(), false);
         emit Returned(requestId, request_.refundTo, status, amount);
         _pay(request_.refundTo, amount);
     }

@@ -82,6 +82,17 @@ contract ModelRegistry is IModelRegistry {
     }
 
     /// @inheritdoc IModelRegistry
+    function headerOf(bytes32 modelId) external view returns (bytes32 header) {
+        address blob = _manifest(modelId);
+        assembly ("memory-safe") {
+            extcodecopy(blob, 0, 36, 0x20) // the first program chunk is at byte 35, after the STOP
+            let chunk := shr(96, mload(0))
+            extcodecopy(chunk, 0, 1, 0x20)
+            header := mload(0)
+        }
+    }
+
+    /// @inheritdoc IModelRegistry
     function program(bytes32 modelId) external view returns (bytes memory) {
         (address[] memory programChunks,) = _chunks(modelId);
         return _join(programChunks);

@@ -5,22 +5,28 @@ import {Status} from "./Status.sol";
 
 /// @notice The one word that the oracle stores for a request.
 ///
-///   255                                                    8   7        6          0
-///  +--------------------------------------------------------+--------+------------+
-///  |  top 248 bits of the claim digest, 0 if there is none  | failed |   Status   |
-///  +--------------------------------------------------------+--------+------------+
+///   255                              40 39         8   7        6          0
+///  +----------------------------------+------------+--------+------------+
+///  |  top 216 bits of the claim digest | since (32) | failed |   Status   |
+///  +----------------------------------+------------+--------+------------+
 ///
-/// failed: the callback of the final answer reverted and may be retried.
+/// digest: 0 if there is no claim; since: block.timestamp when the claim became provisional, so that
+/// no tier needs a word of its own for it; failed: the callback of the final answer reverted and may
+/// be retried. 216 bits leave 108 against collisions, no less than BN254.
 type Record is uint256;
 
-using {status, digest, callbackFailed} for Record global;
+using {status, digest, since, callbackFailed} for Record global;
 
-uint256 constant DIGEST_MASK = ~uint256(0xff);
+uint256 constant DIGEST_MASK = ~uint256(0xffffffffff);
 uint256 constant FAILED_BIT = 0x80;
 uint256 constant STATUS_MASK = 0x7f;
 
-function record(Status status_, bytes32 digest_, bool failed) pure returns (Record) {
-    uint256 word = (uint256(digest_) & DIGEST_MASK) | uint256(status_);
+function record(Status status_, bytes32 digest_, uint256 since_, bool failed)
+    pure
+    returns (Record)
+{
+    uint256 word = (uint256(digest_) & DIGEST_MASK) | (uint256(uint32(since_)) << 8)
+        | uint256(status_);
     return Record.wrap(failed ? word | FAILED_BIT : word);
 }
 
@@ -30,6 +36,10 @@ function status(Record self) pure returns (Status) {
 
 function digest(Record self) pure returns (bytes32) {
     return bytes32(Record.unwrap(self) & DIGEST_MASK);
+}
+
+function since(Record self) pure returns (uint256) {
+    return uint32(Record.unwrap(self) >> 8);
 }
 
 function callbackFailed(Record self) pure returns (bool) {

@@ -33,9 +33,10 @@ struct Request {
 /// @notice What a tier is asked to judge, beside the request and the bytes.
 /// @param requestId the request's id
 /// @param context the word that a proof of this claim must be bound to
-/// @param sender who handed the claim in; where a tier locks stake, the staker that consents to it
-/// @param payee who is paid if the claim becomes final
+/// @param sender who handed the claim in
+/// @param payee who is paid if the claim becomes final; where a tier locks stake, it is the payee's
 /// @param standing digest of the claim that stands provisionally; zero for the first claim
+/// @param since block.timestamp when `standing` was made; zero for the first claim
 /// @param digest digest of this claim: equal to `standing` if it is the one that stands
 struct Claim {
     bytes32 requestId;
@@ -43,5 +44,6 @@ struct Claim {
     address sender;
     address payee;
     bytes32 standing;
+    uint256 since;
     bytes32 digest;
 }

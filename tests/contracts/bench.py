@@ -12,7 +12,7 @@ from eth_hash.auto import keccak
 from web3 import Web3
 from web3.contract import Contract
 
-from tests.contracts.desk import HARNESS, LOGITS, ZERO, Desk, Request
+from tests.contracts.desk import HARNESS, IMAGE, LOGITS, ZERO, Desk, Request
 from tests.evm import Chain
 
 GWEI = 10**9
@@ -56,6 +56,21 @@ def created(sender: str, nonce: int) -> str:
     return Web3.to_checksum_address(keccak(bytes([0xC0 + len(body)]) + body)[12:])
 
 
+def canary(desk: Desk) -> bytes:
+    """A statement of a desk's model that shall be false: WRONG is not its output for IMAGE."""
+    return keccak(encode(["bytes32", "bytes", "bytes"], [desk.model_id, IMAGE, WRONG]))
+
+
+def guard(desk: Desk) -> Contract:
+    """The desk's verifier, behind a guard with that canary."""
+    return desk.chain.deploy(
+        "contracts/assurance/GuardedVerifier.sol",
+        desk.verifier.address,
+        desk.registry.address,
+        canary(desk),
+    )
+
+
 class Bench(Desk):
     """A desk whose requests name the optimistic tier; `payee` is the operator, and has stake."""
 
@@ -66,9 +81,12 @@ class Bench(Desk):
         *,
         registry: Contract | None = None,
         verifier: Contract | None = None,
+        guarded: bool = False,
     ) -> None:
         super().__init__(chain)
         self.registry, self.verifier = registry or self.registry, verifier or self.verifier
+        if guarded:
+            self.verifier = guard(self)
         self.operator, self.challenger, self.rival = self.payee, *chain.accounts[5:7]
         deployer = chain.accounts[0]
         nonce = chain.web3.eth.get_transaction_count(deployer)
@@ -89,6 +107,14 @@ class Bench(Desk):
 
     def stake(self, amount: int = 10 * ETHER, owner: str = "") -> None:
         self.chain.send(self.vault.functions.stake(), sender=owner or self.operator, value=amount)
+
+    def sponsor(self, owner: str, amount: int = 10 * ETHER) -> None:
+        """A contract that stakes, and lets the operator answer for it."""
+        self.chain.set_balance(owner, amount + ETHER)
+        self.chain.rpc("anvil_impersonateAccount", owner)
+        self.stake(amount, owner)
+        self.chain.send(self.vault.functions.appoint(self.operator), sender=owner)
+        self.chain.rpc("anvil_stopImpersonatingAccount", owner)
 
     def request(self, **fields: Any) -> Request:
         return super().request(**{"assurance": self.optimistic.address, "terms": terms(), **fields})
@@ -171,6 +197,9 @@ class Bench(Desk):
         function = self.optimistic.functions[name](*arguments)
         return self.chain.send(function, sender=sender or self.stranger)
 
+    def close(self, request: Request, output: bytes = LOGITS) -> Any:
+        return self.tell("close", request.fields, self.operator, keccak(output))
+
     def wait(self, seconds: int) -> None:
         """Puts the next block that long after the latest."""
         self.chain.next_timestamp(self.chain.now() + seconds)
@@ -189,10 +218,13 @@ class Bench(Desk):
     def burned(self) -> int:
         return int(self.chain.call(self.vault.functions.burned()))
 
-    def lock_of(self, request: Request) -> int:
-        tier = self.optimistic.address
-        word, _ = self.chain.call(self.vault.functions.lockOf(tier, self.request_id(request)))
-        return int(word)
+    def since(self, request: Request) -> int:
+        """When the claim of a request was made."""
+        return int(self.chain.call(self.oracle.functions.claimOf(self.request_id(request)))[2])
+
+    def disputed(self, request: Request) -> bool:
+        case = self.chain.call(self.optimistic.functions.caseOf(self.request_id(request)))
+        return bool(case[0])
 
     def outcome(self, request: Request) -> int:
         case = self.chain.call(self.optimistic.functions.caseOf(self.request_id(request)))

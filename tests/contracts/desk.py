@@ -149,7 +149,7 @@ class Desk:
 
     def digest(self, payee: str = "", output: bytes = LOGITS) -> bytes:
         whole = keccak(encode(["address", "bytes32"], [payee or self.payee, keccak(output)]))
-        return whole[:31] + b"\0"
+        return whole[:27] + bytes(5)
 
     # --- calls, as functions to send or call ----------------------------------------------------
 

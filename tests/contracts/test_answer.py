@@ -279,14 +279,16 @@ def test_answer_provisional_stands_unpaid_until_final(desk: Desk) -> None:
     assert desk.status(request) == (PROVISIONAL, desk.digest(), False)
     assert desk.held() == request.cost
 
+    stood = desk.chain.now()
     desk.expire(request, 1000)  # a standing claim outlives the deadline
     before = desk.chain.balance(desk.payee)
     desk.answer(request, proof=bytes([FINAL]))
     judged = desk.chain.call(desk.scripted.functions.judged())
-    _, context, sender, payee, standing, digest = judged
+    _, context, sender, payee, standing, since, digest = judged
     assert standing == digest == desk.digest()
     assert (context, payee) == (desk.context(request, desk.payee), desk.payee)
     assert sender == desk.prover
+    assert since == stood
     assert desk.chain.balance(desk.payee) - before == request.cost
     assert desk.status(request) == (FINAL, desk.digest(), False)
 
@@ -297,7 +299,7 @@ def test_answer_provisional_may_be_replaced(desk: Desk) -> None:
     desk.answer(request, proof=bytes([PROVISIONAL]))
     desk.answer(request, payee=desk.stranger, output=WRONG, proof=bytes([FINAL]))
     judged = desk.chain.call(desk.scripted.functions.judged())
-    assert judged[4] == desk.digest() and judged[5] == desk.digest(desk.stranger, WRONG)
+    assert judged[4] == desk.digest() and judged[6] == desk.digest(desk.stranger, WRONG)
     assert desk.status(request) == (FINAL, desk.digest(desk.stranger, WRONG), False)
     assert desk.held() == 0
 
@@ -312,7 +314,8 @@ def test_answer_retracted_gives_the_payment_back(desk: Desk, standing: bool) -> 
     (event,) = desk.events(desk.answer(request, proof=bytes([RETRACTED])), "Returned")
     assert (event["status"], event["amount"]) == (RETRACTED, request.cost)
     assert desk.chain.balance(desk.stranger) - before == request.cost
-    assert desk.status(request) == (RETRACTED, bytes(32), False)
+    stood = desk.digest() if standing else bytes(32)
+    assert desk.status(request) == (RETRACTED, stood, False)
     with reverts("WrongStatus", desk.request_id(request), RETRACTED):
         desk.answer(request, proof=bytes([FINAL]))
 

@@ -11,10 +11,12 @@ from tests.contracts.bench import (
     ETHER,
     GWEI,
     HOUR,
+    LAPSED,
     LOCK,
     PARAMETERS,
     REWARD,
     UNANSWERABLE,
+    VOID,
     WINDOW,
     WRONG,
     Bench,
@@ -46,7 +48,7 @@ def test_admit_malformed_terms_are_refused(bench: Bench, word: bytes) -> None:
 
 
 def test_admit_bit_above_the_fields_is_refused(bench: Bench) -> None:
-    word = (int.from_bytes(terms(), "big") | 1 << 63).to_bytes(32, "big")
+    word = (int.from_bytes(terms(), "big") | 1 << 77).to_bytes(32, "big")
     with reverts("MalformedTerms", word):
         bench.ask(bench.request(terms=word))
 
@@ -135,7 +137,7 @@ def test_constructor_vault_that_does_not_name_it_is_refused(bench: Bench) -> Non
 def test_judge_by_anyone_but_the_oracle_is_refused(bench: Bench) -> None:
     """Else whoever calls could name any staker as the sender."""
     request = bench.request()
-    claim = (bytes(32), bytes(32), bench.operator, bench.operator, bytes(32), bytes(32))
+    claim = (bytes(32), bytes(32), bench.operator, bench.operator, bytes(32), 0, bytes(32))
     with reverts("OnlyOracle", bench.oracle.address, bench.stranger):
         bench.tell("judge", request.fields, claim, b"", b"", b"")
 
@@ -161,13 +163,26 @@ def test_judge_coverage_above_free_stake_is_refused(bench: Bench) -> None:
     assert bench.status(request)[0] == FINAL
 
 
-def test_judge_sender_without_stake_is_refused(bench: Bench) -> None:
-    """The stake that vouches is the sender's, whoever the payee may be."""
+def test_judge_payee_without_stake_is_refused(bench: Bench) -> None:
+    """The stake that vouches is the payee's, and only itself or its agent can put it at risk."""
     request = bench.request()
     bench.ask(request)
     with reverts("CoverageAboveFreeStake", LOCK, 0):
+        bench.post(request, sender=bench.stranger, payee=bench.stranger)
+    with reverts("NotItsAgent", bench.operator, bench.stranger):
         bench.post(request, sender=bench.stranger)
+    with reverts("NotItsAgent", bench.stranger, bench.operator):
+        bench.post(request, payee=bench.stranger)
     assert bench.account()["locked"] == 0
+
+
+def test_judge_agent_answers_for_the_payees_stake(bench: Bench) -> None:
+    bench.chain.send(bench.vault.functions.appoint(bench.rival), sender=bench.operator)
+    request = bench.request()
+    bench.ask(request)
+    bench.post(request, sender=bench.rival)
+    assert bench.account()["locked"] == LOCK
+    assert bench.since(request) == bench.chain.now()
 
 
 def test_judge_more_proving_than_half_the_clock_is_refused(bench: Bench) -> None:
@@ -233,7 +248,7 @@ def test_judge_settled_request_is_refused(bench: Bench) -> None:
     with reverts("WrongStatus", id, FINAL):
         bench.dispute(request, LOGITS)
     with reverts("WrongStatus", id, FINAL):
-        bench.tell("close", request.fields)
+        bench.close(request)
 
 
 # --- proofs ---------------------------------------------------------------------------------------
@@ -244,7 +259,7 @@ def test_judge_proof_of_an_open_request_is_final_without_stake(bench: Bench) -> 
     bench.ask(request)
     bench.prove(request, payee=bench.prover)
     assert bench.status(request) == (FINAL, bench.digest(bench.prover), False)
-    assert bench.lock_of(request) == 0
+    assert bench.account()["locked"] == 0
 
 
 def test_judge_proof_of_what_stands_is_final_early(bench: Bench) -> None:
@@ -352,8 +367,8 @@ def test_refund_declined_by_everyone_costs_nobody(bench: Bench) -> None:
     bench.expire(request)
     bench.chain.send(bench.refunding(request))
     assert bench.status(request)[0] == REFUNDED
-    with reverts("NoSuchLock", bench.request_id(request)):
-        bench.tell("close", request.fields)
+    with reverts("WrongClaim", bytes(32), bench.digest()):
+        bench.close(request)
 
 
 def test_close_refunded_undisputed_claim_frees_the_stake(bench: Bench) -> None:
@@ -363,13 +378,13 @@ def test_close_refunded_undisputed_claim_frees_the_stake(bench: Bench) -> None:
     with reverts("DeadlineNotPassed"):
         bench.chain.send(bench.refunding(request))
     with reverts("WrongStatus", bench.request_id(request), PROVISIONAL):
-        bench.tell("close", request.fields)
+        bench.close(request)
     bench.wait(1)
     bench.chain.send(bench.refunding(request))
-    bench.tell("close", request.fields)
+    bench.close(request)
     assert bench.account()["locked"] == 0 and not bench.account()["suspended"]
-    with reverts("NoSuchLock"):
-        bench.tell("close", request.fields)
+    with reverts("WrongOutcome", VOID):
+        bench.close(request)
 
 
 def test_close_refunded_disputed_claim_is_slashed(bench: Bench) -> None:
@@ -380,19 +395,28 @@ def test_close_refunded_disputed_claim_is_slashed(bench: Bench) -> None:
     assert bench.chain.now() + CLOCK < request.deadline + 7 * DAY
     bench.expire(request, 7 * DAY + 1)
     bench.chain.send(bench.refunding(request))
-    bench.tell("close", request.fields)
+    with reverts("WrongClaim", bench.digest(output=WRONG), bench.digest()):
+        bench.close(request)
+    bench.close(request, WRONG)
+    with reverts("WrongOutcome", LAPSED):
+        bench.close(request, WRONG)
     assert bench.owed(bench.requester) == COVERAGE
     assert bench.owed(bench.challenger) == REWARD
     assert bench.account()["suspended"]
 
 
 def test_close_of_another_tiers_request_is_refused(bench: Bench) -> None:
+    """Else such a request would free the stake of an open claim."""
+    bench.posted()
     request = bench.request(assurance=bench.scripted.address)
     bench.ask(request)
-    bench.expire(request)
+    bench.answer(request, proof=bytes([PROVISIONAL]))
+    bench.expire(request, 7 * DAY + 1)
     bench.chain.send(bench.refunding(request))
-    with reverts("NoSuchLock", bench.request_id(request)):
-        bench.tell("close", request.fields)
+    assert bench.status(request)[:2] == (REFUNDED, bench.digest())
+    with reverts("WrongTier", bench.optimistic.address, bench.scripted.address):
+        bench.close(request)
+    assert bench.account()["locked"] == LOCK
 
 
 def test_judge_answer_of_zero_payee_is_refused(bench: Bench) -> None:

@@ -201,6 +201,7 @@ def test_fake_oracle_locks_nobodys_stake(bench: Bench) -> None:
         bench.operator,
         bench.rival,
         bytes(32),
+        0,
         b"\1" * 32,
     )
     with reverts("OnlyOracle"):
@@ -247,8 +248,8 @@ def moves(bench: Bench, request: Request) -> list[tuple[str, str]]:
         (bench.oracle.address, bench.refunding(request)),
         (tier.address, tier.functions.collect(id, 0)),
         (tier.address, tier.functions.award(id)),
-        (tier.address, tier.functions.close(request.fields)),
-        (vault.address, vault.functions.release(id)),
+        (tier.address, tier.functions.close(request.fields, bench.operator, keccak(LOGITS))),
+        (vault.address, vault.functions.release(bench.operator, LOCK, 60)),
     ]
     return [(target, function._encode_transaction_data()) for target, function in made]
 
@@ -298,6 +299,7 @@ def test_payee_that_reenters_collects_a_bond_once(bench: Bench) -> None:
     puppet = bench.puppet()
     request, other = bench.request(), bench.posted(WRONG, nonce=1)
     bench.ask(request)
+    bench.sponsor(puppet.address)
     bench.post(request, payee=puppet.address)
     bench.dispute(other)
     bench.chain.send(

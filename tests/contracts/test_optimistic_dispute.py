@@ -39,7 +39,7 @@ def test_dispute_starts_the_prove_clock(bench: Bench) -> None:
     assert event["args"]["proveBy"] == bench.chain.now() + CLOCK
     assert event["args"]["challenger"] == bench.challenger
     assert bench.chain.balance(bench.optimistic.address) == BOND
-    assert bench.lock_of(request) % 2 == 1
+    assert bench.disputed(request)
     assert bench.outcome(request) == UNDECIDED
 
 
@@ -55,7 +55,7 @@ def test_dispute_last_second_of_the_window_counts(bench: Bench) -> None:
     until = bench.chain.now() + WINDOW
     bench.chain.next_timestamp(until)
     bench.dispute(request)
-    assert bench.lock_of(request) % 2 == 1
+    assert bench.disputed(request)
 
 
 def test_dispute_after_the_window_is_refused(bench: Bench) -> None:
@@ -84,7 +84,7 @@ def test_dispute_of_another_tiers_claim_is_refused(bench: Bench) -> None:
     request = bench.request(assurance=bench.scripted.address)
     bench.ask(request)
     bench.chain.send(bench.answering(request, output=WRONG, proof=bytes([PROVISIONAL])))
-    with reverts("NoSuchLock", bench.request_id(request)):
+    with reverts("WrongTier", bench.optimistic.address, bench.scripted.address):
         bench.dispute(request)
 
 

@@ -7,20 +7,33 @@ from tests.contracts.bench import DAY, ETHER, GWEI, HOUR, Bench
 from tests.contracts.desk import BOMB, BURN, REENTER, REVERT, ZERO
 from tests.evm import reverts
 
-ID, OTHER = keccak(b"claim"), keccak(b"another claim")
+ID = keccak(b"claim")
 STAKE = 10 * ETHER // GWEI  # what the operator of a bench starts with, in gwei
 
 
 def lock(
-    bench: Bench, id: bytes = ID, amount: int = 1000, load: int = 60, most: int = 5400
+    bench: Bench, amount: int = 1000, load: int = 60, most: int = 5400, agent: str = ""
 ) -> None:
-    bench.chain.send(bench.locker.functions.lock(id, bench.operator, amount, load, most))
+    agent = agent or bench.operator
+    bench.chain.send(bench.locker.functions.lock(bench.operator, agent, amount, load, most))
 
 
-def slash(bench: Bench, id: bytes = ID, compensation: int = 400, reward: int = 150) -> None:
-    bench.chain.send(
-        bench.locker.functions.slash(id, bench.stranger, compensation, bench.challenger, reward)
-    )
+def release(bench: Bench, amount: int = 1000, load: int = 60) -> None:
+    bench.chain.send(bench.locker.functions.release(bench.operator, amount, load))
+
+
+def slash(
+    bench: Bench,
+    compensation: int = 400,
+    reward: int = 150,
+    *,
+    amount: int = 1000,
+    load: int = 60,
+    consumer: str = "",
+) -> None:
+    consumer = consumer or bench.stranger
+    division = (ID, bench.operator, amount, load, consumer, compensation, bench.challenger, reward)
+    bench.chain.send(bench.locker.functions.slash(division))
 
 
 def queue(bench: Bench, amount: int) -> None:
@@ -54,10 +67,10 @@ def test_stake_without_the_function_is_refused(bench: Bench) -> None:
 @pytest.mark.parametrize(
     "move",
     [
-        ("lock", ID, ZERO, 1, 1, 1),
-        ("contest", ID),
-        ("release", ID),
-        ("slash", ID, ZERO, 0, ZERO, 0),
+        ("lock", ZERO, ZERO, 1, 1, 1),
+        ("release", ZERO, 1, 1),
+        ("slash", (ID, ZERO, 1, 1, ZERO, 0, ZERO, 0)),
+        ("forfeit", ZERO),
     ],
 )
 def test_lock_by_a_stranger_is_refused(bench: Bench, move: tuple[object, ...]) -> None:
@@ -82,17 +95,24 @@ def test_lock_free_stake_is_ring_fenced(bench: Bench) -> None:
     account = bench.account()
     assert (account["stake"], account["locked"], account["load"]) == (STAKE, 1000, 60)
     assert bench.chain.call(bench.vault.functions.freeOf(bench.operator)) == STAKE - 1000
-    word, suspended = bench.chain.call(bench.vault.functions.lockOf(bench.locker.address, ID))
-    assert word >> 96 == int(bench.operator, 16) and suspended is False
-    assert (word >> 48) % 2**48 == 1000 and (word >> 16) % 2**32 == bench.chain.now()
-    assert word % 2**16 == 60 << 1
+
+
+def test_lock_by_another_than_owner_or_agent_is_refused(bench: Bench) -> None:
+    """Nobody puts another's stake at risk; an agent does as long as it is appointed."""
+    with reverts("NotItsAgent", bench.operator, bench.rival):
+        lock(bench, agent=bench.rival)
+    bench.chain.send(bench.vault.functions.appoint(bench.rival), sender=bench.operator)
+    lock(bench, agent=bench.rival)
+    bench.chain.send(bench.vault.functions.appoint(ZERO), sender=bench.operator)
+    with reverts("NotItsAgent", bench.operator, bench.rival):
+        lock(bench, agent=bench.rival)
 
 
 def test_lock_above_free_stake_is_refused(bench: Bench) -> None:
     lock(bench, amount=STAKE - 5)
     with reverts("CoverageAboveFreeStake", 6, 5):
-        lock(bench, OTHER, 6)
-    lock(bench, OTHER, 5)
+        lock(bench, 6)
+    lock(bench, 5)
 
 
 def test_lock_of_queued_stake_is_refused(bench: Bench) -> None:
@@ -103,42 +123,41 @@ def test_lock_of_queued_stake_is_refused(bench: Bench) -> None:
     lock(bench, amount=11)
 
 
-def test_lock_wider_than_its_field_is_refused(bench: Bench) -> None:
-    with reverts("CoverageAboveFreeStake", 2**48, STAKE):
-        lock(bench, amount=2**48)
-    with reverts("TooMuch", 0x7FFF, 0x8000):
-        lock(bench, load=0x8000, most=2**20)
+@pytest.mark.parametrize("amount", [2**48, 2**64, 2**256 - 1])
+def test_lock_wider_than_its_field_is_refused(bench: Bench, amount: int) -> None:
+    with reverts("CoverageAboveFreeStake", amount, STAKE):
+        lock(bench, amount=amount)
+    with reverts("TooMuch", 2**24 - 1, amount):
+        lock(bench, load=amount, most=2**256 - 1)
+    lock(bench, 0, load=2**24 - 1, most=2**256 - 1)
+    with reverts("Overloaded"):
+        lock(bench, 0, load=1, most=2**256 - 1)
 
 
 def test_lock_more_proving_than_fits_is_refused(bench: Bench) -> None:
     lock(bench, load=60, most=100)
     with reverts("Overloaded", 100, 101):
-        lock(bench, OTHER, load=41, most=100)
-    lock(bench, OTHER, load=40, most=100)
-
-
-def test_lock_same_id_twice_is_refused(bench: Bench) -> None:
-    lock(bench)
-    with reverts("DuplicateLock", ID):
-        lock(bench)
-
-
-def test_lock_of_one_tier_is_not_anothers(bench: Bench) -> None:
-    request = bench.posted()
-    with reverts("NoSuchLock", bench.request_id(request)):
-        bench.chain.send(bench.locker.functions.release(bench.request_id(request)))
-    with reverts("NoSuchLock", bench.request_id(request)):
-        slash(bench, bench.request_id(request))
+        lock(bench, load=41, most=100)
+    lock(bench, load=40, most=100)
 
 
 def test_release_frees_all_of_it_once(bench: Bench) -> None:
     lock(bench)
-    bench.chain.send(bench.locker.functions.release(ID))
+    release(bench)
     account = bench.account()
     assert (account["stake"], account["locked"], account["load"]) == (STAKE, 0, 0)
-    for again in ("release", "contest"):
-        with reverts("NoSuchLock", ID):
-            bench.chain.send(bench.locker.functions[again](ID))
+    with reverts("NoSuchLock", 0, 1000):
+        release(bench)
+
+
+@pytest.mark.parametrize(("amount", "load"), [(1001, 60), (1000, 61), (2**256 - 1, 0), (0, 2**64)])
+def test_release_of_more_than_is_locked_is_refused(bench: Bench, amount: int, load: int) -> None:
+    lock(bench)
+    with reverts("NoSuchLock"):
+        release(bench, amount, load)
+    if amount:
+        with reverts("NoSuchLock"):
+            slash(bench, 0, 0, amount=amount, load=load)
 
 
 # --- slashes --------------------------------------------------------------------------------------
@@ -146,16 +165,17 @@ def test_release_frees_all_of_it_once(bench: Bench) -> None:
 
 def test_slash_divides_one_lock_and_touches_no_other(bench: Bench) -> None:
     lock(bench)
-    lock(bench, OTHER, 777)
+    lock(bench, 777)
     slash(bench)
     assert (bench.owed(bench.stranger), bench.owed(bench.challenger)) == (400, 150)
     assert bench.burned() == 1000 - 400 - 150
     account = bench.account()
     assert (account["stake"], account["locked"], account["load"]) == (STAKE - 1000, 777, 60)
     assert account["suspended"]
-    with reverts("NoSuchLock", ID):
+    with reverts("NoSuchLock", 777, 1000):
         slash(bench)
-    bench.chain.send(bench.locker.functions.release(OTHER))
+    release(bench, 777)
+    assert bench.account()["stake"] == STAKE - 1000
 
 
 @pytest.mark.parametrize(
@@ -166,14 +186,35 @@ def test_slash_burning_less_than_the_compensation_is_refused(
 ) -> None:
     lock(bench)
     with reverts("WrongSplit", 1000, compensation, reward):
-        slash(bench, ID, compensation, reward)
+        slash(bench, compensation, reward)
 
 
 def test_slash_suspends_from_further_locks(bench: Bench) -> None:
     lock(bench)
     slash(bench)
     with reverts("Suspended", bench.operator):
-        lock(bench, OTHER)
+        lock(bench)
+
+
+def test_forfeit_burns_what_is_free_and_what_gets_free(bench: Bench) -> None:
+    """A failed audit costs the whole stake; what other claims are covered with is still paid."""
+    lock(bench)
+    lock(bench, 700)
+    queue(bench, 5000)
+    bench.chain.send(bench.locker.functions.forfeit(bench.operator))
+    account = bench.account()
+    assert (account["stake"], account["locked"], account["suspended"]) == (1700, 1700, True)
+    assert bench.burned() == STAKE - 1700
+    release(bench, 700)
+    assert (bench.account()["stake"], bench.burned()) == (1000, STAKE - 1000)
+    slash(bench)
+    assert (bench.account()["stake"], bench.owed(bench.stranger)) == (0, 400)
+    assert bench.burned() == STAKE - 400 - 150
+    bench.wait(14 * DAY)
+    with reverts("NothingToWithdraw", bench.operator):
+        leave(bench)
+    with reverts("Suspended", bench.operator):
+        lock(bench, 0)
 
 
 # --- withdrawals ----------------------------------------------------------------------------------
@@ -220,7 +261,7 @@ def test_leave_while_a_claim_is_open_is_refused(bench: Bench) -> None:
     bench.wait(14 * DAY)
     with reverts("LocksRemain", 1):
         leave(bench)
-    bench.chain.send(bench.locker.functions.release(ID))
+    release(bench, 1)
     leave(bench)
 
 
@@ -228,7 +269,7 @@ def test_leave_of_queued_stake_that_was_slashed_pays_the_rest(bench: Bench) -> N
     """Withdrawing before the dispute helps nobody: what is queued still backs the claim."""
     lock(bench, amount=STAKE - 3)
     queue(bench, STAKE)
-    slash(bench, ID, 1, 1)
+    slash(bench, 1, 1, amount=STAKE - 3)
     bench.wait(14 * DAY)
     before = bench.chain.balance(bench.rival)
     leave(bench)
@@ -253,9 +294,7 @@ def test_leave_to_one_who_refuses_keeps_the_stake(bench: Bench) -> None:
 
 def credited(bench: Bench, consumer: str, amount: int = 400) -> None:
     lock(bench)
-    bench.chain.send(
-        bench.locker.functions.slash(ID, consumer, amount, bench.challenger, 1000 - 2 * amount)
-    )
+    slash(bench, amount, 1000 - 2 * amount, consumer=consumer)
 
 
 def test_withdraw_credit_is_paid_once(bench: Bench) -> None:
@@ -315,15 +354,17 @@ def test_vault_forced_ether_is_nobodys(bench: Bench) -> None:
 
 
 def test_vault_word_fields_do_not_overlap(bench: Bench) -> None:
-    """The widest values of every field of the lock, and what comes back of them."""
-    bench.chain.set_balance(bench.operator, 400_000 * ETHER)
-    bench.stake(2**48 * GWEI)
-    lock(bench, amount=2**48 - 1, load=0x7FFF, most=2**20)
-    bench.chain.send(bench.locker.functions.contest(ID))
-    word, _ = bench.chain.call(bench.vault.functions.lockOf(bench.locker.address, ID))
-    assert word >> 96 == int(bench.operator, 16)
-    assert (word >> 48) % 2**48 == 2**48 - 1
-    assert word % 2**16 == 0xFFFF
+    """Wide values of every field of an account, and what comes back of them."""
+    bench.chain.set_balance(bench.operator, 10**13 * ETHER)
+    most = 2**64 - 1
+    bench.stake((most - STAKE) * GWEI)
+    with reverts("WrongStake"):
+        bench.stake(GWEI)
+    lock(bench, most, load=2**24 - 1, most=2**24)
+    queue(bench, most)
+    ready = bench.chain.now() + 14 * DAY
+    assert list(bench.account().values()) == [most, most, most, ready, 2**24 - 1, False]
     bench.wait(HOUR)
-    slash(bench, ID, 2**46, 0)
-    assert bench.burned() == 2**48 - 1 - 2**46
+    slash(bench, 2**62, 0, amount=most, load=2**24 - 1)
+    assert bench.burned() == most - 2**62
+    assert list(bench.account().values()) == [0, 0, most, ready, 0, True]

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.24;
 
+import {GuardedVerifier} from "../../contracts/assurance/GuardedVerifier.sol";
 import {OptimisticAssurance} from "../../contracts/assurance/OptimisticAssurance.sol";
 import {StakeVault} from "../../contracts/assurance/StakeVault.sol";
 import {IOptimisticAssurance} from "../../contracts/interfaces/IOptimisticAssurance.sol";
+import {IStakeVault} from "../../contracts/interfaces/IStakeVault.sol";
 import {InferenceOracle} from "../../contracts/oracle/InferenceOracle.sol";
-import {Lock} from "../../contracts/types/Lock.sol";
 import {Request} from "../../contracts/types/Request.sol";
 import {Status} from "../../contracts/types/Status.sol";
 import {Terms, toTerms} from "../../contracts/types/Terms.sol";
@@ -17,7 +18,6 @@ import {VM} from "./Vm.sol";
 contract Market {
     struct Job {
         Request request;
-        address operator;
         address payee;
         bytes stands;
     }
@@ -30,6 +30,7 @@ contract Market {
     InferenceOracle public immutable oracle;
     StakeVault public immutable vault;
     OptimisticAssurance public immutable tier;
+    GuardedVerifier public immutable guard;
     bytes32 public immutable modelId;
 
     /// @notice Broken promises that only show while something happens; zero for ever.
@@ -47,8 +48,10 @@ contract Market {
         InferenceOracle oracle_,
         StakeVault vault_,
         OptimisticAssurance tier_,
+        GuardedVerifier guard_,
         bytes32 modelId_
     ) {
+        guard = guard_;
         (oracle, vault, tier, modelId) = (oracle_, vault_, tier_, modelId_);
         for (uint256 i; i < ACTORS; ++i) {
             _stake(actor(i), 8 ether);
@@ -84,6 +87,13 @@ contract Market {
         vault.stake{value: value}();
     }
 
+    /// @dev Actor 0 lets nobody answer for its stake.
+    function appoint(uint256 who, uint256 agent) external {
+        if (actor(who) == actor(0)) return;
+        VM.prank(actor(who));
+        vault.appoint(actor(agent));
+    }
+
     function queue(uint256 who, uint64 amount) external {
         uint256 held = vault.accountOf(actor(who)).stake;
         VM.prank(actor(who));
@@ -103,7 +113,7 @@ contract Market {
 
     function ask(uint256 who, uint40 coverage, uint16 proving, uint32 wait, uint8 kind) external {
         if (_jobs.length == JOBS) return;
-        Terms terms = toTerms(uint40(1 + coverage % 1e9), 1 + proving % 2 hours, 0);
+        Terms terms = toTerms(uint40(1 + coverage % 1e9), 1 + proving % 2 hours, 0, 0);
         address requester = actor(who);
         Request memory request = Request({
             requester: requester,
@@ -122,7 +132,7 @@ contract Market {
         VM.deal(requester, 1 gwei);
         VM.prank(requester);
         oracle.request{value: 1 gwei}(request, INPUT);
-        _jobs.push(Job(request, address(0), address(0), ""));
+        _jobs.push(Job(request, address(0), ""));
         if (kind % 5 != 0) _post(_jobs.length - 1, who >> 16, kind);
     }
 
@@ -133,14 +143,16 @@ contract Market {
 
     function _post(uint256 which, uint256 who, uint8 kind) private {
         Job storage job = _jobs[which];
-        if (job.operator != address(0)) return;
+        if (job.payee != address(0)) return;
         bool honest = actor(who) == actor(0);
         bytes memory output = RIGHT;
         if (!honest && kind % 3 == 1) output = "wrong";
         if (!honest && kind % 3 == 2) output = hex"00";
-        address payee = actor(who >> 8);
+        // Mostly for its own stake; for another's only as its agent.
+        address payee = who % 8 == 0 ? actor(who >> 8) : actor(who);
         if (_answer(job.request, actor(who), payee, output, "")) {
-            (job.operator, job.payee, job.stands) = (actor(who), payee, output);
+            (job.payee, job.stands) = (payee, output);
+            if (actor(who) != payee && vault.agentOf(payee) != actor(who)) ++broken;
         }
     }
 
@@ -148,7 +160,7 @@ contract Market {
     function settle(uint256 which, uint256 who) external {
         if (_jobs.length == 0) return;
         Job memory job = _jobs[_pick(which)];
-        if (job.operator == address(0)) return;
+        if (job.payee == address(0)) return;
         _answer(job.request, actor(who), job.payee, job.stands, "");
     }
 
@@ -215,10 +227,10 @@ contract Market {
 
     function close(uint256 which) external {
         if (_jobs.length == 0) return;
-        Request memory request = _jobs[_pick(which)].request;
-        Before memory before = _before(request);
-        try tier.close(request) {} catch {}
-        _after(request, before);
+        Job memory job = _jobs[_pick(which)];
+        Before memory before = _before(job.request);
+        try tier.close(job.request, job.payee, keccak256(job.stands)) {} catch {}
+        _after(job.request, before);
     }
 
     /// @dev Time passes; the honest operator proves what is due, so far as it is admitted.
@@ -229,9 +241,16 @@ contract Market {
             bytes32 id = oracle.idOf(job.request);
             IOptimisticAssurance.Case memory case_ = tier.caseOf(id);
             bool open = case_.proveBy != 0 && case_.outcome == IOptimisticAssurance.Outcome.None;
-            if (job.operator == actor(0) && open && case_.proveBy < to) _prove(job, actor(0));
+            if (job.payee == actor(0) && open && case_.proveBy < to) _prove(job, actor(0));
         }
         VM.warp(to);
+    }
+
+    /// @dev Once in a while somebody finds the verifier broken, and shows it.
+    function stop(uint256 luck) external {
+        if (luck % 16 != 0 || guard.isStopped(modelId)) return;
+        bytes32 proof = keccak256(abi.encode(modelId, bytes32(0), INPUT, bytes("false")));
+        guard.stop(modelId, 0, INPUT, "false", abi.encodePacked(proof));
     }
 
     function force(uint64 amount, bool intoTier) external {
@@ -247,10 +266,27 @@ contract Market {
     // --- helpers --------------------------------------------------------------------------------
 
     struct Before {
-        Lock lock;
+        bool open;
+        address payee;
         uint256 stake;
+        uint256 locked;
         uint256 credits;
         uint256 burned;
+    }
+
+    /// @notice Whether some of its payee's stake is locked for a request's claim.
+    function isLocked(Request memory request) public view returns (bool) {
+        bytes32 id = oracle.idOf(request);
+        (Status status, bytes32 digest,) = oracle.claimOf(id);
+        bool undecided = tier.caseOf(id).outcome == IOptimisticAssurance.Outcome.None;
+        return
+            status == Status.Provisional || (status == Status.Refunded && digest != 0 && undecided);
+    }
+
+    /// @notice Gwei that a claim locks, and its seconds of proving.
+    function lockOf(Request memory request) public view returns (uint256 amount, uint256 load) {
+        (uint256 compensation, uint256 reward, uint256 burn) = tier.split(request.terms);
+        return (compensation + reward + burn, Terms.wrap(uint256(request.terms)).proving());
     }
 
     /// @dev Mostly one of the latest three: old ones are settled.
@@ -272,7 +308,9 @@ contract Market {
         if (status == Status.Provisional && !same) {
             evidence = abi.encodePacked(abi.encode(job.payee, keccak256(job.stands)), evidence);
         }
-        if (_answer(job.request, sender, payee, RIGHT, evidence) != counts) ++broken;
+        bool done = _answer(job.request, sender, payee, RIGHT, evidence);
+        if (guard.isStopped(modelId)) return;
+        if (done != counts) ++broken;
         (status,,) = oracle.statusOf(id);
         if (counts && status != Status.Final) ++broken;
     }
@@ -293,8 +331,10 @@ contract Market {
     }
 
     function _before(Request memory request) private view returns (Before memory before) {
-        (before.lock,) = vault.lockOf(address(tier), oracle.idOf(request));
-        before.stake = vault.accountOf(before.lock.owner()).stake;
+        before.open = isLocked(request);
+        before.payee = _payeeOf(request);
+        before.stake = vault.accountOf(before.payee).stake;
+        before.locked = vault.accountOf(before.payee).locked;
         before.credits = _credits();
         before.burned = vault.burned();
     }
@@ -302,12 +342,15 @@ contract Market {
     /// @dev A lock that is gone was released whole, or divided: with C credited, R credited or burned,
     ///      and B >= C burned.
     function _after(Request memory request, Before memory before) private {
-        if (!before.lock.exists()) return;
-        (Lock lock,) = vault.lockOf(address(tier), oracle.idOf(request));
-        uint256 taken = before.stake - vault.accountOf(before.lock.owner()).stake;
+        if (!before.open) return;
+        bool open = isLocked(request);
+        IStakeVault.Account memory account = vault.accountOf(before.payee);
+        uint256 taken = before.stake - account.stake;
         uint256 burned = vault.burned() - before.burned;
-        if (lock.exists() && taken != 0) ++broken;
-        if (!lock.exists()) {
+        (uint256 amount,) = lockOf(request);
+        if (before.locked - account.locked != (open ? 0 : amount)) ++broken;
+        if (open && taken != 0) ++broken;
+        if (!open) {
             (Status status,,) = oracle.statusOf(oracle.idOf(request));
             if (status < Status.Final) ++broken;
             ++settled[oracle.idOf(request)];
@@ -315,9 +358,14 @@ contract Market {
         if (taken == 0) return;
         ++slashes;
         (uint256 compensation,,) = tier.split(request.terms);
-        if (taken != before.lock.amount()) ++broken;
+        if (taken != amount) ++broken;
+        if (guard.isStopped(modelId)) ++broken; // nobody is slashed after a stop
         if (_credits() - before.credits + burned != taken) ++broken;
         if (burned < compensation) ++broken;
+    }
+
+    function _payeeOf(Request memory request) private view returns (address) {
+        return _jobs.length == 0 ? address(0) : _jobs[request.nonce].payee;
     }
 
     function _credits() private view returns (uint256 sum) {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.24;
 
+import {GuardedVerifier} from "../../contracts/assurance/GuardedVerifier.sol";
 import {OptimisticAssurance} from "../../contracts/assurance/OptimisticAssurance.sol";
 import {StakeVault} from "../../contracts/assurance/StakeVault.sol";
 import {IOptimisticAssurance} from "../../contracts/interfaces/IOptimisticAssurance.sol";
 import {IStakeVault} from "../../contracts/interfaces/IStakeVault.sol";
 import {InferenceOracle} from "../../contracts/oracle/InferenceOracle.sol";
 import {ModelRegistry} from "../../contracts/oracle/ModelRegistry.sol";
-import {Lock, MAX_LOAD, MAX_LOCK, toLock} from "../../contracts/types/Lock.sol";
 import {Request} from "../../contracts/types/Request.sol";
 import {Status} from "../../contracts/types/Status.sol";
 import {Terms, toTerms} from "../../contracts/types/Terms.sol";
@@ -32,11 +32,13 @@ contract OptimisticInvariants {
         VM.warp(START);
         ModelRegistry registry = new ModelRegistry();
         bytes32 modelId = _register(registry);
-        EchoVerifier verifier = new EchoVerifier("srs");
+        GuardedVerifier verifier = new GuardedVerifier(
+            new EchoVerifier("srs"), registry, keccak256(abi.encode(modelId, "input", "false"))
+        );
         oracle = new InferenceOracle();
-        // Contracts made so far: three. The vault is the fourth, the tier the fifth.
+        // Contracts made so far: four. The vault is the fifth, the tier the sixth.
         address[4] memory tiers =
-            [VM.computeCreateAddress(address(this), 5), address(0), address(0), address(0)];
+            [VM.computeCreateAddress(address(this), 6), address(0), address(0), address(0)];
         vault = new StakeVault(tiers);
         tier = new OptimisticAssurance(
             oracle,
@@ -54,7 +56,7 @@ contract OptimisticInvariants {
                 provingPrice: 1 gwei
             })
         );
-        market = new Market(oracle, vault, tier, modelId);
+        market = new Market(oracle, vault, tier, verifier, modelId);
     }
 
     /// @dev forge reads this: it calls the market only.
@@ -77,10 +79,10 @@ contract OptimisticInvariants {
             uint256 locked;
             uint256 load;
             for (uint256 i; i < market.jobCount(); ++i) {
-                (Lock lock,) = vault.lockOf(address(tier), _id(i));
-                if (lock.owner() != owner) continue;
-                locked += lock.amount();
-                load += lock.load();
+                Market.Job memory job = market.jobAt(i);
+                if (job.payee != owner || !market.isLocked(job.request)) continue;
+                (uint256 more, uint256 seconds_) = market.lockOf(job.request);
+                (locked, load) = (locked + more, load + seconds_);
             }
             _same("sum of locks", locked, account.locked);
             _same("sum of loads", load, account.load);
@@ -104,18 +106,12 @@ contract OptimisticInvariants {
         if (owed > address(tier).balance) revert Broken("bonds", owed, address(tier).balance);
     }
 
-    /// @notice A valid proof before finality wins; slashes divide one lock exactly; a lock ends once,
-    ///         and is open just while its claim stands; nobody honest was slashed.
+    /// @notice A valid proof before finality wins; slashes divide one lock exactly; a lock ends once;
+    ///         nobody honest was slashed.
     function invariant_claims_settle_once_and_nobody_honest_is_slashed() public view {
         _same("broken", 0, market.broken());
         for (uint256 i; i < market.jobCount(); ++i) {
             bytes32 id = _id(i);
-            (Status status,,) = oracle.statusOf(id);
-            (Lock lock,) = vault.lockOf(address(tier), id);
-            if (status == Status.Provisional && !lock.exists()) revert Broken("no lock", 1, 0);
-            if (status != Status.Provisional && status != Status.Refunded && lock.exists()) {
-                revert Broken("lock outlives its claim", 0, 1);
-            }
             if (market.settled(id) > 1) revert Broken("settled", 1, market.settled(id));
         }
         if (vault.accountOf(market.actor(0)).suspended) revert Broken("honest, slashed", 0, 1);
@@ -126,12 +122,13 @@ contract OptimisticInvariants {
     function afterInvariant() public {
         VM.warp(END);
         for (uint256 i; i < market.jobCount(); ++i) {
-            Request memory request = market.jobAt(i).request;
+            Market.Job memory job = market.jobAt(i);
             bytes32 id = _id(i);
             (Status status,,) = oracle.statusOf(id);
-            if (status < Status.Final) oracle.refund(request);
-            (Lock lock,) = vault.lockOf(address(tier), id);
-            if (lock.exists()) tier.close(request);
+            if (status < Status.Final) oracle.refund(job.request);
+            if (market.isLocked(job.request)) {
+                tier.close(job.request, job.payee, keccak256(job.stands));
+            }
             bool lost = tier.caseOf(id).outcome == IOptimisticAssurance.Outcome.Upheld;
             for (uint256 c; c < tier.challengeCount(id); ++c) {
                 if (!lost && tier.challengeAt(id, c).bond != 0) tier.collect(id, c);
@@ -153,27 +150,14 @@ contract OptimisticInvariants {
         }
     }
 
-    function testFuzz_lock_any_comes_back(
-        address owner,
-        uint48 amount,
-        uint32 since,
-        uint16 load,
-        bool contested
+    function testFuzz_terms_any_come_back(
+        uint40 coverage,
+        uint16 proving,
+        uint8 hours_,
+        uint16 audits
     ) public pure {
-        Lock lock = toLock(owner, amount, since, load & MAX_LOAD);
-        if (contested) lock = lock.contest();
-        _same("owner", uint160(owner), uint160(lock.owner()));
-        _same("amount", amount & MAX_LOCK, lock.amount());
-        _same("since", since, lock.since());
-        _same("load", load & MAX_LOAD, lock.load());
-        if (lock.contested() != contested) revert Broken("contested", 0, 1);
-    }
-
-    function testFuzz_terms_any_come_back(uint40 coverage, uint16 proving, uint8 hours_)
-        public
-        pure
-    {
-        Terms terms = toTerms(coverage, proving & 0x7fff, hours_);
+        Terms terms = toTerms(coverage, proving & 0x7fff, hours_, audits & 0x3fff);
+        _same("audits", audits & 0x3fff, terms.auditRate());
         _same("coverage", coverage, terms.coverage());
         _same("proving", proving & 0x7fff, terms.proving());
         _same("hours", hours_, terms.windowHours());

@@ -63,12 +63,16 @@ contract OracleInvariants {
         }
     }
 
-    function testFuzz_record_any_comes_back(uint8 status, bytes32 digest, bool failed) public pure {
+    function testFuzz_record_any_comes_back(uint8 status, bytes32 digest, uint32 since, bool failed)
+        public
+        pure
+    {
         Status wanted = Status(status % 7);
-        Record word = record(wanted, digest, failed);
+        Record word = record(wanted, digest, since, failed);
         _same("status", uint256(wanted), uint256(word.status()));
-        _same("digest", uint256(digest) >> 8, uint256(word.digest()) >> 8);
-        _same("low byte", 0, uint256(word.digest()) & 0xff);
+        _same("digest", uint256(digest) >> 40, uint256(word.digest()) >> 40);
+        _same("low bytes", 0, uint256(word.digest()) & 0xffffffffff);
+        _same("since", since, word.since());
         if (word.callbackFailed() != failed) revert Broken("failed", 0, 1);
     }
 

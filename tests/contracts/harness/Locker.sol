@@ -2,6 +2,7 @@
 pragma solidity ^0.8.24;
 
 import {StakeVault} from "../../../contracts/assurance/StakeVault.sol";
+import {IStakeVault} from "../../../contracts/interfaces/IStakeVault.sol";
 
 /// @notice A tier of the vault that locks, releases and slashes what anyone says.
 contract Locker {
@@ -11,27 +12,21 @@ contract Locker {
         vault = vault_;
     }
 
-    function lock(bytes32 id, address owner, uint256 amount, uint256 load, uint256 maxLoad)
+    function lock(address owner, address agent, uint256 amount, uint256 load, uint256 maxLoad)
         external
     {
-        vault.lock(id, owner, amount, load, maxLoad);
+        vault.lock(owner, agent, amount, load, maxLoad);
     }
 
-    function contest(bytes32 id) external {
-        vault.contest(id);
+    function release(address owner, uint256 amount, uint256 load) external returns (bool) {
+        return vault.release(owner, amount, load);
     }
 
-    function release(bytes32 id) external {
-        vault.release(id);
+    function slash(IStakeVault.Division calldata division) external {
+        vault.slash(division);
     }
 
-    function slash(
-        bytes32 id,
-        address consumer,
-        uint256 compensation,
-        address challenger,
-        uint256 reward
-    ) external {
-        vault.slash(id, consumer, compensation, challenger, reward);
+    function forfeit(address owner) external {
+        vault.forfeit(owner);
     }
 }
