@@ -212,9 +212,9 @@ class Chain:
         self.accounts = list(web3.eth.accounts)
 
     @classmethod
-    def start(cls, *options: str) -> Self:
+    def start(cls, *options: str, hardfork: str = "osaka") -> Self:
         """Starts Anvil on a free port with the 2^24 gas cap a transaction (EIP-7825) on."""
-        command = [str(ANVIL), "--port", "0", "--hardfork", "osaka", "--enable-tx-gas-limit"]
+        command = [str(ANVIL), "--port", "0", "--hardfork", hardfork, "--enable-tx-gas-limit"]
         command += ["--block-base-fee-per-gas", "0", *options]
         # A file: Anvil logs every call, and would wait for ever on a full pipe.
         log = tempfile.TemporaryFile("w+")  # noqa: SIM115
