@@ -9,7 +9,7 @@ Goldberg, ASIACRYPT 2010, section 3, with the blinder above the cells that claim
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prover.curve import Point, add
 from prover.errors import UnsupportedSize, WrongLength
@@ -26,12 +26,14 @@ def commit(
     blinder: int,
     k: int,
     runs: Sequence[tuple[int, Vec]] = (),
+    scattered: tuple[Int64s, Vec] | None = None,
 ) -> Point:
     """The commitment to values plus runs, in a tile of 2^k cells, blinded by `blinder`.
 
     values: at most 2^k cells from the first on, int64 (the fast way for small integers) or field
     elements; runs: (first cell, field elements), added to them, for the few field elements among
-    small integers. Missing cells are zero. srs: of the same kernels.
+    small integers; scattered: (cells, field elements), the same for cells that are no neighbours.
+    Missing cells are zero. srs: of the same kernels.
     Raises UnsupportedSize where the SRS is too small, WrongLength where cells leave the tile.
     """
     if not 1 <= k <= srs.k_max:
@@ -39,8 +41,17 @@ def commit(
     for start, cells in ((0, values), *runs):
         if start < 0 or start + len(cells) > 1 << k:
             raise WrongLength(1 << k, start + len(cells))
+    if scattered is not None and not (0 <= scattered[0].min() <= scattered[0].max() < 1 << k):
+        raise WrongLength(1 << k, int(scattered[0].max()) + 1)
     small = values.dtype.kind == "i"
     total = (kernels.msm_small if small else kernels.msm)(srs.points, values)
     for start, cells in (*runs, (1 << k, kernels.from_ints([blinder]))):
         total = add(total, kernels.msm(srs.points[start : start + len(cells)], cells))
+    if scattered is not None:
+        at, cells = scattered
+        total = add(total, kernels.msm(_chosen(srs.points, at), cells))
     return total
+
+
+def _chosen(points: Any, at: Int64s) -> Any:
+    return [points[i] for i in at] if isinstance(points, list) else points[at]

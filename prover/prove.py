@@ -8,7 +8,7 @@ Zero knowledge is not an option: every proof has its blinders, masks, pads and Z
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,10 +26,12 @@ from prover.program.format import MASK1_POWERS, MASK2_POWERS, SLICES
 from prover.program.ir import Role
 from prover.program.layout import F_PADS, MASK1, MASK2, TABLE_PAD, G, H, Layout, M
 from prover.proof import Proof, late_bytes, middle_bytes, points_bytes
-from prover.proving import columns, joint, tiles, weights
+from prover.proving import columns, joint, tiles
 from prover.proving.contractions import ContractionRounds, SideRounds
 from prover.proving.randomness import Randomness, fresh_entropy, witness_digest
-from prover.proving.tiles import Tile
+from prover.proving.rounds import TileRounds
+from prover.proving.tiles import NOTHING, Tile
+from prover.proving.weights import Weights
 from prover.srs import Srs
 from prover.statement import Statement
 from prover.sumcheck import Mask
@@ -131,6 +133,12 @@ def z_positions(k: int, which: int) -> Int64s:
     words = (int.from_bytes(stream[i : i + 4], "big") for i in range(0, len(stream), 4))
     found = dict.fromkeys(word % (1 << k) for word in words)
     return np.array(list(found)[: min(Z_CELLS, 1 << k)], dtype=np.int64)
+
+
+def z_sum(values: Sequence[int], at: Int64s, which: int) -> int:
+    """sum_y Z(y) B(y): B_1 = 1, and B_2(y) = prod_i (1 + y_i), which is 2^(number of ones)."""
+    ones = [int(y).bit_count() if which else 0 for y in at]
+    return sum(z << n for z, n in zip(values, ones, strict=True))
 
 
 class Attempt:
@@ -253,8 +261,7 @@ class Attempt:
             kernels.from_ints([e[i] for e in ends] + [row] + [0] * (size - count - 1))
             for i, row in enumerate(self.masks.e_row)
         )
-        rest = kernels.zeros((1 << v.k) - 2 * size)
-        tile = Tile(kernels.concat([x, y, rest]), next(self.blinders))
+        tile = Tile(NOTHING, next(self.blinders), [(0, x), (size, y)])
         e_point = tile.commit(kernels, self.srs, v.k)
         self.tiles.append(tile)
         known = {0: 1}  # batch kernels: eq of rho with r, so known before the point in the tile
@@ -272,13 +279,12 @@ class Attempt:
     # 5. Z tiles, and the sum that they are claimed to have, before a
     def commit_masks(self) -> tuple[tuple[Affine, Affine], int]:
         kernels, k = self.kernels, self.v.k
-        second = weights.second_mask_weights(kernels, k)
         points, total = [], 0
         for which, values in enumerate(self.masks.z_cells):
-            cells, at = kernels.zeros(1 << k), z_positions(k, which)
-            cells[at] = kernels.from_ints(values)
-            total += kernels.inner(cells, second) if which else kernels.total(cells)
-            tile = Tile(cells, next(self.blinders))
+            at = z_positions(k, which)
+            total += z_sum(values, at, which)
+            scattered = (at, kernels.from_ints(values))
+            tile = Tile(NOTHING, next(self.blinders), scattered=scattered)
             points.append(tile.commit(kernels, self.srs, k))
             self.tiles.append(tile)
         z_points, v_mask = (points[0], points[1]), total % P
@@ -290,18 +296,10 @@ class Attempt:
     def open_tiles(self) -> tuple[tuple[tuple[int, ...], ...], bytes]:
         kernels, v, drawn = self.kernels, self.v, self.drawn
         drawn.batch = self.transcript.challenge("a")
-        cells = [tile.vector(kernels) for tile in self.tiles]
-        on_cells = weights.tile_weight_vectors(kernels, v, drawn)
-        sent, drawn.tile, at_point = weights.tile_rounds(
-            kernels, cells, on_cells, v.k, self._round("y")
-        )
-        combined, blinder = kernels.zeros(1 << v.k), 0
-        for tile, vector, weight in zip(self.tiles, cells, at_point, strict=True):
-            kernels.add_scaled(combined, weight, vector)
-            blinder += weight * tile.blinder
-        opening = prove_opening(
-            kernels, self.srs, combined, blinder % P, drawn.tile, self.transcript
-        )
+        rounds = TileRounds(kernels, Weights(kernels, v, drawn), self.tiles)
+        sent, drawn.tile, at_point = rounds.run(self._round("y"))
+        combined, blinder = rounds.combined(at_point)
+        opening = prove_opening(kernels, self.srs, combined, blinder, drawn.tile, self.transcript)
         return tuple(sent), opening
 
     def _commit(self, label: str, made: list[Tile]) -> tuple[Affine, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from prover.commitment import commit
 from prover.curve import Affine
 from prover.errors import PointAtInfinity
+from prover.field import P
 from prover.kernels.interface import Kernels, Vec
 from prover.program.addresses import Block
 from prover.program.evaluate import Ints
@@ -17,30 +18,90 @@ from prover.program.ir import Role
 from prover.program.layout import Layout
 from prover.srs import Srs
 
+NOTHING: Ints = np.zeros(0, dtype=np.int64)
+
 
 @dataclass
 class Tile:
-    """cells = small + runs; `small` int64 of 2^k (or a dense vector of field elements)."""
+    """cells = small + runs + scattered.
+
+    small: int64 of 2^k, none for zeros, or a dense vector of field elements; runs: field elements
+    from a first cell on; scattered: field elements at the cells of an array.
+    """
 
     small: Ints | Vec
     blinder: int
     runs: list[tuple[int, Vec]] = field(default_factory=list)
+    scattered: tuple[Ints, Vec] | None = None
 
-    def vector(self, kernels: Kernels) -> Vec:
+    @property
+    def is_dense(self) -> bool:
+        return bool(self.small.dtype.kind != "i")
+
+    def vector(self, kernels: Kernels, k: int) -> Vec:
         """All 2^k cells as field elements, in a new vector."""
-        if self.small.dtype.kind == "i":
-            cells = kernels.from_int64(self.small)
-        else:
-            cells = kernels.concat([self.small])
-        for start, run in self.runs:
-            kernels.add_scaled(cells[start : start + len(run)], 1, run)
-        return cells
+        found = kernels.zeros(1 << k)
+        if not self.is_dense and len(self.small):
+            found[:] = kernels.from_int64(self.small)
+        self.add_elements(kernels, found, 1, [1])
+        return found
+
+    def add_elements(self, kernels: Kernels, found: Vec, factor: int, top: Sequence[int]) -> None:
+        """found += factor * the cells that are field elements, the first coordinates bound: top has
+        the weights of their values."""
+        left = (len(found) - 1).bit_length()
+        for start, cells in [*([(0, self.small)] if self.is_dense else []), *self.runs]:
+            for high, at, part in pieces(start, cells, left):
+                kernels.add_scaled(found[at : at + len(part)], factor * top[high] % P, part)
+        if self.scattered:
+            places, cells = self.scattered
+            for high, chosen in by_top(places, left):
+                where = places[chosen] & (1 << left) - 1
+                part = kernels.scale(cells[chosen], factor * top[high] % P)
+                found[where] = kernels.add(found[where], part)
+
+    def products(self, kernels: Kernels, weights: Vec, span: int) -> list[int]:
+        """For each value a of the first `span` coordinates: sum_y f(a, y) weights[y]; not of a
+        dense tile."""
+        left = (len(weights) - 1).bit_length()
+        found = [0] * (1 << span)
+        if len(self.small):
+            found = kernels.to_ints(
+                kernels.small_matvec(self.small.reshape(1 << span, -1), weights)
+            )
+        for start, cells in self.runs:
+            for high, at, part in pieces(start, cells, left):
+                found[high] += kernels.inner(part, weights[at : at + len(part)])
+        if self.scattered:
+            places, cells = self.scattered
+            for high, chosen in by_top(places, left):
+                where = places[chosen] & (1 << left) - 1
+                found[high] += kernels.inner(cells[chosen], weights[where])
+        return found
 
     def commit(self, kernels: Kernels, srs: Srs, k: int) -> Affine:
-        point = commit(kernels, srs, self.small, self.blinder, k, self.runs)
+        point = commit(kernels, srs, self.small, self.blinder, k, self.runs, self.scattered)
         if point is None:
             raise PointAtInfinity
         return point
+
+
+def pieces(start: int, cells: Vec, left: int) -> Iterator[tuple[int, int, Vec]]:
+    """Neighbouring cells cut where the coordinates above the last `left` change: (their value, the
+    first cell below them, the cells)."""
+    done = 0
+    while done < len(cells):
+        high, at = divmod(start + done, 1 << left)
+        part = cells[done : done + (1 << left) - at]
+        yield high, at, part
+        done += len(part)
+
+
+def by_top(at: Ints, left: int) -> Iterator[tuple[int, Ints]]:
+    """Cells by the value of the coordinates above the last `left`: (it, the places in `at`)."""
+    high = at >> left
+    for value in np.unique(high):
+        yield int(value), np.flatnonzero(high == value)
 
 
 def constant(kernels: Kernels, value: int, count: int) -> Vec:

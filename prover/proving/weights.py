@@ -1,24 +1,24 @@
-"""The linear claims on the prover's side: every tile's weight on every cell, and the rounds inside
-the tile.
+"""The linear claims on the prover's side: A_t(y), a tile's weight on every cell.
 
-The same terms as `linear.py`, each kernel expanded over its cells instead of evaluated at y.
+The same terms as `linear.py`, each kernel expanded over its cells instead of evaluated at y; with
+the first coordinates bound, over the cells that are left.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from prover import linear
 from prover.challenges import Challenges
-from prover.field import P
+from prover.field import P, inverse
 from prover.kernels.interface import Kernels, Vec
 from prover.program import format as fmt
-from prover.program.axis import eq_const, evaluate
+from prover.program.axis import eq_const, eq_expand, evaluate
 from prover.program.format import SCALAR_SIDE, SLICES, Kernel, Kind, Source, VerifierProgram
-from prover.proving.tiles import constant
-from prover.sumcheck import coefficients
+from prover.proving.tiles import constant, pieces
 
 
 class _Expansion:
@@ -62,30 +62,86 @@ def expand(kernels: Kernels, kernel: Kernel, drawn: Challenges) -> tuple[int, Ve
     return 0, kernels.scale(powers, pow(drawn.gamma, kernel.const, P))
 
 
-def tile_weight_vectors(kernels: Kernels, program: VerifierProgram, drawn: Challenges) -> list[Vec]:
-    """A_t(y) for every tile and cell."""
-    scale = linear.scales(program, drawn)
-    expansion = _Expansion(kernels, program, drawn)
-    found = [kernels.zeros(1 << program.k) for _ in range(program.tiles)]
-    for term in program.terms:
-        if term.tile == SCALAR_SIDE:
-            continue
-        factor, axes = scale[term.scale] * term.coef, []
-        for number in term.kernels:
-            if number and program.kernels[number - 1].y.bits:
-                axes.append((program.kernels[number - 1].y, *expansion.run(number)))
+Block = tuple[int, ...]  # the kernels with cells: their product is a block's weight
+Run = tuple[int, Vec]  # the first of neighbouring cells, and their weights
+Axis = tuple[fmt.Span, int, Vec]  # a kernel's coordinates, its first cell, its run of weights
+
+
+@dataclass
+class TileWeight:
+    """A_t = sum over blocks of factor * prod kernels, + runs + constant + doubling * B_2."""
+
+    blocks: dict[Block, int] = field(default_factory=dict)
+    runs: list[Run] = field(default_factory=list)
+    constant: int = 0
+    doubling: int = 0  # of B_2(y) = prod_i (1 + y_i)
+
+
+class Weights:
+    """Every tile's weight as terms, and as a vector where it is asked for: a hundred million
+    weights lie in a hundred tiles, and a vector for each would be most of the prover's memory."""
+
+    def __init__(self, kernels: Kernels, program: VerifierProgram, drawn: Challenges) -> None:
+        self.kernels, self.k = kernels, program.k
+        self._program, self._expansion = program, _Expansion(kernels, program, drawn)
+        self.tiles = [TileWeight() for _ in range(program.tiles)]
+        scale = linear.scales(program, drawn)
+        for term in program.terms:
+            if term.tile == SCALAR_SIDE:
+                continue
+            factor, block = scale[term.scale] * term.coef, []
+            for number in term.kernels:
+                if number and program.kernels[number - 1].y.bits:
+                    block.append(number)
+                else:
+                    factor = factor * self._expansion.scalar(number) % P
+            blocks, key = self.tiles[term.tile].blocks, tuple(sorted(block))
+            blocks[key] = (blocks.get(key, 0) + factor) % P
+        _add_masks(kernels, program, drawn, self.tiles)
+        _add_sides(kernels, program, drawn, self.tiles[program.e_tile])
+        z = pow(drawn.batch, linear.mask_claim(program), P)
+        self.tiles[program.e_tile + 1].constant = z
+        self.tiles[program.e_tile + 2].doubling = z
+
+    def groups(self) -> list[tuple[TileWeight, list[tuple[int, int]]]]:
+        """(a weight, [(tile, factor)]): tiles whose weights are multiples of one another, such as
+        those of one large matrix."""
+        found: dict[object, tuple[TileWeight, list[tuple[int, int]]]] = {}
+        for number, tile in enumerate(self.tiles):
+            one, factor, key = tile, 1, object()
+            plain = not (tile.runs or tile.constant or tile.doubling)
+            if plain and tile.blocks and (factor := next(iter(tile.blocks.values()))):
+                scale = inverse(factor)
+                one = TileWeight({b: f * scale % P for b, f in tile.blocks.items()})
+                key = tuple(sorted(one.blocks.items()))
             else:
-                factor = factor * expansion.scalar(number) % P
-        _add_block(kernels, found[term.tile], program.k, factor, axes)
-    _add_masks(kernels, program, drawn, found)
-    _add_sides(kernels, program, drawn, found[program.e_tile])
-    z = pow(drawn.batch, linear.mask_claim(program), P)
-    found[program.e_tile + 1] = constant(kernels, z, 1 << program.k)
-    found[program.e_tile + 2] = kernels.scale(second_mask_weights(kernels, program.k), z)
-    return found
+                factor = 1
+            found.setdefault(key, (one, []))[1].append((number, factor))
+        return list(found.values())
+
+    def vector(self, tile: TileWeight, bound: Sequence[int] = ()) -> Vec:
+        """A_t(bound, y) for all y of the coordinates that are left."""
+        kernels, left = self.kernels, self.k - len(bound)
+        found = kernels.zeros(1 << left)
+        for block, factor in tile.blocks.items():
+            spans = [self._program.kernels[number - 1].y for number in block]
+            axes = [(y, *self._expansion.run(n)) for y, n in zip(spans, block, strict=True)]
+            _add_block(kernels, found, self.k, factor, axes, bound)
+        top = eq_expand(bound)
+        for start, cells in tile.runs:
+            for high, at, part in pieces(start, cells, left):
+                kernels.add_scaled(found[at : at + len(part)], top[high], part)
+        if tile.constant:
+            kernels.add_scaled(found, 1, constant(kernels, tile.constant, 1 << left))
+        if tile.doubling:
+            factor = tile.doubling
+            for r in bound:
+                factor = factor * (1 + r) % P
+            kernels.add_scaled(found, factor, _doublings(kernels, left))
+        return found
 
 
-def second_mask_weights(kernels: Kernels, k: int) -> Vec:
+def _doublings(kernels: Kernels, k: int) -> Vec:
     """B_2(y) = prod_i (1 + y_i), that is 2^(number of ones)."""
     weights = kernels.from_ints([1])
     step = kernels.from_ints([1, 2])
@@ -95,28 +151,47 @@ def second_mask_weights(kernels: Kernels, k: int) -> Vec:
 
 
 def _add_block(
-    kernels: Kernels, tile: Vec, k: int, factor: int, axes: list[tuple[fmt.Span, int, Vec]]
+    kernels: Kernels, found: Vec, k: int, factor: int, axes: list[Axis], bound: Sequence[int]
 ) -> None:
-    axes.sort(key=lambda axis: axis[0].first)
+    """found += factor * the product of the axes' runs, their first coordinates bound."""
+    axes = sorted(axes, key=lambda axis: axis[0].first)
     covered = sum(span.bits for span, _, _ in axes)
     if covered != k or any(span.source != Source.Y for span, _, _ in axes):
         raise ValueError(f"a term covers {covered} of {k} tile coordinates")
     index, weights = np.zeros(1, dtype=np.int64), kernels.from_ints([factor])
     for span, first, run in axes:  # most significant first, so the index ascends
         stride = 1 << k - span.first - span.bits
+        here, bound = bound[: span.bits], bound[span.bits :]
+        if here:
+            first, run = _bind(kernels, first, run, span.bits, here)
         step = (first + np.arange(len(run), dtype=np.int64)) * stride
         index = (index[:, None] + step[None, :]).reshape(-1)
         weights = kernels.outer(weights, run)
     if len(index) == 0:
         return
     if index[-1] - index[0] == len(index) - 1:
-        kernels.add_scaled(tile[index[0] : index[-1] + 1], 1, weights)
+        kernels.add_scaled(found[index[0] : index[-1] + 1], 1, weights)
     else:
-        tile[index] = kernels.add(tile[index], weights)
+        found[index] = kernels.add(found[index], weights)
+
+
+def _bind(
+    kernels: Kernels, first: int, run: Vec, bits: int, bound: Sequence[int]
+) -> tuple[int, Vec]:
+    """An axis with the first of its `bits` coordinates bound: (first cell, weights)."""
+    top, left = eq_expand(bound), bits - len(bound)
+    parts = list(pieces(first, run, left))
+    if len(parts) == 1:
+        high, at, part = parts[0]
+        return at, kernels.scale(part, top[high])
+    found = kernels.zeros(1 << left)
+    for high, at, part in parts:
+        kernels.add_scaled(found[at : at + len(part)], top[high], part)
+    return 0, found
 
 
 def _add_masks(
-    kernels: Kernels, program: VerifierProgram, drawn: Challenges, found: list[Vec]
+    kernels: Kernels, program: VerifierProgram, drawn: Challenges, tiles: list[TileWeight]
 ) -> None:
     parts = (
         (program.mask1, program.n, fmt.MASK1_POWERS, SLICES + 2, drawn.r),
@@ -131,39 +206,16 @@ def _add_masks(
             for d in range(1, degree + 1):
                 cells[i * width + d] = half + at * pow(r[i], d, P)
         cells[0] = total * pow(2, n, P) + at
-        block = found[tile][offset : offset + len(cells)]
-        kernels.add_scaled(block, 1, kernels.from_ints(cells))
+        tiles[tile].runs.append((offset, kernels.from_ints(cells)))
 
 
-def _add_sides(kernels: Kernels, program: VerifierProgram, drawn: Challenges, tile: Vec) -> None:
+def _add_sides(
+    kernels: Kernels, program: VerifierProgram, drawn: Challenges, tile: TileWeight
+) -> None:
     count, size = len(program.contractions), 1 << program.mu
     a = linear.powers(drawn.batch, linear.mask_claim(program))
     eq_side = kernels.eq_table(drawn.side)
     for i, claim in enumerate((linear.E_X, linear.E_Y)):
-        block = tile[i * size : (i + 1) * size]
-        kernels.add_scaled(block, a[claim], eq_side)
+        tile.runs.append((i * size, kernels.scale(eq_side, a[claim])))
         first = linear.SIDES + i * count
-        kernels.add_scaled(block[:count], 1, kernels.from_ints(a[first : first + count]))
-
-
-def tile_rounds(
-    kernels: Kernels,
-    cells: list[Vec],
-    weights: list[Vec],
-    k: int,
-    draw: Callable[[tuple[int, ...]], int],
-) -> tuple[list[tuple[int, ...]], list[int], list[int]]:
-    """k rounds of sum_t sum_y f_t(y) A_t(y): (what was sent, y, a_t)."""
-    sent: list[tuple[int, ...]] = []
-    point: list[int] = []
-    for _ in range(k):
-        total = [0, 0, 0]
-        for f, weight in zip(cells, weights, strict=True):
-            for i, e in enumerate(kernels.round_product([f, weight])):
-                total[i] += e
-        c0, _, c2 = coefficients(total)
-        sent.append((c0, c2))
-        point.append(draw(sent[-1]))
-        cells = [kernels.fold(f, point[-1]) for f in cells]
-        weights = [kernels.fold(weight, point[-1]) for weight in weights]
-    return sent, point, [kernels.to_ints(weight)[0] for weight in weights]
+        tile.runs.append((i * size, kernels.from_ints(a[first : first + count])))

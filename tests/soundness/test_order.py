@@ -250,8 +250,9 @@ class LateSum(Attempt):
     def missing(self) -> int:
         """What the tiles weigh, less the values claimed."""
         v, kernels, drawn = self.v, self.kernels, self.drawn
-        cells = [tile.vector(kernels) for tile in self.tiles]
-        on_cells = weights.tile_weight_vectors(kernels, v, drawn)
+        cells = [tile.vector(kernels, v.k) for tile in self.tiles]
+        found = weights.Weights(kernels, v, drawn)
+        on_cells = [found.vector(tile) for tile in found.tiles]
         weighed = sum(kernels.inner(a, f) for a, f in zip(on_cells, cells, strict=True))
         return (weighed - self.claimed(self.v_mask, self.lookups)) % P
 

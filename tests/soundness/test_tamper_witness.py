@@ -15,6 +15,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
+from prover import prove
 from prover.field import P, inverse
 from prover.program.evaluate import ValueRefused
 from prover.program.ir import Role, Table
@@ -22,7 +23,7 @@ from prover.prove import Attempt
 from prover.proving import tiles
 from prover.proving.tiles import Tile
 from tests.proving import setup
-from tests.soundness.malice import Claim, Wrapped, propagated
+from tests.soundness.malice import Claim, propagated
 from tests.soundness.small import K, every_kind, refusal, target
 
 RELATIONS = target().layout.relations
@@ -416,18 +417,15 @@ def test_the_rest_of_tile_e_does_not_matter() -> None:
 
     class Littering(Attempt):
         def run_sides(self) -> Any:
-            honest = self.kernels
+            rest = range((1 << v.k) - (2 << v.mu))
+            litter = self.kernels.from_ints([x * x + P // 3 for x in rest])
 
-            def zeros(n: int) -> Any:
-                rest = n == (1 << v.k) - (2 << v.mu)
-                return honest.from_ints([x * x + P // 3 for x in range(n)]) if rest else (
-                    honest.zeros(n)
-                )  # fmt: skip
+            def littered(small: Any, blinder: int, runs: Any) -> Tile:
+                return Tile(small, blinder, [*runs, (2 << v.mu, litter)])
 
-            self.kernels = Wrapped(honest, zeros=zeros)
-            found = super().run_sides()
-            self.kernels = honest
-            assert honest.to_ints(self.tiles[-1].vector(honest))[-1] != 0
+            with patch.object(prove, "Tile", littered):
+                found = super().run_sides()
+            assert self.kernels.to_ints(self.tiles[-1].vector(self.kernels, v.k))[-1] != 0
             return found
 
     assert Claim.honest(target()).refused(Littering) is None

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import cast
 
 from prover.kernels import warmup as warming
+from prover.kernels.cpu import heap
 from prover.kernels.cpu.field import (
     add,
     add_scaled,
@@ -42,6 +43,7 @@ from prover.kernels.cpu.univariate import correlate, divide_power, evaluate
 from prover.kernels.interface import Kernels, Progress
 
 name = "scalar"
+heap.keep()
 
 
 def warmup() -> Iterator[Progress]:
