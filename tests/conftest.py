@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from tests.evm import Chain
 
 activate()
+# The CUDA tier is tested in Numba's simulator; NUMBA_ENABLE_CUDASIM=0 tests it on a GPU.
+os.environ.setdefault("NUMBA_ENABLE_CUDASIM", "1")
 
 
 @pytest.fixture(scope="session")

@@ -90,4 +90,4 @@ def test_warmup_reports_on_stderr() -> None:
     assert "kernels reference: warm after" in done.stderr
     refused = run("-m", "prover.kernels.warmup", "abacus")
     assert refused.returncode == 1
-    assert refused.stderr == "expected kernels out of reference, scalar, ifma; got 'abacus'\n"
+    assert refused.stderr == "expected kernels out of reference, scalar, ifma, cuda; got 'abacus'\n"
