@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.24;
 
-import {Fr, P, power as fieldPower} from "./Field.sol";
+import {Fr, ONE, P, power as fieldPower} from "./Field.sol";
 import {addressOf, load, store} from "./Memory.sol";
 import {Multilinear} from "./Multilinear.sol";
 import {Program, Programs} from "./Program.sol";
@@ -14,18 +14,48 @@ library AxisKernel {
     uint256 private constant SHIFT = 3;
     uint256 private constant POWER = 4;
 
-    /// @dev The source of coordinates that is the point in the tile.
-    uint256 private constant TILE = 2;
+    /// @dev The source of coordinates that lookup rows are in: r.
+    uint256 private constant ROWS = 1;
+    /// @dev Bytes 0 to 5 of a place in a tile: EQ, no P, Y is the tile's from coordinate 0.
+    uint256 private constant TILE_PLACE = 0x010000000200;
 
-    /// @dev What kernels range over: the addresses of the points rho, r and tile in three words,
-    ///      the heaps of the last (Multilinear.prefixHeaps), gamma, and the public tensors in
-    ///      calldata.
+    /// @dev What kernels range over: the addresses of the points rho, r and tile in three words;
+    ///      the heaps (Multilinear.prefixHeaps) of the tile's point and of lookup rows, which are
+    ///      the last coordinates of r; the record of a place in the rows, down to byte 6 and
+    ///      without its number of coordinates; where r and the tile's point end, and the address
+    ///      of the products of eq1 over their last 0, 1, 2, ... coordinates; gamma; the public
+    ///      tensors in calldata.
     struct Scope {
         uint256[3] points;
         uint256 tileHeaps;
+        uint256 rowHeaps;
+        uint256 rowPlace;
+        uint256 rEnd;
+        uint256 tileEnd;
+        uint256 suffixes;
         Fr gamma;
         uint256 input;
         uint256 output;
+    }
+
+    /// @dev The scope of a proof, but for its public tensors.
+    function scopeOf(
+        uint256[] memory rho,
+        uint256[] memory r,
+        uint256[] memory tile,
+        uint256 rowBits,
+        Fr gamma
+    ) internal pure returns (Scope memory scope) {
+        unchecked {
+            scope.points = [addressOf(rho), addressOf(r), addressOf(tile)];
+            (scope.rEnd, scope.tileEnd) = (_endOf(r), _endOf(tile));
+            scope.tileHeaps = Multilinear.prefixHeaps(scope.points[2], tile.length);
+            scope.rowHeaps = Multilinear.prefixHeaps(scope.rEnd - 32 * rowBits, rowBits);
+            scope.rowPlace = (EQ << 48) | (ROWS << 40) | ((r.length - rowBits) << 32);
+            uint256 common = r.length < tile.length ? r.length : tile.length;
+            scope.suffixes = Multilinear.eqSuffixes(scope.rEnd, scope.tileEnd, common);
+            scope.gamma = gamma;
+        }
     }
 
     /// @dev All values by kernel id: 1, the kernels', the public views'.
@@ -39,15 +69,66 @@ library AxisKernel {
             values[0] = 1;
             uint256 out = addressOf(values) + 32;
             uint256 at = p.kernelsAt;
-            for (; at < p.viewsAt; at += Programs.RECORD) {
+            (uint256 views, uint256 end) = (p.viewsAt, p.contractionsAt);
+            while (at < views) {
+                (at, out) = _places(at, views, out, scope);
+                if (at == views) break;
                 store(out, Fr.unwrap(evaluate(load(at), scope)));
-                out += 32;
+                (at, out) = (at + Programs.RECORD, out + 32);
             }
-            for (; at < p.contractionsAt; at += 2 * Programs.RECORD) {
+            for (; at < end; at += 2 * Programs.RECORD) {
                 store(out, Fr.unwrap(evaluatePublic(load(at), load(at + Programs.RECORD), scope)));
                 out += 32;
             }
         }
+    }
+
+    /// @dev Evaluates records for as long as they are what most are: the place of a block in its
+    ///      tile, EQ of the tile's first coordinates with a constant, or in the rows, likewise.
+    ///      Where it stopped reading, and writing.
+    function _places(uint256 at, uint256 end, uint256 out, Scope memory scope)
+        private
+        pure
+        returns (uint256, uint256)
+    {
+        assembly ("memory-safe") {
+            let rowPlace := mload(add(scope, 0x60))
+            for {} lt(at, end) {} {
+                let record := mload(at)
+                let heap := mload(add(scope, 0x20))
+                let bits := byte(6, record)
+                if sub(shr(208, record), TILE_PLACE) {
+                    bits := byte(3, record)
+                    if sub(shr(200, record), or(rowPlace, shl(24, bits))) { break }
+                    heap := mload(add(scope, 0x40))
+                }
+                // Multilinear.eqPrefix, from the constant's first bit down
+                heap := add(heap, 0x200)
+                let value := shl(sub(256, bits), shr(160, record))
+                let product := 1
+                for {} gt(bits, 7) { bits := sub(bits, 8) } {
+                    product := mulmod(product, mload(add(heap, and(shr(247, value), 0x1e0))), P)
+                    heap := add(heap, 0x400)
+                    product := mulmod(product, mload(add(heap, and(shr(243, value), 0x1e0))), P)
+                    heap := add(heap, 0x400)
+                    value := shl(8, value)
+                }
+                if gt(bits, 3) {
+                    product := mulmod(product, mload(add(heap, and(shr(247, value), 0x1e0))), P)
+                    heap := add(heap, 0x400)
+                    value := shl(4, value)
+                    bits := sub(bits, 4)
+                }
+                if bits {
+                    let node := or(shl(bits, 1), shr(sub(256, bits), value))
+                    product := mulmod(product, mload(add(sub(heap, 0x200), shl(5, node))), P)
+                }
+                mstore(out, product)
+                out := add(out, 0x20)
+                at := add(at, 0x20)
+            }
+        }
+        return (at, out);
     }
 
     /// @dev The value of a kernel record that `Programs.parse` accepted. A span is source, first
@@ -56,39 +137,52 @@ library AxisKernel {
         unchecked {
             uint256 kind = record >> 248;
             (uint256 p, uint256 y) = (record >> 224, record >> 200);
+            (uint256 left, uint256 right) = (_locate(scope, p), _locate(scope, y));
+            (uint256 bitsP, uint256 bitsY) = (uint8(p), uint8(y));
             uint256 constant_ = uint32(record >> 160);
             if (kind == EQ) {
-                (uint256 long, uint256 short) = uint8(p) < uint8(y) ? (y, p) : (p, y);
-                return eq(long, short, constant_, scope);
+                if (bitsP < bitsY) return eq(right, bitsY, left, bitsP, constant_, scope);
+                return eq(left, bitsP, right, bitsY, constant_, scope);
             }
             int256 shift = int32(uint32(record >> 128));
-            (uint256 left, uint256 right) = (_locate(scope, p), _locate(scope, y));
-            if (kind == CUT) return Multilinear.cut(left, uint8(p), constant_);
-            if (kind == SHIFT) return shifted(left, uint8(p), right, uint8(y), constant_, shift);
-            if (kind == POWER) return power(scope.gamma, right, uint8(y), constant_);
-            return index(left, uint8(p), shift);
+            if (kind == CUT) return Multilinear.cut(left, bitsP, constant_);
+            if (kind == SHIFT) return shifted(left, bitsP, right, bitsY, constant_, shift);
+            if (kind == POWER) return power(scope.gamma, right, bitsY, constant_);
+            return index(left, bitsP, shift);
         }
     }
 
-    /// @dev EQ: the low coordinates of two spans, and the excess of the longer with the bits of a
-    ///      constant.
-    function eq(uint256 long, uint256 short, uint256 constant_, Scope memory scope)
-        internal
-        pure
-        returns (Fr product)
-    {
+    /// @dev EQ: the last coordinates of two spans, as many as the shorter has, and the excess of
+    ///      the longer, its first, with the bits of a constant.
+    function eq(
+        uint256 long,
+        uint256 longBits,
+        uint256 short,
+        uint256 bits,
+        uint256 constant_,
+        Scope memory scope
+    ) internal pure returns (Fr product) {
         unchecked {
-            (uint256 at, uint256 bits) = (_locate(scope, long), uint8(short));
-            uint256 excess = uint8(long) - bits;
-            if (excess == 0) return Multilinear.eq(at, _locate(scope, short), bits);
-            if ((long >> 8) & 0xff03 == TILE << 8) {
-                uint256 heaps = scope.tileHeaps + Multilinear.HEAP_BYTES / 4 * uint8(long >> 8);
-                product = Multilinear.eqPrefix(heaps, excess, constant_);
-            } else {
-                product = Multilinear.eqConst(at, excess, constant_);
-            }
+            uint256 excess = longBits - bits;
+            product = excess == 0 ? ONE : Multilinear.eqConst(long, excess, constant_);
             if (bits == 0) return product;
-            return product * Multilinear.eq(at + 32 * excess, _locate(scope, short), bits);
+            uint256 ends = long + 32 * longBits + short + 32 * bits;
+            long += 32 * excess;
+            if (ends == scope.rEnd + scope.tileEnd && _ends(long + 32 * bits, scope)) {
+                return product * Fr.wrap(load(scope.suffixes, bits));
+            }
+            return product * Multilinear.eq(long, short, bits);
+        }
+    }
+
+    function _ends(uint256 at, Scope memory scope) private pure returns (bool) {
+        return at == scope.rEnd || at == scope.tileEnd;
+    }
+
+    /// @dev The address after an array's last word.
+    function _endOf(uint256[] memory words) private pure returns (uint256) {
+        unchecked {
+            return addressOf(words) + 32 * words.length;
         }
     }
 
@@ -237,12 +331,26 @@ library AxisKernel {
         assembly ("memory-safe") {
             vector := mload(0x40)
             mstore(0x40, add(vector, shl(5, rows)))
+            // Four cells at a time: four products add up to less than 2^256.
+            if lt(to, from) { to := from }
+            let fours := shl(3, shr(2, sub(to, from)))
             for { let out := vector } rows { rows := sub(rows, 1) } {
                 let sum := 0
                 let weight := table
-                let end := add(tensor, shl(1, to))
-                for { let cell := add(tensor, shl(1, from)) } lt(cell, end) { cell := add(cell, 2) }
-                {
+                let cell := add(tensor, shl(1, from))
+                for { let end := add(cell, fours) } lt(cell, end) { cell := add(cell, 8) } {
+                    let word := calldataload(cell)
+                    let part := mulmod(add(P, sar(240, word)), mload(weight), P)
+                    let value := add(P, signextend(1, shr(224, word)))
+                    part := add(part, mulmod(value, mload(add(weight, 0x20)), P))
+                    value := add(P, signextend(1, shr(208, word)))
+                    part := add(part, mulmod(value, mload(add(weight, 0x40)), P))
+                    value := add(P, signextend(1, shr(192, word)))
+                    part := add(part, mulmod(value, mload(add(weight, 0x60)), P))
+                    sum := addmod(sum, part, P)
+                    weight := add(weight, 0x80)
+                }
+                for { let end := add(tensor, shl(1, to)) } lt(cell, end) { cell := add(cell, 2) } {
                     let value := add(P, sar(240, calldataload(cell)))
                     sum := addmod(sum, mulmod(value, mload(weight), P), P)
                     weight := add(weight, 0x20)

@@ -20,6 +20,9 @@ library Linear {
     uint256 internal constant E_Y = 8 + Programs.SLICES;
     uint256 internal constant SIDES = 9 + Programs.SLICES;
 
+    /// @dev The offsets of words that 16 bits can name.
+    uint256 private constant OFFSETS = 0x1fffe0;
+
     /// @dev Powers of a by claim number, up to the claim on Z1 and Z2.
     function claimPowers(Program memory p, Fr a) internal pure returns (uint256[] memory table) {
         unchecked {
@@ -108,20 +111,30 @@ library Linear {
             let values := add(kernels, 0x20)
             let scaled := add(scaleTable, 0x20)
             let tiles := add(weights, 0x20)
-            for { let end := add(at, shl(5, count)) } lt(at, end) { at := add(at, 0x20) } {
-                let record := mload(at)
-                let scale := mload(add(scaled, shl(5, and(shr(224, record), 0xffff))))
-                let value := mulmod(scale, add(P, signextend(7, shr(160, record))), P)
-                // Five ids of 16 bits, moved to the top; an id of 0 is the constant 1. Most terms
-                // have two at most.
-                let ids := shl(176, shr(80, record))
-                value := mulmod(value, mload(add(values, shl(5, shr(240, ids)))), P)
-                value := mulmod(value, mload(add(values, shl(5, and(shr(224, ids), 0xffff)))), P)
-                for { ids := shl(32, ids) } ids { ids := shl(16, ids) } {
-                    value := mulmod(value, mload(add(values, shl(5, shr(240, ids)))), P)
+            let end := add(at, shl(5, count))
+            for {} lt(at, end) { at := add(at, 0x20) } {
+                // One more in the tile: 0xFFFF, the scalar side, comes to lie at 0. A field of 16
+                // bits is taken five bits too high, so as the offset of a word.
+                let record := add(mload(at), shl(240, 1))
+                let value :=
+                    mulmod(
+                        mload(add(scaled, and(shr(219, record), OFFSETS))),
+                        add(P, signextend(7, shr(160, record))),
+                        P
+                    )
+                // Five ids; an id of 0 is the constant 1. Most terms have two or three.
+                value := mulmod(value, mload(add(values, and(shr(139, record), OFFSETS))), P)
+                value := mulmod(value, mload(add(values, and(shr(123, record), OFFSETS))), P)
+                let ids := and(shr(80, record), 0xffffffffffff)
+                if ids {
+                    value := mulmod(value, mload(add(values, shl(5, shr(32, ids)))), P)
+                    ids := and(ids, 0xffffffff)
+                    if ids {
+                        value := mulmod(value, mload(add(values, shl(5, shr(16, ids)))), P)
+                        value := mulmod(value, mload(add(values, shl(5, and(ids, 0xffff)))), P)
+                    }
                 }
-                // 0xFFFF, the scalar side, comes to lie at 0.
-                let tile := add(tiles, shl(5, and(add(shr(240, record), 1), 0xffff)))
+                let tile := add(tiles, and(shr(235, record), OFFSETS))
                 mstore(tile, addmod(mload(tile), value, P))
             }
         }

@@ -3,14 +3,13 @@ pragma solidity ^0.8.24;
 
 import {Fr, P} from "./Field.sol";
 
+/// @dev 2P + 1: what keeps 1 - a - b + 2ab above zero for canonical a, b, and below 5P < 2^256.
+uint256 constant TWICE_P_AND_ONE =
+    43776485743678550444492811490514550177096728800832068687396408373151616991235;
+
 /// @notice Multilinear weights at a point, most significant coordinate first. A point is a memory
 ///         address `at` and its number of coordinates `bits`. eq1(a, b) = a b + (1-a)(1-b).
 library Multilinear {
-    /// @dev 2P + 1: what keeps 1 - a - b + 2ab above zero for canonical a, b, and below
-    ///      5P < 2^256.
-    uint256 internal constant TWICE_P_AND_ONE =
-        43776485743678550444492811490514550177096728800832068687396408373151616991235;
-
     /// @dev Size of a heap of four coordinates.
     uint256 internal constant HEAP_BYTES = 1024;
 
@@ -28,6 +27,31 @@ library Multilinear {
         }
     }
 
+    /// @dev Word c, for c <= bits: eq of the last c coordinates before two addresses. In new memory.
+    function eqSuffixes(uint256 leftEnd, uint256 rightEnd, uint256 bits)
+        internal
+        pure
+        returns (uint256 products)
+    {
+        assembly ("memory-safe") {
+            products := mload(0x40)
+            let product := 1
+            let out := products
+            mstore(out, product)
+            let offset := sub(rightEnd, leftEnd)
+            for { let first := sub(leftEnd, shl(5, bits)) } gt(leftEnd, first) {} {
+                leftEnd := sub(leftEnd, 0x20)
+                out := add(out, 0x20)
+                let a := mload(leftEnd)
+                let b := mload(add(leftEnd, offset))
+                let one := add(shl(1, mulmod(a, b, P)), TWICE_P_AND_ONE)
+                product := mulmod(product, sub(one, add(a, b)), P)
+                mstore(out, product)
+            }
+            mstore(0x40, add(out, 0x20))
+        }
+    }
+
     /// @dev eq with the low `bits` bits of an integer.
     function eqConst(uint256 at, uint256 bits, uint256 value) internal pure returns (Fr product) {
         assembly ("memory-safe") {
@@ -42,29 +66,42 @@ library Multilinear {
     }
 
     /// @dev For every four coordinates a heap of 32 words: word 2^j + x, for j <= 4 and x < 2^j, is
-    ///      eq of the first j of them with the bits of x. In new memory.
+    ///      eq of the first j of them with the bits of x. The last heap is of what coordinates are
+    ///      left, as if more followed. In new memory.
     function prefixHeaps(uint256 at, uint256 bits) internal pure returns (uint256 heaps) {
         assembly ("memory-safe") {
-            heaps := mload(0x40)
-            let heap := sub(heaps, HEAP_BYTES)
-            let level := 0 // where the last level of the heap begins; half of its end
-            for { let i := 0 } lt(i, bits) { i := add(i, 1) } {
-                if iszero(and(i, 3)) {
-                    heap := add(heap, HEAP_BYTES)
-                    mstore(add(heap, 0x20), 1)
-                    level := 0x20
-                }
-                let a := mload(add(at, shl(5, i)))
-                let end := shl(1, level)
-                for {} lt(level, end) { level := add(level, 0x20) } {
-                    let entry := mload(add(heap, level))
-                    let odd := mulmod(entry, a, P)
-                    let pair := add(heap, shl(1, level))
-                    mstore(pair, addmod(entry, sub(P, odd), P))
-                    mstore(add(pair, 0x20), odd)
-                }
+            function pair(node, twin, a) {
+                let entry := mload(node)
+                let odd := mulmod(entry, a, P)
+                mstore(twin, add(entry, sub(P, odd)))
+                mstore(add(twin, 0x20), odd)
             }
-            mstore(0x40, add(heap, HEAP_BYTES))
+            heaps := mload(0x40)
+            let heap := heaps
+            for { let end := add(at, shl(5, bits)) } lt(at, end) { at := add(at, 0x80) } {
+                let a := mload(at)
+                mstore(add(heap, 0x40), sub(add(P, 1), a))
+                mstore(add(heap, 0x60), a)
+                a := mload(add(at, 0x20))
+                pair(add(heap, 0x40), add(heap, 0x80), a)
+                pair(add(heap, 0x60), add(heap, 0xc0), a)
+                a := mload(add(at, 0x40))
+                pair(add(heap, 0x80), add(heap, 0x100), a)
+                pair(add(heap, 0xa0), add(heap, 0x140), a)
+                pair(add(heap, 0xc0), add(heap, 0x180), a)
+                pair(add(heap, 0xe0), add(heap, 0x1c0), a)
+                a := mload(add(at, 0x60))
+                pair(add(heap, 0x100), add(heap, 0x200), a)
+                pair(add(heap, 0x120), add(heap, 0x240), a)
+                pair(add(heap, 0x140), add(heap, 0x280), a)
+                pair(add(heap, 0x160), add(heap, 0x2c0), a)
+                pair(add(heap, 0x180), add(heap, 0x300), a)
+                pair(add(heap, 0x1a0), add(heap, 0x340), a)
+                pair(add(heap, 0x1c0), add(heap, 0x380), a)
+                pair(add(heap, 0x1e0), add(heap, 0x3c0), a)
+                heap := add(heap, HEAP_BYTES)
+            }
+            mstore(0x40, heap)
         }
     }
 

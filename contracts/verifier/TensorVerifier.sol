@@ -30,6 +30,9 @@ contract TensorVerifier is ITensorVerifier {
     bytes32 private constant DOMAIN = keccak256("einproof/transcript/v1");
     uint256 private constant DEVELOPMENT_CHAIN = 31337;
     uint256 private constant POINT_BYTES = 64;
+    /// @dev P - 1.
+    uint256 private constant LAST =
+        21888242871839275222246405745257275088548364400416034343698204186575808495616;
 
     /// @dev Degrees of the three sumchecks, which are also the scalars a round sends.
     uint256 private constant MAIN_DEGREE = Programs.SLICES + 2;
@@ -179,7 +182,7 @@ contract TensorVerifier is ITensorVerifier {
         bytes calldata input,
         bytes calldata output
     ) private pure returns (Fr value, uint256[] memory weights) {
-        uint256[] memory kernels = AxisKernel.evaluateAll(p, _scope(drawn, input, output));
+        uint256[] memory kernels = AxisKernel.evaluateAll(p, _scope(p, drawn, input, output));
         uint256[] memory powers = Linear.claimPowers(p, drawn.batch);
         uint256[] memory scales = Linear.scales(p, drawn, powers);
         weights = Linear.tileWeights(p, drawn, kernels, scales, powers);
@@ -188,14 +191,13 @@ contract TensorVerifier is ITensorVerifier {
             - Fr.wrap(weights[0]);
     }
 
-    function _scope(Challenges memory drawn, bytes calldata input, bytes calldata output)
-        private
-        pure
-        returns (AxisKernel.Scope memory scope)
-    {
-        scope.points = [addressOf(drawn.rho), addressOf(drawn.r), addressOf(drawn.tile)];
-        scope.tileHeaps = Multilinear.prefixHeaps(scope.points[2], drawn.tile.length);
-        scope.gamma = drawn.gamma;
+    function _scope(
+        Program memory p,
+        Challenges memory drawn,
+        bytes calldata input,
+        bytes calldata output
+    ) private pure returns (AxisKernel.Scope memory scope) {
+        scope = AxisKernel.scopeOf(drawn.rho, drawn.r, drawn.tile, p.nF, drawn.gamma);
         (scope.input, scope.output) = (_end(input) - input.length, _end(output) - output.length);
     }
 
@@ -297,8 +299,15 @@ contract TensorVerifier is ITensorVerifier {
 
     function _checkScalars(uint256 from, uint256 to) private pure {
         unchecked {
+            uint256 wrong;
+            assembly ("memory-safe") {
+                for { let at := from } lt(at, to) { at := add(at, 0x20) } {
+                    wrong := or(wrong, gt(calldataload(at), LAST))
+                }
+            }
+            if (wrong == 0) return;
             for (; from < to; from += 32) {
-                toFr(read(from, 0));
+                toFr(read(from, 0)); // names the first of them
             }
         }
     }

@@ -64,8 +64,8 @@ contract VerifierHarness {
     ) external pure returns (Fr) {
         AxisKernel.Scope memory scope = _scope(drawn);
         assembly ("memory-safe") {
-            mstore(add(scope, 0x60), input.offset)
-            mstore(add(scope, 0x80), output.offset)
+            mstore(add(scope, 0x100), input.offset)
+            mstore(add(scope, 0x120), output.offset)
         }
         return AxisKernel.evaluatePublic(record, specs, scope);
     }
@@ -113,10 +113,9 @@ contract VerifierHarness {
         found = Linear.tileWeights(p, drawn, kernels, scales, powers);
     }
 
-    function _scope(Challenges memory drawn) private pure returns (AxisKernel.Scope memory scope) {
-        scope.points = [addressOf(drawn.rho), addressOf(drawn.r), addressOf(drawn.tile)];
-        scope.tileHeaps = Multilinear.prefixHeaps(scope.points[2], drawn.tile.length);
-        scope.gamma = drawn.gamma;
+    function _scope(Challenges memory drawn) private pure returns (AxisKernel.Scope memory) {
+        uint256 rowBits = drawn.r.length / 2;
+        return AxisKernel.scopeOf(drawn.rho, drawn.r, drawn.tile, rowBits, drawn.gamma);
     }
 
     function _offset(bytes calldata part) private pure returns (uint256 at) {
