@@ -138,7 +138,7 @@ async def serve(
             confirmations=confirmations,
             monitor=monitor.port if monitor else None,
         )
-        await _look_at_funds(site, signers)
+        await _look_at_funds(site, signers, settings.payee)
         if ready is not None:
             ready(running)
         await running.run(stop)
@@ -218,7 +218,6 @@ def _terms(settings: Settings, address: str) -> Terms:
         settings.min_callback_price,
         settings.max_attempts,
         tiers=settings.answered,
-        staker=address,
         max_coverage=settings.max_coverage // 10**9,
         coverage_rate=settings.coverage_rate,
         proving=settings.proving,
@@ -226,7 +225,7 @@ def _terms(settings: Settings, address: str) -> Terms:
     )
 
 
-async def _look_at_funds(site: Site, signers: dict[Role, AccountSigner]) -> None:
+async def _look_at_funds(site: Site, signers: dict[Role, AccountSigner], payee: str) -> None:
     """Says what will keep the service from acting, as soon as it starts."""
     for role, signer in signers.items():
         if await site.chain.balance(signer.address) == 0:
@@ -235,8 +234,9 @@ async def _look_at_funds(site: Site, signers: dict[Role, AccountSigner]) -> None
             tier = await site.chain.tier(assurance)
             if role is not Role.OPERATOR or tier is None or tier.kind is TierKind.PROOF:
                 continue
-            account = await site.chain.account(tier, signer.address)
-            log.info("stake", operator=signer.address, free_gwei=account.free)
+            staker = payee or signer.address
+            account = await site.chain.account(tier, staker)
+            log.info("stake", operator=staker, free_gwei=account.free)
 
 
 def _make_room(url: str) -> None:

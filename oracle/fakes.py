@@ -513,13 +513,15 @@ class FakeChain:
             stage.status = Status.FINAL
             return [*final]
         if stage.status is Status.OPEN:
-            account = self._account(sender, stages)
+            if sender != payee:
+                raise Refusal("NotItsAgent")
+            account = self._account(payee, stages)
             if account.suspended:
                 raise Refusal("Suspended")
             if account.free < QUOTE.lock:
                 raise Refusal("CoverageAboveFreeStake")
             stage.status, stage.standing = Status.PROVISIONAL, (payee, claimed)
-            stage.since, stage.staker = now, sender
+            stage.since, stage.staker = now, payee
             return [Stood(request.id, payee, claimed, block.ref, now)]
         if not same:
             raise Refusal("WrongEvidence")

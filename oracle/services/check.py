@@ -4,13 +4,14 @@ A claim is called wrong only if two programs that share no arithmetic, the integ
 the torch engine, agree with each other and not with it.
 """
 
+import contextlib
 from dataclasses import dataclass, replace
 
 import structlog
 
 from oracle.domain import ids
 from oracle.domain.chain import Case, Identity, Outcome
-from oracle.domain.errors import EngineDisagrees, InputRefused, TooLate, WrongTier
+from oracle.domain.errors import Declined, EngineDisagrees, InputRefused, TooLate, WrongTier
 from oracle.domain.job import Due, Job
 from oracle.domain.move import Move
 from oracle.domain.request import Answer, Request, Tier, TierKind
@@ -59,6 +60,9 @@ class Check(Worker):
 
     async def _find(self, job: Job) -> Finding:
         if job.closing is not None:
+            if job.answer is None:  # a new database: what we committed to is made anew
+                with contextlib.suppress(Declined, EngineDisagrees):
+                    job = replace(job, answer=await self._recompute(job))
             due = await self._due(job)
             return lambda ledger: owe(ledger, job, due)
         answer = await self._recompute(job)
@@ -74,7 +78,8 @@ class Check(Worker):
         tier = await self._tier(request)
         quote = await self._chain.quote(tier, request.terms)
         now = (await self._chain.head()).timestamp
-        if standing is not None and now > standing.since + quote.window:
+        over = standing is not None and now > standing.since + quote.window
+        if over and job.contest is None:
             raise TooLate("its window is over")
         folder = await self._models.find(request.model_id)
         outputs: list[bytes] = []
@@ -106,13 +111,16 @@ class Check(Worker):
 
     async def _due(self, job: Job) -> Due:
         """The next step to what our ended dispute still owes us."""
-        if job.contest is None or job.answer is None:
+        if job.contest is None:
             return Due(None)
         case = await self._chain.case(job.request, job.contest.index)
-        matches = case.proved == ids.output_hash(job.answer.output)
-        ours = case.commitment == commitment(self._signer, job.request, job.answer)
+        matches = (
+            job.answer is not None
+            and case.proved == ids.output_hash(job.answer.output)
+            and case.commitment == commitment(self._signer, job.request, job.answer)
+        )
         now = (await self._chain.head()).timestamp
-        return due(case, job.contest.index, matches and ours, now)
+        return due(case, job.contest.index, matches, now)
 
 
 def due(case: Case, index: int, matches: bool, now: int) -> Due:
@@ -147,5 +155,5 @@ def owe(ledger: Ledger, job: Job, due: Due) -> bool:
     present = ledger.job(job.request.id)
     if present is None or present.closing != job.closing or present.due is not None:
         return False
-    ledger.put_job(present.owed(due))
+    ledger.put_job(replace(present, answer=job.answer).owed(due))
     return True

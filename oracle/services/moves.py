@@ -15,23 +15,25 @@ SALT = b"einproof/dispute/v1"
 def order(chain: Chain, signer: Signer, job: Job, move: Move) -> Call | None:
     """The call of a job's move; None if it lacks what the move needs."""
     request, answer, standing, contest = job.request, job.answer, job.standing, job.contest
+    if contest is not None:
+        if move is Move.REVEAL:
+            return chain.reveal_call(request, contest.index, salt(signer, request))
+        if move is Move.AWARD:
+            return chain.award_call(request)
+        if move is Move.COLLECT:
+            return chain.collect_call(request, contest.index)
     if answer is None:
         return None
     if move in (Move.ANSWER, Move.PROVE, Move.FINALISE, Move.REFUTE):
         return chain.answer_call(request, answer)
-    if move is Move.DISPUTE and standing is not None:
-        word = commitment(signer, request, answer)
-        return chain.dispute_call(request, standing.payee, standing.output, word, answer.bond)
-    if move is Move.SETTLE and standing is not None:
-        claim = Answer(standing.payee, standing.output, b"", answer.tier)
-        return chain.answer_call(request, claim)
-    if contest is None:
-        return None
-    if move is Move.REVEAL:
-        return chain.reveal_call(request, contest.index, salt(signer, request))
-    if move is Move.AWARD:
-        return chain.award_call(request)
-    return chain.collect_call(request, contest.index) if move is Move.COLLECT else None
+    if standing is not None:
+        if move is Move.DISPUTE:
+            word = commitment(signer, request, answer)
+            return chain.dispute_call(request, standing.payee, standing.output, word, answer.bond)
+        if move is Move.SETTLE:
+            claim = Answer(standing.payee, standing.output, b"", answer.tier)
+            return chain.answer_call(request, claim)
+    return None
 
 
 def salt(signer: Signer, request: Request) -> bytes:

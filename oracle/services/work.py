@@ -41,7 +41,7 @@ class Terms:
     `min_callback_price` wei a unit of callback gas; a job that has failed `max_attempts` times is
     given up. `lease` in seconds.
 
-    Under the optimistic tier, where `staker`'s stake vouches: coverage up to `max_coverage` gwei,
+    Under the optimistic tier, where the payee's stake vouches: coverage up to `max_coverage` gwei,
     for `coverage_rate` wei more an ether of coverage and hour of its window; no proving time below
     `proving` seconds, which a proof takes here. `unanswerable`: post that an input has no answer,
     in place of declining it.
@@ -53,7 +53,6 @@ class Terms:
     max_attempts: int = 20
     lease: int = 60
     tiers: frozenset[TierKind] = PROOF_ONLY
-    staker: str = ""
     max_coverage: int = 10**9
     coverage_rate: int = 0
     proving: int = 1
@@ -179,9 +178,9 @@ class Work(Worker):
             )
         if request.fee < (least := mine.price(asked, quote)):
             raise Underpaid(f"pays {request.fee} wei, this coverage costs {least} here")
-        account = await self._chain.account(tier, mine.staker)
+        account = await self._chain.account(tier, mine.payee)
         if account.suspended:
-            raise Uncovered(f"operator {mine.staker} was slashed, and stakes no more in this vault")
+            raise Uncovered(f"operator {mine.payee} was slashed, and stakes no more in this vault")
         if account.free < quote.lock:
             raise Uncovered(
                 f"locks {quote.lock} gwei, {account.free} of this service's stake are free: ask "

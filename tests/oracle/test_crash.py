@@ -15,15 +15,18 @@ from hypothesis import strategies as st
 
 from oracle.adapters.database import SqlStore
 from oracle.adapters.memory import MemoryStore
+from oracle.domain.chain import Outcome
 from oracle.domain.job import JobState
-from oracle.fakes import IDENTITY, OPERATOR, Crash, CrashPlan, FakeChain, FakeClock
-from tests.oracle.world import Service, run
+from oracle.fakes import CHALLENGER, IDENTITY, OPERATOR, Crash, CrashPlan, FakeChain, FakeClock
+from tests.oracle.test_optimistic import CLOCK, WINDOW, disputing, refuting, wrong_claim
+from tests.oracle.world import Challenger, Service, run
 
 
 class Life:
     """One chain, one database, and services that die in turn."""
 
-    def __init__(self, folder=None, *, confirmations=0, automine=False):
+    def __init__(self, folder=None, *, confirmations=0, automine=False, kind=Service):
+        self.kind = kind
         self.url = f"sqlite:///{folder}/jobs.db"
         self.memory = None if folder else MemoryStore()
         self.chain = FakeChain(automine=automine)
@@ -37,7 +40,7 @@ class Life:
         plan = CrashPlan(at)
         store = self.memory or SqlStore.open(self.url, IDENTITY)
         try:
-            service = Service(
+            service = self.kind(
                 self.chain,
                 store,
                 clock=self.clock,
@@ -123,6 +126,84 @@ def test_dying_at_any_point_around_a_reorg_posts_each_answer_once():
         whole = await once(-1)
         for at in range(whole.passed):
             assert (await once(at)).dead
+
+    run(every())
+
+
+async def alone(request, chain):
+    """The window passes."""
+    chain.wait(WINDOW)
+
+
+async def pressed(request, chain):
+    """Somebody demands the proof."""
+    chain.mine(disputing(chain, request))
+
+
+async def silent(request, chain):
+    """The cheat has no proof."""
+    chain.wait(CLOCK)
+
+
+async def refuted(request, chain):
+    """Somebody proves the right output."""
+    chain.mine(refuting(chain, request))
+
+
+@pytest.mark.parametrize(
+    ("kind", "turn", "sent"),
+    [(Service, alone, 2), (Service, pressed, 2), (Challenger, silent, 3), (Challenger, refuted, 4)],
+)
+@pytest.mark.parametrize("reorg", [False, True])
+def test_dying_at_any_point_of_a_staked_claim_makes_each_move_once(kind, turn, sent, reorg):
+    """Every point of both halves of the story: up to the claim (or the dispute), and after it."""
+
+    async def settle(service):
+        await service.settle()
+
+    async def once(at):
+        life = Life(kind=kind)
+        chain = life.chain
+        checks = kind is Challenger
+        request = await wrong_claim(chain) if checks else chain.ask_staked()
+        first = await life.live(settle, at)
+        if first.dead:
+            await life.live(settle, -1)
+        if reorg:
+            chain.reorg(1, keep=True, reinject=True)
+            await life.live(settle, -1)
+        await turn(request, chain)
+        second = await life.live(settle, -1 if first.dead else at - first.passed)
+        if second.dead:
+            await life.live(settle, -1)
+        store = life.memory
+        job = await store.run(lambda ledger: ledger.job(request.id))
+        assert job.state in (JobState.SETTLED, JobState.REFUNDED)
+        assert (job.lease, job.flight) == (None, None)
+        stage = chain.stage(request)
+        key = CHALLENGER if checks else OPERATOR
+        if turn in (silent, refuted):
+            assert stage.slashed
+            assert (stage.disputes[0][0], stage.disputes[0][2], stage.reward) == (key, 0, 0)
+        else:
+            assert job.state is JobState.SETTLED
+            assert not stage.slashed
+            assert stage.outcome is (Outcome.UPHELD if turn is pressed else Outcome.NONE)
+        if not reorg:
+            moves = [
+                item
+                for block in chain.chain
+                for item in block.contents
+                if isinstance(item, dict) and item["from"] == key
+            ]
+            assert [bool(item["data"]) for item in moves] == [True] * sent
+        return first.dead or second.dead
+
+    async def every():
+        at = 0
+        while await once(at):
+            at += 3 if reorg else 1
+        assert at > 60
 
     run(every())
 

@@ -71,7 +71,7 @@ class Service:
             port(self.prover),
             self.clock,
             IDENTITY,
-            terms or Terms(OPERATOR, tiers=BOTH, staker=OPERATOR),
+            terms or Terms(OPERATOR, tiers=BOTH),
             holder,
         )
         self.write = Write(
@@ -110,6 +110,13 @@ class Service:
             if not busy:
                 self.clock.time += 10
         raise AssertionError(f"not at rest after {turns} turns")
+
+    async def rest(self, *, seconds: int = 0) -> None:
+        """Settles, and again after a while on the chain."""
+        await self.settle()
+        if seconds:
+            self.chain.wait(seconds)
+            await self.settle()
 
     async def job(self, request: Request) -> Job:
         job = await self.store.run(lambda ledger: ledger.job(request.id))
