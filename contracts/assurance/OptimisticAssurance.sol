@@ -71,7 +71,7 @@ contract OptimisticAssurance is Disputes, Pinned {
         if (_isDisputed(requestId)) {
             _lapse(request, requestId, payee);
         } else {
-            _closeSilent(request, requestId, payee, since);
+            _closeSilent(request, requestId, payee, outputHash, since);
         }
     }
 
@@ -173,10 +173,13 @@ contract OptimisticAssurance is Disputes, Pinned {
     }
 
     /// @dev A claim that nobody disputed, nor settled before the oracle's week was over.
-    function _closeSilent(Request calldata request, bytes32 requestId, address payee, uint256)
-        internal
-        virtual
-    {
+    function _closeSilent(
+        Request calldata request,
+        bytes32 requestId,
+        address payee,
+        bytes32,
+        uint256
+    ) internal virtual {
         _decide(requestId, Outcome.Void);
         _release(request, payee);
     }

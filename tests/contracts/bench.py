@@ -42,9 +42,11 @@ PARAMETERS = (
 OUTCOMES = UNDECIDED, UPHELD, OVERTURNED, LAPSED, VOID = range(5)
 
 
-def terms(coverage: int = COVERAGE, proving: int = PROVING, hours: int = 0) -> bytes:
+def terms(
+    coverage: int = COVERAGE, proving: int = PROVING, hours: int = 0, audits: int = 0
+) -> bytes:
     """contracts/types/Terms.sol."""
-    return (coverage | proving << 40 | hours << 55).to_bytes(32, "big")
+    return (coverage | proving << 40 | hours << 55 | audits << 63).to_bytes(32, "big")
 
 
 def created(sender: str, nonce: int) -> str:
@@ -82,6 +84,7 @@ class Bench(Desk):
         registry: Contract | None = None,
         verifier: Contract | None = None,
         guarded: bool = False,
+        beacon: Contract | None = None,
     ) -> None:
         super().__init__(chain)
         self.registry, self.verifier = registry or self.registry, verifier or self.verifier
@@ -94,13 +97,15 @@ class Bench(Desk):
             "contracts/assurance/StakeVault.sol",
             [created(deployer, nonce + 1), created(deployer, nonce + 2), ZERO, ZERO],
         )
+        made = "OptimisticAssurance" if beacon is None else "AuditedAssurance"
         self.optimistic = chain.deploy(
-            "contracts/assurance/OptimisticAssurance.sol",
+            f"contracts/assurance/{made}.sol",
             self.oracle.address,
             self.verifier.address,
             self.registry.address,
             self.vault.address,
             parameters,
+            *([] if beacon is None else [beacon.address]),
         )
         self.pin = bytes(chain.call(self.optimistic.functions.pin()))
         self.locker = chain.deploy(f"{HARNESS}/Locker.sol", self.vault.address)

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.24;
+
+import {IAuditedAssurance} from "../interfaces/IAuditedAssurance.sol";
+import {IInferenceOracle} from "../interfaces/IInferenceOracle.sol";
+import {IModelRegistry} from "../interfaces/IModelRegistry.sol";
+import {IRandomness} from "../interfaces/IRandomness.sol";
+import {IStakeVault} from "../interfaces/IStakeVault.sol";
+import {ITensorVerifier} from "../interfaces/ITensorVerifier.sol";
+import {Claim, Request} from "../types/Request.sol";
+import {Status} from "../types/Status.sol";
+import {Terms} from "../types/Terms.sol";
+import {OptimisticAssurance} from "./OptimisticAssurance.sol";
+
+/// @title The optimistic tier with random audits; the rules are in IAuditedAssurance.
+contract AuditedAssurance is OptimisticAssurance, IAuditedAssurance {
+    uint256 internal constant WHOLE = 10_000;
+    uint256 internal constant LEAST_RATE = 200;
+    /// @dev 1 / beta: of a forfeited stake, one half at least is nobody's.
+    uint256 internal constant INVERSE_BETA = 2;
+    /// @dev After the oracle's week, the beacon may be missing that long before a lock ends without it.
+    uint256 internal constant BEACON_GRACE = 14 days;
+
+    IRandomness public immutable randomness;
+
+    constructor(
+        IInferenceOracle oracle_,
+        ITensorVerifier verifier_,
+        IModelRegistry registry_,
+        IStakeVault vault_,
+        Parameters memory parameters,
+        IRandomness randomness_
+    ) OptimisticAssurance(oracle_, verifier_, registry_, vault_, parameters) {
+        randomness = randomness_;
+    }
+
+    /// @inheritdoc IAuditedAssurance
+    function auditOf(Request calldata request)
+        external
+        view
+        returns (uint64 round, bool known, bool drawn, uint256 until)
+    {
+        bytes32 requestId = oracle.idOf(request);
+        (,, uint256 since) = oracle.claimOf(requestId);
+        return _draw(requestId, _terms(request), since);
+    }
+
+    /// @inheritdoc IAuditedAssurance
+    function leastStake(bytes32 terms) external pure returns (uint256) {
+        return _leastStake(Terms.wrap(uint256(terms)));
+    }
+
+    function _checkAuditRate(Terms terms) internal pure override {
+        uint256 rate = terms.auditRate();
+        if (rate < LEAST_RATE || rate > WHOLE) revert WrongAuditRate(LEAST_RATE, WHOLE, rate);
+    }
+
+    /// @dev a >= C / (C + beta S). The stake does not leave before the claim ends, and S is fixed here:
+    ///      what is staked later changes no draw.
+    function _checkStake(address payee, Terms terms) internal view override {
+        uint256 needed = _leastStake(terms);
+        uint256 got = vault.accountOf(payee).stake;
+        if (got < needed) revert StakeTooSmall(needed, got);
+    }
+
+    function _rest(Request calldata request, Claim calldata claim)
+        internal
+        override
+        returns (Status)
+    {
+        (uint64 round, bool known, bool drawn, uint256 until) =
+            _draw(claim.requestId, _terms(request), claim.since);
+        if (!known) revert SeedUnknown(round);
+        if (!drawn) return super._rest(request, claim);
+        if (block.timestamp <= until) revert AuditOpen(until, block.timestamp);
+        _fail(request, claim.requestId, claim.payee);
+        return Status.Retracted;
+    }
+
+    /// @dev The oracle's week is longer than window and clock, so the proof of a drawn claim is late.
+    ///      To say nothing for a week is no way around the audit: anyone publishes the round.
+    function _closeSilent(
+        Request calldata request,
+        bytes32 requestId,
+        address payee,
+        bytes32 outputHash,
+        uint256 since
+    ) internal override {
+        (uint64 round, bool known, bool drawn,) = _draw(requestId, _terms(request), since);
+        uint256 until = request.deadline + MAX_CONTEST + BEACON_GRACE;
+        bool exempt = outputHash == UNANSWERABLE || !_isUnchanged() || _isStopped(request.modelId);
+        if (!exempt && !known && block.timestamp <= until) revert SeedUnknown(round);
+        if (exempt || !drawn) super._closeSilent(request, requestId, payee, outputHash, since);
+        else _fail(request, requestId, payee);
+    }
+
+    function _fail(Request calldata request, bytes32 requestId, address payee) private {
+        _decide(requestId, Outcome.Lapsed);
+        emit AuditFailed(requestId, payee);
+        _slash(request, requestId, payee, address(0));
+        vault.forfeit(payee);
+    }
+
+    function _draw(bytes32 requestId, Terms terms, uint256 since)
+        private
+        view
+        returns (uint64 round, bool known, bool drawn, uint256 until)
+    {
+        round = randomness.roundAfter(since + _window(terms));
+        bytes32 value = randomness.valueOf(round);
+        known = value != 0;
+        uint256 lot = uint256(keccak256(abi.encode(value, requestId))) % WHOLE;
+        drawn = known && lot < terms.auditRate();
+        until = randomness.timeOf(round) + _proveClock(terms);
+    }
+
+    /// @dev C (1 - a) / (a beta), rounded up.
+    function _leastStake(Terms terms) private pure returns (uint256) {
+        uint256 rate = terms.auditRate();
+        if (rate == 0) revert WrongAuditRate(LEAST_RATE, WHOLE, rate);
+        uint256 spared = rate > WHOLE ? 0 : WHOLE - rate;
+        return (INVERSE_BETA * terms.coverage() * spared + rate - 1) / rate;
+    }
+}
