@@ -11,6 +11,7 @@ from prover.compiler.errors import CompileError, UnsupportedOp
 from prover.compiler.fold import fold_norms
 from prover.compiler.lower import OPS
 from prover.compiler.lower.batch_norm import fold_batch_norms
+from prover.compiler.lower.conv import read_by_relus_alone
 from prover.compiler.lower.network import (
     BITS,
     Masked,
@@ -48,6 +49,7 @@ def lower_graph(
     plans: dict[str, Plan] = {}
     for _ in range(MOST_PASSES):
         net = Network(ranges, dict(plans), weight_bits)
+        net.wide = read_by_relus_alone(graph)
         try:
             value = _nodes(net, graph, spec, private_input)
             return net, _output(net, graph, value, private_output)

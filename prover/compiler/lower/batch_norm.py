@@ -56,7 +56,7 @@ def fold_batch_norms(graph: Graph) -> Graph:
     """Norms right after a layer that nothing else reads become that layer, exactly in floats:
     gamma (W x + b - mean) / sigma + beta."""
     nodes = list(graph.nodes)
-    read = _readers(graph)
+    read = conv.reads(graph)
     sources = [INPUT, *(node.name for node in nodes)]
     gone = set()
     for at, node in enumerate(graph.nodes):
@@ -78,21 +78,3 @@ def fold_batch_norms(graph: Graph) -> Graph:
         nodes[at] = replace(before, name=node.name, args=args)
         gone.add(before.name)
     return replace(graph, nodes=tuple(node for node in nodes if node.name not in gone))
-
-
-def _readers(graph: Graph) -> dict[str, int]:
-    """How often each node is read."""
-    count = dict.fromkeys((INPUT, *(node.name for node in graph.nodes)), 0)
-    previous = INPUT
-
-    def see(arg: object) -> None:
-        if isinstance(arg, tuple):
-            for part in arg:
-                see(part)
-        elif arg is PREVIOUS or isinstance(arg, Ref):
-            count[arg.name if isinstance(arg, Ref) else previous] += 1
-
-    for node in graph.nodes:
-        see(node.args)
-        previous = node.name
-    return count

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from prover.compiler.errors import CompileError, UnsupportedOp
+from prover.compiler.lower import rectify
 from prover.compiler.lower.network import (
     Argument,
     Array,
@@ -27,12 +29,13 @@ from prover.compiler.lower.network import (
     flat,
     numbered,
     regroup,
+    whole,
     window,
 )
-from prover.compiler.lower.slide import phase, slid, whole_axes
+from prover.compiler.lower.slide import in_one_part, phase, rounded, slid, whole_axes
 from prover.compiler.quantize import BIAS_BITS, quantize_linear
 from prover.compiler.ranges import Ranges
-from prover.compiler.trace import Node
+from prover.compiler.trace import INPUT, PREVIOUS, Graph, Node, Ref
 from prover.program.gadgets.shared import one
 from prover.program.ir import Affine, Contraction
 
@@ -89,7 +92,16 @@ def reference(node: Node, args: tuple[Argument, ...], ranges: Ranges) -> Array:
     kernel, groups = _kernel(node, weight, args)
     rank = len(kernel.size)
     x = args[0] if args[0].ndim == rank + 2 else args[0][None]
-    shape = node.shape if args[0].ndim == rank + 2 else (1, *node.shape)
+    lead, real = (len(x), len(weight)), node.shape[-rank:]
+    longer = tuple(map(rounded, real))
+    made = _convolved(x, weight, kernel, groups, (*lead, *longer)) + bias.reshape(-1, *(1,) * rank)
+    if longer != real:
+        ranges.record(f"{node.name}.beyond", made)
+    return np.asarray(made[(..., *map(slice, real))].reshape(node.shape))
+
+
+def _convolved(x: Array, weight: Array, kernel: Kernel, groups: int, shape: Lengths) -> Array:
+    """On as many rows and columns as `shape` has."""
     parts = x.reshape(len(x), groups, -1, *x.shape[2:])
     weights = weight.reshape(groups, -1, weight.shape[1], math.prod(kernel.size))
     made = np.zeros((shape[0], groups, weights.shape[1], *shape[2:]))
@@ -98,8 +110,7 @@ def reference(node: Node, args: tuple[Argument, ...], ranges: Ranges) -> Array:
         for axis, (d, n) in enumerate(zip(at, shape[2:], strict=True)):
             seen = walked(seen, 3 + axis, kernel.starts(axis)[d], kernel.stride[axis], n)
         made += np.einsum("ngi...,goi->ngo...", seen, weights[..., number])
-    made = made.reshape(shape) + bias.reshape(-1, *(1,) * rank)
-    return np.asarray(made.reshape(node.shape))
+    return made.reshape(shape)
 
 
 def walked(x: Array, axis: int, start: int, stride: int, length: int, outside: float = 0) -> Array:
@@ -118,7 +129,9 @@ def windows(
 ) -> dict[Lengths, Cells]:
     """What each cell of a kernel sees, by its place in the kernel; without those that see nothing
     but zeros."""
-    cells = whole_axes(net, name, cells, axes, math.prod(kernel.size))
+    in_one_part(name, cells, axes)
+    plain = [axis for axis, stride in zip(axes, kernel.stride, strict=True) if stride == 1]
+    cells = whole_axes(net, name, cells, plain, math.prod(kernel.size))
     found = {}
     for at in itertools.product(*map(range, kernel.size)):
         seen: Cells | None = cells
@@ -158,16 +171,20 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Pending:
         raise UnsupportedOp(node.name, node.target, f"rows or columns in parts: {plan}")
     net.plans[node.name] = plan
 
-    whole, offsets, exponent = quantize_linear(weight, bias, cells.exponent, net.weight_bits)
-    whole = whole.reshape(groups, -1, channels // groups, count).transpose(3, 0, 1, 2)
+    integers, offsets, exponent = quantize_linear(weight, bias, cells.exponent, net.weight_bits)
+    integers = integers.reshape(groups, -1, channels // groups, count).transpose(3, 0, 1, 2)
     inputs = cells.lengths[lead + 1]
-    stored = ((count,) if count > 1 else (), group, outer[1], inputs)
-    matrix, _ = net.integers(f"{node.name}.weight", whole, stored, net.weight_bits, 0)
-    axes = numbered((*before, group, outer[1], *plan[lead + 1 :], inputs))
+    kept = ((count,) if count > 1 else (), group, outer[1], inputs)
+    matrix, _ = net.integers(f"{node.name}.weight", integers, kept, net.weight_bits, 0)
+    space = plan[lead + 1 :]
+    if _may_be_longer(net, node):
+        space = tuple(tuple(map(rounded, lengths)) for lengths in space)
+    axes = numbered((*before, group, outer[1], *space, inputs))
     g, o, *places, i = axes[lead:]
     products = []
     where = tuple(range(lead + 2, lead + 2 + rank))
-    for at, seen in windows(net, node.name, cells, where, kernel, node.shape[lead + 1 :]).items():
+    lengths = tuple(math.prod(n) for n in space)
+    for at, seen in windows(net, node.name, cells, where, kernel, lengths).items():
         own = window(matrix, 0, int(np.ravel_multi_index(at, kernel.size)), 1)
         x, y = net.view(own, ((), g, o, i)), net.view(seen, (*axes[:lead], g, i, *places))
         if not (one(x).axes | one(y).axes):
@@ -177,7 +194,53 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Pending:
     if offsets.any():
         vector, _ = net.integers(f"{node.name}.bias", offsets, (group, outer[1]), BIAS_BITS, 0)
         linear = one(net.view(vector, (g, o)))
-    return net.pending(node.name, plan, exponent, linear, products, flat((inputs,)))
+    stored = (*before, (*group, *outer[1]), *space)
+    made = net.pending(node.name, stored, exponent, linear, products, flat((inputs,)))
+    return replace(made, parts=whole(plan))
+
+
+def _may_be_longer(net: Network, node: Node) -> bool:
+    """Rows and columns in powers of two, where they are near, are fewer boxes for the verifier.
+    What lies beyond the real ones is never read, but has to be within the range as well: so only
+    where it was, and where a ReLU alone reads the node."""
+    beyond = f"{node.name}.beyond"
+    if node.name not in net.wide or beyond not in net.ranges.seen:
+        return False
+    (low, high), (least, most) = net.ranges.of(beyond), net.ranges.of(node.name)
+    return least <= low and high <= most
+
+
+def read_by_relus_alone(graph: Graph) -> frozenset[str]:
+    """The convolutions that may be stored longer than they are."""
+    read, layers, found, previous = reads(graph), set(), set(), INPUT
+    for node in graph.nodes:
+        if node.target in TARGETS:
+            layers.add(node.name)
+        if node.target in rectify.TARGETS:
+            source = node.args[0]
+            name = source.name if isinstance(source, Ref) else previous
+            if name in layers and read[name] == 1:
+                found.add(name)
+        previous = node.name
+    return frozenset(found)
+
+
+def reads(graph: Graph) -> dict[str, int]:
+    """How often each node's value is an argument."""
+    count = dict.fromkeys((INPUT, *(node.name for node in graph.nodes)), 0)
+    previous = INPUT
+
+    def see(arg: object) -> None:
+        if isinstance(arg, tuple):
+            for part in arg:
+                see(part)
+        elif arg is PREVIOUS or isinstance(arg, Ref):
+            count[arg.name if isinstance(arg, Ref) else previous] += 1
+
+    for node in graph.nodes:
+        see(node.args)
+        previous = node.name
+    return count
 
 
 def _cut(name: str, channel: Lengths, groups: int, each: int) -> Plan:

@@ -149,6 +149,7 @@ class Network:
     made: dict[str, Cells] = field(default_factory=dict)
     copies: dict[Any, Cells] = field(default_factory=dict)  # of what slide.py copies, by its source
     padded: set[int] = field(default_factory=set)  # tensors with zeros after a value's cells
+    wide: frozenset[str] = frozenset()  # nodes that may be stored longer than they are
 
     # --- tensors ---
 

@@ -8,6 +8,7 @@ u_i = relu(w_i - (w_0 + u_1 + ... + u_(i-1))): exact, and nothing but range chec
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -25,10 +26,11 @@ from prover.compiler.lower.network import (
     Value,
     numbered,
     regroup,
+    whole,
 )
 from prover.compiler.lower.rectify import above
 from prover.compiler.lower.reduce import summed
-from prover.compiler.lower.slide import strided, whole_axes
+from prover.compiler.lower.slide import rounded, strided, whole_axes
 from prover.compiler.ranges import Ranges
 from prover.compiler.trace import Node
 from prover.program.gadgets.shared import one
@@ -132,15 +134,20 @@ def _greatest(net: Network, node: Node, cells: Cells, axes: Lengths, kernel: Ker
     if reaches and tensor.lo < 0:
         what = "windows that leave an input which may be negative"
         raise UnsupportedOp(node.name, node.target, what)
-    seen = windows(net, node.name, cells, axes, kernel, lengths)
     plan = _planned(node, cells, axes)
     net.plans[node.name] = plan
-    every = numbered(plan)
+    stored = tuple(tuple(map(rounded, n)) if axis in axes else n for axis, n in enumerate(plan))
+    longer = tuple(math.prod(stored[axis]) for axis in axes)
+    seen = windows(net, node.name, cells, axes, kernel, longer)
+    every = numbered(stored)
     first, *others = [net.view(window, every) for window in seen.values()]
     top = one(first)
     for number, other in enumerate(others):
         below = tuple((-c, view) for c, view in top.terms)
-        more = above(net, f"{node.name}.above{number}", plan, Affine(((1, other), *below)))
+        more = above(net, f"{node.name}.above{number}", stored, Affine(((1, other), *below)))
         top = Affine((*top.terms, (1, net.view(more, every))))
-    made = net.pending(node.name, plan, cells.exponent, top)
-    return net.exact(made, node.name, min(tensor.lo, 0), tensor.hi)
+    made = net.pending(node.name, stored, cells.exponent, top)
+    kept = net.exact(made, node.name, min(tensor.lo, 0), max(tensor.hi, 0))
+    if kernel.size == kernel.stride and not reaches:  # beyond its end, all windows are zeros
+        net.padded.add(kept.tensor)
+    return replace(kept, parts=whole(plan))

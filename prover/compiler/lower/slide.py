@@ -56,9 +56,7 @@ def whole_axes(net: Network, name: str, cells: Cells, axes: Sequence[int], reads
     """The same value with nothing but zeros outside the given axes: a copy where they are windows
     of a larger tensor, and where powers of two spare the verifier terms, as each of `reads` views
     to come meets every box of a tensor."""
-    for axis in axes:
-        if len(cells.parts[axis]) > 1:
-            raise CompileError(f"{name}: an axis of {cells.name} in parts {cells.lengths[axis]}")
+    in_one_part(name, cells, axes)
     if not all(_is_whole(net, cells, axis) for axis in axes):
         cells = _copied(net, f"{name}.whole", cells, cells.lengths)
     plan = tuple(
@@ -69,6 +67,13 @@ def whole_axes(net: Network, name: str, cells: Cells, axes: Sequence[int], reads
     if reads * (now - then) - now - then <= WORTH:
         return cells
     return _copied(net, f"{name}.padded", cells, plan)
+
+
+def in_one_part(name: str, cells: Cells, axes: Sequence[int]) -> None:
+    """Raises CompileError for an axis that a reshape needs in several parts."""
+    for axis in axes:
+        if len(cells.parts[axis]) > 1:
+            raise CompileError(f"{name}: an axis of {cells.name} in parts {cells.lengths[axis]}")
 
 
 def _is_whole(net: Network, cells: Cells, axis: int) -> bool:

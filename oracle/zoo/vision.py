@@ -1,0 +1,116 @@
+"""Networks of convolutions, trained for real on scikit-learn's digits, enlarged.
+
+LeNet-5 (LeCun et al. 1998) with ReLU, and with either kind of pooling; a residual network of ten
+layers (He et al. 2016). What is held out is what `oracle.examples.digits` holds out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from oracle.examples import digits
+
+SEED, BATCH, RATE = 20, 64, 2e-3
+LENET_SIDE, RESNET_SIDE = 28, 32
+REACH = (0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network in evaluation mode; images (n, 1, side, side) in [0, 1] with their labels."""
+
+    module: nn.Module
+    training: npt.NDArray[np.float64]
+    held_out: npt.NDArray[np.float64]
+    labels: npt.NDArray[np.int64]  # of what is held out
+
+
+def enlarged(images: npt.NDArray[np.float64], side: int) -> npt.NDArray[np.float64]:
+    """Images of 8 x 8 as rows, to (n, 1, side, side), linear in between."""
+    from scipy.ndimage import zoom
+
+    square = zoom(images.reshape(-1, 8, 8), (1, side / 8, side / 8), order=1)
+    return np.asarray(square.clip(*REACH)[:, None], dtype=np.float64)
+
+
+def fit(module: nn.Module, side: int, epochs: int) -> Trained:
+    """Adam on cross entropy, its rate halved for the last third."""
+    training, held = digits.load()
+    images = enlarged(training.images, side)
+    given, labels = torch.tensor(images, dtype=torch.float32), torch.tensor(training.labels)
+    optimiser = torch.optim.Adam(module.parameters(), lr=RATE, weight_decay=1e-4)
+    slower = torch.optim.lr_scheduler.MultiStepLR(optimiser, [2 * epochs // 3], 0.25)
+    module.train()
+    for _ in range(epochs):
+        for chosen in torch.randperm(len(labels)).split(BATCH):
+            optimiser.zero_grad()
+            nn.functional.cross_entropy(module(given[chosen]), labels[chosen]).backward()
+            optimiser.step()
+        slower.step()
+    return Trained(module.eval(), images, enlarged(held.images, side), held.labels)
+
+
+def lenet_5(pool: type[nn.Module] = nn.MaxPool2d) -> nn.Sequential:
+    """Untrained: 28 x 28 to 10 logits, 61,706 parameters."""
+    return nn.Sequential(
+        nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), pool(2),
+        nn.Conv2d(6, 16, 5), nn.ReLU(), pool(2),
+        nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(),
+        nn.Linear(84, 10),
+    )  # fmt: skip
+
+
+def lenet() -> Trained:
+    """LeNet-5 with max-pooling."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        return fit(lenet_5(), LENET_SIDE, epochs=12)
+
+
+def lenet_average() -> Trained:
+    """LeNet-5 with average-pooling, as it was published."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        return fit(lenet_5(nn.AvgPool2d), LENET_SIDE, epochs=12)
+
+
+class Residual(nn.Module):
+    """Two convolutions of 3 x 3 beside a shortcut; a stride of 2 where the channels double."""
+
+    def __init__(self, inner: int, outer: int) -> None:
+        super().__init__()
+        stride = 1 if inner == outer else 2
+        self.body = nn.Sequential(
+            nn.Conv2d(inner, outer, 3, stride, 1, bias=False), nn.BatchNorm2d(outer), nn.ReLU(),
+            nn.Conv2d(outer, outer, 3, 1, 1, bias=False), nn.BatchNorm2d(outer),
+        )  # fmt: skip
+        self.shortcut: nn.Module = nn.Identity()
+        if inner != outer:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(inner, outer, 1, stride, bias=False), nn.BatchNorm2d(outer)
+            )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(self.body(x) + self.shortcut(x))
+
+
+def resnet_10(channels: tuple[int, ...] = (8, 8, 16, 32, 64)) -> nn.Sequential:
+    """Untrained: 32 x 32 to 10 logits; a convolution, four blocks of two, a linear layer."""
+    blocks = [Residual(a, b) for a, b in pairwise(channels)]
+    return nn.Sequential(
+        nn.Conv2d(1, channels[0], 3, padding=1, bias=False), nn.BatchNorm2d(channels[0]),
+        nn.ReLU(), *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels[-1], 10),
+    )  # fmt: skip
+
+
+def resnet() -> Trained:
+    """The residual network."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        return fit(resnet_10(), RESNET_SIDE, epochs=10)
