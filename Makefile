@@ -17,7 +17,7 @@ export SOLCX_BINARY_PATH := $(CURDIR)/scripts/solc
 export PYTHONUTF8 := 1
 
 .PHONY: help setup demo test lint types layers invariants format contracts warmup bench \
-  bench-peers clean
+  bench-peers bench-cuda clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -52,6 +52,12 @@ $(STAMPS)/project: pyproject.toml $(STAMPS)/lock
 	$(call say,einproof itself)
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -m pip check >/dev/null || $(BIN)/python -m pip check
+	@touch $@
+
+# CUDA's own packages, for a machine with a GPU: no other target needs them.
+$(STAMPS)/cuda: pyproject.toml $(STAMPS)/lock
+	$(call say,the tool chain of CUDA 12 (about 500 MB))
+	@$(PIP) install "$$(sed -nE 's/^cuda = \["(.*)"\]/\1/p' pyproject.toml)"
 	@touch $@
 
 # Node 20 or later from the machine, else the one that PyPI carries.
@@ -101,6 +107,9 @@ bench-peers: setup warmup ## the same models beside EZKL, which is installed und
 	  $(BIN)/einproof bench peers --model $$model --runs $(BENCH_RUNS) --save; \
 	done
 	@$(BIN)/einproof bench report
+
+bench-cuda: setup $(STAMPS)/cuda ## on a machine with a GPU: its kernels in lock-step, times, a proof's bytes
+	@NUMBA_ENABLE_CUDASIM=0 $(BIN)/python -m scripts.bench_cuda
 
 lint: setup ## ruff and forge fmt
 	$(call say,lint)

@@ -16,8 +16,9 @@ from collections.abc import Callable
 from statistics import median
 from typing import Any
 
+from oracle.benchmarks.here import commit, load_average, machine, threads
 from oracle.benchmarks.proving import timed
-from oracle.benchmarks.run import child, commit, load_average, machine, threads
+from oracle.benchmarks.run import BenchmarkFailed, child
 from prover import kernels
 
 RUNS = 5
@@ -25,18 +26,19 @@ REFERENCE_LOG_SIZE = 8  # plain integers: the definition, not a speed
 MATRIX = 1024
 
 
-def micro_rows(log_size: int, say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Rows of every tier that runs here, on one thread and on all."""
+def micro_rows(
+    log_size: int, say: Callable[[str], None], only: str | None = None
+) -> list[dict[str, Any]]:
+    """Rows of every tier that this processor has, or of one, on one thread and on all.
+
+    Raises UnknownKernels where `only` cannot run here.
+    """
     rows: list[dict[str, Any]] = []
-    for tier in kernels.TIERS:
+    for tier in [kernels.get(only).name] if only else kernels.available():
         for count in sorted({1, threads()}):
-            if tier == "reference" and count > 1:
+            if tier in ("reference", "cuda") and count > 1:
                 continue
             say(f"{tier} kernels, {count} threads")
-            try:
-                kernels.get(tier)
-            except kernels.UnknownKernels:
-                continue
             printed = child("oracle.benchmarks.micro", tier, str(count), str(log_size))
             for row in json.loads(printed.splitlines()[-1]):
                 rows.append({**row, "load_average": load_average(), "commit": commit()})
@@ -55,13 +57,18 @@ def measure(tier_name: str, count: int, log_size: int) -> list[dict[str, Any]]:
 
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
     tier = kernels.get(tier_name)
+    settle = settled(tier)
     if tier_name == "reference":
         log_size = REFERENCE_LOG_SIZE
     n, generator = 1 << log_size, np.random.default_rng(1)
     side = min(MATRIX, n)
 
     def vector(length: int) -> Any:
-        return tier.from_ints([secrets.randbelow(P) for _ in range(length)])
+        words = [generator.integers(-(1 << 63), 1 << 63, length) for _ in range(4)]
+        total = tier.from_int64(words[0])
+        for word in words[1:]:
+            tier.add_scaled(total, secrets.randbelow(P), tier.from_int64(word))
+        return total
 
     a, b, c = (vector(n) for _ in range(3))
     int16 = generator.integers(-(1 << 15), 1 << 15, n, dtype=np.int64)
@@ -80,13 +87,31 @@ def measure(tier_name: str, count: int, log_size: int) -> list[dict[str, Any]]:
     }
     rows = []
     for item, (per, size, work) in items.items():
-        work()
-        seconds = median(timed(work)[0] for _ in range(RUNS))
-        rows.append(
-            {"item": item, "kernel_tier": tier.name, "threads": count, "log_size": log_size,
-             "per": per, "ns": seconds / size * 1e9}
-        )  # fmt: skip
+        settle(work())
+        seconds = median(timed(lambda work=work: settle(work()))[0] for _ in range(RUNS))
+        row = {"item": item, "kernel_tier": tier.name, "threads": count, "log_size": log_size}
+        rows.append({**row, **running_on(tier), "per": per, "ns": seconds / size * 1e9})
     return rows
+
+
+def settled(tier: kernels.Kernels) -> Callable[[Any], Any]:
+    """Waits until a result is there: a GPU goes on after the call that asked it has returned."""
+    if tier.name != "cuda":
+        return lambda result: result
+    from prover.kernels.cuda.kernel import SIMULATED, synchronize
+
+    if SIMULATED:
+        raise BenchmarkFailed("kernels 'cuda': a simulator's times say nothing of a GPU")
+    return synchronize
+
+
+def running_on(tier: kernels.Kernels) -> dict[str, Any]:
+    """The device that a tier runs on, where it is not the machine's processor."""
+    if tier.name != "cuda":
+        return {}
+    from prover.kernels.cuda.kernel import device_name
+
+    return {"device": device_name()}
 
 
 if __name__ == "__main__":

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -13,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from oracle.benchmarks.here import commit, load_average, machine, threads
 from oracle.benchmarks.models import named
 from oracle.story.anvil import anvil
 from oracle.story.desk import Desk
@@ -88,33 +87,3 @@ def child(module: str, *arguments: str) -> str:
         last = ran.stderr.strip().splitlines()[-1:] or ["no message"]
         raise BenchmarkFailed(f"{module} {' '.join(arguments[:2])}: {last[0]}")
     return ran.stdout
-
-
-def threads() -> int:
-    """The processors that this process, and so its children, may use."""
-    return len(os.sched_getaffinity(0))
-
-
-def load_average() -> float:
-    """Of the last minute: above the processors' number, others were at work while one measured."""
-    return os.getloadavg()[0]
-
-
-def commit() -> str:
-    """The commit that was measured, marked where files differ from it."""
-    ran = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
-    return ran.stdout.strip() or "unknown"
-
-
-def machine() -> str:
-    """CPU, cores, memory."""
-    cpu = platform.processor() or platform.machine()
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            cpu = line.split(":", 1)[1].strip()
-            break
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{cpu}, {threads()} cores, {memory:.0f} GiB"

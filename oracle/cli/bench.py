@@ -55,6 +55,9 @@ def micro(
     size: Annotated[
         int, typer.Option(min=8, max=24, help="Vectors and points: 2 to this power.")
     ] = 16,
+    kernels: Annotated[
+        str | None, typer.Option(help="One kernel tier, cuda say; those of this processor if none.")
+    ] = None,
     save: SAVE = False,
     as_json: JSON = False,
 ) -> None:
@@ -63,7 +66,7 @@ def micro(
     from oracle.benchmarks.results import record, rounded
 
     with Console(stderr=True).status("") as status:
-        rows = micro_rows(size, lambda step: status.update(f"{step} ..."))
+        rows = micro_rows(size, lambda step: status.update(f"{step} ..."), kernels)
     for row in rows:
         if save:
             record("micro", row)

@@ -64,6 +64,7 @@ def examine() -> Iterator[Finding]:
         check_solc,
         check_cpu,
         check_kernels,
+        check_device,
         check_memory,
         check_disk,
         check_folders,
@@ -145,6 +146,19 @@ def check_kernels() -> Finding:
         slow = "reference (plain integers: a hundred times slower)"
         return Finding("kernels", NOTE, slow, "unset EINPROOF_KERNELS")
     return Finding("kernels", OK, name)
+
+
+def check_device() -> Finding:
+    """The GPU, which nothing needs: kernels run on it where EINPROOF_KERNELS=cuda asks for it."""
+    from prover import kernels
+
+    try:
+        kernels.get("cuda")
+    except EinproofError as error:
+        return Finding("gpu", OK, f"none for kernels: {error}")
+    from prover.kernels.cuda.kernel import device_name
+
+    return Finding("gpu", OK, f"{device_name()}; used with EINPROOF_KERNELS=cuda")
 
 
 def check_memory() -> Finding:

@@ -5,7 +5,6 @@ are flat runs of 64-bit words. No kernel needs its threads to wait for one anoth
 added up across threads is written out and added up by the next kernel.
 """
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -64,9 +63,15 @@ def integers(words: Any) -> list[int]:
     return [int.from_bytes(data[i : i + 32], "little") for i in range(0, len(data), 32)]
 
 
+def synchronize(result: Any) -> Any:
+    """The result, once all that was launched is done."""
+    cuda.synchronize()
+    return result
+
+
 def device_name() -> str:
     """What the kernels run on."""
     if SIMULATED:
-        return f"Numba's simulator, process {os.getpid()}"
+        return "Numba's simulator"
     name = cuda.get_current_device().name
     return name.decode() if isinstance(name, bytes) else str(name)
