@@ -198,6 +198,7 @@ class FakeChain:
         self.pool: list[dict[str, Any]] = []
         self.chain: list[Mined] = []
         self.stakes = {OPERATOR: 10**13}
+        self.stopped_models: set[bytes] = set()
         self._salt = 0
         self._skip = 0
         self._requests = 0
@@ -323,6 +324,9 @@ class FakeChain:
     async def tier(self, assurance: str) -> Tier | None:
         known = {tier.assurance: tier for tier in (TIER, STAKED)}
         return await self._up(known.get(assurance))
+
+    async def stopped(self, tier: Tier, model_id: bytes) -> bool:
+        return await self._up(model_id in self.stopped_models)
 
     async def quote(self, tier: Tier, terms: bytes) -> Quote:
         return await self._up(QUOTE)

@@ -13,10 +13,20 @@ from eth_utils.address import to_checksum_address
 from oracle.adapters.abi import call_data
 from oracle.adapters.wallet import Wallet
 from oracle.domain import ids
-from oracle.domain.chain import Answered, Call, Identity, Returned
+from oracle.domain.chain import (
+    Answered,
+    Call,
+    Disputed,
+    Event,
+    Identity,
+    Requested,
+    Returned,
+    Stood,
+)
 from oracle.domain.errors import CallRefused, ModelMissing, OracleError, SettingsInvalid
-from oracle.domain.report import Report, trust_report
-from oracle.domain.request import Request, Tier
+from oracle.domain.report import Report, Stake, Worth, trust_report
+from oracle.domain.request import Request, Tier, TierKind
+from oracle.domain.terms import ClaimTerms, Quote
 from prover.model import Model
 
 #: Data bytes of one blob (ModelRegistry).
@@ -82,17 +92,18 @@ async def _is_registered(wallet: Wallet, registry: str, model_id: bytes) -> bool
 
 @dataclass(frozen=True)
 class Asked:
-    """A request on the chain; `block` is where it was made."""
+    """A request on the chain; `block` is where it was made, `quote` what its tier asks for."""
 
     request: Request
     tier: Tier
     transaction: bytes
     block: int
+    quote: Quote | None = None
 
 
 @dataclass(frozen=True)
 class Settled:
-    """Its final answer, and what that rests on."""
+    """Its answer, and what that rests on."""
 
     output: bytes
     payee: str
@@ -111,8 +122,10 @@ async def ask(
     *,
     fee: int,
     seconds: int,
+    terms: ClaimTerms | None = None,
 ) -> Asked:
-    """Makes a request for an ordinary account (no callback), to be answered within `seconds`.
+    """Makes a request for an ordinary account (no callback), to be answered within `seconds`, under
+    the optimistic tier if it has `terms`.
 
     Raises ModelMissing if it is not registered, CallRefused, WalletEmpty, ChainUnavailable.
     """
@@ -122,8 +135,14 @@ async def ask(
             "einproof register with its folder"
         )
     tier = await wallet.chain.tier(assurance)
-    if tier is None:
-        raise SettingsInvalid(f"{assurance} is no Proof tier: run einproof deploy")
+    kind = TierKind.PROOF if terms is None else TierKind.OPTIMISTIC
+    if tier is None or tier.kind is not kind:
+        raise SettingsInvalid(f"{assurance} is no {kind} tier: run einproof deploy")
+    if terms is not None and not terms.fits:
+        raise SettingsInvalid(
+            "expected coverage of 1 gwei to 1,099 ether, 1 to 32,767 seconds of proving, and a "
+            f"window of 0 to 255 hours, got {terms}"
+        )
     head = await wallet.chain.head()
     request = Request(
         requester=wallet.signer.address,
@@ -132,7 +151,7 @@ async def ask(
         input_hash=keccak(input),
         assurance=assurance,
         pin=tier.pin,
-        terms=bytes(32),
+        terms=bytes(32) if terms is None else terms.word,
         fee=fee,
         callback_gas_price=0,
         callback_gas=0,
@@ -143,24 +162,37 @@ async def ask(
     request = replace(request, id=ids.request_id(identity.chain_id, identity.oracle, request))
     data = call_data("request", request.fields, input)
     hash, receipt = await wallet.transact(Call(identity.oracle, data, request.payment))
-    return Asked(request, tier, hash, receipt.block.number)
+    quote = None if terms is None else await wallet.chain.quote(tier, request.terms)
+    return Asked(request, tier, hash, receipt.block.number, quote)
 
 
 async def await_answer(
-    wallet: Wallet, identity: Identity, asked: Asked, poll: float = 0.5
+    wallet: Wallet, identity: Identity, asked: Asked, poll: float = 0.5, *, final: bool = True
 ) -> Settled:
-    """Waits for the final answer. Past the deadline, takes the payment back. Raises NotAnswered."""
+    """Waits for the final answer; for one that stands provisionally, if not `final`. Past the
+    deadline, takes the payment back. Raises NotAnswered."""
     chain, request = wallet.chain, asked.request
     while True:
         head = await chain.head()
-        for event in await chain.events(asked.block, head.number):
-            if isinstance(event, Answered) and event.request_id == request.id:
-                receipt = await chain.receipt(event.transaction)
-                report = trust_report(identity, request, asked.tier, event.payee)
-                gas = receipt.gas_used if receipt else 0
-                return Settled(event.output, event.payee, event.transaction, gas, report)
-            if isinstance(event, Returned) and event.request_id == request.id:
-                raise NotAnswered("the payment went back unanswered")
+        found = await chain.events(asked.block, head.number)
+        story = [event for event in found if _about(event, request)]
+        last = next((event for event in reversed(story) if not isinstance(event, Disputed)), None)
+        if isinstance(last, Answered):
+            receipt = await chain.receipt(last.transaction)
+            report = trust_report(
+                identity, request, asked.tier, last.payee, await _stake(wallet, asked, story)
+            )
+            gas = receipt.gas_used if receipt else 0
+            return Settled(last.output, last.payee, last.transaction, gas, report)
+        if isinstance(last, Returned):
+            raise NotAnswered("the payment went back: the answer was withdrawn, or there was none")
+        if isinstance(last, Stood):
+            if not final:
+                stake = await _stake(wallet, asked, story)
+                report = trust_report(identity, request, asked.tier, last.payee, stake)
+                return Settled(last.output, last.payee, b"", 0, report)
+            await asyncio.sleep(poll)
+            continue
         if max(head.timestamp, int(time.time())) > request.deadline:
             try:
                 await wallet.transact(Call(identity.oracle, call_data("refund", request.fields)))
@@ -174,3 +206,23 @@ async def await_answer(
                 "running that holds this model and asks no higher fee?"
             )
         await asyncio.sleep(poll)
+
+
+def _about(event: Event, request: Request) -> bool:
+    return request.id == (event.request.id if isinstance(event, Requested) else event.request_id)
+
+
+async def _stake(wallet: Wallet, asked: Asked, story: list[Event]) -> Stake | None:
+    """What vouches for an answer after these events. Final with neither a dispute nor an early end
+    is taken to be by silence, the weaker of the two."""
+    if asked.quote is None:
+        return None
+    last = story[-1]
+    if not isinstance(last, Answered):
+        return Stake(asked.quote, Worth.PROVISIONAL)
+    stood = next((event for event in story if isinstance(event, Stood)), None)
+    disputed = any(isinstance(event, Disputed) for event in story)
+    ended = await wallet.chain.block(last.block.number)
+    early = ended is not None and stood and ended.timestamp <= stood.timestamp + asked.quote.window
+    proved = stood is None or stood.output != last.output or disputed or early
+    return Stake(asked.quote, Worth.PROOF if proved else Worth.SILENCE)

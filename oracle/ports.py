@@ -33,6 +33,10 @@ class Chain(Protocol):
         """What an assurance contract vouches with now; None if it is no tier known here."""
         ...
 
+    async def stopped(self, tier: Tier, model_id: bytes) -> bool:
+        """Whether no proof counts any more: the verifier was stopped, or this model there."""
+        ...
+
     async def quote(self, tier: Tier, terms: bytes) -> Quote:
         """What an optimistic tier asks for under these terms."""
         ...

@@ -47,8 +47,9 @@ FUNCTIONS: Mapping[str, tuple[str, ...]] = {
     "accountOf": ("address",),
     "credit": ("address",),
     "burned": (),
-    # ITensorVerifier
+    # ITensorVerifier, IGuardedVerifier
     "srsDevelopment": (),
+    "isStopped": ("bytes32",),
     # ModelRegistry
     "store": ("bytes",),
     "addressOf": ("bytes",),
@@ -98,6 +99,8 @@ ERRORS: Mapping[str, tuple[str, ...]] = {
     "TooLate": ("uint256", "uint256"),
     "OperatorSuspended": ("address",),
     "NothingToProve": ("bytes32",),
+    "OutputNotUnique": ("bytes32",),
+    "Stopped": ("bytes32",),
     "BondTooLow": ("uint256", "uint256"),
     "WrongOutcome": ("uint8",),
     "WrongCommitment": ("bytes32", "bytes32"),
@@ -108,6 +111,7 @@ ERRORS: Mapping[str, tuple[str, ...]] = {
     "CoverageAboveFreeStake": ("uint256", "uint256"),
     "Overloaded": ("uint256", "uint256"),
     "Suspended": ("address",),
+    "NotItsAgent": ("address", "address"),
     "TooMuch": ("uint256", "uint256"),
     "NotReady": ("uint256", "uint256"),
     "LocksRemain": ("uint256",),

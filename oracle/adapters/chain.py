@@ -97,6 +97,13 @@ class NodeChain:
         self._read_tiers[assurance] = tier
         return tier
 
+    async def stopped(self, tier: Tier, model_id: bytes) -> bool:
+        try:
+            found = await self.call(tier.verifier, call_data("isStopped", model_id))
+        except CallRefused:
+            return False  # a verifier that nothing guards cannot be stopped
+        return bool(decode(("bool",), found)[0])
+
     async def quote(self, tier: Tier, terms: bytes) -> Quote:
         shares, clocks, bond = [
             await self.call(tier.assurance, call_data(name, terms))

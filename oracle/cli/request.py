@@ -3,19 +3,27 @@
 import asyncio
 import json
 import time
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
+from oracle.adapters.deployment import OPTIMISTIC, PROOF
 from oracle.bootstrap import Site
 from oracle.cli.prove import parse_word, read_input
 from oracle.domain.errors import SettingsInvalid
+from oracle.domain.terms import UNANSWERABLE, ClaimTerms
 from oracle.settings import read_settings
 
 if TYPE_CHECKING:
     from prover.model import Model
+
+
+class TierName(StrEnum):
+    PROOF = "proof"
+    OPTIMISTIC = "optimistic"
 
 
 def request(
@@ -32,12 +40,27 @@ def request(
     ],
     fee: Annotated[int, typer.Option(min=0, help="Wei for whoever answers.")] = 10**15,
     seconds: Annotated[int, typer.Option(min=1, help="Time to answer in.")] = 600,
+    tier: Annotated[
+        TierName, typer.Option(help="How the answer is assured: proved, or vouched for by stake.")
+    ] = TierName.PROOF,
+    coverage: Annotated[
+        float, typer.Option(min=1e-9, help="Ether that a wrong answer pays you (optimistic).")
+    ] = 0.1,
+    proving: Annotated[
+        int, typer.Option(min=1, help="Seconds that a proof may take, at most (optimistic).")
+    ] = 60,
+    window: Annotated[
+        int, typer.Option(min=0, help="Hours to dispute in; 0: the tier's own (optimistic).")
+    ] = 0,
     wait: Annotated[bool, typer.Option(help="Wait for the answer, or for the refund.")] = True,
+    final: Annotated[
+        bool, typer.Option(help="Wait until it is final: for hours, if optimistic.")
+    ] = False,
     rpc: Annotated[str | None, typer.Option(help="Node: http(s) URL or IPC socket.")] = None,
     key: Annotated[str | None, typer.Option(help="Keystore file (dev:N on 31337).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
-    """Ask the oracle for an inference under the Proof tier."""
+    """Ask the oracle for an inference."""
     from oracle.adapters.wallet import Wallet
     from oracle.operations import ask, await_answer
 
@@ -51,16 +74,20 @@ def request(
         wallet = Wallet(site.chain, site.signer(settings, "dev:2"), site.identity.chain_id)
         contracts = site.deployment
         started = time.monotonic()
+        terms = None
+        if tier is TierName.OPTIMISTIC:
+            terms = ClaimTerms(round(coverage * 10**9), proving, window)
         with console.status("sending the request"):
             asked = await ask(
                 wallet,
                 site.identity,
-                contracts.address("ProofAssurance"),
+                contracts.address(PROOF if terms is None else OPTIMISTIC),
                 contracts.address("ModelRegistry"),
                 model_id,
                 data,
                 fee=fee,
                 seconds=seconds,
+                terms=terms,
             )
         report: dict[str, Any] = {
             "request": "0x" + asked.request.id.hex(),
@@ -68,7 +95,9 @@ def request(
         }
         if wait:
             with console.status(f"waiting for request {report['request'][:18]}... to be answered"):
-                settled = await await_answer(wallet, site.identity, asked)
+                settled = await await_answer(
+                    wallet, site.identity, asked, final=final or terms is None
+                )
             report |= {
                 "output": _output(settled.output, loaded),
                 "answer": "0x" + settled.transaction.hex(),
@@ -111,6 +140,8 @@ def _input(source: str, model: "Model | None") -> bytes:
 
 def _output(output: bytes, model: "Model | None") -> Any:
     """In the model's units if its folder is at hand; else the bytes."""
+    if output == UNANSWERABLE:
+        return "none: the operator says that this input has no provable answer"
     if model is None:
         return "0x" + output.hex()
     return model.quantizer.dequantize(model.decode_output(output)).tolist()
@@ -125,6 +156,10 @@ def _show(report: dict[str, Any]) -> None:
     typer.echo(f"\n{'tier':14} {trust['tier']}, final {trust['final']}")
     verifier = trust["verifier"]
     typer.echo(f"{'verifier':14} {verifier['address']}  code {verifier['code_hash']}")
+    if "staked" in trust:
+        staked = trust["staked"]
+        covers = f"covers {staked['coverage_gwei']} gwei, {staked['window_seconds']} s to dispute"
+        typer.echo(f"{'staked':14} {staked['locked_gwei']} gwei; {covers}")
     typer.echo(f"{'SRS':14} {trust['srs']['id']}  {trust['srs']['label']}")
     for name, title in (
         ("proved", "proved"),

@@ -17,6 +17,9 @@ def serve(
     key: Annotated[
         str | None, typer.Option(help="Keystore file (dev:N on chain id 31337).")
     ] = None,
+    roles: Annotated[
+        str | None, typer.Option(help="operator, challenger, or both with a comma.")
+    ] = None,
     models: Annotated[Path | None, typer.Option(help="Folder of model folders.")] = None,
     database: Annotated[str | None, typer.Option(help="Database URL.")] = None,
     monitor_port: Annotated[
@@ -24,10 +27,11 @@ def serve(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Log JSON lines.")] = False,
 ) -> None:
-    """Answer requests with proofs, until SIGTERM or Ctrl-C; all settings: EINPROOF_*."""
+    """Answer requests, or check answers, until SIGTERM or Ctrl-C; all settings: EINPROOF_*."""
     settings = read_settings(
         rpc=rpc,
         key=key,
+        roles=roles,
         models=models,
         database=database,
         monitor_port=monitor_port,

@@ -1,7 +1,11 @@
 """The trust report: what an answer rests on, in words that can be printed beside it."""
 
+from dataclasses import dataclass
+from enum import StrEnum
+
 from oracle.domain.chain import Identity
-from oracle.domain.request import Request, Tier
+from oracle.domain.request import Request, Tier, TierKind
+from oracle.domain.terms import ClaimTerms, Quote
 
 Report = dict[str, object]
 
@@ -9,20 +13,37 @@ Report = dict[str, object]
 DEVELOPMENT = "DEVELOPMENT SRS: its secret is public, anyone can forge proofs"
 
 
-def trust_report(identity: Identity, request: Request, tier: Tier, payee: str = "") -> Report:
-    """The report for an answer under the Proof tier; plain JSON values.
+class Worth(StrEnum):
+    """What an answer under the optimistic tier is worth by now."""
+
+    PROVISIONAL = "provisional: final when its window is over, unless somebody demands a proof"
+    SILENCE = "final by silence: nobody demanded a proof within the window"
+    PROOF = "final by a proof"
+
+
+@dataclass(frozen=True, slots=True)
+class Stake:
+    """What vouches for an answer under the optimistic tier, and what it is worth by now."""
+
+    quote: Quote
+    standing: Worth
+
+
+def trust_report(
+    identity: Identity, request: Request, tier: Tier, payee: str = "", stake: Stake | None = None
+) -> Report:
+    """The report for an answer; plain JSON values. `stake` under the optimistic tier.
 
     It speaks of what was asked for: an answer under another tier or pin is refused on-chain, so
     whoever settled the request, the report is the same but for the payee.
     """
-    cheats = ["whoever knows the secret behind the SRS (a ceremony: all its participants together)"]
-    if tier.forgeable:
-        cheats = [f"anyone ({DEVELOPMENT})"]
-    cheats += [
-        "whoever finds a mistake in the verifier contract or in the argument that it checks",
-        "the chain itself: its validators, and a reorganisation deeper than the confirmations",
-    ]
-    return {
+    proved = stake is None or stake.standing is Worth.PROOF
+    output = (
+        "the output is what the program registered under the model id computes, in its integer "
+        "semantics and with the weights committed there, from the input hashed in the request"
+    )
+    bound = "the proof was made for this request and this payee, and serves no other"
+    report: Report = {
         "claim": {
             "chain_id": identity.chain_id,
             "oracle": identity.oracle,
@@ -31,19 +52,16 @@ def trust_report(identity: Identity, request: Request, tier: Tier, payee: str = 
             "input_hash": _hex(request.input_hash),
             "payee": payee,
         },
-        "tier": "Proof",
-        "final": "in the transaction that answered",
-        "proved": [
-            "the output is what the program registered under the model id computes, in its integer "
-            "semantics and with the weights committed there, from the input hashed in the request",
-            "the proof was made for this request and this payee, and serves no other",
-        ],
+        "tier": tier.kind.value,
+        "final": "in the transaction that answered" if stake is None else stake.standing.value,
+        "proved": [output, bound] if proved else [],
         "not_proved": [
+            *([] if proved else [f"that {output}"]),
             "that the model is accurate, fair, or what its name says: audit the program",
             "that the integer model equals the floating-point one it was made from",
             "that the input is true: the requester chose it",
         ],
-        "could_have_cheated": cheats,
+        "could_have_cheated": _cheats(tier, None if proved else stake),
         "verifier": {
             "assurance": tier.assurance,
             "address": tier.verifier,
@@ -55,6 +73,46 @@ def trust_report(identity: Identity, request: Request, tier: Tier, payee: str = 
             "development": tier.forgeable,
             "label": DEVELOPMENT if tier.forgeable else "ceremony",
         },
+    }
+    if stake is not None and tier.kind is TierKind.OPTIMISTIC:
+        report["staked"] = _staked(request, tier, stake.quote)
+    return report
+
+
+def _cheats(tier: Tier, unproved: Stake | None) -> list[str]:
+    """Who could have made this answer false; `unproved` is the stake in a proof's place."""
+    forgers = [
+        "whoever knows the secret behind the SRS (a ceremony: all its participants together)"
+    ]
+    if tier.forgeable:
+        forgers = [f"anyone ({DEVELOPMENT})"]
+    if unproved is not None:
+        quote = unproved.quote
+        forgers = [
+            f"the operator, if nobody re-executed the model within {quote.window} s of its answer: "
+            f"it risked {quote.lock} gwei, of which only the {quote.burn} burned are lost to it if "
+            "requester and challenger are its own",
+            "whoever kept every challenger's transaction out of the chain for that long",
+            "whoever can forge proofs, by proving a false output in a dispute: " + forgers[0],
+        ]
+    return [
+        *forgers,
+        "whoever finds a mistake in the verifier contract or in the argument that it checks",
+        "the chain itself: its validators, and a reorganisation deeper than the confirmations",
+    ]
+
+
+def _staked(request: Request, tier: Tier, quote: Quote) -> Report:
+    terms = ClaimTerms.parse(request.terms)
+    return {
+        "vault": tier.vault,
+        "locked_gwei": quote.lock,
+        "coverage_gwei": terms.coverage,
+        "reward_gwei": quote.reward,
+        "burn_gwei": quote.burn,
+        "window_seconds": quote.window,
+        "prove_clock_seconds": quote.prove,
+        "declared_proving_seconds": terms.proving,
     }
 
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 from eth_hash.auto import keccak
 
 from oracle.domain import ids
+from oracle.domain.terms import Quote
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +80,8 @@ class Answer:
     nothing else. An operator's provisional answer has none, its stake vouches.
 
     `tier` is what it was made for, `engine` what recomputed the output, `seconds` proving took;
-    `window` is the time in seconds that a claim can be disputed (0 under the Proof tier), `bond`
-    what that costs in wei; `why` says why there is no output, if there is none.
+    `quote` is what the optimistic tier asks for; `why` says why there is no output, if there is
+    none.
     """
 
     payee: str
@@ -89,6 +90,15 @@ class Answer:
     tier: Tier
     engine: str = ""
     seconds: float = 0.0
-    window: int = 0
-    bond: int = 0
+    quote: Quote | None = None
     why: str = ""
+
+    @property
+    def window(self) -> int:
+        """Seconds in which the claim can be disputed; 0 under the Proof tier."""
+        return 0 if self.quote is None else self.quote.window
+
+    @property
+    def bond(self) -> int:
+        """Wei that a dispute costs."""
+        return 0 if self.quote is None else self.quote.bond

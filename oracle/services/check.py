@@ -58,6 +58,10 @@ class Check(Worker):
         self._identity = identity
         self._signer = signer
 
+    async def look(self, job: Job) -> Finding:
+        """What becomes of a job, for whoever asks by hand; raises as `_find` does."""
+        return await self._find(job)
+
     async def _find(self, job: Job) -> Finding:
         if job.closing is not None:
             if job.answer is None:  # a new database: what we committed to is made anew
@@ -92,9 +96,7 @@ class Check(Worker):
         if outputs[0] != outputs[1]:
             shown = " and ".join(f"{output[:16].hex()}..." for output in outputs)
             raise EngineDisagrees(f"{names} computed {shown}: nothing is disputed; report it")
-        answer = Answer(
-            self._signer.address, outputs[0], b"", tier, names, 0.0, quote.window, quote.bond
-        )
+        answer = Answer(self._signer.address, outputs[0], b"", tier, names, quote=quote)
         if standing is None or standing.output != UNANSWERABLE or outputs[0] == UNANSWERABLE:
             return answer
         word = ids.context(self._identity.chain_id, self._identity.oracle, request, answer.payee)

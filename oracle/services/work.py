@@ -110,8 +110,7 @@ class Work(Worker):
         folder = await self._models.find(request.model_id)
         plain = Answer(payee, b"", b"", tier, self._engine.name)
         if tier.kind is TierKind.OPTIMISTIC:
-            quote = await self._chain.quote(tier, request.terms)
-            plain = replace(plain, window=quote.window)
+            plain = replace(plain, quote=await self._chain.quote(tier, request.terms))
         try:
             answer = replace(plain, output=await self._engine.run(folder, request.input))
         except InputRefused as reason:
@@ -143,6 +142,11 @@ class Work(Worker):
             raise WrongTier(
                 f"pins 0x{request.pin.hex()}, tier {request.assurance} vouches with "
                 f"0x{tier.pin.hex()}"
+            )
+        if await self._chain.stopped(tier, request.model_id):
+            raise WrongTier(
+                f"verifier {tier.verifier} takes no proof of model 0x{request.model_id.hex()} any "
+                "more: it was stopped"
             )
         return tier
 

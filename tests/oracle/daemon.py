@@ -1,6 +1,6 @@
 """The service as a process of its own, with the verifier's double in place of prover and engine:
 
-python -m tests.oracle.daemon SECONDS_A_PROOF
+python -m tests.oracle.daemon SECONDS_A_PROOF [lying]
 """
 
 import asyncio
@@ -10,16 +10,16 @@ import sys
 from oracle.bootstrap import Parts, serve
 from oracle.logs import configure_logs
 from oracle.settings import read_settings
-from tests.oracle.desk import EchoEngine, EchoModels, EchoProver
+from tests.oracle.desk import EchoEngine, EchoModels, EchoProver, LyingEngine
 
 
-async def main(seconds: float) -> None:
+async def main(seconds: float, lying: bool) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    parts = Parts(EchoModels(), EchoEngine(), EchoProver(seconds))
+    parts = Parts(EchoModels(), LyingEngine() if lying else EchoEngine(), EchoProver(seconds))
     await serve(read_settings(), stop, parts)
 
 
 if __name__ == "__main__":
     configure_logs("json")
-    asyncio.run(main(float(sys.argv[1])))
+    asyncio.run(main(float(sys.argv[1]), "lying" in sys.argv))

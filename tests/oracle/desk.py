@@ -12,6 +12,7 @@ from oracle.adapters.chain import NodeChain
 from oracle.adapters.rpc import Node
 from oracle.domain.chain import Identity
 from oracle.domain.request import Request, TierKind
+from tests.contracts.bench import Bench
 from tests.contracts.desk import Desk
 from tests.evm import Chain
 
@@ -44,20 +45,50 @@ class EchoProver:
         return LOGITS, keccak(encode(kinds, [bytes.fromhex(folder.name), context, input, LOGITS]))
 
 
-class Office:
-    """A desk of the contracts' tests, and this side of it."""
+class LyingEngine(EchoEngine):
+    """The operator's engine, deliberately corrupted: one bit of every output is wrong."""
 
-    def __init__(self, evm: Chain) -> None:
+    name = "corrupted"
+
+    async def run(self, folder, input):
+        return LOGITS[:-1] + bytes([LOGITS[-1] ^ 1])
+
+
+class Office:
+    """A desk of the contracts' tests, and this side of it; with stakes, if asked for."""
+
+    def __init__(self, evm: Chain, *, staked: bool = False) -> None:
         self.evm = evm
-        self.desk = Desk(evm)
+        self.desk = Bench(evm) if staked else Desk(evm)
+        self.tiers = {self.desk.tier.address: TierKind.PROOF}
+        if staked:
+            self.tiers[self.desk.optimistic.address] = TierKind.OPTIMISTIC
         self.identity = Identity(31337, self.desk.oracle.address)
         self.asked = 0
+
+    @property
+    def contracts(self) -> dict[str, str]:
+        """As a deployment names them."""
+        desk = self.desk
+        named = {
+            "InferenceOracle": desk.oracle,
+            "ProofAssurance": desk.tier,
+            "ModelRegistry": desk.registry,
+        }
+        if isinstance(desk, Bench):
+            named |= {"OptimisticAssurance": desk.optimistic, "StakeVault": desk.vault}
+        return {name: contract.address for name, contract in named.items()}
+
+    def wait(self, seconds: int) -> None:
+        """A block that much later."""
+        self.evm.rpc("evm_increaseTime", seconds)
+        self.evm.rpc("evm_mine")
 
     def chain(self, url: str = "") -> NodeChain:
         return NodeChain(
             Node(url or self.evm.url),
             self.desk.oracle.address,
-            {self.desk.tier.address: TierKind.PROOF},
+            self.tiers,
         )
 
     def ask(self, input: bytes = b"", *, wait: bool = True, **fields) -> Request:

@@ -45,6 +45,7 @@ CONTRACTS = (
     "contracts/assurance/OptimisticAssurance.sol",
     "contracts/assurance/ProofAssurance.sol",
     "contracts/assurance/StakeVault.sol",
+    "contracts/interfaces/IGuardedVerifier.sol",
     "contracts/interfaces/ITensorVerifier.sol",
     "contracts/types/ProofErrors.sol",
 )

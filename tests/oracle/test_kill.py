@@ -25,17 +25,18 @@ pytestmark = pytest.mark.chain
 class Daemon:
     """The service's process, born as often as needed."""
 
-    def __init__(self, office: Office, folder: Path, *, proof: float = 0.005, **settings: str):
+    def __init__(
+        self, office: Office, folder: Path, *words: str, proof: float = 0.005, **settings: str
+    ):
         self.office = office
         self.folder = folder
         self.proof = proof
+        self.words = words
+        folder.mkdir(exist_ok=True)
         self.log = folder / "log.jsonl"
         self.url = f"sqlite:///{folder}/service.db"
         deployment = folder / "deployment.json"
-        contracts = {
-            "InferenceOracle": office.desk.oracle.address,
-            "ProofAssurance": {"address": office.desk.tier.address},
-        }
+        contracts = {name: {"address": at} for name, at in office.contracts.items()}
         deployment.write_text(json.dumps({"chain_id": 31337, "block": 1, "contracts": contracts}))
         clean = {k: v for k, v in os.environ.items() if not k.startswith("EINPROOF_")}
         self.environment = {
@@ -52,7 +53,7 @@ class Daemon:
     def start(self) -> None:
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.oracle.daemon", str(self.proof)],
+                [sys.executable, "-m", "tests.oracle.daemon", str(self.proof), *self.words],
                 cwd=ROOT,
                 env=self.environment,
                 stderr=log,

@@ -163,6 +163,20 @@ def test_what_is_not_staked_on_is_declined_with_its_reason(terms, changes, reaso
     run(story())
 
 
+def test_a_stopped_model_is_not_served_any_more():
+    async def story():
+        chain = FakeChain()
+        service = Service(chain)
+        chain.stopped_models.add(chain.ask(mine=False).model_id)
+        requests = [chain.ask(), chain.ask_staked()]
+        await service.settle()
+        for request in requests:
+            assert "it was stopped" in (await service.job(request)).verdict.reason
+        assert await chain.nonce(OPERATOR) == 0
+
+    run(story())
+
+
 def test_coverage_is_priced_by_amount_and_time():
     asked = ClaimTerms(2 * 10**9, 60)
     quote = replace(QUOTE, window=4 * 3600)

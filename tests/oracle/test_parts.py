@@ -10,16 +10,16 @@ import time
 import numpy as np
 import pytest
 
-from oracle.adapters.engine import TorchEngine
+from oracle.adapters.engine import InterpreterEngine, TorchEngine
 from oracle.adapters.models import FolderModels
 from oracle.adapters.process import alive, holder
 from oracle.adapters.prover import ProcessProver
-from oracle.domain.errors import InputRefused, ModelMissing, ProverFailed
+from oracle.domain.errors import InputHidden, InputRefused, ModelMissing, ProverFailed
 from prover import api, kernels
 from prover.folder import MODEL_JSON
 from prover.model import Model
 from prover.srs import development_srs
-from tests import digits
+from tests import digits, private
 from tests.evm import ROOT
 from tests.oracle.world import run
 
@@ -104,6 +104,32 @@ def test_engine_and_prover_refuse_the_same_inputs(models, data):
                 await prover.prove(models / "digits", CONTEXT, data)
         finally:
             prover.close()
+
+    run(story())
+
+
+def test_interpreter_and_torch_engine_agree(models, model):
+    async def story():
+        engines = InterpreterEngine(), TorchEngine()
+        for number in range(5):
+            outputs = [await e.run(models / "digits", image(model, number)) for e in engines]
+            assert outputs[0] == outputs[1]
+        for engine in engines:
+            with pytest.raises(InputRefused):
+                await engine.run(models / "digits", b"\x7f\xff" * 64)
+
+    run(story())
+
+
+@pytest.mark.parametrize("side", ["input", "output"])
+def test_a_model_with_committed_tensors_is_declined_by_name(tmp_path, side):
+    own = private.session(tmp_path, (4, 3), **{f"private_{side}": True})
+    own.model.save(tmp_path / "model")
+
+    async def story():
+        for engine in (InterpreterEngine(), TorchEngine()):
+            with pytest.raises(InputHidden, match=f"the model's {side} is committed"):
+                await engine.run(tmp_path / "model", bytes(128))
 
     run(story())
 

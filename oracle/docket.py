@@ -1,0 +1,132 @@
+"""Disputes by hand: the challenger's own jobs, read from the chain anew and moved one at a time."""
+
+from dataclasses import dataclass
+
+from eth_abi.abi import decode
+
+from oracle.adapters.abi import call_data
+from oracle.adapters.memory import MemoryStore
+from oracle.adapters.process import SystemClock
+from oracle.adapters.wallet import Wallet
+from oracle.bootstrap import Parts, Site
+from oracle.domain.chain import Call, Receipt
+from oracle.domain.errors import OracleError
+from oracle.domain.job import Job, JobState
+from oracle.domain.move import Move, Role
+from oracle.domain.request import TierKind
+from oracle.services.check import Check, Vigilance
+from oracle.services.moves import order
+from oracle.services.watch import Seat, take_in
+
+
+class NothingToDispute(OracleError):
+    """The claim is right, or is none, or cannot be disputed any more."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """A move that was made for a request, and its gas."""
+
+    request_id: bytes
+    move: Move
+    gas: int
+
+
+class Docket:
+    """All claims under the optimistic tier since its deployment."""
+
+    def __init__(self, site: Site, wallet: Wallet, parts: Parts) -> None:
+        self._site, self._wallet, self._parts = site, wallet, parts
+        self._store = MemoryStore()
+        staked = [at for at, kind in site.chain.tiers.items() if kind is TierKind.OPTIMISTIC]
+        self._seat = Seat(Role.CHALLENGER, wallet.signer.address, staked)
+        self._check = Check(
+            site.chain,
+            self._store,
+            parts.models,
+            (parts.engine, parts.second or parts.engine),
+            parts.prover,
+            SystemClock(),
+            site.identity,
+            wallet.signer,
+            Vigilance(),
+            "by hand",
+        )
+
+    async def read(self) -> None:
+        """Takes in the chain as it is now; what was computed before is kept."""
+        known = {job.request.id: job.answer for job in await self.jobs()}
+        self._store.ledger = MemoryStore().ledger
+        head = await self._site.chain.head()
+        events = await self._site.chain.events(self._site.deployment.block, head.number)
+        for event in events:
+            take_in(self._store.ledger, event, self._seat)
+        for job in await self.jobs():
+            if (answer := known.get(job.request.id)) is not None:
+                self._store.ledger.put_job(job.answered(answer))
+
+    async def jobs(self) -> list[Job]:
+        return self._store.ledger.jobs(set(JobState), 1 << 30)
+
+    async def open(self) -> list[Job]:
+        """Claims that stand, oldest first."""
+        return [job for job in await self.jobs() if job.standing and not job.closing]
+
+    async def check(self, request_id: bytes) -> Job:
+        """Re-executes a claim that stands. Raises NothingToDispute if there is none, ModelMissing,
+        EngineDisagrees, TooLate."""
+        job = self._store.ledger.job(request_id)
+        if job is None or job.standing is None or job.closing is not None:
+            raise NothingToDispute(f"no claim stands on request 0x{request_id.hex()}")
+        return await self._look(job)
+
+    async def dispute(self, request_id: bytes) -> Done:
+        """Checks a claim, and demands its proof if it is wrong; raises NothingToDispute if not."""
+        job = await self.check(request_id)
+        if job.move not in (Move.DISPUTE, Move.REFUTE):
+            why = "is disputed already" if job.wrong else "is what both engines compute here"
+            raise NothingToDispute(f"the answer to 0x{request_id.hex()} {why}")
+        return await self._make(job)
+
+    async def claim(self) -> list[Done]:
+        """Takes every step that is ripe towards what our disputes have earned: settle, reveal,
+        award, collect. What is credited in the vault stays there until `withdraw`."""
+        done: list[Done] = []
+        while (made := await self._next()) is not None:
+            done.append(made)
+            await self.read()
+        return done
+
+    async def credit(self, vault: str) -> int:
+        """Gwei that the vault owes this key."""
+        data = call_data("credit", self._wallet.signer.address)
+        return int(decode(("uint256",), await self._site.chain.call(vault, data))[0])
+
+    async def withdraw(self, vault: str) -> Receipt:
+        """Takes out all that the vault owes this key. Raises CallRefused if that is nothing."""
+        data = call_data("withdraw", self._wallet.signer.address)
+        _, receipt = await self._wallet.transact(Call(vault, data))
+        return receipt
+
+    async def _next(self) -> Done | None:
+        now = (await self._site.chain.head()).timestamp
+        for job in [job for job in await self.jobs() if job.contest is not None]:
+            seen = await self._look(job)
+            if seen.move is not None and seen.ripe_at <= now:
+                return await self._make(seen)
+        return None
+
+    async def _look(self, job: Job) -> Job:
+        """The job after its worker has looked at it."""
+        if job.state in (JobState.NEW, JobState.DECIDED):
+            finding = await self._check.look(job)
+            await self._store.run(finding)
+        return self._store.ledger.job(job.request.id) or job
+
+    async def _make(self, job: Job) -> Done:
+        move = job.move
+        call = None if move is None else order(self._site.chain, self._wallet.signer, job, move)
+        if move is None or call is None:
+            raise NothingToDispute(f"nothing is to be done about 0x{job.request.id.hex()}")
+        _, receipt = await self._wallet.transact(call)
+        return Done(job.request.id, move, receipt.gas_used)
