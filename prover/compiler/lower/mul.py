@@ -50,6 +50,8 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Pending:
     x, y = _operands(node, args)
     if not isinstance(x, Value):
         x, y = y, x
+    if not isinstance(x, Value):
+        raise UnsupportedOp(node.name, node.target, "expected a value")
     if not isinstance(y, Value) and np.size(y) == 1:
         if isinstance(x, Pending) and x.exponent - net.fit(x.name, x) > MOST_SHIFT:
             x = net.stored(x)  # each factor makes an accumulator deeper

@@ -48,7 +48,7 @@ def reference(node: Node, args: tuple[Argument, ...], ranges: Ranges) -> Any:
         made = x.max(axis=axes)
         if node.target == "aten.max.dim":
             kept = np.expand_dims(made, axes) if args[2] else made
-            return np.asarray(kept), None
+            return np.asarray(kept), x.argmax(axis=axes[0], keepdims=args[2]).astype(np.float64)
     else:
         made = x.mean(axis=axes) if "mean" in node.target else x.sum(axis=axes)
     return np.asarray(made).reshape(node.shape)
@@ -73,7 +73,7 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Any:
     if node.target != "aten.max.dim":
         return regroup(top, node.shape)
     kept = [1 if axis in axes else n for axis, n in enumerate(cells.shape)]
-    return (regroup(top, kept) if args[2] else top), None
+    return (regroup(top, kept) if args[2] else top), None  # where it stands is aten.argmax's
 
 
 def summed(net: Network, name: str, cells: Cells, axes: tuple[int, ...]) -> Pending:
