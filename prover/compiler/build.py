@@ -50,10 +50,12 @@ def compile_module(
     private_output: bool = False,
     examples: Any = None,
     whole: bool = False,
+    stacked: bool = True,
 ) -> Compiled:
     """The program of a torch module for one input shape (its batch included) and range of input
     cells. `examples`: float inputs (n, *input_shape), as `record_ranges` takes them. `whole`: the
-    input is integers, such as token ids.
+    input is integers, such as token ids. `stacked`: blocks that repeat are written once, on scales
+    that all of them share.
 
     Raises CompileError, or UnsupportedOp with the node and the operator.
     """
@@ -67,6 +69,7 @@ def compile_module(
         private_input=private_input,
         private_output=private_output,
         ranges=ranges,
+        stacked=stacked,
     )
 
 
@@ -96,6 +99,7 @@ def compile_graph(
     private_input: bool = False,
     private_output: bool = False,
     ranges: Ranges | None = None,
+    stacked: bool = True,
 ) -> Compiled:
     """The same from a traced graph; float64 and integers only, so equal arguments give equal bytes.
 
@@ -115,8 +119,10 @@ def compile_graph(
         spec = whole_input(INPUT, graph.input_shape, *input_range)
     if ranges is not None or not is_chain(graph):
         recorded = ranges or record_ranges(graph, input_range)
-        net, scaled = lower_graph(graph, spec, recorded, weight_bits, private_input, private_output)
-        program = _with_limb(Program(LIMBS[0], tuple(net.tensors), tuple(net.ops)))
+        net, stacks, scaled = lower_graph(
+            graph, spec, recorded, weight_bits, private_input, private_output, stacked
+        )
+        program = _with_limb(Program(LIMBS[0], tuple(net.tensors), tuple(net.ops), stacks))
         validate(program)
         return Compiled(program, net.weights, Quantizer(spec, scaled), recorded.to_dict())
     builder = Builder(weight_bits)

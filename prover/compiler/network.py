@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
+from prover.compiler.blocks import Repeat, Step, explicit, reads, references, steps, without
 from prover.compiler.errors import CompileError, UnsupportedOp
 from prover.compiler.fold import fold_norms
 from prover.compiler.lower import OPS
@@ -27,8 +30,9 @@ from prover.compiler.lower.network import (
 )
 from prover.compiler.ranges import Ranges
 from prover.compiler.resolve import resolved
-from prover.compiler.trace import INPUT, PREVIOUS, Graph, Ref
-from prover.program.ir import Range, Role
+from prover.compiler.stack import NotStacked, join_ranges, lower_repeat
+from prover.compiler.trace import INPUT, Graph, Node
+from prover.program.ir import Range, Role, Stack
 from prover.program.validate import PUBLIC_CELLS
 from prover.quantizer import INT16_MAX, INT16_MIN, Scaled
 
@@ -43,16 +47,25 @@ def lower_graph(
     weight_bits: int,
     private_input: bool,
     private_output: bool,
-) -> tuple[Network, Scaled]:
-    """The tensors and gadgets of a graph, and how its output reads; raises CompileError."""
-    graph = fold_norms(fold_batch_norms(graph))
+    stacked: bool,
+) -> tuple[Network, tuple[Stack, ...], Scaled]:
+    """The tensors, gadgets and stacks of a graph, and how its output reads; raises CompileError.
+
+    Where wanted, blocks that repeat are stacked, unless they turn out not to come down to equal
+    gadgets.
+    """
+    graph = explicit(fold_norms(fold_batch_norms(graph)))
+    order: tuple[Step, ...] = steps(graph) if stacked else graph.nodes
     plans: dict[str, Plan] = {}
     for _ in range(MOST_PASSES):
-        net = Network(ranges, dict(plans), weight_bits)
+        repeats = [step for step in order if isinstance(step, Repeat)]
+        net = Network(join_ranges(ranges, repeats), dict(plans), weight_bits)
         net.wide = read_by_relus_alone(graph)
         try:
-            value = _nodes(net, graph, spec, private_input)
-            return net, _output(net, graph, value, private_output)
+            value, stacks = _steps(net, graph, order, spec, private_input)
+            return net, stacks, _output(net, graph, value, private_output)
+        except NotStacked as refused:
+            order, plans = without(order, refused.repeat, graph), {}
         except Refine as asked:
             made = net.plans.get(asked.name)
             if made is None:
@@ -61,14 +74,34 @@ def lower_graph(
     raise CompileError(f"reshapes that do not settle in {MOST_PASSES} passes")
 
 
-def _nodes(net: Network, graph: Graph, spec: Scaled, private: bool) -> Value:
+def _steps(
+    net: Network, graph: Graph, order: tuple[Step, ...], spec: Scaled, private: bool
+) -> tuple[Value, tuple[Stack, ...]]:
+    """All nodes, blocks that repeat as stacks; and the value of the last one."""
     shared = _shared(graph)
     values: dict[str, Any] = {INPUT: _input(net, graph, spec, private)}
-    previous = INPUT
-    for node in graph.nodes:
+    result, stacks = graph.nodes[-1].name, []
+
+    def run(net: Network, nodes: Iterable[Node], values: dict[str, Any]) -> None:
+        _nodes(net, nodes, values, shared)
+
+    for i, step in enumerate(order):
+        if isinstance(step, Node):
+            run(net, (step,), values)
+        else:
+            read = {result}.union(*(reads(later) for later in order[i + 1 :]))
+            stacks.append(lower_repeat(net, step, values, read, run))
+    if not isinstance(values[result], Value):
+        raise CompileError(f"expected one tensor as the output, got {result!r}")
+    return values[result], tuple(stacks)
+
+
+def _nodes(net: Network, nodes: Iterable[Node], values: dict[str, Any], shared: set[str]) -> None:
+    """Nodes one after another, into `values` by name."""
+    for node in nodes:
         if node.target not in OPS:
             raise UnsupportedOp(node.name, node.target, f"known are {', '.join(sorted(OPS))}")
-        args = resolved(node.args, values, previous)
+        args = resolved(node.args, values, "")
         masked = any(isinstance(a, Masked) for a in args)
         if masked and "softmax" not in node.target and "dropout" not in node.target:
             raise UnsupportedOp(node.name, node.target, "a masked value is for a softmax")
@@ -78,29 +111,11 @@ def _nodes(net: Network, graph: Graph, spec: Scaled, private: bool) -> Value:
         if isinstance(made, Value) and made.shape != node.shape:
             raise CompileError(f"{node.name}: expected shape {node.shape}, got {made.shape}")
         values[node.name] = made
-        previous = node.name
-    result = values[previous]
-    if not isinstance(result, Value):
-        raise CompileError(f"expected one tensor as the output, got {previous!r}")
-    return result
 
 
 def _shared(graph: Graph) -> set[str]:
     """The nodes that several others read: their accumulators are rounded once."""
-    count: dict[str, int] = {}
-    previous = INPUT
-
-    def see(arg: Any) -> None:
-        if isinstance(arg, tuple):
-            for part in arg:
-                see(part)
-        elif isinstance(arg, Ref) or arg is PREVIOUS:
-            name = arg.name if isinstance(arg, Ref) else previous
-            count[name] = count.get(name, 0) + 1
-
-    for node in graph.nodes:
-        see(node.args)
-        previous = node.name
+    count = Counter(name for node in graph.nodes for name in references(node))
     return {name for name, times in count.items() if times > 1}
 
 

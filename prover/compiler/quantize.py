@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 
@@ -19,10 +22,27 @@ from prover.quantizer import (
 
 BIAS_BITS = 32
 MAX_SHIFT = 40
+Choice = Callable[[int | None], int | None]
+_choice: ContextVar[Choice] = ContextVar("exponents", default=lambda exponent: exponent)
+
+
+@contextmanager
+def exponents(choice: Choice) -> Iterator[None]:
+    """Within, `choice` makes of every exponent that `largest_exponent` finds the one that is taken:
+    how equal blocks come by equal scales."""
+    token = _choice.set(choice)
+    try:
+        yield
+    finally:
+        _choice.reset(token)
 
 
 def largest_exponent(values: FloatArray, limit: int) -> int | None:
     """The largest e with |round(v * 2^e)| <= limit for all v; None if all are zero."""
+    return _choice.get()(_largest(values, limit))
+
+
+def _largest(values: FloatArray, limit: int) -> int | None:
     most = float(np.abs(values).max(initial=0.0))
     if most == 0.0:
         return None
