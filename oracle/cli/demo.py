@@ -3,8 +3,9 @@
 import json
 import time
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -12,15 +13,26 @@ from rich.table import Table
 
 from oracle.cli.prove import DEVELOPMENT_WARNING
 
+if TYPE_CHECKING:
+    from oracle.story.digits import Outcome
+    from oracle.story.staked import StakedOutcome
+
+
+class TierName(StrEnum):
+    PROOF = "proof"
+    OPTIMISTIC = "optimistic"
+
 
 def demo(
+    tier: Annotated[TierName, typer.Option(help="Which tier of assurance.")] = TierName.PROOF,
     folder: Annotated[Path, typer.Option(help="Where its state goes; made anew.")] = Path(
         ".build/demo"
     ),
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
-    """Classify a digit on-chain under a zero-knowledge proof, then try three attacks."""
+    """Classify a digit on-chain, proved or on stake, and see what becomes of cheats."""
     from oracle.story.digits import Story
+    from oracle.story.staked import StakedOutcome, StakedStory
 
     console = Console(stderr=as_json)
     started = time.perf_counter()
@@ -28,15 +40,24 @@ def demo(
 
         def said(name: str, found: str) -> None:
             console.print(
-                f"  [green]done[/green] {name:34} {found}", highlight=False, soft_wrap=True
+                f"  [green]done[/green] {name:36} {found}", highlight=False, soft_wrap=True
             )
 
-        story = Story(folder.resolve(), lambda name: status.update(f"{name} ..."), said)
+        kind = Story if tier is TierName.PROOF else StakedStory
+        story = kind(folder.resolve(), lambda name: status.update(f"{name} ..."), said)
         outcome = story.tell()
     seconds = time.perf_counter() - started
     if as_json:
         typer.echo(json.dumps({**asdict(outcome), "total_seconds": round(seconds, 2)}))
         return
+    if isinstance(outcome, StakedOutcome):
+        console.print(_sheet(outcome))
+    else:
+        console.print(_measured(outcome, seconds))
+    console.print(DEVELOPMENT_WARNING, style="yellow")
+
+
+def _measured(outcome: "Outcome", seconds: float) -> Table:
     table = Table(title=f"digit {outcome.truth}, classified on-chain as {outcome.label}")
     table.add_column("what")
     table.add_column("measured", justify="right")
@@ -51,5 +72,18 @@ def demo(
     table.add_row("seconds in all", f"{seconds:.2f}", end_section=True)
     for name, error in outcome.refused.items():
         table.add_row(f"refused: {name}", error)
-    console.print(table)
-    console.print(DEVELOPMENT_WARNING, style="yellow")
+    return table
+
+
+def _sheet(outcome: "StakedOutcome") -> Table:
+    """Wallet, stake and credit of everybody, in ether, before the first request and at the end."""
+    table = Table(
+        title=f"digit {outcome.truth}: {outcome.label} on honest stake; {outcome.claimed} cost its "
+        f"operator {outcome.slashed_gwei / 10**9:g} ether"
+    )
+    for name in ("ether, in all", "before", "after", "change"):
+        table.add_column(name, justify="left" if name == "ether, in all" else "right")
+    for person, row in outcome.sheet.items():
+        before, after = row["before"] / 10**18, row["after"] / 10**18
+        table.add_row(person, f"{before:.4f}", f"{after:.4f}", f"{after - before:+.4f}")
+    return table

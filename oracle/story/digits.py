@@ -7,8 +7,6 @@ its own, attacks go through the oracle's own `answer`. All state lies in one fol
 from __future__ import annotations
 
 import shutil
-import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,7 +19,7 @@ from oracle.domain.request import Request
 from oracle.examples import digits
 from oracle.story.anvil import anvil
 from oracle.story.desk import Answer, Desk, StoryFailed
-from oracle.toolchain import ROOT, tool
+from oracle.story.process import service
 from prover import kernels
 from prover.api import Claim, Session
 from prover.model import Model
@@ -52,8 +50,11 @@ class Story:
         self, folder: Path, say: Callable[[str], None], said: Callable[[str, str], None]
     ) -> None:
         self.folder, self._say, self._said = folder, say, said
-        self.outcome = Outcome()
+        self.outcome = self._begin()
         self.kernels = kernels.get()
+
+    def _begin(self) -> Outcome:
+        return Outcome()
 
     @contextmanager
     def step(self, name: str) -> Iterator[list[str]]:
@@ -90,12 +91,12 @@ class Story:
         _, held_out = digits.load()
         image = session.model.encode_input(held_out.images[:1])
         self.outcome.truth = int(held_out.labels[0])
-        with self._service(desk) as service:
+        with service(desk, "service", SERVICE_KEY) as process:
             with self.step("request a classification") as found:
                 first = desk.ask(image, self.outcome.gas)
                 found.append(f"request 0x{first.id.hex()[:16]}...")
             with self.step("infer, prove, answer, call back") as found:
-                answer = desk.await_answer(first, service)
+                answer = desk.await_answer(first, process)
                 self.outcome.label, self.outcome.proof_bytes = answer.label, len(answer.proof)
                 self.outcome.gas["answer, callback included"] = answer.gas
                 found.append(f"label {answer.label} (truth {self.outcome.truth})")
@@ -134,26 +135,6 @@ class Story:
         model.save(self.folder / "models/digits")
         self.outcome.model_id = "0x" + model.id.hex()
         return Session(model, self.kernels, srs)
-
-    @contextmanager
-    def _service(self, desk: Desk) -> Iterator[subprocess.Popen[bytes]]:
-        """`einproof serve`, a process of its own; stopped by SIGTERM."""
-        database = f"sqlite:///{self.folder / 'service.db'}"
-        options = ["--rpc", desk.url, "--key", SERVICE_KEY, "--models", str(self.folder / "models")]
-        with (self.folder / "service.log").open("wb") as log:
-            process = subprocess.Popen(
-                [tool("einproof"), "serve", *options, "--database", database],
-                cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, env=desk.environment,
-            )  # fmt: skip
-            try:
-                yield process
-            finally:
-                process.send_signal(signal.SIGTERM)
-                try:
-                    process.wait(20)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
 
     def _attack(self, desk: Desk, session: Session, request: Request, old: Answer) -> None:
         """On an open request, with a true proof in hand: a wrong output, a flipped byte, a

@@ -1,0 +1,54 @@
+"""A cheating operator, for `einproof demo --tier optimistic`: the real service with one deliberate
+corruption, so that what catches it is caught in earnest.
+
+    python -m oracle.story.cheat        (settings from EINPROOF_*, as einproof serve)
+
+Its engine swaps the two largest logits of every output before the service stakes on it. Prover,
+keys, database and posting are the service's own; no proof of such an output exists, so that it can
+only lose a dispute.
+"""
+
+import asyncio
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+from oracle.bootstrap import real_parts, serve
+from oracle.logs import configure_logs
+from oracle.ports import Engine
+from oracle.settings import read_settings
+
+CELL = 2  # bytes of an int16
+
+
+class CorruptedEngine:
+    """Another engine's outputs, falsified: the largest value and the second largest swapped."""
+
+    name = "CORRUPTED ON PURPOSE"
+
+    def __init__(self, honest: Engine) -> None:
+        self._honest = honest
+
+    async def run(self, folder: Path, input: bytes) -> bytes:
+        return swapped(await self._honest.run(folder, input))
+
+
+def swapped(output: bytes) -> bytes:
+    cells = [output[at : at + CELL] for at in range(0, len(output), CELL)]
+    order = sorted(range(len(cells)), key=lambda i: int.from_bytes(cells[i], "big", signed=True))
+    first, second = order[-1], order[-2]
+    cells[first], cells[second] = cells[second], cells[first]
+    return b"".join(cells)
+
+
+async def main() -> None:
+    settings, stop = read_settings(), asyncio.Event()
+    configure_logs(settings.log)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    parts = real_parts(settings)
+    await serve(settings, stop, replace(parts, engine=CorruptedEngine(parts.engine)))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
