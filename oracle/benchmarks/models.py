@@ -8,6 +8,7 @@ Names that are announced but not built yet are refused by name.
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable
@@ -23,8 +24,8 @@ from prover.errors import EinproofError
 if TYPE_CHECKING:
     import torch
 
-ANNOUNCED = ("lenet", "nanogpt", "minilm-l6", "gpt2-small", "llama-block")
-SEED, SIDE, SAMPLES = 20, 28, 20
+ANNOUNCED = ("nanogpt", "minilm-l6", "gpt2-small", "llama-block")
+SEED, SIDE, SAMPLES, CALIBRATED = 20, 28, 20, 256
 RANDOM = re.compile(r"mlp-([1-9][0-9]{0,4}(?:-[1-9][0-9]{0,4})+)")
 
 
@@ -41,8 +42,11 @@ class Named:
     weights: str = "real"
     tokens: int = 1
     reach: tuple[float, float] = (0.0, 1.0)
+    image: tuple[int, ...] = ()  # channels, rows and columns, whose product is `features`
 
     def shape(self, batch: int) -> tuple[int, ...]:
+        if self.image:
+            return (batch, *self.image)
         return (batch, self.tokens, self.features) if self.tokens > 1 else (batch, self.features)
 
 
@@ -131,13 +135,25 @@ def transformer_block() -> tuple[torch.nn.Module, Any]:
     return module.eval(), inputs.clip(-4.0, 4.0)
 
 
+def of_images(name: str) -> tuple[torch.nn.Module, Any]:
+    """A network of oracle/zoo/vision.py; held-out images, then those that its ranges come from."""
+    from oracle.zoo import vision
+
+    trained: vision.Trained = getattr(vision, name)()
+    images = np.concatenate([trained.held_out[:SAMPLES], trained.training[:CALIBRATED]])
+    return trained.module, images
+
+
 MODELS = {
     "breast-cancer-lr": Named(30, breast_cancer),
     "digits-mlp": Named(64, digits_mlp),
     "mlp-784-512-512-10": Named(784, large_mlp),
+    "lenet": Named(784, lambda: of_images("lenet"), image=(1, 28, 28)),
+    "lenet-average": Named(784, lambda: of_images("lenet_average"), image=(1, 28, 28)),
 }
 BLOCKS = {
     "transformer-1l-64": Named(64, transformer_block, "random", 16, (-4.0, 4.0)),
+    "resnet": Named(1024, lambda: of_images("resnet"), image=(1, 32, 32)),
 }
 
 
@@ -164,8 +180,9 @@ def build(name: str, batch: int, folder: Path, private_input: bool = False) -> N
     model = named(name)
     module, inputs = model.train()
     shape, examples = model.shape(batch), None
-    if name in BLOCKS:  # ranges come from examples that are not the benchmark's input
-        examples = np.resize(inputs[SAMPLES:], (8, *shape))
+    if len(inputs) > SAMPLES and (name in BLOCKS or model.image):
+        count = max(8, (len(inputs) - SAMPLES) // batch)  # none of them is the benchmark's input
+        examples = np.resize(inputs[SAMPLES:], (count, *shape))
     compiled = compile_module(
         module, shape, model.reach, private_input=private_input, examples=examples
     )
@@ -177,22 +194,49 @@ def build(name: str, batch: int, folder: Path, private_input: bool = False) -> N
 
 
 def layers(module: torch.nn.Module, inputs: Any) -> dict[str, Any]:
-    """The float network as arrays: w0 b0 w1 b1 ... with ReLU between layers, `inputs` and the
-    float `logits` for them. Raises UnknownModelName for a network of another form."""
+    """The float network as arrays, for a network that is a row of known layers: w0 b0 w1 b1 ..., in
+    `nodes` what ONNX calls each layer with its attributes, `inputs`, and the float `logits` for
+    them. Raises UnknownModelName for a network of another form."""
     import torch
 
-    parts = list(module) if isinstance(module, torch.nn.Sequential) else [module]
-    if any(
-        not isinstance(part, torch.nn.ReLU if i % 2 else torch.nn.Linear)
-        for i, part in enumerate(parts)
-    ):
-        raise UnknownModelName(f"expected linear layers with ReLU between them, got {module}")
     arrays: dict[str, Any] = {}
-    for i, linear in enumerate(parts[::2]):
-        arrays |= {f"w{i}": linear.weight.detach().numpy(), f"b{i}": linear.bias.detach().numpy()}
+    nodes = []
+    for part in module if isinstance(module, torch.nn.Sequential) else [module]:
+        nodes.append(_node(part))
+        if isinstance(part, (torch.nn.Linear, torch.nn.Conv2d)):
+            number = len(arrays) // 2
+            bias = torch.zeros(len(part.weight)) if part.bias is None else part.bias
+            arrays[f"w{number}"] = part.weight.detach().numpy()
+            arrays[f"b{number}"] = bias.detach().numpy()
     samples = torch.tensor(inputs, dtype=torch.float32)
     with torch.no_grad():
-        return arrays | {"inputs": samples.numpy(), "logits": module(samples).numpy()}
+        logits = module(samples).numpy()
+    return arrays | {"nodes": json.dumps(nodes), "inputs": samples.numpy(), "logits": logits}
+
+
+def _node(part: torch.nn.Module) -> tuple[str, dict[str, Any]]:
+    """ONNX's operator and its attributes."""
+    from torch import nn
+
+    def pair(value: Any) -> list[int]:
+        return list(value) if isinstance(value, tuple) else [value, value]
+
+    match part:
+        case nn.Linear():
+            return "Gemm", {"transB": 1}
+        case nn.ReLU():
+            return "Relu", {}
+        case nn.Flatten():
+            return "Flatten", {}
+        case nn.Conv2d() if part.groups == 1 and isinstance(part.padding, tuple):
+            window = {"kernel_shape": pair(part.kernel_size), "strides": pair(part.stride)}
+            dilations = {"dilations": pair(part.dilation)}
+            return "Conv", window | dilations | {"pads": 2 * pair(part.padding)}
+        case nn.MaxPool2d() | nn.AvgPool2d() if not part.padding and not part.ceil_mode:
+            name = "MaxPool" if isinstance(part, nn.MaxPool2d) else "AveragePool"
+            window = {"kernel_shape": pair(part.kernel_size), "strides": pair(part.stride)}
+            return name, window
+    raise UnknownModelName(f"expected layers that an ONNX file is written of, got {part}")
 
 
 if __name__ == "__main__":

@@ -53,10 +53,13 @@ def accuracy(model: Model, arrays: Any) -> dict[str, Any]:
     """How far the integers are from the float network on its samples: the largest difference of
     a logit, and the share of equal labels."""
     quantizer, worst, agreed = model.quantizer, 0.0, 0
+    named = quantizer.input.tensor
+    stored = model.program.tensors[model.program.named(named)].shape
     for sample, logits in zip(arrays["inputs"], arrays["logits"], strict=True):
-        given = {quantizer.input.tensor: quantizer.quantize(sample.reshape(1, -1))}
+        whole = quantizer.quantize(sample.reshape(quantizer.input.shape))
+        given = {named: whole.reshape(stored)}
         values = interpret(model.program, {**model.owned.weights, **given})
-        got = quantizer.dequantize(values[quantizer.output.tensor])[0]
+        got = quantizer.dequantize(values[quantizer.output.tensor]).reshape(-1)
         worst = max(worst, float(np.abs(got - logits).max()))
         agreed += label(got) == label(logits)
     return {"logit_error": worst, "labels_agree": agreed / len(arrays["inputs"])}

@@ -134,6 +134,23 @@ def test_layers_are_the_modules_own_weights() -> None:
         layers(torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh()), np.eye(3))
 
 
+def test_layers_of_images_are_described_as_onnx_has_them() -> None:
+    torch = pytest.importorskip("torch")
+    from oracle.zoo.vision import lenet_5
+
+    found = layers(lenet_5(), np.zeros((2, 1, 28, 28)))
+    nodes = json.loads(found["nodes"])
+    kinds = [kind for kind, _ in nodes]
+    assert kinds[:6] == ["Conv", "Relu", "MaxPool", "Conv", "Relu", "MaxPool"]
+    assert kinds[6:] == ["Flatten", "Gemm", "Relu", "Gemm", "Relu", "Gemm"]
+    assert nodes[0][1]["pads"] == [2, 2, 2, 2]
+    assert found["w1"].shape == (16, 6, 5, 5)
+    assert found["logits"].shape == (2, 10)
+    for part in (torch.nn.Conv2d(2, 2, 3, groups=2), torch.nn.MaxPool2d(3, 1, 1)):
+        with pytest.raises(UnknownModelName, match="ONNX"):
+            layers(torch.nn.Sequential(part), np.zeros((1, 2, 8, 8)))
+
+
 def test_ezkl_has_settings_for_each_model_and_is_not_the_projects() -> None:
     settings = json.loads((peers.HERE / "settings.json").read_text())
     assert set(settings) == set(MODELS)

@@ -26,6 +26,7 @@ import ezkl
 import numpy as np
 
 OPSET, IR_VERSION = 17, 8
+WEIGHTED = ("Gemm", "Conv")  # nodes with a weight and a bias
 
 
 def timed(work: Callable[..., Any], *arguments: Any) -> tuple[float, Any]:
@@ -43,27 +44,24 @@ def peak_rss_mb() -> float:
 
 
 def write_onnx(arrays: Any, batch: int, path: Path) -> None:
-    """Gemm and Relu nodes with the torch module's own weights, as torch's exporter writes them."""
+    """The torch module's layers with its own weights, as torch's exporter writes them."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
-    depth = sum(name.startswith("w") for name in arrays.files)
+    described = json.loads(str(arrays["nodes"]))
     nodes, weights, current = [], [], "input"
-    for i in range(depth):
-        names = [f"w{i}", f"b{i}"]
-        weights += [numpy_helper.from_array(arrays[name], name) for name in names]
-        out = "output" if i == depth - 1 else f"linear{i}"
-        nodes.append(helper.make_node("Gemm", [current, *names], [out], transB=1))
+    for i, (kind, attributes) in enumerate(described):
+        names = []
+        if kind in WEIGHTED:
+            number = len(weights) // 2
+            names = [f"w{number}", f"b{number}"]
+            weights += [numpy_helper.from_array(arrays[name], name) for name in names]
+        out = "output" if i == len(described) - 1 else f"{kind.lower()}{i}"
+        nodes.append(helper.make_node(kind, [current, *names], [out], **attributes))
         current = out
-        if i < depth - 1:
-            current = f"relu{i}"
-            nodes.append(helper.make_node("Relu", [out], [current]))
     ends = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, width])
-        for name, width in (
-            ("input", arrays["w0"].shape[1]),
-            ("output", arrays[f"w{depth - 1}"].shape[0]),
-        )
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, *arrays[kept].shape[1:]])
+        for name, kept in (("input", "inputs"), ("output", "logits"))
     ]
     graph = helper.make_graph(nodes, "model", ends[:1], ends[1:], weights)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
