@@ -18,22 +18,21 @@ from prover.program.format import SCALAR_SIDE, SLICES, VerifierProgram
 from prover.sumcheck import mask_weight
 
 # Claim numbers
-SIGMA1, MASK1, MASK2, SLICE = 0, 1, 2, 3
-HELPER, TABLE_HELPER, MULTIPLICITY, TABLE = 3 + SLICES, 4 + SLICES, 5 + SLICES, 6 + SLICES
-E_X, E_Y, SIDES = 7 + SLICES, 8 + SLICES, 9 + SLICES
+Z_SUM, SIGMA1, MASK1, MASK2, SLICE = 0, 1, 2, 3, 4
+HELPER, TABLE_HELPER, MULTIPLICITY, TABLE = 4 + SLICES, 5 + SLICES, 6 + SLICES, 7 + SLICES
+E_X, E_Y, SIDES = 8 + SLICES, 9 + SLICES, 10 + SLICES
 
 
-def mask_claim(program: VerifierProgram) -> int:
-    """The number of the claim on Z1 and Z2."""
+def claim_count(program: VerifierProgram) -> int:
     return SIDES + 2 * len(program.contractions)
 
 
 def scales(program: VerifierProgram, drawn: Challenges) -> list[int]:
     """The scale table of docs/protocol/format.md#terms."""
-    a = powers(drawn.batch, mask_claim(program) + 1)
+    a = powers(drawn.batch, claim_count(program))
     gamma = powers(drawn.gamma, program.c_max + 1)
-    table = powers(drawn.alpha, program.relations)
-    for kappa in range(SLICES):
+    table = [a[SIGMA1] * power % P for power in powers(drawn.alpha, program.relations)]
+    for kappa in range(program.slices):
         table += [a[SLICE + kappa] * g % P for g in gamma]
     table += [a[TABLE] * g % P for g in gamma]
     table += [a[HELPER], a[TABLE_HELPER], a[MULTIPLICITY]]
@@ -70,8 +69,8 @@ def tile_weights(
             weights[term.tile] += value
     _add_masks(program, drawn, weights)
     weights[program.e_tile] += _e_weight(program, drawn)
-    z = pow(drawn.batch, mask_claim(program), P)
-    weights[program.e_tile + 1] += z
+    weights[program.e_tile + 1] += 1
+    z = 1
     for y in drawn.tile:
         z = z * (1 + y) % P
     weights[program.e_tile + 2] += z
@@ -79,15 +78,15 @@ def tile_weights(
 
 
 def mask_claims(drawn: Challenges) -> tuple[tuple[int, int], tuple[int, int]]:
-    """(factor of its sum, factor of its value at the end) of mask 1 and of mask 2, over claims 0,
-    1, 2."""
-    a = drawn.batch
-    return (1, a), (-a % P, a * a % P)
+    """(factor of its sum, factor of its value at the end) of mask 1 and of mask 2, over claims 1,
+    2, 3."""
+    first, second, third = powers(drawn.batch, MASK2 + 1)[SIGMA1:]
+    return (first, second), (-second % P, third)
 
 
 def _add_masks(program: VerifierProgram, drawn: Challenges, weights: list[int]) -> None:
     parts = (
-        (program.mask1, program.n, fmt.MASK1_POWERS, SLICES + 2, drawn.r),
+        (program.mask1, program.n, fmt.MASK1_POWERS, program.slices + 2, drawn.r),
         (program.mask2, program.mu, fmt.MASK2_POWERS, 3, drawn.side),
     )
     for ((tile, offset), n, width, degree, r), (total, at) in zip(
@@ -106,7 +105,7 @@ def _e_weight(program: VerifierProgram, drawn: Challenges) -> int:
     split = program.k - mu
     place = eq_const(drawn.tile[: split - 1], 0)
     side, low = drawn.tile[split - 1], drawn.tile[split:]
-    a = powers(drawn.batch, mask_claim(program))
+    a = powers(drawn.batch, claim_count(program))
     table = eq_expand(low)
     end = eq(drawn.side, low)
     e_x = a[E_X] * end + sum(a[SIDES + m] * table[m] for m in range(count))

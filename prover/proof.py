@@ -10,7 +10,7 @@ from typing import NamedTuple
 from prover.curve import POINT_BYTES, Affine, decode_point, encode_point
 from prover.errors import WrongLength
 from prover.field import ELEMENT_BYTES, decode_scalar, encode_scalar
-from prover.program.format import SLICES, VerifierProgram
+from prover.program.format import VerifierProgram
 
 Rounds = tuple[tuple[int, ...], ...]
 
@@ -121,9 +121,9 @@ def decode(data: bytes, program: VerifierProgram) -> Proof:
         stage1=r.points(program.stage1_tiles),
         stage2=r.points(program.stage2_tiles),
         sigma1=r.scalar(),
-        main_rounds=r.rounds(program.n, SLICES + 2),
+        main_rounds=r.rounds(program.n, program.slices + 2),
         lookups=LookupEvaluations(
-            r.scalars(SLICES), r.scalar(), r.scalar(), r.scalar(), r.scalar()
+            r.scalars(program.slices), r.scalar(), r.scalar(), r.scalar(), r.scalar()
         ),
         e_point=r.point(),
         sigma2=r.scalar(),

@@ -22,7 +22,7 @@ from prover.kernels.interface import Int64s, Kernels
 from prover.opening import prove_opening
 from prover.program.axis import evaluate
 from prover.program.evaluate import Ints
-from prover.program.format import MASK1_POWERS, MASK2_POWERS, SLICES
+from prover.program.format import MASK1_POWERS, MASK2_POWERS
 from prover.program.ir import Role
 from prover.program.layout import F_PADS, MASK1, MASK2, TABLE_PAD, G, H, Layout, M
 from prover.proof import Proof, late_bytes, middle_bytes, points_bytes
@@ -106,10 +106,10 @@ class Masks:
         cells = min(Z_CELLS, 1 << v.k)
         return Masks(
             random.elements("tile blinders", v.stage1_tiles + v.stage2_tiles + 3),
-            _mask(random, "mask 1", v.n, SLICES + 2),
+            _mask(random, "mask 1", v.n, v.slices + 2),
             _mask(random, "mask 2", v.mu, 3),
             columns.Pads(
-                random.elements("slice pads", SLICES),
+                random.elements("slice pads", v.slices),
                 random.element("H pad"),
                 random.element("G pad"),
                 random.element("M pad"),
@@ -208,7 +208,9 @@ class Attempt:
             made[block.tile - first].runs.append((block.offset, kernels.from_ints(dense)))
         pads = self.masks.pads
         cell(M, v.table_rows, pads.multiplicity)
-        for name, value in zip((*F_PADS, TABLE_PAD), (*pads.slices, pads.table), strict=True):
+        for name, value in zip(
+            (*F_PADS[: v.slices], TABLE_PAD), (*pads.slices, pads.table), strict=True
+        ):
             cell(name, 0, value)
         return self._commit("stage 1", made)
 

@@ -103,6 +103,6 @@ def claims(
         linear.TABLE: at.table,
         linear.E_X: proof.e_x,
         linear.E_Y: proof.e_y,
-        linear.mask_claim(program): proof.v_mask,
+        linear.Z_SUM: proof.v_mask,
     }
     return values | {linear.SLICE + kappa: f for kappa, f in enumerate(at.slices)}

@@ -12,7 +12,7 @@ import pytest
 from prover.curve import GENERATOR, Affine, check_point, encode_point, multiply, negate
 from prover.errors import ProofError
 from prover.field import P, Q, encode_scalar
-from prover.program.format import OPENING_BYTES, SLICES, VerifierProgram
+from prover.program.format import OPENING_BYTES, VerifierProgram
 from prover.statement import Statement
 from tests.evm import Reverted
 from tests.onchain import Deployment
@@ -51,8 +51,8 @@ def fields(program: VerifierProgram) -> list[Field]:
         for i in range(count):
             put(f"stage {stage} tile {i}", True)
     put("sigma1")
-    rounds("main", program.n, SLICES + 2)
-    for name in (*(f"f_{i}" for i in range(SLICES)), "H", "G", "M", "T"):
+    rounds("main", program.n, program.slices + 2)
+    for name in (*(f"f_{i}" for i in range(program.slices)), "H", "G", "M", "T"):
         put(name)
     put("E", True)
     put("sigma2")

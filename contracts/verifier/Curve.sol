@@ -54,7 +54,6 @@ library Curve {
     /// @dev sum += scalar * (x, y); the point was checked.
     function addScaled(Sum memory sum, uint256 x, uint256 y, Fr scalar) internal view {
         bool success;
-        uint256 failing = MULTIPLY;
         assembly ("memory-safe") {
             let term := add(sum, 0x40)
             mstore(term, x)
@@ -62,13 +61,24 @@ library Curve {
             mstore(add(term, 0x40), scalar)
             success := staticcall(gas(), MULTIPLY, term, 0x60, term, 0x40)
             success := and(success, eq(returndatasize(), 0x40))
-            if success {
-                failing := ADD
-                success := staticcall(gas(), ADD, sum, 0x80, sum, 0x40)
-                success := and(success, eq(returndatasize(), 0x40))
-            }
         }
-        if (!success) revert PrecompileFailed(failing);
+        if (!success) revert PrecompileFailed(MULTIPLY);
+        _addTerm(sum);
+    }
+
+    /// @dev sum += (x, y); the point was checked.
+    function add(Sum memory sum, uint256 x, uint256 y) internal view {
+        (sum.termX, sum.termY) = (x, y);
+        _addTerm(sum);
+    }
+
+    function _addTerm(Sum memory sum) private view {
+        bool success;
+        assembly ("memory-safe") {
+            success := staticcall(gas(), ADD, sum, 0x80, sum, 0x40)
+            success := and(success, eq(returndatasize(), 0x40))
+        }
+        if (!success) revert PrecompileFailed(ADD);
     }
 
     /// @dev -(x, y) has this y.

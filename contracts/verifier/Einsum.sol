@@ -8,10 +8,10 @@ import {Program, Programs} from "./Program.sol";
 
 /// @notice What contractions add to the end of the main sumcheck (prover/einsum.py).
 library Einsum {
-    /// @dev coef(r') = sum_{m<C} coef_m eq(r', m),
+    /// @dev a coef(r') = a sum_{m<C} coef_m eq(r', m),
     ///      coef_m = alpha^relation prod kernels 2^-(n - n_m).
     /// @param kernels values by kernel id
-    /// @param alphas powers of alpha, by relation, as words in memory
+    /// @param alphas a times powers of alpha, by relation, as words in memory
     /// @param table eq(r', m) by m, as words in memory
     function coefficient(Program memory p, uint256[] memory kernels, uint256 alphas, uint256 table)
         internal

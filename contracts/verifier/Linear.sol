@@ -13,32 +13,26 @@ library Linear {
     using Programs for Program;
 
     // Claim numbers.
-    uint256 internal constant SLICE = 3;
-    uint256 internal constant HELPER = 3 + Programs.SLICES;
-    uint256 internal constant TABLE = 6 + Programs.SLICES;
-    uint256 internal constant E_X = 7 + Programs.SLICES;
-    uint256 internal constant E_Y = 8 + Programs.SLICES;
-    uint256 internal constant SIDES = 9 + Programs.SLICES;
+    uint256 internal constant SIGMA1 = 1;
+    uint256 internal constant SLICE = 4;
+    uint256 internal constant HELPER = 4 + Programs.SLICES;
+    uint256 internal constant TABLE = 7 + Programs.SLICES;
+    uint256 internal constant E_X = 8 + Programs.SLICES;
+    uint256 internal constant E_Y = 9 + Programs.SLICES;
+    uint256 internal constant SIDES = 10 + Programs.SLICES;
 
     /// @dev The offsets of words that 16 bits can name.
     uint256 private constant OFFSETS = 0x1fffe0;
 
-    /// @dev Powers of a by claim number, up to the claim on Z1 and Z2.
+    /// @dev Powers of a by claim number.
     function claimPowers(Program memory p, Fr a) internal pure returns (uint256[] memory table) {
         unchecked {
-            table = new uint256[](maskClaim(p) + 1);
+            table = new uint256[](SIDES + 2 * p.contractions);
             _geometric(addressOf(table), ONE, a, table.length);
         }
     }
 
-    /// @dev The number of the claim on Z1 and Z2.
-    function maskClaim(Program memory p) internal pure returns (uint256) {
-        unchecked {
-            return SIDES + 2 * p.contractions;
-        }
-    }
-
-    /// @dev The scale table of docs/protocol/format.md#terms; it begins with alpha's powers.
+    /// @dev The scale table of docs/protocol/format.md#terms; it begins with a times alpha's powers.
     function scales(Program memory p, Challenges memory drawn, uint256[] memory powers)
         internal
         pure
@@ -48,8 +42,8 @@ library Linear {
             table = new uint256[](p.scales());
             uint256 a = addressOf(powers);
             uint256 columns = p.cMax + 1;
-            uint256 out = _geometric(addressOf(table), ONE, drawn.alpha, p.relations);
-            for (uint256 i = 0; i < Programs.SLICES; ++i) {
+            uint256 out = _geometric(addressOf(table), _power(a, SIGMA1), drawn.alpha, p.relations);
+            for (uint256 i = 0; i < p.slices; ++i) {
                 out = _geometric(out, _power(a, SLICE + i), drawn.gamma, columns);
             }
             out = _geometric(out, _power(a, TABLE), drawn.gamma, columns);
@@ -71,15 +65,16 @@ library Linear {
             _addTerms(p, kernels, scaleTable, weights);
             _addMasks(p, drawn, weights);
             uint256 e = p.eTile() + 1;
-            Fr z = _power(addressOf(powers), maskClaim(p));
             _addTo(weights, e, _eWeight(p, drawn, powers));
-            _addTo(weights, e + 1, z);
-            _addTo(weights, e + 2, z * _onePlus(drawn.tile));
+            _addTo(weights, e + 1, ONE);
+            _addTo(weights, e + 2, _onePlus(drawn.tile));
         }
     }
 
     /// @dev sum_c a^c v_c. `lookups` (f H G M T) and `sides` (e_x e_y) are places in calldata.
+    /// @param first v_1, v_2 and a v_3
     function claimedValue(
+        Program memory p,
         uint256[] memory powers,
         Fr[3] memory first,
         uint256 lookups,
@@ -88,10 +83,12 @@ library Linear {
     ) internal pure returns (Fr value) {
         unchecked {
             uint256 a = addressOf(powers);
-            value = first[0] + _power(a, 1) * first[1] + _power(a, 2) * first[2]
-                + _power(a, powers.length - 1) * vMask;
-            for (uint256 i = 0; i < Programs.SLICES + 4; ++i) {
+            value = vMask + _power(a, 1) * first[0] + _power(a, 2) * (first[1] + first[2]);
+            for (uint256 i = 0; i < p.slices; ++i) {
                 value = value + _power(a, SLICE + i) * Fr.wrap(read(lookups, i));
+            }
+            for (uint256 i = 0; i < 4; ++i) {
+                value = value + _power(a, HELPER + i) * Fr.wrap(read(lookups, p.slices + i));
             }
             value = value + _power(a, E_X) * Fr.wrap(read(sides, 0));
             value = value + _power(a, E_Y) * Fr.wrap(read(sides, 1));
@@ -147,37 +144,42 @@ library Linear {
         unchecked {
             Fr a = drawn.batch;
             uint256 at = addressOf(drawn.tile);
-            Fr weight = _maskWeight(at, p.k, p.mask1Offset, Programs.MASK1_POWERS, drawn.r, ONE, a);
+            Mask memory mask = Mask(p.mask1Offset, Programs.MASK1_POWERS, p.slices + 2, a, a * a);
+            Fr weight = _maskWeight(at, p.k, mask, drawn.r);
             _addTo(weights, p.mask1Tile + 1, weight);
-            weight = _maskWeight(
-                at, p.k, p.mask2Offset, Programs.MASK2_POWERS, drawn.side, ZERO - a, a * a
-            );
+            mask = Mask(p.mask2Offset, Programs.MASK2_POWERS, 3, ZERO - mask.end, mask.end * a);
+            weight = _maskWeight(at, p.k, mask, drawn.side);
             _addTo(weights, p.mask2Tile + 1, weight);
         }
     }
 
-    /// @dev The weight at `tile` of a mask of degree 2^powerBits - 2, or 3 for 4 powers a variable:
-    ///      sum over its cells (i, d) of eq(cell) (total * [weight in its sum] + end * [weight in
-    ///      its value at r]), which are 2^n and 1 for (0, 0), 2^(n-1) and r_i^d for the others.
-    function _maskWeight(
-        uint256 tile,
-        uint256 k,
-        uint256 offset,
-        uint256 powerBits,
-        uint256[] memory r,
-        Fr total,
-        Fr end
-    ) private pure returns (Fr) {
+    /// @dev A mask: where it lies, 2^powerBits cells a variable, its degree, and the factors of its
+    ///      sum and of its value at the end.
+    struct Mask {
+        uint256 offset;
+        uint256 powerBits;
+        uint256 degree;
+        Fr total;
+        Fr end;
+    }
+
+    /// @dev The weight at `tile` of a mask: sum over its cells (i, d) of
+    ///      eq(cell) (total * [weight in its sum] + end * [weight in its value at r]), which are
+    ///      2^n and 1 for (0, 0), 2^(n-1) and r_i^d for the others.
+    function _maskWeight(uint256 tile, uint256 k, Mask memory mask, uint256[] memory r)
+        private
+        pure
+        returns (Fr)
+    {
         unchecked {
             uint256 bits = Programs.ceilLog2(r.length);
-            uint256 split = k - bits - powerBits;
-            Fr place = Multilinear.eqConst(tile, split, offset >> (bits + powerBits));
+            uint256 split = k - bits - mask.powerBits;
+            Fr place = Multilinear.eqConst(tile, split, mask.offset >> (bits + mask.powerBits));
             uint256 high = Multilinear.eqTable(tile + 32 * split, bits);
-            uint256 low = Multilinear.eqTable(tile + 32 * (split + bits), powerBits);
-            uint256 degree = powerBits == Programs.MASK1_POWERS ? Programs.SLICES + 2 : 3;
-            Fr half = total * Fr.wrap(1 << (r.length - 1));
-            Fr sum = (half + half + end) * Fr.wrap(load(high)) * Fr.wrap(load(low));
-            return place * (sum + _maskCells(high, low, degree, r, half, end));
+            uint256 low = Multilinear.eqTable(tile + 32 * (split + bits), mask.powerBits);
+            Fr half = mask.total * Fr.wrap(1 << (r.length - 1));
+            Fr sum = (half + half + mask.end) * Fr.wrap(load(high)) * Fr.wrap(load(low));
+            return place * (sum + _maskCells(high, low, mask.degree, r, half, mask.end));
         }
     }
 

@@ -28,6 +28,7 @@ struct Program {
     uint256 cMax;
     uint256 rows;
     uint256 tableRows;
+    uint256 slices;
     uint256 mask1Tile;
     uint256 mask1Offset;
     uint256 mask2Tile;
@@ -44,6 +45,7 @@ struct Program {
 library Programs {
     uint256 internal constant RECORD = 32;
     uint256 internal constant HEADER_BYTES = 4 * RECORD;
+    /// @dev Slices of the lookup at most, and the numbers that their claims take.
     uint256 internal constant SLICES = 4;
     uint256 internal constant POINT_BYTES = 64;
     uint256 internal constant OPENING_BYTES = 640;
@@ -134,7 +136,7 @@ library Programs {
     /// @dev The number of scales (Linear writes them).
     function scales(Program memory p) internal pure returns (uint256) {
         unchecked {
-            return p.relations + (SLICES + 1) * (p.cMax + 1) + 3 + 2 * p.contractions;
+            return p.relations + (p.slices + 1) * (p.cMax + 1) + 3 + 2 * p.contractions;
         }
     }
 
@@ -158,7 +160,8 @@ library Programs {
 
     function _readHeader(Program memory p, uint256 at) private pure {
         (uint256 first, uint256 second, uint256 third) = (load(at), load(at + 32), load(at + 64));
-        _require(_field(first, 0, 6) == MAGIC && _field(first, 7, 1) == SLICES, IDENTITY);
+        p.slices = _field(first, 7, 1);
+        _require(_field(first, 0, 6) == MAGIC && 1 <= p.slices && p.slices <= SLICES, IDENTITY);
         p.k = _field(first, 6, 1);
         p.fixedTiles = _field(first, 8, 2);
         p.inputBytes = _field(first, 14, 4);

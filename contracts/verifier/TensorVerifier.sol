@@ -34,8 +34,8 @@ contract TensorVerifier is ITensorVerifier {
     uint256 private constant LAST =
         21888242871839275222246405745257275088548364400416034343698204186575808495616;
 
-    /// @dev Degrees of the three sumchecks, which are also the scalars a round sends.
-    uint256 private constant MAIN_DEGREE = Programs.SLICES + 2;
+    /// @dev Degrees of the last two sumchecks, which are also the scalars a round sends; the first
+    ///      has `Program.slices + 2`.
     uint256 private constant SIDE_DEGREE = 3;
     uint256 private constant TILE_DEGREE = 2;
 
@@ -117,8 +117,8 @@ contract TensorVerifier is ITensorVerifier {
             at.stage2 = at.stage1 + POINT_BYTES * p.stage1Tiles;
             at.sigma1 = at.stage2 + POINT_BYTES * p.stage2Tiles;
             at.mainRounds = at.sigma1 + 32;
-            at.lookups = at.mainRounds + 32 * MAIN_DEGREE * p.n;
-            at.ePoint = at.lookups + 32 * (Programs.SLICES + 4);
+            at.lookups = at.mainRounds + 32 * (p.slices + 2) * p.n;
+            at.ePoint = at.lookups + 32 * (p.slices + 4);
             at.sigma2 = at.ePoint + POINT_BYTES;
             at.sideRounds = at.sigma2 + 32;
             at.sides = at.sideRounds + 32 * SIDE_DEGREE * p.mu;
@@ -165,7 +165,7 @@ contract TensorVerifier is ITensorVerifier {
         state = state.absorb(_slice(at.stage2, at.sigma1)).challenges(drawn.rho);
         (state, drawn.alpha) = state.challenge();
         state = state.challenges(drawn.tau).absorb(_slice(at.sigma1, at.mainRounds));
-        state = state.draw(at.mainRounds, MAIN_DEGREE, drawn.r);
+        state = state.draw(at.mainRounds, p.slices + 2, drawn.r);
         state = state.absorb(_slice(at.lookups, at.sideRounds));
         state = state.draw(at.sideRounds, SIDE_DEGREE, drawn.side);
         (state, drawn.batch) = state.absorb(_slice(at.sides, at.tileRounds)).challenge();
@@ -187,7 +187,7 @@ contract TensorVerifier is ITensorVerifier {
         uint256[] memory scales = Linear.scales(p, drawn, powers);
         weights = Linear.tileWeights(p, drawn, kernels, scales, powers);
         Fr[3] memory first = _sumcheckClaims(p, at, drawn, kernels, scales);
-        value = Linear.claimedValue(powers, first, at.lookups, at.sides, _scalar(at.vMask))
+        value = Linear.claimedValue(p, powers, first, at.lookups, at.sides, _scalar(at.vMask))
             - Fr.wrap(weights[0]);
     }
 
@@ -201,7 +201,7 @@ contract TensorVerifier is ITensorVerifier {
         (scope.input, scope.output) = (_end(input) - input.length, _end(output) - output.length);
     }
 
-    /// @dev The values of claims 0, 1 and 2: sigma1, and what the first two sumchecks leave.
+    /// @dev v_1, v_2 and a v_3: sigma1, and what the first two sumchecks leave.
     function _sumcheckClaims(
         Program memory p,
         Layout memory at,
@@ -211,12 +211,12 @@ contract TensorVerifier is ITensorVerifier {
     ) private pure returns (Fr[3] memory values) {
         Fr sigma2 = _scalar(at.sigma2);
         values[0] = _scalar(at.sigma1);
-        Fr end = values[0].reduce(at.mainRounds, MAIN_DEGREE, drawn.r);
+        Fr end = values[0].reduce(at.mainRounds, p.slices + 2, drawn.r);
         values[1] = end - _lookup(p, at, drawn) - sigma2;
         uint256 table = Multilinear.eqTable(addressOf(drawn.side), p.mu);
         Fr factor = Einsum.coefficient(p, kernels, addressOf(scales), table);
         end = sigma2.reduce(at.sideRounds, SIDE_DEGREE, drawn.side);
-        values[2] = end - factor * _scalar(at.sides) * _scalar(at.sides + 32);
+        values[2] = drawn.batch * end - factor * _scalar(at.sides) * _scalar(at.sides + 32);
     }
 
     function _lookup(Program memory p, Layout memory at, Challenges memory drawn)
@@ -225,7 +225,7 @@ contract TensorVerifier is ITensorVerifier {
         returns (Fr)
     {
         Lookup.Point memory point = Lookup.Point(
-            addressOf(drawn.tau), addressOf(drawn.r), p.n, p.nF, p.nT, p.rows, p.tableRows
+            addressOf(drawn.tau), addressOf(drawn.r), p.n, p.nF, p.nT, p.rows, p.tableRows, p.slices
         );
         Fr alphaR = power(drawn.alpha, p.relations);
         return Lookup.relation(point, at.lookups, drawn.alpha, alphaR, drawn.beta);
@@ -285,8 +285,10 @@ contract TensorVerifier is ITensorVerifier {
         }
     }
 
+    /// @dev Z1's weight is 1.
     function _addScaled(Curve.Sum memory sum, uint256 x, uint256 y, uint256 weight) private view {
-        if (weight != 0) sum.addScaled(x, y, Fr.wrap(weight));
+        if (weight == 1) sum.add(x, y);
+        else if (weight != 0) sum.addScaled(x, y, Fr.wrap(weight));
     }
 
     function _checkPoints(uint256 from, uint256 to) private pure {

@@ -17,6 +17,7 @@ from prover.program.relations import Lookup
 # Up to so many rows, their number is rounded to so many leading bits: fewer, larger boxes (less
 # gas, up to 50,000) beat fewer rows.
 WHOLE_BOXES = ((1 << 10, 2), (1 << 16, 4))
+ONE_SLICE = 1 << 14  # up to so many rows they are all in one slice
 
 
 def bits_for(length: int) -> int:
@@ -105,9 +106,19 @@ class Slot:
     row: int
 
 
+def slice_count(lookups: Sequence[Lookup]) -> int:
+    """K: one slice for few rows. A round then sends 3 scalars, not 6, and no box is halved; but
+    the helper H is of all rows, not of a quarter, and each of its cells costs the prover about a
+    microsecond."""
+    return 1 if _row_count(lookups) <= ONE_SLICE else fmt.SLICES
+
+
 def slice_rows(lookups: Sequence[Lookup]) -> int:
     """L: ceil(N/K), or a little more where that keeps boxes whole."""
-    rows = -(-sum(cell_count(lookup.axes) for lookup in lookups) // fmt.SLICES)
+    slices = slice_count(lookups)
+    rows = -(-_row_count(lookups) // slices)
+    if slices == 1:
+        return rows
     for most, bits in WHOLE_BOXES:
         if rows <= most:
             step = 1 << max(rows.bit_length() - bits, 0)
@@ -124,7 +135,7 @@ def place_rows(lookups: Sequence[Lookup], k: int) -> tuple[list[Slot], int]:
         for box in boxes(lookup.axes, k):
             pending.setdefault(box.size_bits, []).append((i, box))
     rows = slice_rows(lookups)
-    fill, slots = [0] * fmt.SLICES, []
+    fill, slots = [0] * slice_count(lookups), []
     for size in sorted(range(max(pending) + 1), reverse=True):
         for i, box in pending.pop(size, []):
             emptiest = fill.index(min(fill))
@@ -134,6 +145,10 @@ def place_rows(lookups: Sequence[Lookup], k: int) -> tuple[list[Slot], int]:
             else:
                 pending.setdefault(size - 1, []).extend((i, half) for half in box.halves())
     return slots, rows
+
+
+def _row_count(lookups: Sequence[Lookup]) -> int:
+    return sum(cell_count(lookup.axes) for lookup in lookups)
 
 
 def cell_count(axes: Sequence[int]) -> int:

@@ -13,7 +13,7 @@ from prover.errors import BadProgram
 
 RECORD = 32
 MAGIC, VERSION = b"EINP", 1
-SLICES = 4  # K
+SLICES = 4  # K at most
 SCALAR_SIDE = 0xFFFF
 MASK1_POWERS, MASK2_POWERS = 8, 4  # cells a variable, a power of two above the degree
 OPENING_BYTES = 640
@@ -109,6 +109,7 @@ class VerifierProgram:
     c_max: int
     rows: int
     table_rows: int
+    slices: int  # K
     mask1: tuple[int, int]  # tile, offset
     mask2: tuple[int, int]
     kernels: tuple[Kernel, ...]
@@ -144,7 +145,7 @@ class VerifierProgram:
     # scales
     @property
     def scale_tables(self) -> int:
-        return self.relations + SLICES * (self.c_max + 1)
+        return self.relations + self.slices * (self.c_max + 1)
 
     @property
     def scale_helpers(self) -> int:
@@ -161,7 +162,8 @@ class VerifierProgram:
     @property
     def proof_bytes(self) -> int:
         points = self.stage1_tiles + self.stage2_tiles + 3
-        scalars = 1 + self.n * (SLICES + 2) + SLICES + 4 + 1 + 3 * self.mu + 2 + 1 + 2 * self.k
+        lookups = self.n * (self.slices + 2) + self.slices + 4
+        scalars = 1 + lookups + 1 + 3 * self.mu + 2 + 1 + 2 * self.k
         return 64 * points + 32 * scalars + OPENING_BYTES
 
     @property
@@ -178,7 +180,7 @@ def serialize(v: VerifierProgram) -> bytes:
         out[at : at + width] = value.to_bytes(width, "big", signed=value < 0)
 
     out[0:4] = MAGIC
-    fields = [(4, 2, VERSION), (6, 1, v.k), (7, 1, SLICES), (8, 2, v.fixed_tiles)]
+    fields = [(4, 2, VERSION), (6, 1, v.k), (7, 1, v.slices), (8, 2, v.fixed_tiles)]
     fields += [(10, 4, v.section_bytes), (14, 4, v.input_bytes), (18, 4, v.output_bytes)]
     fields += [(22, 2, v.input_tiles), (24, 2, v.output_tiles), (26, 2, v.stage1_tiles)]
     fields += [(28, 2, v.stage2_tiles), (32, 2, v.relations), (34, 2, len(v.contractions))]
@@ -237,7 +239,8 @@ def parse(data: bytes) -> VerifierProgram:
         return int.from_bytes(data[at : at + width], "big", signed=signed)
 
     _check(min(len(data), get(10, 4)) >= 4 * RECORD and data[0:4] == MAGIC, 1)
-    _check(get(4, 2) == VERSION and get(7, 1) == SLICES, 1)
+    slices = get(7, 1)
+    _check(get(4, 2) == VERSION and 1 <= slices <= SLICES, 1)
     k, n, mu, n_f, n_t, rho = get(6, 1), get(42, 1), get(43, 1), get(44, 1), get(45, 1), get(46, 1)
     rows, table_rows, relations, c_max = get(48, 4), get(52, 4), get(32, 2), get(47, 1)
     contractions, kernels, views, terms = get(34, 2), get(36, 2), get(38, 2), get(40, 2)
@@ -300,7 +303,7 @@ def parse(data: bytes) -> VerifierProgram:
         _check(record.relation < relations and record.variables <= n, 8)
         contraction_list.append(record)
         at += RECORD
-    scales = relations + (SLICES + 1) * (c_max + 1) + 3 + 2 * contractions
+    scales = relations + (slices + 1) * (c_max + 1) + 3 + 2 * contractions
     term_list = []
     for _ in range(terms):
         term = Term(get(at, 2), get(at + 2, 2), get(at + 4, 8, True), kernel_ids(at + 12, 5, 9))
@@ -309,6 +312,6 @@ def parse(data: bytes) -> VerifierProgram:
         at += RECORD
     return VerifierProgram(
         k, get(8, 2), get(14, 4), get(18, 4), input_tiles, output_tiles, stage1, stage2,
-        relations, n, n_f, n_t, rho, c_max, rows, table_rows, masks[0], masks[1],
+        relations, n, n_f, n_t, rho, c_max, rows, table_rows, slices, masks[0], masks[1],
         tuple(kernel_list), tuple(view_list), tuple(contraction_list), tuple(term_list),
     )  # fmt: skip

@@ -18,6 +18,7 @@ from prover.program.addresses import (
     boxes,
     cell_count,
     place_rows,
+    slice_count,
     slice_rows,
 )
 from prover.program.emit import (
@@ -72,7 +73,7 @@ def layout(program: Program, k: int | None = None) -> Layout:
     _check_size(rel, k)
     slots, rows = place_rows(rel.lookups, k)
     table_slots, table_rows = _place_tables(rel, k)
-    n_f, n_t = rows.bit_length(), table_rows.bit_length()
+    slices, n_f, n_t = slice_count(rel.lookups), rows.bit_length(), table_rows.bit_length()
     contractions = rel.contractions
     mu = len(contractions).bit_length()
     n = _variables(rel, rows, table_rows)
@@ -106,7 +107,7 @@ def layout(program: Program, k: int | None = None) -> Layout:
         raise LayoutError(f"a mask of {n} variables does not fit one tile at k = {k}")
     mask1 = (MASK1, (fmt.MASK1_POWERS << bits_for(n),))
     mask2 = (MASK2, (fmt.MASK2_POWERS << bits_for(mu),))
-    pads = [(name, (1,)) for name in (*F_PADS, TABLE_PAD)]
+    pads = [(name, (1,)) for name in (*F_PADS[:slices], TABLE_PAD)]
     start = first
     group([*tensors(Role.ACTIVATION), (M, (table_rows + 1,)), mask1, mask2, *pads])
     stage1 = first - start
@@ -124,7 +125,7 @@ def layout(program: Program, k: int | None = None) -> Layout:
     c_max = max(2 if s.values is not None else 1 for s in rel.tables)
     emit = Emitter(k, rel, blocks, sides)
     relations = len(rel.einsums)
-    scale_tables = relations + fmt.SLICES * (c_max + 1)
+    scale_tables = relations + slices * (c_max + 1)
     scale_sides = scale_tables + c_max + 4
     for j, einsum in enumerate(rel.einsums):
         expr = einsum.expr
@@ -143,6 +144,7 @@ def layout(program: Program, k: int | None = None) -> Layout:
         input_tiles=sides_tiles[0], output_tiles=sides_tiles[1],
         stage1_tiles=stage1, stage2_tiles=stage2, relations=relations,
         n=n, n_f=n_f, n_t=n_t, rho_length=rho_length, c_max=c_max, rows=rows, table_rows=table_rows,
+        slices=slices,
         mask1=(m1.tile, m1.offset), mask2=(m2.tile, m2.offset),
         kernels=tuple(emit.kernels), views=tuple(emit.views),
         contractions=tuple(
@@ -157,7 +159,7 @@ def layout(program: Program, k: int | None = None) -> Layout:
 def _check_size(rel: Relations, k: int) -> None:
     """Refuses what cannot fit the tile numbers before any of it is laid out."""
     cells = sum(t.size for t in rel.tensors) + sum(spec.rows for spec in rel.tables)
-    cells += sum(cell_count(lookup.axes) for lookup in rel.lookups) // fmt.SLICES
+    cells += sum(cell_count(lookup.axes) for lookup in rel.lookups) // slice_count(rel.lookups)
     if cells >> k >= fmt.SCALAR_SIDE:
         raise LayoutError(
             f"expected less than {fmt.SCALAR_SIDE} tiles, got {cells} cells at k = {k}"
@@ -232,7 +234,7 @@ def _emit_lookups(
     c_max: int,
 ) -> list[tuple[int, int, int]]:
     """Columns f_kappa at r_f: blocks, constants, gaps, pads."""
-    fills = [0] * fmt.SLICES
+    fills = [0] * slice_count(rel.lookups)
     for slot in slots:
         lookup = rel.lookups[slot.lookup]
         scale = base + slot.slice * (c_max + 1)
@@ -255,11 +257,11 @@ def _emit_lookups(
                 emit.view(scale + 2, 1, lookup.values, spans, place)
         fills[slot.slice] = max(fills[slot.slice], slot.row + (1 << slot.box.size_bits))
     span = Span(Source.R, n - n_f, n_f)
-    for s in range(fmt.SLICES):  # tag 1 on every row, gaps included; other tags corrected above
+    for s in range(len(fills)):  # tag 1 on every row, gaps included; other tags corrected above
         emit.term(
             fmt.SCALAR_SIDE, base + s * (c_max + 1), GAP, [Kernel(Kind.CUT, span, const=rows)]
         )
-    for s, name in enumerate(F_PADS):
+    for s, name in enumerate(F_PADS[: len(fills)]):
         (pad,) = emit.blocks[name]
         place = _row_place(Source.R, n - n_f, n_f, rows, 0)
         emit.term(pad.tile, base + s * (c_max + 1), 1, [*place, *emit.place(pad.offset, 0)])

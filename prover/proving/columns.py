@@ -13,7 +13,6 @@ from prover.kernels.interface import Kernels, Vec
 from prover.lookup import batching, last, late
 from prover.program.addresses import Box
 from prover.program.evaluate import Ints, affine_values, view_values
-from prover.program.format import SLICES
 from prover.program.ir import View
 from prover.program.layout import GAP, Layout
 from prover.program.relations import Lookup, TableSpec
@@ -73,7 +72,7 @@ class Columns:
     def slices(self, kernels: Kernels, gamma: int, pads: list[int]) -> list[Vec]:
         """f_kappa over 2^n_f rows: folded rows, gaps, the pad at L, zeros."""
         v = self.layout.verifier
-        found = [kernels.zeros(1 << v.n_f) for _ in range(SLICES)]
+        found = [kernels.zeros(1 << v.n_f) for _ in range(v.slices)]
         for slot in self.layout.slots:
             lookup = self.layout.relations.lookups[slot.lookup]
             index = self.indices[slot.lookup][_inside(slot.box)].reshape(-1)

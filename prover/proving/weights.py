@@ -17,7 +17,7 @@ from prover.field import P, inverse
 from prover.kernels.interface import Kernels, Vec
 from prover.program import format as fmt
 from prover.program.axis import eq_const, eq_expand, evaluate
-from prover.program.format import SCALAR_SIDE, SLICES, Kernel, Kind, Source, VerifierProgram
+from prover.program.format import SCALAR_SIDE, Kernel, Kind, Source, VerifierProgram
 from prover.proving.tiles import constant, pieces
 
 
@@ -99,9 +99,8 @@ class Weights:
             blocks[key] = (blocks.get(key, 0) + factor) % P
         _add_masks(kernels, program, drawn, self.tiles)
         _add_sides(kernels, program, drawn, self.tiles[program.e_tile])
-        z = pow(drawn.batch, linear.mask_claim(program), P)
-        self.tiles[program.e_tile + 1].constant = z
-        self.tiles[program.e_tile + 2].doubling = z
+        self.tiles[program.e_tile + 1].constant = 1
+        self.tiles[program.e_tile + 2].doubling = 1
 
     def groups(self) -> list[tuple[TileWeight, list[tuple[int, int]]]]:
         """(a weight, [(tile, factor)]): tiles whose weights are multiples of one another, such as
@@ -194,7 +193,7 @@ def _add_masks(
     kernels: Kernels, program: VerifierProgram, drawn: Challenges, tiles: list[TileWeight]
 ) -> None:
     parts = (
-        (program.mask1, program.n, fmt.MASK1_POWERS, SLICES + 2, drawn.r),
+        (program.mask1, program.n, fmt.MASK1_POWERS, program.slices + 2, drawn.r),
         (program.mask2, program.mu, fmt.MASK2_POWERS, 3, drawn.side),
     )
     for ((tile, offset), n, width, degree, r), (total, at) in zip(
@@ -213,7 +212,7 @@ def _add_sides(
     kernels: Kernels, program: VerifierProgram, drawn: Challenges, tile: TileWeight
 ) -> None:
     count, size = len(program.contractions), 1 << program.mu
-    a = linear.powers(drawn.batch, linear.mask_claim(program))
+    a = linear.powers(drawn.batch, linear.claim_count(program))
     eq_side = kernels.eq_table(drawn.side)
     for i, claim in enumerate((linear.E_X, linear.E_Y)):
         tile.runs.append((i * size, kernels.scale(eq_side, a[claim])))

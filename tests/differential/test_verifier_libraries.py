@@ -152,7 +152,7 @@ def view_records(view: PublicView) -> tuple[int, int]:
     return int.from_bytes(words[0], "big"), int.from_bytes(words[1], "big")
 
 
-@pytest.mark.parametrize("degree", [2, 3, 6])
+@pytest.mark.parametrize("degree", [2, 3, 4, 5, 6])
 def test_sumcheck_rounds(anvil: Chain, harness: Contract, degree: int) -> None:
     rng = random.Random(degree)
     for count in (0, 1, 2, 7):
@@ -179,7 +179,7 @@ def test_lookup_relation(anvil: Chain, harness: Contract) -> None:
     rng = random.Random(8)
     for v in sections():
         drawn = challenges(rng, v)
-        at = LookupEvaluations(tuple(point(rng, 4)), *point(rng, 4))
+        at = LookupEvaluations(tuple(point(rng, v.slices)), *point(rng, 4))
         header = anvil.call(harness.functions.parse(fmt.serialize(v)))
         data = b"".join(map(encode_scalar, at.flat()))
         alpha_r = pow(drawn.alpha, v.relations, P)
@@ -196,7 +196,7 @@ def test_scales_factors_and_tile_weights(anvil: Chain, harness: Contract) -> Non
         scales, factor, found = anvil.call(harness.functions.weights(*arguments), gas=10**9)
         assert scales == linear.scales(v, drawn)
         factors = einsum.contraction_factors(v, drawn, kernels)
-        assert factor == einsum.side_factor(factors, drawn.side)
+        assert factor == drawn.batch * einsum.side_factor(factors, drawn.side) % P
         weights, scalar = linear.tile_weights(v, drawn, kernels)
         assert found == [scalar, *weights]
 
@@ -205,10 +205,10 @@ def test_headers_are_read_as_python_reads_them(anvil: Chain, harness: Contract) 
     for v in sections():
         found = anvil.call(harness.functions.parse(fmt.serialize(v)))
         counts = (len(v.contractions), len(v.kernels), len(v.views), len(v.terms))
-        assert found[:25] == (
+        assert found[:26] == (
             v.k, v.fixed_tiles, v.input_bytes, v.output_bytes, v.input_tiles, v.output_tiles,
             v.stage1_tiles, v.stage2_tiles, v.relations, *counts, v.n, v.mu, v.n_f, v.n_t,
-            v.rho_length, v.c_max, v.rows, v.table_rows, *v.mask1, *v.mask2,
+            v.rho_length, v.c_max, v.rows, v.table_rows, v.slices, *v.mask1, *v.mask2,
         )  # fmt: skip
 
 

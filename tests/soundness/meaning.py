@@ -123,20 +123,22 @@ class Claims:
         return sum(pow(self.drawn.batch, c, P) * v for c, v in enumerate(self.all())) % P
 
     def all(self) -> Iterator[int]:
-        """In the order of their numbers; claims 0 to 2 with the masks in them."""
+        """In the order of their numbers; claims 1 to 3 with the masks in them."""
         v, drawn = self.v, self.drawn
         relations = self.layout.relations
-        total1, at1 = self._mask(MASK1, MASK1_POWERS, v.n, SLICES + 2, drawn.r)
+        total1, at1 = self._mask(MASK1, MASK1_POWERS, v.n, v.slices + 2, drawn.r)
         total2, at2 = self._mask(MASK2, MASK2_POWERS, v.mu, 3, drawn.side)
         left = sum(
             pow(drawn.alpha, j, P) * self._left(e.expr) for j, e in enumerate(relations.einsums)
         )
+        ones, powers = self.z
+        yield sum(ones) + sum(c << bin(x).count("1") for x, c in enumerate(powers))
         yield left + total1
         yield at1 - total2
         yield at2
         r_f, r_t = drawn.r[v.n - v.n_f :], drawn.r[v.n - v.n_t :]
         for kappa in range(SLICES):
-            yield self._slice(kappa, r_f)
+            yield self._slice(kappa, r_f) if kappa < v.slices else 0
         for name, point in ((H, r_f), (G, r_t), (M, r_t)):
             yield sum(eq(point, x) * c for x, c in enumerate(self.columns[name]))
         yield self._table(r_t)
@@ -146,8 +148,6 @@ class Claims:
         for i, side in enumerate(self.sides):
             for m, (_, expr, c) in enumerate(contractions):
                 yield side[m] - self._bound(expr, c, c.y if i else c.x, bool(i))
-        ones, powers = self.z
-        yield sum(ones) + sum(c << bin(x).count("1") for x, c in enumerate(powers))
 
     def _mask(
         self, name: str, powers: int, n: int, degree: int, at: Sequence[int]

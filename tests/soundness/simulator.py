@@ -13,7 +13,6 @@ from prover.kernels.interface import Kernels
 from prover.lookup import last
 from prover.opening import prove_opening
 from prover.program.axis import eq_expand
-from prover.program.format import SLICES
 from prover.program.layout import Layout
 from prover.proof import LookupEvaluations, Proof
 from prover.srs import Srs
@@ -54,8 +53,8 @@ def simulate(
         stage1=points(v.stage1_tiles),
         stage2=points(v.stage2_tiles),
         sigma1=coin(),
-        main_rounds=tuple(scalars(SLICES + 2) for _ in range(v.n)),
-        lookups=LookupEvaluations(scalars(SLICES), *scalars(4)),
+        main_rounds=tuple(scalars(v.slices + 2) for _ in range(v.n)),
+        lookups=LookupEvaluations(scalars(v.slices), *scalars(4)),
         e_point=point(),
         sigma2=coin(),
         side_rounds=tuple(scalars(3) for _ in range(v.mu)),

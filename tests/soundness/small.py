@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cache
 from typing import Any
 from unittest.mock import patch
@@ -100,10 +100,16 @@ def every_kind() -> Case:
     return Case(Program(4, tensors, ops), given)
 
 
+def four_slices() -> AbstractContextManager[Any]:
+    """Inside, lookups are laid out in four slices, however few they are."""
+    return patch("prover.program.addresses.ONE_SLICE", 0)
+
+
 @cache
 def target() -> Setup:
-    """What is attacked: every_kind(), honest."""
-    return setup(every_kind(), K)
+    """What is attacked: every_kind(), honest, in as many slices as there can be."""
+    with four_slices():
+        return setup(every_kind(), K)
 
 
 # -- verifying fast --------------------------------------------------------------------------------

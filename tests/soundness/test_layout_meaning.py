@@ -8,6 +8,7 @@ linear claims, as the verifier weighs the tiles, must be what the definitions gi
 from __future__ import annotations
 
 import random
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -17,12 +18,12 @@ from prover import linear
 from prover.challenges import Challenges
 from prover.field import P
 from prover.program.format import MASK1_POWERS, MASK2_POWERS
-from prover.program.ir import PUBLIC, Role
+from prover.program.ir import PUBLIC, Program, Role
 from prover.program.layout import F_PADS, MASK1, MASK2, TABLE_PAD, G, H, Layout, M, layout
 from prover.statement import encode_public
 from tests.programs import mlp, random_case
 from tests.soundness.meaning import Claims, bits_of, eq
-from tests.soundness.small import every_kind
+from tests.soundness.small import every_kind, four_slices
 
 CASES = {
     "every kind": (every_kind().program, None),
@@ -60,11 +61,19 @@ def drawn_for(plan: Layout, rng: random.Random) -> Challenges:
     )
 
 
+def laid_out(program: Program, k: int | None, slices: int) -> Layout:
+    with nullcontext() if slices == 1 else four_slices():
+        plan = layout(program, k)
+    assert plan.verifier.slices == slices
+    return plan
+
+
+@pytest.mark.parametrize("slices", [1, 4])
 @pytest.mark.parametrize("name", CASES)
-def test_terms_mean_the_relations(name: str) -> None:
+def test_terms_mean_the_relations(name: str, slices: int) -> None:
     rng = random.Random(name)
     program, k = CASES[name]
-    plan = layout(program, k)
+    plan = laid_out(program, k, slices)
     v, relations = plan.verifier, plan.relations
     drawn = drawn_for(plan, rng)
     cells, tiles = {}, [[0] * (1 << v.k) for _ in range(v.tiles)]
@@ -82,7 +91,7 @@ def test_terms_mean_the_relations(name: str) -> None:
         M: list(field(rng, (v.table_rows + 1,))),
         MASK1: list(field(rng, (MASK1_POWERS << bits_of(v.n),))),
         MASK2: list(field(rng, (MASK2_POWERS << bits_of(v.mu),))),
-        **{name: [rng.randrange(P)] for name in (*F_PADS, TABLE_PAD)},
+        **{name: [rng.randrange(P)] for name in (*F_PADS[: v.slices], TABLE_PAD)},
     }
     taken = set()
     for owner, blocks in plan.blocks.items():
@@ -129,10 +138,11 @@ def test_terms_mean_the_relations(name: str) -> None:
     assert linear.tile_weights(v, drawn, values)[0] == extended, "weights are not multilinear in y"
 
 
+@pytest.mark.parametrize("slices", [1, 4])
 @pytest.mark.parametrize("name", CASES)
-def test_rows_of_the_lookup_are_each_there_once(name: str) -> None:
+def test_rows_of_the_lookup_are_each_there_once(name: str, slices: int) -> None:
     program, k = CASES[name]
-    plan = layout(program, k)
+    plan = laid_out(program, k, slices)
     rows, points = set(), set()
     for slot in plan.slots:
         for x, at in enumerate(Claims._inside(slot.box)):
@@ -140,14 +150,14 @@ def test_rows_of_the_lookup_are_each_there_once(name: str) -> None:
             points.add((slot.lookup, at))
     for which, start, end in plan.gaps:
         rows |= {(which, x) for x in range(start, end)}
-    assert rows == {(s, x) for s in range(4) for x in range(plan.verifier.rows)}
+    assert rows == {(s, x) for s in range(plan.verifier.slices) for x in range(plan.verifier.rows)}
     assert points == {
         (i, at)
         for i, lookup in enumerate(plan.relations.lookups)
         for at in np.ndindex(*lookup.axes)
     }
     filled = sum(end - start for _, start, end in plan.gaps)
-    assert len(points) + filled == 4 * plan.verifier.rows
+    assert len(points) + filled == plan.verifier.slices * plan.verifier.rows
     table = [
         (i, at, row + x)
         for i, box, row in plan.table_slots

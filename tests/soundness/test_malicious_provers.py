@@ -132,7 +132,7 @@ def sides_unchecked() -> Iterator[None]:
         return found[: program.scale_sides] + [0] * (2 * len(program.contractions))
 
     def e_weight(program: Any, drawn: Challenges) -> int:
-        mu, a = program.mu, linear.powers(drawn.batch, linear.mask_claim(program))
+        mu, a = program.mu, linear.powers(drawn.batch, linear.claim_count(program))
         split = program.k - mu
         place = eq(drawn.tile[: split - 1], 0)
         side, low = drawn.tile[split - 1], drawn.tile[split:]
@@ -142,7 +142,7 @@ def sides_unchecked() -> Iterator[None]:
         return place * end * ((1 - side) * a[linear.E_X] + side * a[linear.E_Y]) % P
 
     def add_sides(kernels: Any, program: Any, drawn: Challenges, tile: Any) -> None:
-        a = linear.powers(drawn.batch, linear.mask_claim(program))
+        a = linear.powers(drawn.batch, linear.claim_count(program))
         table, size = kernels.eq_table(drawn.side), 1 << program.mu
         for i, claim in enumerate((linear.E_X, linear.E_Y)):
             tile.runs.append((i * size, kernels.scale(table, a[claim])))

@@ -245,7 +245,7 @@ class LateSum(Attempt):
         self.transcript.absorb_scalar("v_m", self.late_sum)
 
     def unit(self) -> int:
-        return pow(self.drawn.batch, linear.mask_claim(self.v), P)
+        return pow(self.drawn.batch, linear.Z_SUM, P)
 
     def missing(self) -> int:
         """What the tiles weigh, less the values claimed."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, pairwise
@@ -19,7 +20,6 @@ from prover.curve import Affine
 from prover.field import P
 from prover.kernels import reference
 from prover.kernels.interface import Kernels
-from prover.program.format import SLICES
 from prover.program.interpret import interpret
 from prover.program.ir import Contraction, Expr, Gather, Program, Range, Requantize, Role, Tensor
 from prover.program.layout import MAX_K
@@ -34,6 +34,7 @@ from tests.proving import ENTROPY, Setup, setup
 from tests.soundness import zk
 from tests.soundness.reach import z_reach
 from tests.soundness.simulator import simulate
+from tests.soundness.small import four_slices
 from tests.soundness.zk import EXPONENTS, Cells, NoMasks, Preset, Recorded, Views
 
 K = 6  # the least that the contracts take, and the hardest: few cells, all of them in use
@@ -126,12 +127,18 @@ class Pair:
         return [name for name in self.cells if name.startswith(prefixes)]
 
 
-PAIRS = (perceptrons, private_rows)
+def sliced() -> tuple[Case, Case]:
+    """The perceptrons, their lookups in four slices."""
+    return perceptrons()
+
+
+PAIRS = (perceptrons, sliced, private_rows)
 
 
 @pytest.fixture(scope="module", params=PAIRS, ids=lambda f: f.__name__)
 def pair(request: pytest.FixtureRequest) -> Pair:
-    first, second = (setup(case, K, "reference") for case in request.param())
+    with four_slices() if request.param is sliced else nullcontext():
+        first, second = (setup(case, K, "reference") for case in request.param())
     known = Witness(
         second.witness.values,
         zk.recommit(second.witness.fixed, first.witness.fixed, K),
@@ -143,7 +150,7 @@ def pair(request: pytest.FixtureRequest) -> Pair:
     cells = zk.cells_of(masks, first.layout)
     assert zk.masks_of(cells, first.layout.verifier) == masks
     pair = Pair(first, known, cells, attempt.run(), Views(first.layout, transcript.drawn))
-    wanted = [name for name in cells if request.param is perceptrons or name not in SPARE]
+    wanted = [name for name in cells if request.param is not private_rows or name not in SPARE]
     pair.views.measure(first.witness, cells, wanted)
     return pair
 
@@ -204,9 +211,9 @@ def test_masks_reach_every_view_that_the_simulator_makes(pair: Pair) -> None:
     ranks = {stage: pair.views.rank(stage) for stage in chain.from_iterable(zk.STAGES)}
     made = v.stage1_tiles + v.stage2_tiles + 3
     assert ranks == {
-        "pads": SLICES + 3 + secret_table,
+        "pads": v.slices + 3 + secret_table,
         "rows": 2,
-        "mask 1": 1 + v.n * (SLICES + 2),
+        "mask 1": 1 + v.n * (v.slices + 2),
         "mask 2": 1 + v.mu * 3,
         zk.Z_STAGE: made + 1 + 2 * v.k + 13 - 3,
     }
@@ -240,11 +247,11 @@ def test_each_variable_of_a_sumcheck_mask_is_needed(pair: Pair) -> None:
             assert pair.missing(pair.named(f"{mask} x{i}^")) == stage, (mask, i)
 
 
-@pytest.mark.parametrize("pair", [perceptrons], indirect=True)
+@pytest.mark.parametrize("pair", [perceptrons, sliced], indirect=True)
 def test_each_coefficient_of_a_sumcheck_mask_is_needed(pair: Pair) -> None:
     """Only those above the degree of what has joined are to spare: there they hide zeros."""
     v = pair.setup.layout.verifier
-    joined = [(v.n_f, SLICES + 2), (v.n_t, 3)]
+    joined = [(v.n_f, v.slices + 2), (v.n_t, 3)]
     joined += [(c.variables, 3 if any(c.kernels) else 2) for c in v.contractions]
     for name in pair.named("g1", "g2"):
         degree, at = 3, name.split(" ")[1]

@@ -21,7 +21,7 @@ from prover.field import ELEMENT_BYTES, P, inverse
 from prover.kernels import reference
 from prover.kernels.interface import Kernels, Vec
 from prover.opening import PROOF_BYTES
-from prover.program.format import SLICES, VerifierProgram
+from prover.program.format import VerifierProgram
 from prover.program.layout import Layout
 from prover.prove import Attempt, Masks, Witness
 from prover.proving.columns import Pads
@@ -164,7 +164,7 @@ def masks_of(cells: Cells, v: VerifierProgram) -> Masks:
     helpers = (cells["pad H"], cells["pad G"], cells["pad M"], cells.get("pad T", 0))
     return Masks(
         blinders=run("rho "),
-        mask1=mask("g1", v.n, SLICES + 2),
+        mask1=mask("g1", v.n, v.slices + 2),
         mask2=mask("g2", v.mu, 3),
         pads=Pads(run("pad f"), *helpers),
         e_row=(cells["row x"], cells["row y"]),
@@ -187,8 +187,8 @@ def stages_of_words(v: VerifierProgram) -> list[str]:
     opening = PROOF_BYTES // ELEMENT_BYTES
     parts = (
         (Z_STAGE, 2 * (v.stage1_tiles + v.stage2_tiles)),
-        ("mask 1", 1 + v.n * (SLICES + 2)),
-        ("pads", SLICES + 4),
+        ("mask 1", 1 + v.n * (v.slices + 2)),
+        ("pads", v.slices + 4),
         (Z_STAGE, 2),
         ("mask 2", 1 + 3 * v.mu),
         ("rows", 2),

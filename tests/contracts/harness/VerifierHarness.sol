@@ -94,12 +94,12 @@ contract VerifierHarness {
         Fr alphaR
     ) external pure returns (Fr) {
         Lookup.Point memory point = Lookup.Point(
-            addressOf(drawn.tau), addressOf(drawn.r), p.n, p.nF, p.nT, p.rows, p.tableRows
+            addressOf(drawn.tau), addressOf(drawn.r), p.n, p.nF, p.nT, p.rows, p.tableRows, p.slices
         );
         return Lookup.relation(point, _offset(evaluations), drawn.alpha, alphaR, drawn.beta);
     }
 
-    /// @dev Scales, coef(r'), and the weights of tiles with the scalar side before them.
+    /// @dev Scales, a coef(r'), and the weights of tiles with the scalar side before them.
     function weights(bytes memory section, Challenges memory drawn, uint256[] memory kernels)
         external
         pure
