@@ -168,6 +168,18 @@ contract StakeVault is IStakeVault {
     }
 
     /// @inheritdoc IStakeVault
+    function fine(bytes32 id, address owner, uint256 amount) external onlyTier {
+        Account memory account = _accounts[owner];
+
+        _unlock(account, amount, 0);
+        account.stake -= uint64(amount);
+        _accounts[owner] = account;
+        burned += amount;
+
+        emit Fined(owner, msg.sender, id, amount);
+    }
+
+    /// @inheritdoc IStakeVault
     function forfeit(address owner) external onlyTier {
         Account memory account = _accounts[owner];
         uint256 amount = account.stake - account.locked;

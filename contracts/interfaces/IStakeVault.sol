@@ -70,6 +70,8 @@ interface IStakeVault {
         uint256 reward,
         uint256 burn
     );
+    /// @notice A lock was burned, for no more than not having spoken.
+    event Fined(address indexed owner, address indexed tier, bytes32 indexed id, uint256 amount);
     event Paid(address indexed from, address indexed to, uint256 amount);
     event Withdrawn(address indexed account, address indexed to, uint256 amount);
 
@@ -142,6 +144,9 @@ interface IStakeVault {
     /// @notice Ends a lock: credits the compensation and the reward, burns the rest, and suspends the
     ///         owner. What else is locked stays so.
     function slash(Division calldata division) external;
+
+    /// @notice Ends a lock and burns it; nobody is suspended for that.
+    function fine(bytes32 id, address owner, uint256 amount) external;
 
     /// @notice Burns an owner's free stake, for ever also what any of its locks frees later, and
     ///         suspends it. Locks still pay compensations.

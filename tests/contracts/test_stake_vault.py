@@ -70,6 +70,7 @@ def test_stake_without_the_function_is_refused(bench: Bench) -> None:
         ("lock", ZERO, ZERO, 1, 1, 1),
         ("release", ZERO, 1, 1),
         ("slash", (ID, ZERO, 1, 1, ZERO, 0, ZERO, 0)),
+        ("fine", ID, ZERO, 1),
         ("forfeit", ZERO),
     ],
 )
@@ -194,6 +195,16 @@ def test_slash_suspends_from_further_locks(bench: Bench) -> None:
     slash(bench)
     with reverts("Suspended", bench.operator):
         lock(bench)
+
+
+def test_fine_burns_a_lock_and_suspends_nobody(bench: Bench) -> None:
+    lock(bench)
+    bench.chain.send(bench.locker.functions.fine(ID, bench.operator, 300))
+    account = bench.account()
+    assert (account["stake"], account["locked"], account["load"]) == (STAKE - 300, 700, 60)
+    assert bench.burned() == 300 and not account["suspended"]
+    with reverts("NoSuchLock", 700, 701):
+        bench.chain.send(bench.locker.functions.fine(ID, bench.operator, 701))
 
 
 def test_forfeit_burns_what_is_free_and_what_gets_free(bench: Bench) -> None:

@@ -26,6 +26,10 @@ contract Locker {
         vault.slash(division);
     }
 
+    function fine(bytes32 id, address owner, uint256 amount) external {
+        vault.fine(id, owner, amount);
+    }
+
     function forfeit(address owner) external {
         vault.forfeit(owner);
     }
