@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from prover.compiler.lower import dense, layer_norm
+from prover.compiler.lower import dense, embedding, layer_norm
 from prover.compiler.trace import PREVIOUS, Graph, Node, Ref
 
 KEPT = ("aten.dropout.default", "aten.contiguous.default", "aten.clone.default")
@@ -25,6 +25,8 @@ def fold_norms(graph: Graph) -> Graph:
         if node.target not in layer_norm.TARGETS:
             continue
         layers = _layers(nodes, readers, node.name)
+        if any(_tied(graph, nodes[place].args[1]) for place in layers):
+            continue
         if not layers or len(node.args[1]) != 1:
             continue
         _, gamma, beta, _ = layer_norm.arguments(node, node.args)
@@ -40,6 +42,12 @@ def fold_norms(graph: Graph) -> Graph:
             nodes[place] = replace(nodes[place], args=(source, weight * factor, bias))
         nodes[at] = layer_norm.without_affine(node)
     return replace(graph, nodes=tuple(nodes))
+
+
+def _tied(graph: Graph, weight: Any) -> bool:
+    """Whether an embedding has these numbers too: one tensor is both, if nothing is folded in."""
+    rows = (n.args[0] for n in graph.nodes if n.target in embedding.TARGETS)
+    return any(np.array_equal(found, weight) for found in rows)
 
 
 def _readers(graph: Graph) -> dict[str, list[int]]:

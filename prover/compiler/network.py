@@ -144,12 +144,24 @@ def _output(net: Network, graph: Graph, value: Value, private: bool) -> Scaled:
         and value.name not in net.made
         and flat(value.parts) == flat(whole(value.lengths))
     ):
-        made = net.requantize(value, OUTPUT, net.fit(value.name, value), role)
+        exponent = value.exponent if _fits(net, value) else net.fit(value.name, value)
+        made = net.requantize(value, OUTPUT, exponent, role)
         return Scaled(OUTPUT, shape, made.exponent, INT16_MIN, INT16_MAX)
     cells = net.stored(value)
     copied = net.accumulated(cells, OUTPUT, common(OUTPUT, cells.lengths))
     made = net.exact(copied, OUTPUT, INT16_MIN, INT16_MAX, role)
     return Scaled(OUTPUT, shape, made.exponent, INT16_MIN, INT16_MAX)
+
+
+def _fits(net: Network, value: Pending) -> bool:
+    """Whether a sum of tensors is an int16 whatever they hold, and needs no rounding: token ids."""
+    linear = value.expr.linear
+    ends = [
+        [coef * net.tensors[view.tensor].lo, coef * net.tensors[view.tensor].hi]
+        for coef, view in linear.terms
+    ]
+    low, high = (linear.const + sum(map(end, ends)) for end in (min, max))
+    return not value.expr.contractions and low >= INT16_MIN and high <= INT16_MAX
 
 
 def check_examples(examples: Any, shape: tuple[int, ...]) -> Any:

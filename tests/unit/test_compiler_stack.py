@@ -12,10 +12,12 @@ import torch
 from torch import nn
 
 from oracle.adapters.torch_engine import Network
+from oracle.benchmarks.gpt2 import FIRST, POSITIONS, VOCABULARY, gpt2, some_ids
 from prover.compiler import Compiled, compile_module
 from prover.compiler.blocks import Repeat, explicit, steps
 from prover.compiler.fold import fold_norms
 from prover.compiler.trace import trace
+from prover.program import gadgets
 from prover.program.ir import Program, Role
 from prover.program.layout import layout
 from tests.evm import Chain
@@ -166,6 +168,31 @@ def test_a_language_model_is_stacked_between_its_ends() -> None:
         with torch.no_grad():
             expected = module(torch.tensor(x, dtype=torch.int64))
         assert case(made, x).values["output"].reshape(-1).tolist() == expected.reshape(-1).tolist()
+
+
+def test_tied_embeddings_are_one_tensor() -> None:
+    """50 rows that are gathered and multiplied with; nothing of a norm is folded into them."""
+    torch.manual_seed(3)
+    made = compile_module(Language(50, 16, 2).eval(), (1, 6), (0, 49), whole=True)
+    assert [n for n, v in made.weights.items() if v.shape == (50, 16)] == ["embedding.weight"]
+    (tensor,) = [i for i, t in enumerate(made.program.tensors) if t.name == "embedding.weight"]
+    assert sum(tensor in gadgets.reads(op) for op in made.program.ops) == 2
+
+
+def test_ids_beyond_16_bits_are_counted_from_below() -> None:
+    """gpt2-small has 50,257 tokens: ids are read and answered less 2^15, exactly."""
+    module = gpt2(2, 8).eval()
+    ids = some_ids(3)[:, None]
+    reach = (FIRST, FIRST + VOCABULARY - 1)
+    made = compile_module(module, (1, POSITIONS), reach, whole=True, examples=ids[:1])
+    assert [stack.length for stack in made.program.stacks] == [2]
+    for x in ids:
+        values = case(made, x).values
+        logits = module.logits(torch.tensor(x, dtype=torch.int64)).detach().numpy()[0]
+        chosen = int(values["output"][0]) - FIRST
+        assert logits[chosen] >= logits.max() - 0.05
+        assert 0 <= chosen < VOCABULARY
+    assert made.quantizer.output.exponent == 0
 
 
 # --- proofs ---

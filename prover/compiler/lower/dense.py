@@ -47,8 +47,13 @@ def dense(net: Network, node: Node, x: Value, weight: Array, bias: Array) -> Pen
     rows = agreed(node.name, tuple(before), (cells, range(len(before))))
     plan = (*rows, outputs)
     net.plans[node.name] = plan
-    whole, offsets, exponent = quantize_linear(weight, bias, cells.exponent, net.weight_bits)
-    matrix, _ = net.integers(f"{node.name}.weight", whole, (outputs, inputs), net.weight_bits, 0)
+    matrix, offsets = None if np.any(bias) else net.tied(weight), np.zeros(1, dtype=np.int64)
+    if matrix is not None and matrix.lengths == (outputs, inputs):
+        exponent = matrix.exponent + cells.exponent
+    else:
+        whole, offsets, exponent = quantize_linear(weight, bias, cells.exponent, net.weight_bits)
+        name = f"{node.name}.weight"
+        matrix, _ = net.integers(name, whole, (outputs, inputs), net.weight_bits, 0)
     axes = numbered((*rows, outputs, inputs))
     product = Contraction(
         Affine(((1, net.view(matrix, (axes[-2], axes[-1]))),)),

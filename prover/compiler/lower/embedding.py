@@ -5,11 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from prover.compiler.errors import CompileError, UnsupportedOp
-from prover.compiler.lower.network import Argument, Array, Network, Pending, Value, flat, numbered
+from prover.compiler.lower.network import (
+    Argument,
+    Array,
+    Cells,
+    Network,
+    Pending,
+    Value,
+    flat,
+    numbered,
+)
 from prover.compiler.ranges import Ranges
 from prover.compiler.trace import Node
 from prover.program.gadgets.shared import one
-from prover.program.ir import Gather, Index, Role, View
+from prover.program.ir import Affine, Gather, Index, Role, View
 
 TARGETS = ("aten.embedding.default",)
 BITS = 16
@@ -28,18 +37,32 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Pending:
     rows, index = args[:2]
     if not isinstance(rows, np.ndarray) or not isinstance(index, Value):
         raise UnsupportedOp(node.name, node.target, "expected constant rows and an index")
-    cells = net.stored(index)
-    if cells.exponent:
+    own = _sum(index) or net.stored(index)  # ids and a constant need no tensor of their own
+    if own.exponent:
         raise UnsupportedOp(node.name, node.target, "expected whole numbers as the index")
     plan = net.plan(node.name, node.shape)
-    if plan[:-1] != cells.lengths or len(plan[-1]) != 1:
+    if plan[:-1] != own.lengths or len(plan[-1]) != 1:
         raise CompileError(f"{node.name}: expected rows of one axis, got {plan}")
     table, exponent = net.constant(f"{node.name}.weight", rows, ((len(rows),), plan[-1]), BITS)
-    axes = numbered(cells.lengths)
-    lead = flat(cells.lengths) or (1,)
+    net.rows.append((rows, table))
+    lead = flat(own.lengths) or (1,)
     most = (1 << BITS - 1) - 1
     out = net.tensor(f"{node.name}.rows", (*lead, *plan[-1]), Role.ACTIVATION, -most, most)
-    net.ops.append(Gather(out, lead, one(net.view(cells, axes)), table.tensor))
+    ids = own.expr.linear if isinstance(own, Pending) else _seen(net, own)
+    net.ops.append(Gather(out, lead, ids, table.tensor))
     every = [Index(a) for a in range(len(flat(plan)))]
-    view = View(out, tuple(every if flat(cells.lengths) else [Index(-1, 0), *every]))
+    view = View(out, tuple(every if flat(own.lengths) else [Index(-1, 0), *every]))
     return net.pending(node.name, plan, exponent, one(view))
+
+
+def _seen(net: Network, cells: Cells) -> Affine:
+    return one(net.view(cells, numbered(cells.lengths)))
+
+
+def _sum(index: Value) -> Pending | None:
+    """An index that is whole tensors and a constant, added up: a lookup's column is not shifted."""
+    if not isinstance(index, Pending) or index.expr.contractions:
+        return None
+    views = [view for _, view in index.expr.linear.terms]
+    every = tuple(Index(axis) for axis in range(index.expr.free))
+    return index if all(view.index == every for view in views) else None

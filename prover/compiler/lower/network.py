@@ -149,6 +149,7 @@ class Network:
     made: dict[str, Cells] = field(default_factory=dict)
     copies: dict[Any, Cells] = field(default_factory=dict)  # of what slide.py copies, by its source
     padded: set[int] = field(default_factory=set)  # tensors with zeros after a value's cells
+    rows: list[tuple[Array, Cells]] = field(default_factory=list)  # of embeddings, for tied layers
     wide: frozenset[str] = frozenset()  # nodes that may be stored longer than they are
 
     # --- tensors ---
@@ -188,6 +189,11 @@ class Network:
     def cells(self, name: str, tensor: int, plan: Plan, exponent: int) -> Cells:
         fixed = () if flat(plan) else ((0, 0),)
         return Cells(name, whole(plan), exponent, tensor, max(len(flat(plan)), 1), fixed)
+
+    def tied(self, weight: Array) -> Cells | None:
+        """The rows of an embedding of the same numbers: a layer tied to it reads those."""
+        found = (cells for rows, cells in self.rows if np.array_equal(rows, weight))
+        return next(found, None)
 
     def plan(self, name: str, shape: Sequence[int]) -> Plan:
         """How the value `name` is stored: as it is shaped, unless something asked for finer."""
