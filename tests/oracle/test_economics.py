@@ -1,0 +1,107 @@
+"""The formulas of docs/economics.md: against the contracts' shares, and against brute force."""
+
+import json
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from oracle.cli import main
+from oracle.domain.economics import Economy
+from tests.contracts.bench import CHALLENGER_COST, COVERAGE, LOCK, REWARD
+
+RUNNER = CliRunner()
+GWEI = 1e9
+
+amounts = st.floats(1e-3, 1e3)
+rates = st.floats(0.001, 0.999)
+
+
+def test_shares_are_those_of_the_contract():
+    economy = Economy(COVERAGE / GWEI, 10, challenger_cost=CHALLENGER_COST / GWEI)
+    assert economy.lock == pytest.approx(LOCK / GWEI)
+    assert economy.reward == pytest.approx(REWARD / GWEI)
+
+
+@given(amounts, amounts, st.floats(0.01, 1))
+def test_one_cheat_at_the_least_rate_gains_nothing(coverage, stake, beta):
+    economy = Economy(coverage, stake, beta)
+    assert economy.unwatched_gain([economy.least_audit]) <= 1e-9 * (coverage + stake)
+    if economy.least_audit > 0.02:
+        assert economy.unwatched_gain([economy.least_audit * 0.9]) > 0
+        assert economy.least_stake(economy.least_audit) == pytest.approx(stake)
+
+
+@given(amounts, st.floats(0.01, 1), st.lists(amounts, min_size=1, max_size=12))
+def test_no_set_of_cheats_pays_when_each_is_audited_enough(stake, beta, coverages):
+    """Of any coverages: the product of 1 - a_i is at most beta S / (beta S + sum C_i)."""
+    escapes = np.prod([1 - Economy(c, stake, beta).least_audit for c in coverages])
+    lost = beta * stake
+    assert escapes * (sum(coverages) + lost) <= lost * (1 + 1e-9)
+
+
+@settings(max_examples=60)
+@given(amounts, amounts, rates)
+def test_the_best_number_of_cheats_is_the_best_of_all(coverage, stake, audit):
+    economy = Economy(coverage, stake)
+    most = 400
+    gains = [economy.unwatched_gain([audit] * n) for n in range(1, most + 1)]
+    best, gain = economy.worst_cheat(audit, most)
+    assert gain == pytest.approx(max(gains), abs=1e-9 * (coverage + stake))
+    assert gains[best - 1] == gain
+
+
+@given(amounts, rates)
+def test_re_execution_deters_what_it_says(coverage, watch):
+    economy = Economy(coverage, 1)
+    value = economy.deterred_value(watch)
+    scale = coverage + value
+    assert abs(economy.watched_gain(watch, value)) <= 1e-9 * scale
+    assert economy.watched_gain(watch, value * 1.01) > 0 > economy.watched_gain(watch, value * 0.99)
+
+
+def test_gains_are_those_of_a_simulation():
+    """Twenty thousand operators that cheat on five claims each."""
+    economy, audit, claims = Economy(1, 3), 0.2, 5
+    dice = np.random.default_rng(1)
+    caught = (dice.random((20_000, claims)) < audit).any(axis=1)
+    gained = np.where(caught, -economy.beta * economy.stake, claims * economy.coverage).mean()
+    assert gained == pytest.approx(economy.unwatched_gain([audit] * claims), abs=0.1)
+
+
+def test_more_stake_needs_fewer_audits_down_to_the_floor():
+    rates = [Economy(1, stake).least_audit for stake in (1, 2, 4, 8, 1000)]
+    assert all(before > after for before, after in pairwise(rates))
+    assert rates[-1] == 0.02
+
+
+@pytest.mark.parametrize("wrong", [(0, 1, 0.5), (1, 0, 0.5), (1, 1, 0), (1, 1, 1.5)])
+def test_senseless_numbers_are_refused(wrong):
+    with pytest.raises(ValueError, match="expected coverage > 0"):
+        Economy(*wrong)
+    with pytest.raises(ValueError, match="expected a probability"):
+        Economy(1, 1).unwatched_gain([1.5])
+
+
+@pytest.mark.parametrize("suffix", ["svg", "png"])
+def test_the_command_computes_and_draws(tmp_path, suffix):
+    path = tmp_path / f"plot.{suffix}"
+    words = ["economics", "--coverage", "1", "--stake", "10", "--plot", str(path), "--json"]
+    result = RUNNER.invoke(main.app, words)
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert report["least_audit_rate"] == pytest.approx(1 / 6)
+    assert (report["claims_at_once"], report["cheating_pays"]) == (4, False)
+    assert path.stat().st_size > 5000
+    lax = RUNNER.invoke(main.app, ["economics", "--audit", "0.02", "--coverage", "1", "--json"])
+    assert json.loads(lax.stdout)["cheating_pays"] is True
+
+
+def test_its_mistakes_are_one_line(tmp_path):
+    for words in (["--stake", "0"], ["--audit", "2"], ["--plot", str(tmp_path / "plot.gif")]):
+        result = RUNNER.invoke(main.app, ["economics", *words])
+        assert result.exit_code == 1
+        assert result.stderr.startswith("error: expected")
