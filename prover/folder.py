@@ -83,12 +83,14 @@ def write_folder(
 
 
 def pack_weights(weights: Mapping[str, IntArray]) -> bytes:
-    """Each tensor in the narrowest integers that hold it."""
+    """Each tensor in the narrowest integers that hold it; row-major, whatever order an array has in
+    memory, which is all that the file format looks at."""
 
     def narrow(cells: IntArray) -> Any:
         low, high = int(cells.min()), int(cells.max())
         kinds = (np.iinfo(kind) for kind in (np.int8, np.int16, np.int32, np.int64))
-        return cells.astype(next(k.dtype for k in kinds if k.min <= low and high <= k.max))
+        kind = next(k.dtype for k in kinds if k.min <= low and high <= k.max)
+        return np.ascontiguousarray(cells, dtype=kind)
 
     return save_tensors({name: narrow(cells) for name, cells in weights.items()})
 

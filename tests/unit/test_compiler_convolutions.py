@@ -4,6 +4,7 @@ proved; and what is refused, by operator and reason."""
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from prover.compiler import CompileError, UnsupportedOp, compile_module
+from prover.compiler.package import read_package, write_package
+from prover.folder import pack_weights, unpack_weights
 from prover.program.evaluate import ValueRefused
 from prover.program.ir import Role
 from tests.convolutions import (
@@ -202,3 +205,15 @@ def test_private_images() -> None:
     assert cosine(got, floats(module, x)) > 0.999
     ready = setup(given)
     ready.verify(ready.prove())
+
+
+def test_a_package_keeps_weights_that_were_transposed(tmp_path: Path) -> None:
+    """Kernels are stored offset first: so the file has them, not as torch had them in memory."""
+    module, shape = CONVOLUTIONS["groups, two strides"]
+    made = compiled(module.double(), *shape)
+    write_package(tmp_path, made)
+    kept = read_package(tmp_path)
+    for name, cells in made.weights.items():
+        np.testing.assert_array_equal(kept.weights[name], cells, err_msg=name)
+    turned = np.arange(6).reshape(2, 3).T
+    np.testing.assert_array_equal(unpack_weights(pack_weights({"w": turned}))["w"], turned)
