@@ -116,6 +116,21 @@ def test_one_bucket_of_all_points(tier: Kernels, n: int) -> None:
     assert tier.msm(points, tier.from_int64(-ints)) == curve.multiply(point, -12 * n)
 
 
+def test_levels_beyond_those_of_a_gpu(tier: Kernels) -> None:
+    """More than 32 * 32 cells, and points in one bucket: threads' results are taken up twice."""
+    n, reference = 1100, get("reference")
+    a, f = (list(range(first, first + n)) for first in (1, 7))
+    inverses = tier.batch_inverse(tier.from_ints(a))
+    assert tier.to_ints(tier.mul(inverses, tier.from_ints(a))) == [1] * n
+    for k in (tier, reference):
+        q, g = (k.to_ints(part) for part in k.divide_power(k.from_ints(f), 1, P - 3))
+        assert g == [reference.evaluate(reference.from_ints(f), P - 3)]
+        assert (q[0] * 3 + g[0]) % P == f[0]
+    point = curve.multiply(GENERATOR, 5)
+    points, ints = tier.load_points([point] * n), np.full(n, -1)
+    assert tier.msm_small(points, ints) == curve.multiply(point, -n)
+
+
 def test_windows_taken_in_groups(tier: Kernels, monkeypatch: pytest.MonkeyPatch) -> None:
     """As where all digits of a large sum would not fit in memory together."""
     module = importlib.import_module("prover.kernels.cuda.msm")

@@ -108,7 +108,7 @@ class Cells:
         if isinstance(key, slice):
             return self._view(key)
         places = self._places(key)
-        found = empty(len(places), self.width)
+        found = empty(places.size, self.width)
         launch(_gather, len(found), self.words, places, found.words, self.width)
         return found
 
@@ -121,9 +121,9 @@ class Cells:
             _assign(target, value.copy() if value.words is self.words else value)
         else:
             places, source = self._places(key), value.copy()
-            _fits(len(source), len(places))
-            step = int(len(source) == len(places))
-            launch(_scatter, len(places), source.words, step, places, self.words, self.width)
+            _fits(len(source), places.size)
+            step = int(len(source) == places.size)
+            launch(_scatter, places.size, source.words, step, places, self.words, self.width)
 
 
 def _fits(given: int, wanted: int) -> None:
