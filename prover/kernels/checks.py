@@ -59,5 +59,9 @@ def enough_points(points: Points, scalars: Vec) -> None:
 
 def small_enough(ints: Int64s) -> None:
     """Raises ElementOverflow where an integer exceeds 62 bits."""
-    if len(ints) and max(int(np.max(ints)), -int(np.min(ints))) > SMALL_LIMIT:
+    if (
+        len(ints)
+        and ints.dtype.itemsize == 8
+        and max(int(np.max(ints)), -int(np.min(ints))) > SMALL_LIMIT
+    ):
         raise ElementOverflow(f"expected integers up to 2^62, got {np.min(ints)}..{np.max(ints)}")

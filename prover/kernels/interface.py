@@ -53,7 +53,7 @@ class Kernels(Protocol):
         """Integers of any sign and size, reduced."""
 
     def from_int64(self, values: Int64s) -> Vec:
-        """A one-dimensional int64 array; negative x stands for P + x."""
+        """A one-dimensional array of signed integers, of 64 bits or fewer; negative x is P + x."""
 
     def to_ints(self, a: Vec) -> list[int]:
         """Canonical integers."""
@@ -97,7 +97,8 @@ class Kernels(Protocol):
         """1, base, ..., base^(n-1)."""
 
     def small_matvec(self, ints: Int64s, v: Vec) -> Vec:
-        """The matrix product of int64 (m, n) and a vector of n: m field elements."""
+        """The product of a matrix (m, n) of signed integers, of 64 bits or fewer as they are
+        stored, and a vector of n: m field elements."""
 
     def fold(self, v: Vec, r: int) -> Vec:
         """Binds the first variable to r: v[:h] + r (v[h:] - v[:h]), h half the (even) length."""
@@ -175,7 +176,7 @@ class Kernels(Protocol):
         """sum_i scalars[i] points[i]; points beyond len(scalars) are not used."""
 
     def msm_small(self, points: Points, ints: Int64s) -> Point:
-        """The same for integers, fast up to 2^16; raises ElementOverflow beyond 2^62."""
+        """The same for signed integers of any width; raises ElementOverflow beyond 2^62."""
 
     def warmup(self) -> Iterator[Progress]:
         """Compiles what has to be compiled, yielding (done, total, label) after each step."""

@@ -8,7 +8,7 @@ import numpy as np
 from prover.errors import ZeroInverse
 from prover.field import P
 from prover.kernels import checks
-from prover.kernels.cpu.kernel import cell, entry, integers, plain, scalars
+from prover.kernels.cpu.kernel import aligned, cell, entry, integers, plain, scalars
 from prover.kernels.cpu.kernel import inner as helper
 from prover.kernels.cpu.limbs import (
     add_fr,
@@ -30,11 +30,13 @@ EXPONENT = P - 2
 
 def empty(n: int) -> Vec:
     """A vector of n cells not yet written."""
-    return np.empty((n, 4), dtype=np.uint64)
+    return aligned(n, 4)
 
 
 def zeros(n: int) -> Vec:
-    return np.zeros((n, 4), dtype=np.uint64)
+    out = empty(n)
+    out.fill(0)
+    return out
 
 
 @entry
@@ -54,7 +56,7 @@ def from_ints(values: Sequence[int]) -> Vec:
 @entry
 def _from_int64(values: Any, out: Any) -> None:
     for i in range(out.shape[0]):
-        value = values[i]
+        value = np.int64(values[i])
         if value < 0:  # the wrap of -2^63 to uint64 is its magnitude
             store(out, i, sub_fr(zero(), mul_fr(square_fr(), widen(np.uint64(-value)))))
         else:
@@ -74,7 +76,7 @@ def _leave(a: Any, out: Any) -> None:
 
 
 def canonical(a: Vec) -> Vec:
-    """a's cells as canonical integers of four words, out of Montgomery form."""
+    """The cells as integers of four words, out of Montgomery form."""
     out = empty(len(a))
     _leave(plain(a), out)
     return out
@@ -85,7 +87,8 @@ def to_ints(a: Vec) -> list[int]:
 
 
 def concat(parts: Sequence[Vec]) -> Vec:
-    return np.concatenate(parts) if len(parts) else empty(0)
+    out = empty(sum(map(len, parts)))
+    return np.concatenate(parts, out=out) if len(parts) else out
 
 
 @entry

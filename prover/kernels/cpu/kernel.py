@@ -5,6 +5,7 @@ alone, so that each is compiled for one signature.
 """
 
 import functools
+import math
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,25 @@ config.CACHE_DIR = str(cache.folder())  # read below, where an entry point is de
 entry = njit(cache=True, nogil=True, error_model="numpy")
 inner = njit(nogil=True, error_model="numpy")
 
+LINE = 64
+
+
+def aligned(*shape: int) -> Vec:
+    """A C-contiguous array of uint64 that begins with a cache line, not yet written."""
+    size = 8 * math.prod(shape)
+    raw = np.empty(size + LINE, dtype=np.uint8)
+    start = -raw.ctypes.data % LINE
+    return raw[start : start + size].view(np.uint64).reshape(shape)
+
+
+@inner
+def rows_of_eight(count: int) -> Any:
+    """An array (count, 8) of uint64, not yet written, whose rows are cache lines."""
+    raw = np.empty(8 * count + 8, np.uint64)
+    start = -(raw.ctypes.data >> 3) & 7
+    return raw[start : start + 8 * count].reshape(count, 8)
+
+
 RADIX = 2**256
 RADIX_INVERSE = pow(RADIX, -1, P)
 THREAD_WORK = 1 << 12  # elements below which a second thread costs more than it saves
@@ -37,7 +57,7 @@ def threads() -> int:
 
 @functools.cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=threads(), thread_name_prefix="kernels")
+    return ThreadPoolExecutor(max_workers=max(1, threads() - 1), thread_name_prefix="kernels")
 
 
 if hasattr(os, "register_at_fork"):  # a forked child has none of its parent's threads
@@ -45,9 +65,22 @@ if hasattr(os, "register_at_fork"):  # a forked child has none of its parent's t
 
 
 def run_all(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
-    """The tasks' results, in order; the first task runs on the calling thread."""
-    others = [_pool().submit(task) for task in tasks[1:]]
-    return [task() for task in tasks[:1]] + [other.result() for other in others]
+    """The tasks' results, in order. The calling thread works too: each thread takes the next task
+    as soon as it has done its last."""
+    if len(tasks) == 1 or threads() == 1:
+        return [task() for task in tasks]
+    found: list[Any] = [None] * len(tasks)
+    left = iter(range(len(tasks)))  # a next() is atomic under the interpreter lock
+
+    def work() -> None:
+        for i in left:
+            found[i] = tasks[i]()
+
+    others = [_pool().submit(work) for _ in range(min(threads(), len(tasks)) - 1)]
+    work()
+    for other in others:
+        other.result()
+    return found
 
 
 def ranges(length: int, least: int = THREAD_WORK) -> list[tuple[int, int]]:

@@ -75,7 +75,7 @@ def _small_matvec(ints: Any, v: Any, low: int, high: int, out: Any) -> None:
     for i in range(low, high):
         acc = zero_wide()
         for j in range(columns):
-            acc = add_word_product(acc, np.uint64(ints[i, j]) ^ TOP_BIT, load(v, j))
+            acc = add_word_product(acc, np.uint64(np.int64(ints[i, j])) ^ TOP_BIT, load(v, j))
         reduced = add_fr(mul_fr(square_fr(), high_part(acc)), mul_fr(one_fr(), low_part(acc)))
         store(out, i, sub_fr(reduced, shift))
 

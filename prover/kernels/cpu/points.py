@@ -1,7 +1,7 @@
 """Points of G1: uint64 arrays of shape (n, 8), Montgomery coordinates, zeros at infinity."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from prover.errors import PointNotOnCurve, WrongLength
 from prover.field import Q
 from prover.kernels.cpu.curve import add_pairs
 from prover.kernels.cpu.field import canonical
-from prover.kernels.cpu.kernel import entry, integers, plain, ranges, run_all
+from prover.kernels.cpu.kernel import aligned, entry, integers, plain, ranges, run_all
 from prover.kernels.cpu.limbs import (
     add_fq,
     constant,
@@ -26,11 +26,12 @@ from prover.kernels.cpu.limbs import (
     store,
     zero,
 )
-from prover.kernels.cpu.msm import CHUNK
 from prover.kernels.cpu.multilinear import powers
-from prover.kernels.interface import Points
+from prover.kernels.cpu.segments import CHUNK, sum_segments
+from prover.kernels.interface import Points, Vec
 
 DIGIT = 8  # bits of a fixed-base window: its digits are the bytes of a scalar
+SHARE = 1 << 12  # multiples whose table entries are listed at a time
 b_fq = constant(B * 2**256 % Q)
 
 
@@ -62,7 +63,7 @@ def points_from_bytes(data: bytes) -> Points:
         raise WrongLength(len(data) // POINT_BYTES * POINT_BYTES, len(data))
     big_endian = np.frombuffer(data, dtype=">u8").reshape(-1, 2, 4)
     little = np.ascontiguousarray(big_endian[:, :, ::-1], dtype=np.uint64).reshape(-1, 8)
-    out = np.empty_like(little)
+    out = aligned(len(little), 8)
     bad = _enter_points(little, out)
     if bad >= 0:
         curve.decode_point(data[POINT_BYTES * bad : POINT_BYTES * (bad + 1)])  # raises
@@ -70,7 +71,7 @@ def points_from_bytes(data: bytes) -> Points:
 
 
 def points_to_bytes(points: Points) -> bytes:
-    out = np.empty((len(points), 8), dtype=np.uint64)
+    out = aligned(len(points), 8)
     _leave_points(plain(points), out)
     return out.reshape(-1, 2, 4)[:, :, ::-1].astype(">u8").tobytes()
 
@@ -86,7 +87,7 @@ def load_points(points: Sequence[Point]) -> Points:
 
 
 def points_to_ints(points: Points) -> list[Point]:
-    out = np.empty((len(points), 8), dtype=np.uint64)
+    out = aligned(len(points), 8)
     _leave_points(plain(points), out)
     coordinates = integers(out)
     pairs = zip(coordinates[::2], coordinates[1::2], strict=True)
@@ -121,16 +122,21 @@ def _generator_table() -> Points:
     return table
 
 
-def generator_powers(s: int, n: int) -> Points:
-    digits = canonical(powers(s, n)).view(np.uint8)
-    table, out = _generator_table(), np.empty((n, 8), dtype=np.uint64)
+def fixed_base(sum_segments: Callable[..., None], scalars: Vec) -> Points:
+    """Multiples of the generator by canonical integers, by a tier's additions."""
+    table, out = _generator_table().reshape(-1, 8), aligned(len(scalars), 8)
+    digits, first = scalars.view(np.uint8), np.arange(32, dtype=np.int32) << DIGIT
 
     def fill(low: int, high: int) -> None:
-        work = np.zeros((2, high - low, 8), dtype=np.uint64)
-        for w in range(32):
-            work[1] = table[w, digits[low:high, w]]
-            _add_halves(work.reshape(-1, 8))
-        out[low:high] = work[0]
+        for start in range(low, high, SHARE):
+            stop = min(high, start + SHARE)
+            order = ((digits[start:stop] + first) << 1).reshape(-1)
+            starts = np.arange(0, len(order) + 1, 32)
+            sum_segments(table, order, starts, out[start:stop])
 
-    run_all([functools.partial(fill, *part) for part in ranges(n, 2 * CHUNK)])
+    run_all([functools.partial(fill, *part) for part in ranges(len(scalars), SHARE)])
     return out
+
+
+def generator_powers(s: int, n: int) -> Points:
+    return fixed_base(sum_segments, canonical(powers(s, n)))

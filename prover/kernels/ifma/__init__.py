@@ -11,12 +11,10 @@ from prover.kernels import warmup as warming
 from prover.kernels.cpu import (
     concat,
     from_ints,
-    generator_powers,
     load_points,
     points_from_bytes,
     points_to_bytes,
     points_to_ints,
-    to_ints,
     zeros,
 )
 from prover.kernels.ifma.field import (
@@ -29,6 +27,7 @@ from prover.kernels.ifma.field import (
     outer,
     scale,
     sub,
+    to_ints,
     total,
 )
 from prover.kernels.ifma.msm import msm, msm_small
@@ -41,6 +40,7 @@ from prover.kernels.ifma.multilinear import (
     round_table,
     small_matvec,
 )
+from prover.kernels.ifma.points import generator_powers
 from prover.kernels.ifma.univariate import correlate, divide_power, evaluate
 from prover.kernels.interface import Kernels, Progress
 

@@ -16,30 +16,46 @@ from prover.kernels import checks
 from prover.kernels.cpu import field as scalar
 from prover.kernels.cpu import limbs
 from prover.kernels.cpu.field import empty
-from prover.kernels.cpu.kernel import cell, entry, plain, ranges, run_all, scalars
+from prover.kernels.cpu.kernel import (
+    THREAD_WORK,
+    cell,
+    entry,
+    integers,
+    plain,
+    ranges,
+    run_all,
+    scalars,
+)
 from prover.kernels.cpu.kernel import inner as helper
+from prover.kernels.ifma.cells import choose, load, load_16, spread, store_fr
 from prover.kernels.ifma.lanes import (
     WIDTH,
     add_fr,
-    choose,
-    load,
-    load_words,
-    magnitude,
+    constant,
+    mul_2_fr,
     mul_fr,
-    negative,
     one_fr,
-    spread,
-    square_fr,
-    store_fr,
+    product_2_fr,
+    product_fr,
+    shifted,
     sub_fr,
     zero,
 )
+from prover.kernels.ifma.words import load_words, magnitude, negative
 from prover.kernels.interface import Int64s, Vec
+
+one, square_fr = constant(1), constant(2**512 % P)
 
 
 def in_parts(kernel: Callable[..., None], length: int, *arguments: Any) -> None:
     """The kernel over 0..length (at least one block), cut among threads."""
     run_all([functools.partial(kernel, *arguments, *part) for part in ranges(length)])
+
+
+def in_blocks(kernel: Callable[..., None], length: int, *arguments: Any) -> None:
+    """The same for whole blocks, counted: each is done once."""
+    cuts = ranges(length // WIDTH, THREAD_WORK // WIDTH)
+    run_all([functools.partial(kernel, *arguments, *part) for part in cuts])
 
 
 @entry
@@ -57,6 +73,26 @@ def from_int64(values: Int64s) -> Vec:
     out = empty(len(values))
     in_parts(_from_int64, len(out), plain(values), out)
     return out
+
+
+@entry
+def _canonical(a: Any, out: Any, low: int, high: int) -> None:
+    for block in range(low, high, WIDTH):
+        i = min(block, high - WIDTH)
+        store_fr(out, i, product_fr(load_16(a, i), one()))
+
+
+def canonical(a: Vec) -> Vec:
+    """The cells as integers of four words, out of Montgomery form."""
+    if len(a) < WIDTH:
+        return scalar.canonical(a)
+    out = empty(len(a))
+    in_parts(_canonical, len(out), plain(a), out)
+    return out
+
+
+def to_ints(a: Vec) -> list[int]:
+    return integers(canonical(a))
 
 
 @entry
@@ -91,9 +127,11 @@ def sub(a: Vec, b: Vec) -> Vec:
 
 @entry
 def _mul(a: Any, b: Any, out: Any, low: int, high: int) -> None:
-    for block in range(low, high, WIDTH):
-        i = min(block, high - WIDTH)
-        store_fr(out, i, mul_fr(load(a, i), load(b, i)))
+    for block in range(low, high, 2 * WIDTH):
+        i, j = min(block, high - WIDTH), min(block + WIDTH, high - WIDTH)
+        left, right = product_2_fr(load_16(a, i), load(b, i), load_16(a, j), load(b, j))
+        store_fr(out, i, left)
+        store_fr(out, j, right)
 
 
 def mul(a: Vec, b: Vec) -> Vec:
@@ -106,10 +144,12 @@ def mul(a: Vec, b: Vec) -> Vec:
 
 @entry
 def _scale(a: Any, c: Any, out: Any, low: int, high: int) -> None:
-    factor = spread(c, 0)
-    for block in range(low, high, WIDTH):
-        i = min(block, high - WIDTH)
-        store_fr(out, i, mul_fr(factor, load(a, i)))
+    factor = shifted(spread(c, 0))
+    for block in range(low, high, 2 * WIDTH):
+        i, j = min(block, high - WIDTH), min(block + WIDTH, high - WIDTH)
+        left, right = product_2_fr(factor, load(a, i), factor, load(a, j))
+        store_fr(out, i, left)
+        store_fr(out, j, right)
 
 
 def scale(a: Vec, c: int) -> Vec:
@@ -121,17 +161,17 @@ def scale(a: Vec, c: int) -> Vec:
 
 
 @entry
-def _add_scaled(acc: Any, c: Any, a: Any) -> None:
-    factor = spread(c, 0)
-    for i in range(0, acc.shape[0] - WIDTH + 1, WIDTH):
-        store_fr(acc, i, add_fr(load(acc, i), mul_fr(factor, load(a, i))))
+def _add_scaled(acc: Any, c: Any, a: Any, low: int, high: int) -> None:
+    factor = shifted(spread(c, 0))
+    for i in range(low * WIDTH, high * WIDTH, WIDTH):
+        store_fr(acc, i, add_fr(product_fr(factor, load(a, i)), load(acc, i)))
 
 
 def add_scaled(acc: Vec, c: int, a: Vec) -> None:
     whole = checks.same_length(acc, a) // WIDTH * WIDTH
     if whole:
         target = plain(acc[:whole])
-        _add_scaled(target, cell(c), plain(a[:whole]))
+        in_blocks(_add_scaled, whole, target, cell(c), plain(a[:whole]))
         if not acc.flags.carray:
             acc[:whole] = target
     if whole < len(acc):
@@ -139,9 +179,9 @@ def add_scaled(acc: Vec, c: int, a: Vec) -> None:
 
 
 @entry
-def _outer(a: Any, b: Any, out: Any) -> None:
+def _outer(a: Any, b: Any, out: Any, low: int, high: int) -> None:
     width = b.shape[0]
-    for row in range(a.shape[0]):
+    for row in range(low, high):
         factor = spread(a, row)
         for block in range(0, width, WIDTH):
             i = min(block, width - WIDTH)
@@ -152,7 +192,8 @@ def outer(a: Vec, b: Vec) -> Vec:
     if len(b) < WIDTH:
         return scalar.outer(a, b)
     out = empty(len(a) * len(b))
-    _outer(plain(a), plain(b), out)
+    cuts = ranges(len(a), max(1, THREAD_WORK // len(b)))
+    run_all([functools.partial(_outer, plain(a), plain(b), out, *part) for part in cuts])
     return out
 
 
@@ -166,10 +207,23 @@ def add_up(acc: Any, out: Any, i: int) -> None:
     limbs.store(out, i, total)
 
 
+def sum_blocks(kernel: Callable[..., None], length: int, *arguments: Any) -> int:
+    """The sum over whole blocks that a kernel adds to its last argument, cut among threads."""
+    cuts = ranges(length // WIDTH, THREAD_WORK // WIDTH)
+    outs = [scalar.zeros(1) for _ in cuts]
+    run_all(
+        [
+            functools.partial(kernel, *arguments, *part, out)
+            for part, out in zip(cuts, outs, strict=True)
+        ]
+    )
+    return sum(scalars(scalar.concat(outs))) % P
+
+
 @entry
-def _total(a: Any, out: Any) -> None:
+def _total(a: Any, low: int, high: int, out: Any) -> None:
     acc = zero()
-    for i in range(0, a.shape[0] - WIDTH + 1, WIDTH):
+    for i in range(low * WIDTH, high * WIDTH, WIDTH):
         acc = add_fr(acc, load(a, i))
     add_up(acc, out, 0)
 
@@ -178,16 +232,15 @@ def total(a: Vec) -> int:
     whole = len(a) // WIDTH * WIDTH
     if not whole:
         return scalar.total(a)
-    out = scalar.zeros(1)
-    _total(plain(a[:whole]), out)
-    return sum(scalars(out), scalar.total(a[whole:]) if whole < len(a) else 0) % P
+    rest = scalar.total(a[whole:]) if whole < len(a) else 0
+    return (sum_blocks(_total, whole, plain(a[:whole])) + rest) % P
 
 
 @entry
-def _inner(a: Any, b: Any, out: Any) -> None:
+def _inner(a: Any, b: Any, low: int, high: int, out: Any) -> None:
     acc = zero()
-    for i in range(0, a.shape[0] - WIDTH + 1, WIDTH):
-        acc = add_fr(acc, mul_fr(load(a, i), load(b, i)))
+    for i in range(low * WIDTH, high * WIDTH, WIDTH):
+        acc = add_fr(product_fr(load_16(a, i), load(b, i)), acc)
     add_up(acc, out, 0)
 
 
@@ -195,10 +248,8 @@ def inner(a: Vec, b: Vec) -> int:
     whole = checks.same_length(a, b) // WIDTH * WIDTH
     if not whole:
         return scalar.inner(a, b)
-    out = scalar.zeros(1)
-    _inner(plain(a[:whole]), plain(b[:whole]), out)
     rest = scalar.inner(a[whole:], b[whole:]) if whole < len(a) else 0
-    return sum(scalars(out), rest) % P
+    return (sum_blocks(_inner, whole, plain(a[:whole]), plain(b[:whole])) + rest) % P
 
 
 # Batch inversion: a chain of products in every lane, two of them in turn, so that one multiplies
@@ -211,8 +262,7 @@ def _prefixes(a: Any, out: Any, ends: Any) -> None:
     for i in range(0, a.shape[0], 2 * WIDTH):
         store_fr(out, i, left)
         store_fr(out, i + WIDTH, right)
-        left = mul_fr(left, load(a, i))
-        right = mul_fr(right, load(a, i + WIDTH))
+        left, right = mul_2_fr(load(a, i), left, load(a, i + WIDTH), right)
     store_fr(ends, 0, left)
     store_fr(ends, WIDTH, right)
 
@@ -223,8 +273,7 @@ def _suffixes(a: Any, out: Any, ends: Any) -> None:
     for i in range(a.shape[0] - 2 * WIDTH, -1, -2 * WIDTH):
         store_fr(out, i, mul_fr(left, load(out, i)))
         store_fr(out, i + WIDTH, mul_fr(right, load(out, i + WIDTH)))
-        left = mul_fr(left, load(a, i))
-        right = mul_fr(right, load(a, i + WIDTH))
+        left, right = mul_2_fr(load(a, i), left, load(a, i + WIDTH), right)
 
 
 def batch_inverse(a: Vec) -> Vec:

@@ -12,36 +12,36 @@ from prover.kernels.cpu import multilinear as scalar
 from prover.kernels.cpu.field import empty, from_ints, zeros
 from prover.kernels.cpu.kernel import addresses, cell, entry, plain, ranges, run_all, scalars
 from prover.kernels.cpu.multilinear import quadratic
+from prover.kernels.ifma.cells import load, load_at, load_raw, spread, store_fr, store_raw
 from prover.kernels.ifma.field import add, add_up, in_parts
 from prover.kernels.ifma.field import total as vector_total
 from prover.kernels.ifma.lanes import (
     LIMBS,
     WIDTH,
     add_fr,
-    add_products,
-    beyond,
+    constant,
     gap_fr,
-    lift_high_fr,
-    lift_low_fr,
-    load,
-    load_at,
-    load_raw,
-    load_words,
+    mul_2_fr,
     mul_fr,
     mul_raw_fr,
-    no_sums,
     one_fr,
+    product_2_fr,
+    rough_fr,
+    shifted,
+    sub_fr,
+    zero,
+)
+from prover.kernels.ifma.words import (
+    add_products,
+    beyond,
+    load_words,
+    no_sums,
+    noted,
     parts,
     put_across,
     raised,
     settled,
-    spread,
-    store_fr,
-    store_raw,
-    sub_fr,
     take_across,
-    united,
-    zero,
 )
 from prover.kernels.interface import Int64s, Vec
 
@@ -49,6 +49,7 @@ LEAST_ROUND = 1 << 11
 STEP = 4 * WIDTH  # powers: four chains of products
 RISE = 1 << 31  # what makes the words of a small matrix positive
 TERMS = 512  # between two `settled`
+lift_low_fr, lift_high_fr = constant(2**260 % P), constant(2**520 % P)
 
 
 @entry
@@ -98,23 +99,33 @@ def _limbs(v: Any, out: Any) -> None:
 
 @entry
 def _wide_sums(ints: Any, v: Any, low: int, high: int, out: Any) -> bool:
-    # Lanes along a row; v has its limbs, WIDTH cells a row. False where an integer is too large.
+    # Lanes along a row; v has its limbs, WIDTH cells a row. False where an integer is too large,
+    # as of those of 64 bits some may be.
     seen = raised(load_words(ints, 0), RISE)
     width, blocks = ints.shape[1], v.shape[0]
-    for i in range(low, high, 2):  # two rows, so that their sums take turns
-        left, right = i * width, min(i + 1, high - 1) * width
-        sum_l, sum_r = no_sums(), no_sums()
+    for i in range(low, high, 4):  # four rows, so that their sums take turns
+        at_a, at_b = i * width, min(i + 1, high - 1) * width
+        at_c, at_d = min(i + 2, high - 1) * width, min(i + 3, high - 1) * width
+        sum_a, sum_b, sum_c, sum_d = no_sums(), no_sums(), no_sums(), no_sums()
         for first in range(0, blocks, TERMS):
             for block in range(first, min(blocks, first + TERMS)):
                 x, j = load_raw(v, block), WIDTH * block
-                words_l = raised(load_words(ints, left + j), RISE)
-                words_r = raised(load_words(ints, right + j), RISE)
-                sum_l, sum_r = add_products(sum_l, words_l, x), add_products(sum_r, words_r, x)
-                seen = united(seen, united(words_l, words_r))
-            sum_l, sum_r = settled(sum_l), settled(sum_r)
-        put_across(out, i, sum_l)
-        if i + 1 < high:
-            put_across(out, i + 1, sum_r)
+                words_a = raised(load_words(ints, at_a + j), RISE)
+                sum_a = add_products(sum_a, words_a, x)
+                words_b = raised(load_words(ints, at_b + j), RISE)
+                sum_b = add_products(sum_b, words_b, x)
+                words_c = raised(load_words(ints, at_c + j), RISE)
+                sum_c = add_products(sum_c, words_c, x)
+                words_d = raised(load_words(ints, at_d + j), RISE)
+                sum_d = add_products(sum_d, words_d, x)
+                seen = noted(noted(seen, words_a, ints), words_b, ints)
+                seen = noted(noted(seen, words_c, ints), words_d, ints)
+            sum_a, sum_b = settled(sum_a), settled(sum_b)
+            sum_c, sum_d = settled(sum_c), settled(sum_d)
+        put_across(out, i, sum_a)
+        put_across(out, min(i + 1, high - 1), sum_b)
+        put_across(out, min(i + 2, high - 1), sum_c)
+        put_across(out, min(i + 3, high - 1), sum_d)
     return not beyond(seen)
 
 
@@ -149,7 +160,7 @@ def small_matvec(ints: Int64s, v: Vec) -> Vec:
     if not ints.size or max(rows, columns) < WIDTH:
         return scalar.small_matvec(ints, v)
     if rows >= WIDTH and columns < 4 * WIDTH:
-        if ints.min() < -RISE or ints.max() >= RISE:
+        if ints.itemsize == 8 and (ints.min() < -RISE or ints.max() >= RISE):
             return scalar.small_matvec(ints, v)
         out, shift = empty(rows), cell(RISE * vector_total(v))
         in_parts(_tall, rows, np.ascontiguousarray(ints.T), plain(v), shift, out)
@@ -173,12 +184,14 @@ def small_matvec(ints: Int64s, v: Vec) -> Vec:
 
 @entry
 def _fold(v: Any, r: Any, out: Any, low: int, high: int) -> None:
-    half, factor = out.shape[0], spread(r, 0)
-    for block in range(low, high, WIDTH):
-        i = min(block, high - WIDTH)
-        start = load(v, i)
-        rise = mul_fr(factor, gap_fr(load(v, half + i), start))
-        store_fr(out, i, add_fr(start, rise))
+    half, factor = out.shape[0], shifted(spread(r, 0))
+    for block in range(low, high, 2 * WIDTH):
+        i, j = min(block, high - WIDTH), min(block + WIDTH, high - WIDTH)
+        left, right = load(v, i), load(v, j)
+        gap_l, gap_r = gap_fr(load(v, half + i), left), gap_fr(load(v, half + j), right)
+        rise_l, rise_r = product_2_fr(factor, gap_l, factor, gap_r)
+        store_fr(out, i, add_fr(rise_l, left))
+        store_fr(out, j, add_fr(rise_r, right))
 
 
 def fold(v: Vec, r: int) -> Vec:
@@ -238,12 +251,13 @@ def _round_lookup(
                 numerator = add_fr(denominator, load_raw(gaps, 1))
                 denominator = mul_fr(denominator, load_raw(gaps, 1))
             for k in range(2, count):
-                numerator = add_fr(mul_fr(numerator, load_raw(gaps, k)), denominator)
-                denominator = mul_fr(denominator, load_raw(gaps, k))
-            relation = mul_fr(e_t, sub_fr(mul_fr(helper_t, denominator), numerator))
-            store_raw(totals, t, add_fr(load_raw(totals, t), relation))
+                gap = load_raw(gaps, k)
+                crossed, product = mul_2_fr(numerator, gap, denominator, gap)
+                numerator, denominator = add_fr(crossed, denominator), product
+            relation = rough_fr(e_t, sub_fr(rough_fr(helper_t, denominator), numerator))
+            store_raw(totals, t, add_fr(relation, load_raw(totals, t)))
             if t < 3:
-                total = add_fr(load_raw(totals, count + 3 + t), mul_fr(cut_t, helper_t))
+                total = add_fr(rough_fr(cut_t, helper_t), load_raw(totals, count + 3 + t))
                 store_raw(totals, count + 3 + t, total)
                 cut_t = add_fr(cut_t, cut_step)
             e_t, helper_t = add_fr(e_t, e_step), add_fr(helper_t, helper_step)
@@ -282,10 +296,10 @@ def _round_table(
         gap = gap_fr(top, load(table, x))
         gap_step = gap_fr(load(table, x), load(table, x + half))
         for t in range(4):
-            relation = mul_fr(e_t, sub_fr(mul_fr(helper_t, gap), mult_t))
-            store_raw(totals, t, add_fr(load_raw(totals, t), relation))
+            relation = rough_fr(e_t, sub_fr(rough_fr(helper_t, gap), mult_t))
+            store_raw(totals, t, add_fr(relation, load_raw(totals, t)))
             if t < 3:
-                total = add_fr(load_raw(totals, 4 + t), mul_fr(cut_t, helper_t))
+                total = add_fr(rough_fr(cut_t, helper_t), load_raw(totals, 4 + t))
                 store_raw(totals, 4 + t, total)
                 cut_t = add_fr(cut_t, cut_step)
             e_t, helper_t = add_fr(e_t, e_step), add_fr(helper_t, helper_step)
@@ -318,11 +332,12 @@ def _round_product(factors: Any, half: int, low: int, high: int, out: Any) -> No
             c_t = load_at(factors[2], x)
             c_step = gap_fr(load_at(factors[2], x + half), c_t)
         for t in range(count + 1):
-            product = mul_fr(a_t, b_t)
             if count == 3:
-                product = mul_fr(product, c_t)
+                product = rough_fr(mul_fr(a_t, b_t), c_t)
                 c_t = add_fr(c_t, c_step)
-            store_raw(totals, t, add_fr(load_raw(totals, t), product))
+            else:
+                product = rough_fr(a_t, b_t)
+            store_raw(totals, t, add_fr(product, load_raw(totals, t)))
             a_t, b_t = add_fr(a_t, a_step), add_fr(b_t, b_step)
     for t in range(count + 1):
         add_up(load_raw(totals, t), out, t)

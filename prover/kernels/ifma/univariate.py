@@ -6,7 +6,8 @@ from prover.field import P
 from prover.kernels.cpu import univariate as scalar
 from prover.kernels.cpu.field import empty, zeros
 from prover.kernels.cpu.kernel import cell, entry, plain, scalars
-from prover.kernels.ifma.lanes import WIDTH, add_fr, load, mul_fr, spread, store_fr, zero
+from prover.kernels.ifma.cells import load, spread, store_fr
+from prover.kernels.ifma.lanes import WIDTH, add_fr, mul_fr, zero
 from prover.kernels.interface import Vec
 
 STEP = 4 * WIDTH  # Horner's rule in four chains of eight lanes
