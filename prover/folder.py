@@ -20,6 +20,7 @@ from prover.errors import EinproofError
 from prover.quantizer import IntArray
 
 MODEL_JSON, PROGRAM, COMMITMENTS = "model.json", "program.bin", "commitments.bin"
+TOKENIZER = "tokenizer.json"
 WEIGHTS, KEY = "weights.safetensors", "blinding.key"
 SECRETS = (WEIGHTS, KEY)
 

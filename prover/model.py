@@ -3,6 +3,7 @@
     model.json           public: format, ids, hashes, shapes, ranges, scales, quantiser
     program.bin          public: verifier section || source section (docs/protocol/format.md)
     commitments.bin      public: the fixed tiles' points, 64 bytes each
+    tokenizer.json       public: of a model of text; its hash is in the quantiser, so in the id
     weights.safetensors  secret: the integer weights
     blinding.key         secret: 32 random bytes, mode 0600
 
@@ -32,6 +33,7 @@ from prover.folder import (
     KEY,
     MODEL_JSON,
     PROGRAM,
+    TOKENIZER,
     WEIGHTS,
     KeyExposed,
     ModelDamaged,
@@ -81,6 +83,7 @@ class Model:
     srs_id: bytes
     point_bytes: bytes
     secrets: Secrets | None
+    tokenizer: bytes = b""
 
     @property
     def program(self) -> Program:
@@ -226,18 +229,22 @@ class Model:
         *,
         k: int | None = None,
         key: bytes | None = None,
+        tokenizer: bytes = b"",
     ) -> Model:
         """Commits to the weights under a fresh blinding key (or `key`); `save` keeps the result.
+        `tokenizer`: the file of a model of text, which the quantiser then names.
 
         Raises InvalidProgram, LayoutError, ValueRefused, or UnsupportedSize for a small SRS.
         """
         validate(program)
+        if tokenizer:
+            quantizer = replace(quantizer, tokenizer="0x" + keccak(tokenizer).hex())
         check_quantizer(program, quantizer)
         placed = layout(program, k)
         owned = Secrets(_checked_weights(program, weights), key or secrets.token_bytes(KEY_BYTES))
         tiles = _fixed_tiles(placed, owned, srs.id)
         points = b"".join(encode_point(t.commit(kernels, srs, placed.k)) for t in tiles)
-        return cls(placed, quantizer, srs.id, points, owned)
+        return cls(placed, quantizer, srs.id, points, owned, tokenizer)
 
     def check_commitments(self, kernels: Kernels, srs: Srs) -> None:
         """Recomputes every fixed tile's commitment; raises ModelDamaged."""
@@ -286,7 +293,10 @@ class Model:
             expected = POINT_BYTES * placed.verifier.fixed_tiles
             raise ModelDamaged(f"{COMMITMENTS}: expected {expected} bytes, got {len(points)}")
         owned = _load_secrets(folder, placed.program, recorded)
-        model = cls(placed, quantizer, srs_id, points, owned)
+        tokenizer = b""
+        if quantizer.tokenizer:
+            tokenizer = read_hashed(folder, TOKENIZER, unhex(quantizer.tokenizer))
+        model = cls(placed, quantizer, srs_id, points, owned, tokenizer)
         with damage(COMMITMENTS):
             _ = model.points
         with damage(MODEL_JSON, KeyError, TypeError):
@@ -341,7 +351,7 @@ class Model:
             ],
             "quantizer": self.quantizer.to_dict(),
             "auxiliary_hash": "0x" + self.aux_hash.hex(),
-            "tokenizer": None,
+            "tokenizer": self.quantizer.tokenizer or None,
             "secrets": secret_hashes,
         }
 
@@ -350,6 +360,7 @@ class Model:
             PROGRAM: self.program_bytes,
             COMMITMENTS: self.point_bytes,
             MODEL_JSON: (json.dumps(self.record(), indent=2) + "\n").encode("ascii"),
+            **({TOKENIZER: self.tokenizer} if self.tokenizer else {}),
         }
 
 

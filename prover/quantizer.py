@@ -65,10 +65,14 @@ class Scaled:
 
 @dataclass(frozen=True)
 class Quantizer:
-    """How a model's input becomes integers, and its output floats."""
+    """How a model's input becomes integers, and its output floats.
+
+    tokenizer: where the input is token ids of a text, the hash of the file that says which.
+    """
 
     input: Scaled
     output: Scaled
+    tokenizer: str = ""
 
     def quantize(self, values: npt.ArrayLike) -> IntArray:
         """int64 of the input's shape, each in [lo, hi]; raises InputRefused, in one line."""
@@ -124,6 +128,7 @@ class Quantizer:
             "output": fields(self.output),
             "rounding": "half-to-even",
             "version": 1,
+            **({"tokenizer": self.tokenizer} if self.tokenizer else {}),
         }
 
     def canonical(self) -> bytes:
@@ -139,13 +144,23 @@ class Quantizer:
     def from_dict(cls, data: object) -> Quantizer:
         """The inverse of `to_dict`; raises QuantizerMalformed."""
         try:
-            require_fields(data, {"input", "output", "rounding", "version"})
-            quantizer = cls(_scaled(data["input"]), _scaled(data["output"]))  # type: ignore[index]
+            tokenizer = data.get("tokenizer") if isinstance(data, Mapping) else None
+            names = {"input", "output", "rounding", "version"}
+            require_fields(data, names if tokenizer is None else {*names, "tokenizer"})
+            given = _scaled(data["input"]), _scaled(data["output"])  # type: ignore[index]
+            quantizer = cls(*given, "" if tokenizer is None else _hash(tokenizer))
         except (KeyError, TypeError, ValueError) as error:
             raise QuantizerMalformed(f"expected a quantiser, got one with {error}") from None
         if quantizer.to_dict() != data:
             raise QuantizerMalformed("expected a quantiser of version 1 rounding half-to-even")
         return quantizer
+
+
+def _hash(text: object) -> str:
+    digits = text.removeprefix("0x") if isinstance(text, str) else ""
+    if len(digits) != 64 or set(digits) - set("0123456789abcdef") or text == digits:
+        raise ValueError("a tokenizer that is no hash")
+    return f"0x{digits}"
 
 
 def require_fields(data: object, names: set[str]) -> None:

@@ -32,7 +32,7 @@ def commit(
     name = loaded.quantizer.input.tensor
     if not loaded.input_is_committed:
         raise OpeningRefused(f"{name} of this model is public: there is nothing to commit to")
-    values = loaded.quantize_input(read_input(input_file))
+    values = loaded.quantize_input(read_input(input_file, loaded))
     tier, k = kernels.get(), loaded.layout.k
     opening = TensorOpening.fresh(values, loaded.srs_id, k)
     with Console(stderr=True).status("committing"):

@@ -50,8 +50,8 @@ def build(
     source: Annotated[
         str,
         typer.Argument(
-            help="digits (trains the example), FILE.py:NAME (a torch module, or what makes one),"
-            " or FILE.pt2 (torch.export.save)."
+            help="digits (trains the example), a name of the zoo (minilm-l6, nanogpt),"
+            " FILE.py:NAME (a torch module, or what makes one), or FILE.pt2 (torch.export.save)."
         ),
     ],
     out: Out,
@@ -59,7 +59,10 @@ def build(
     input_range: Annotated[
         str, typer.Option("--range", help="What every input cell lies in: 0,1.")
     ] = "",
-    weight_bits: Annotated[int, typer.Option(help="Precision of the weights.")] = 8,
+    weight_bits: Annotated[
+        int | None,
+        typer.Option(help="Precision of the weights; default: 8, or what the zoo says."),
+    ] = None,
     input_bits: Annotated[int, typer.Option(help="Precision of the input.")] = 16,
     private_input: Annotated[
         bool, typer.Option("--private-input", help="Proofs name the input by a commitment alone.")
@@ -73,9 +76,21 @@ def build(
     as_json: AsJson = False,
 ) -> None:
     """Quantise a torch model, commit to its weights, and keep both in a folder."""
-    options = Options(weight_bits, input_bits, private_input, private_output)
-    compiled = _compile(source, shape, input_range, options)
-    _create(compiled, out, srs, tile_bits, force, as_json)
+    from oracle.zoo.entry import ZOO
+
+    entry = ZOO[source]() if source in ZOO else None
+    bits = weight_bits or (entry.weight_bits if entry else 8)
+    options = Options(bits, input_bits, private_input, private_output)
+    if entry is None:
+        compiled = _compile(source, shape, input_range, options)
+        _create(compiled, out, srs, tile_bits, force, as_json)
+        return
+    from oracle.zoo.entry import compiled_entry
+    from oracle.zoo.tokenizers import to_bytes
+
+    tokenizer = to_bytes(entry.tokenizer) if entry.tokenizer else b""
+    compiled = compiled_entry(entry, **options._asdict())
+    _create(compiled, out, srs, tile_bits, force, as_json, tokenizer)
 
 
 @app.command("import")
@@ -248,6 +263,7 @@ def _create(
     tile_bits: int | None,
     force: bool,
     as_json: bool,
+    tokenizer: bytes = b"",
 ) -> None:
     from prover import kernels
     from prover.folder import KEY, ModelExists
@@ -261,7 +277,8 @@ def _create(
     k = layout(compiled.program, tile_bits).k
     with Console(stderr=True).status("committing to the weights"):
         srs = load_srs(tier, srs_file) if srs_file else development_srs(tier, k)
-        model = Model.create(compiled.program, compiled.weights, compiled.quantizer, tier, srs, k=k)
+        parts = (compiled.program, compiled.weights, compiled.quantizer)
+        model = Model.create(*parts, tier, srs, k=k, tokenizer=tokenizer)
     model.save(out, force=force)
     _report(_summary(model, out), as_json)
     if srs.development:
@@ -290,6 +307,7 @@ def _summary(model: Model, folder: Path) -> dict[str, Any]:
             f"{line['gadget']} {line['tensor']} {line['shape']}"
             for line in architecture(model.program)
         ],
+        **({"tokenizer": model.quantizer.tokenizer} if model.tokenizer else {}),
         "tile_bits": model.layout.k,
         "fixed_tiles": verifier.fixed_tiles,
         "program_bytes": len(model.program_bytes),

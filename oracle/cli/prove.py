@@ -13,7 +13,9 @@ from prover.errors import EinproofError
 
 if TYPE_CHECKING:
     from prover.api import Session
+    from prover.model import Model
     from prover.private import TensorOpening
+    from prover.quantizer import IntArray
 
 NO_CONTEXT = "0x" + "00" * 32
 HEAD = 64  # bytes that tell an opening from numbers
@@ -29,8 +31,9 @@ def prove(
         Path,
         typer.Argument(
             metavar="INPUT",
-            help="Numbers: .npy, or JSON (nested lists). For a model with a private input also its"
-            " opening: what `commit` wrote, or another proof's output.",
+            help="Numbers: .npy, or JSON (nested lists); text: .txt, for a model with a tokenizer."
+            " For a model with a private input also its opening: what `commit` wrote, or another"
+            " proof's output.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Where the proof file goes.")] = Path(
@@ -71,6 +74,7 @@ def prove(
         "model": "0x" + claim.model_id.hex(),
         "context": "0x" + bound.hex(),
         "output": quantizer.dequantize(integers).tolist(),
+        **_text(session.model, integers),
         "proof_bytes": len(proof),
         "seconds": round(seconds, 3),
         "kernels": session.kernels.name,
@@ -87,6 +91,15 @@ def prove(
         console.print(DEVELOPMENT_WARNING, style="yellow")
 
 
+def _text(model: "Model", integers: "IntArray") -> dict[str, str]:
+    """What a model of text chose, as text: its output is whole numbers then."""
+    if not model.tokenizer or model.quantizer.output.exponent:
+        return {}
+    from oracle.zoo.tokenizers import from_bytes
+
+    return {"text": from_bytes(model.tokenizer).decode(integers)}
+
+
 DEVELOPMENT_WARNING = "development SRS: its secret is published, so anyone can forge such proofs"
 
 
@@ -100,7 +113,7 @@ def open_input(
     if is_opening(_read(input_file)[:HEAD]):
         opening = TensorOpening.load(input_file)
         return session.input_of(opening), {session.model.quantizer.input.tensor: opening}, False
-    values = session.model.quantize_input(read_input(input_file))
+    values = session.model.quantize_input(read_input(input_file, session.model))
     data, openings = session.open_input(values)
     return data, openings, bool(openings)
 
@@ -142,11 +155,21 @@ def parse_word(text: str, name: str) -> bytes:
     return word
 
 
-def read_input(path: Path) -> object:
-    """The numbers of a .npy or JSON file; raises InputFileRefused."""
+def read_input(path: Path, model: "Model | None" = None) -> object:
+    """The numbers of a .npy or JSON file, or the token ids of a .txt file for a model that has a
+    tokenizer; raises InputFileRefused."""
     import numpy as np
 
     data = _read(path)
+    if path.suffix == ".txt" and model is not None and model.tokenizer:
+        from oracle.zoo.tokenizers import from_bytes
+
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise InputFileRefused(f"{path}: expected text in UTF-8: {error}") from None
+        shape = model.quantizer.input.shape
+        return from_bytes(model.tokenizer).encode(text, shape[-1]).reshape(shape)
     if data.startswith(b"\x93NUMPY"):
         try:
             return np.load(path, allow_pickle=False)

@@ -135,7 +135,7 @@ def _input(source: str, model: "Model | None") -> bytes:
         raise SettingsInvalid(
             "numbers need a model folder to be quantised by: name one, or give INPUT as 0x bytes"
         )
-    return model.encode_input(read_input(Path(source)))
+    return model.encode_input(read_input(Path(source), model))
 
 
 def _output(output: bytes, model: "Model | None") -> Any:

@@ -47,7 +47,7 @@ def verify(
     bound = None if context is None else parse_word(context, "--context")
     loaded = Model.load(model)
     claim = api.Claim.read(proof_file)
-    asked = None if input_file is None else loaded.encode_input(read_input(input_file))
+    asked = None if input_file is None else loaded.encode_input(read_input(input_file, loaded))
     openings = [TensorOpening.load(path) for path in opening_files or ()]
     started = time.perf_counter()
     try:

