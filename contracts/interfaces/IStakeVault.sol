@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.24;
 
-/// @notice Operators' stakes in ETH. A few tiers, named when the vault is made and never after, lock
-///         stake for single claims, and release or slash each lock. Nobody else has a right over a
-///         stake, and there is no admin.
+/// @notice Operators' stakes in one coin: ETH (IEtherVault) or an ERC-20 (ITokenVault). A few tiers,
+///         named when the vault is made and never after, lock stake for single claims, and release
+///         or slash each lock. Nobody else has a right over a stake, and there is no admin.
 ///
 /// The vault keeps one word an owner: what is locked in all. Which claim holds how much follows from
 /// the claim (its owner is its payee, its lock a function of the request's terms), so no word is
 /// stored for it; that a tier ends each lock once is the tier's to see to.
 ///
-/// All amounts are in gwei, but for `msg.value`. A lock is C + R + B: the consumer's compensation,
-/// the challenger's reward, and what is burned, B >= C. Consumer, operator and challenger may be one
-/// party, so only B deters. What is burned stays in the vault, where no function reaches it.
+/// All amounts are in units of the coin (`unit`; gwei where it is ETH), but for what is staked. A lock
+/// is C + R + B: the consumer's compensation, the challenger's reward, and what is burned, B >= C.
+/// Consumer, operator and challenger may be one party, so only B deters. What is burned stays in the
+/// vault, where no function reaches it.
 ///
 /// Always: locked <= stake for every owner, and
-///   balance >= sum of stakes + sum of credits + burned (ETH can be forced in).
+///   balance >= sum of stakes + sum of credits + burned (more can be forced in).
 interface IStakeVault {
     /// @notice One owner's stake, in one slot.
     /// @param stake all of it: free, locked and queued
@@ -77,7 +78,7 @@ interface IStakeVault {
 
     /// @notice Only a tier named at construction may do this.
     error NotATier(address got);
-    /// @notice Stakes are whole gwei, not none, and below 2^64 of them.
+    /// @notice Stakes are whole units, not none, and below 2^64 of them.
     error WrongStake(uint256 got);
     /// @notice The free stake does not cover this lock: less coverage, another operator, or a proof.
     error CoverageAboveFreeStake(uint256 needed, uint256 free);
@@ -102,9 +103,6 @@ interface IStakeVault {
     error TransferFailed(address to, uint256 amount);
 
     // --- owners -----------------------------------------------------------------------------------
-
-    /// @notice Adds msg.value to the caller's stake.
-    function stake() external payable;
 
     /// @notice Names the one other address that may answer for the caller's stake; zero for none.
     function appoint(address agent) external;
@@ -153,6 +151,9 @@ interface IStakeVault {
     function forfeit(address owner) external;
 
     // --- views ------------------------------------------------------------------------------------
+
+    /// @notice Of the coin's smallest units, how many amounts are counted in.
+    function unit() external view returns (uint256);
 
     function isTier(address account) external view returns (bool);
 
