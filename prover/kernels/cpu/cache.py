@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).parents[2]
 
 def sources(package: Path) -> list[Path]:
     """The files of prover/ that compiled code is made from: the tiers that share this cache."""
-    tiers = [package / "kernels" / tier for tier in ("cpu", "ifma")]
+    tiers = [package / "kernels" / tier for tier in ("cpu", "ifma", "cuda")]
     return [
         *(source for tier in tiers for source in sorted(tier.glob("*.py"))),
         package / "field.py",

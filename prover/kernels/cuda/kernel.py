@@ -8,26 +8,32 @@ added up across threads is written out and added up by the next kernel.
 from collections.abc import Sequence
 from typing import Any
 
+import numba_cuda
 import numpy as np
 import numpy.typing as npt
 from numba import cuda
 from numba.cuda.core import config
 
 from prover.field import P
+from prover.kernels.cpu import cache
 
 config.CUDA_LOW_OCCUPANCY_WARNINGS = 0  # the last steps of a reduction are small
+config.CACHE_DIR = str(cache.folder() / f"cuda-{numba_cuda.__version__}")
 
 # Under Numba's simulator (NUMBA_ENABLE_CUDASIM=1) threads are Python's, so there are few of them.
 SIMULATED = bool(config.ENABLE_CUDASIM)
 BLOCK = 2 if SIMULATED else 128
-MOST_BLOCKS = 2 if SIMULATED else 8192
+MOST_BLOCKS = 2 if SIMULATED else 2048
 LANES = 4 if SIMULATED else 1 << 13  # threads that share a sum
 CHUNK = 3 if SIMULATED else 32  # tasks that a thread does one after another
 
 RADIX = 2**256
 RADIX_INVERSE = pow(RADIX, -1, P)
 
-kernel = cuda.jit
+
+def kernel(function: Any) -> Any:
+    """A function that the GPU runs, compiled once for each set of argument types, and kept."""
+    return cuda.jit(cache=True)(function)
 
 
 def device(function: Any) -> Any:
