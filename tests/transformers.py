@@ -9,11 +9,15 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from prover.compiler import Compiled
+from oracle.adapters.torch_engine import Network
+from prover.compiler import Compiled, compile_module
+from prover.program.encode import decode, encode
+from prover.program.interpret import interpret
 from prover.quantizer import FloatArray
 from tests.programs import Case
 
 REACH = 4.0
+RANGE = (-REACH, REACH)
 
 
 class Block(nn.Module):
@@ -99,3 +103,37 @@ def case(compiled: Compiled, x: FloatArray) -> Case:
     given: dict[str, Any] = {**compiled.weights}
     given["input"] = compiled.quantizer.quantize(x).reshape(shape)
     return Case(program, given)
+
+
+class Apply(nn.Module):
+    """A function after a linear layer."""
+
+    def __init__(self, function: Any, width: int = 8) -> None:
+        super().__init__()
+        self.linear, self.function = nn.Linear(width, width, dtype=torch.float64), function
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.function(self.linear(x))
+
+
+def compiled(module: nn.Module, *shape: int, **more: Any) -> Compiled:
+    return compile_module(module, shape, RANGE, examples=inputs(1, 8, *shape), **more)
+
+
+def answer(made: Compiled, x: np.ndarray) -> np.ndarray:
+    given = case(made, x)
+    values = interpret(made.program, given.given)
+    engine = Network(made.program, made.weights).run({"input": given.given["input"]})
+    for name, cells in engine.items():
+        np.testing.assert_array_equal(cells, values[name], err_msg=name)
+    return made.quantizer.dequantize(values["output"])
+
+
+def assert_close(module: nn.Module, *shape: int, least: float = 0.9995) -> Compiled:
+    """Interpreter and engine agree bit for bit, and with torch up to rounding."""
+    made = compiled(module, *shape)
+    assert decode(encode(made.program)) == made.program
+    for seed in range(2, 5):
+        x = inputs(seed, *shape)
+        assert cosine(answer(made, x), floats(module, x)) > least
+    return made

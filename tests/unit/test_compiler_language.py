@@ -16,8 +16,7 @@ from torch.nn import functional as F
 from prover.compiler import CompileError, compile_module
 from prover.compiler.trace import Graph, trace
 from tests.proving import setup
-from tests.transformers import REACH, case, cosine, floats, inputs
-from tests.unit.test_compiler_transformer import Apply, answer, assert_close
+from tests.transformers import REACH, Apply, answer, assert_close, case, cosine, floats, inputs
 
 Tensor = torch.Tensor
 

@@ -10,46 +10,32 @@ import pytest
 import torch
 from torch import nn
 
-from oracle.adapters.torch_engine import Network
 from oracle.benchmarks.models import build, transformer_block
-from prover.compiler import Compiled, CompileError, UnsupportedOp, compile_graph, compile_module
+from prover.compiler import CompileError, UnsupportedOp, compile_graph, compile_module
 from prover.compiler.build import record_ranges
 from prover.compiler.lower.activation import GELU, table_error, table_span
 from prover.compiler.package import read_package
 from prover.compiler.ranges import Ranges
 from prover.compiler.trace import trace
-from prover.program.encode import decode, encode
+from prover.program.encode import encode
 from prover.program.evaluate import ValueRefused
 from prover.program.interpret import interpret
 from prover.program.ir import Role
 from prover.quantizer import InputRefused
 from tests.proving import setup
-from tests.transformers import REACH, Block, Language, case, cosine, floats, inputs
-
-RANGE = (-REACH, REACH)
-
-
-def compiled(module: nn.Module, *shape: int, **more: Any) -> Compiled:
-    return compile_module(module, shape, RANGE, examples=inputs(1, 8, *shape), **more)
-
-
-def answer(made: Compiled, x: np.ndarray) -> np.ndarray:
-    given = case(made, x)
-    values = interpret(made.program, given.given)
-    engine = Network(made.program, made.weights).run({"input": given.given["input"]})
-    for name, cells in engine.items():
-        np.testing.assert_array_equal(cells, values[name], err_msg=name)
-    return made.quantizer.dequantize(values["output"])
-
-
-def assert_close(module: nn.Module, *shape: int, least: float = 0.9995) -> Compiled:
-    """Interpreter and engine agree bit for bit, and with torch up to rounding."""
-    made = compiled(module, *shape)
-    assert decode(encode(made.program)) == made.program
-    for seed in range(2, 5):
-        x = inputs(seed, *shape)
-        assert cosine(answer(made, x), floats(module, x)) > least
-    return made
+from tests.transformers import (
+    RANGE,
+    Apply,
+    Block,
+    Language,
+    answer,
+    assert_close,
+    case,
+    compiled,
+    cosine,
+    floats,
+    inputs,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -101,17 +87,6 @@ def test_a_masked_key_contributes_nothing() -> None:
 
 
 # --- single operators ---
-
-
-class Apply(nn.Module):
-    """A function after a linear layer."""
-
-    def __init__(self, function: Any, width: int = 8) -> None:
-        super().__init__()
-        self.linear, self.function = nn.Linear(width, width, dtype=torch.float64), function
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.function(self.linear(x))
 
 
 MATRIX, ROW = torch.randn(8, 3, dtype=torch.float64), torch.randn(4, 1, dtype=torch.float64)

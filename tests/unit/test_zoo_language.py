@@ -30,8 +30,7 @@ from prover.program.layout import layout
 from prover.quantizer import Quantizer, QuantizerMalformed
 from prover.srs import development_srs
 from tests.proving import setup
-from tests.transformers import case, cosine, floats
-from tests.unit.test_compiler_transformer import answer
+from tests.transformers import answer, case, cosine, floats
 
 PIECES = [
     "[PAD]",
