@@ -1,7 +1,8 @@
-"""Networks of convolutions, trained for real on scikit-learn's digits, enlarged.
+"""Networks that see images, trained for real on scikit-learn's digits, enlarged.
 
 LeNet-5 (LeCun et al. 1998) with ReLU, and with either kind of pooling; a residual network of ten
-layers (He et al. 2016). What is held out is what `oracle.examples.digits` holds out.
+layers (He et al. 2016); an LSTM that reads them row by row. What is held out is what
+`oracle.examples.digits` holds out.
 """
 
 from __future__ import annotations
@@ -114,3 +115,25 @@ def resnet() -> Trained:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         return fit(resnet_10(), RESNET_SIDE, epochs=10)
+
+
+class RowByRow(nn.Module):
+    """An LSTM that reads an image's rows from above (Hochreiter and Schmidhuber 1997); its last
+    hidden state gives the logits."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.memory = nn.LSTM(width, hidden, batch_first=True)
+        self.head = nn.Linear(hidden, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        states, _ = self.memory(x.squeeze(1))
+        logits: torch.Tensor = self.head(states[:, -1])
+        return logits
+
+
+def lstm() -> Trained:
+    """28 steps of 28 pixels, 64 hidden units."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        return fit(RowByRow(LENET_SIDE, 64), LENET_SIDE, epochs=30)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from prover.compiler.lower import lstm
 from prover.compiler.nodes import named, names
 from prover.compiler.trace import INPUT, Graph, Node, Ref
 
@@ -110,7 +111,8 @@ def _kind(node: Node) -> Any:
             return arg.shape, arg.dtype.str
         return Ref if isinstance(arg, Ref) else (type(arg), arg)
 
-    return node.target, node.shape, _mapped(node.args, form)
+    own = node.name if node.target in lstm.TARGETS else ""  # a stack itself, and so in none
+    return node.target, node.shape, own, _mapped(node.args, form)
 
 
 def _best(

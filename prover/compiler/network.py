@@ -93,7 +93,7 @@ def _steps(
             stacks.append(lower_repeat(net, step, values, read, run))
     if not isinstance(values[result], Value):
         raise CompileError(f"expected one tensor as the output, got {result!r}")
-    return values[result], tuple(stacks)
+    return values[result], tuple(sorted((*stacks, *net.stacks), key=lambda stack: stack.first))
 
 
 def _nodes(net: Network, nodes: Iterable[Node], values: dict[str, Any], shared: set[str]) -> None:

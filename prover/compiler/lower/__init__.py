@@ -23,6 +23,7 @@ from prover.compiler.lower import (
     flags,
     layer_norm,
     linear,
+    lstm,
     matmul,
     mul,
     pad,
@@ -59,7 +60,8 @@ class Op(NamedTuple):
 
 _FILES: tuple[Any, ...] = (
     activation, add, argmax, attention, bands, batch_norm, cat, conv, dense, embedding, flags,
-    layer_norm, matmul, mul, pad, piecewise, pool, rectify, reduce, root, softmax, views, where,
+    layer_norm, lstm, matmul, mul, pad, piecewise, pool, rectify, reduce, root, softmax, views,
+    where,
 )  # fmt: skip
 OPS: dict[str, Op] = {
     **{target: Op(f.reference, f.lower) for f in _FILES for target in f.TARGETS},

@@ -31,6 +31,7 @@ from prover.program.ir import (
     Relu,
     Requantize,
     Role,
+    Stack,
     Tensor,
     View,
 )
@@ -151,6 +152,7 @@ class Network:
     padded: set[int] = field(default_factory=set)  # tensors with zeros after a value's cells
     rows: list[tuple[Array, Cells]] = field(default_factory=list)  # of embeddings, for tied layers
     wide: frozenset[str] = frozenset()  # nodes that may be stored longer than they are
+    stacks: list[Stack] = field(default_factory=list)  # of operators that are one
 
     # --- tensors ---
 
