@@ -154,6 +154,7 @@ MODELS = {
 BLOCKS = {
     "transformer-1l-64": Named(64, transformer_block, "random", 16, (-4.0, 4.0)),
     "resnet": Named(1024, lambda: of_images("resnet"), image=(1, 32, 32)),
+    "lstm": Named(784, lambda: of_images("lstm"), image=(1, 28, 28)),
 }
 
 
