@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,9 +25,11 @@ from prover.errors import EinproofError
 if TYPE_CHECKING:
     import torch
 
-ANNOUNCED = ("nanogpt", "minilm-l6", "gpt2-small", "llama-block")
+ANNOUNCED = ("nanogpt", "minilm-l6", "llama-block")
 SEED, SIDE, SAMPLES, CALIBRATED = 20, 28, 20, 256
 RANDOM = re.compile(r"mlp-([1-9][0-9]{0,4}(?:-[1-9][0-9]{0,4})+)")
+DEEP = re.compile(r"transformer-([1-9][0-9]?)l-64")
+GPT2 = re.compile(r"gpt2-([1-9][0-9]?)x([1-9][0-9]{0,3})")
 
 
 class UnknownModelName(EinproofError):
@@ -42,6 +45,7 @@ class Named:
     weights: str = "real"
     tokens: int = 1
     reach: tuple[float, float] = (0.0, 1.0)
+    whole: bool = False  # inputs are token ids
     image: tuple[int, ...] = ()  # channels, rows and columns, whose product is `features`
 
     def shape(self, batch: int) -> tuple[int, ...]:
@@ -121,18 +125,34 @@ def random_network(widths: tuple[int, ...]) -> tuple[torch.nn.Module, Any]:
     return torch.nn.Sequential(*layers[:-1]).eval(), inputs
 
 
-def transformer_block() -> tuple[torch.nn.Module, Any]:
-    """One pre-norm encoder block: width 64, 4 heads, 16 tokens, 256 hidden; random weights and
-    normal inputs, cut at 4."""
+def transformer(layers: int) -> tuple[torch.nn.Module, Any]:
+    """Pre-norm encoder blocks: width 64, 4 heads, 16 tokens, 256 hidden; random weights and normal
+    inputs, cut at 4."""
     import torch
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
-        module = torch.nn.TransformerEncoderLayer(
-            64, 4, 256, activation="gelu", batch_first=True, norm_first=True
-        )
+        blocks = [
+            torch.nn.TransformerEncoderLayer(
+                64, 4, 256, activation="gelu", batch_first=True, norm_first=True
+            )
+            for _ in range(layers)
+        ]
     inputs = np.random.default_rng(SEED).normal(size=(SAMPLES + 12, 16, 64))
+    module = blocks[0] if layers == 1 else torch.nn.Sequential(*blocks)
     return module.eval(), inputs.clip(-4.0, 4.0)
+
+
+def gpt2(layers: int, width: int) -> Named:
+    """The shape of GPT-2, 64 tokens to the next one: all of 50,257, random weights."""
+
+    def made() -> tuple[torch.nn.Module, Any]:
+        from oracle.benchmarks import gpt2 as shape
+
+        return shape.gpt2(layers, width), shape.some_ids(SAMPLES + 8)
+
+    ends = (-(1 << 15), 50_256 - (1 << 15))
+    return Named(64, made, "random", reach=ends, whole=True)
 
 
 def of_images(name: str) -> tuple[torch.nn.Module, Any]:
@@ -152,16 +172,31 @@ MODELS = {
     "lenet-average": Named(784, lambda: of_images("lenet_average"), image=(1, 28, 28)),
 }
 BLOCKS = {
-    "transformer-1l-64": Named(64, transformer_block, "random", 16, (-4.0, 4.0)),
+    "transformer-1l-64": Named(64, partial(transformer, 1), "random", 16, (-4.0, 4.0)),
+    "gpt2-small": gpt2(12, 768),
     "resnet": Named(1024, lambda: of_images("resnet"), image=(1, 32, 32)),
     "lstm": Named(784, lambda: of_images("lstm"), image=(1, 28, 28)),
 }
+
+
+def block(name: str) -> Named | None:
+    """A network on recorded ranges: `transformer-Nl-64` of any depth, `gpt2-LxD` of any depth and
+    width among them; None for another name."""
+    if name in BLOCKS:
+        return BLOCKS[name]
+    if match := DEEP.fullmatch(name):
+        return Named(64, partial(transformer, int(match[1])), "random", 16, (-4.0, 4.0))
+    if match := GPT2.fullmatch(name):
+        return gpt2(int(match[1]), int(match[2]))
+    return None
 
 
 def named(name: str) -> Named:
     """The model of that name; `mlp-A-B-...-Z` of any widths has random weights. Raises
     UnknownModelName."""
     known = MODELS | BLOCKS
+    if name not in known and (found := block(name)):
+        return found
     if name not in known and (match := RANDOM.fullmatch(name)):
         widths = tuple(map(int, match[1].split("-")))
         return Named(widths[0], lambda: random_network(widths), "random")
@@ -181,15 +216,20 @@ def build(name: str, batch: int, folder: Path, private_input: bool = False) -> N
     model = named(name)
     module, inputs = model.train()
     shape, examples = model.shape(batch), None
-    if len(inputs) > SAMPLES and (name in BLOCKS or model.image):
+    if len(inputs) > SAMPLES and (block(name) or model.image):
         count = max(8, (len(inputs) - SAMPLES) // batch)  # none of them is the benchmark's input
         examples = np.resize(inputs[SAMPLES:], (count, *shape))
     compiled = compile_module(
-        module, shape, model.reach, private_input=private_input, examples=examples
+        module,
+        shape,
+        model.reach,
+        private_input=private_input,
+        examples=examples,
+        whole=model.whole,
     )
     write_package(folder / "package", compiled)
     np.save(folder / "input.npy", inputs[:batch].reshape(shape))
-    if name in BLOCKS:
+    if block(name):
         return
     np.savez(folder / "float.npz", **layers(module, inputs[:SAMPLES]))
 
