@@ -31,6 +31,12 @@ interface IInferenceOracle {
     /// @notice The consumer was called: it took the output, or it failed and can be retried.
     event CalledBack(bytes32 indexed requestId, bool delivered);
 
+    /// @notice A consumer took a provisional claim, or that it took has been given back.
+    event Delivered(bytes32 indexed requestId, Status status);
+
+    /// @notice A requester wants provisional answers too, or no more.
+    event ProvisionalWanted(address indexed requester, bool wanted);
+
     /// @notice The payment went back: after the deadline (Refunded), or by its tier (Retracted).
     event Returned(
         bytes32 indexed requestId, address indexed refundTo, Status status, uint256 amount
@@ -78,6 +84,10 @@ interface IInferenceOracle {
     error WrongClaim(bytes32 expected, bytes32 got);
     /// @notice The consumer failed again.
     error CallbackFailed(bytes32 requestId);
+    /// @notice The requester wants final answers only.
+    error NotWanted(address requester);
+    /// @notice The consumer was told already, or was never told what went back.
+    error NothingToDeliver(bytes32 requestId);
     /// @notice Nothing waits for this account.
     error NothingToWithdraw(address account);
     /// @notice The recipient of a withdrawal refused it.
@@ -116,6 +126,18 @@ interface IInferenceOracle {
     /// @notice Calls a consumer again whose callback failed; by anyone, with all the gas sent, which
     ///         must allow for what was prepaid. Reverts if it fails again.
     function retryCallback(Request calldata request, address payee, bytes calldata output) external;
+
+    /// @notice Whether the caller's requests may be answered provisionally too (`deliver`). No by
+    ///         default: what is provisional can still be withdrawn.
+    function wantProvisional(bool wanted) external;
+
+    /// @notice Calls a consumer that wants it, by anyone and with all the gas sent: with the claim that
+    ///         stands (Status.Provisional), once; and if that is given back later, once more with the
+    ///         same claim and the status it came to. Reverts if the consumer does. A final answer
+    ///         comes by the prepaid callback only.
+    function deliver(Request calldata request, address payee, bytes calldata output) external;
+
+    function wantsProvisional(address requester) external view returns (bool);
 
     /// @notice Sends what is credited to the caller on to `to`.
     function withdraw(address to) external returns (uint256 amount);

@@ -28,6 +28,8 @@ contract InferenceOracle is IInferenceOracle {
     uint256 public immutable chainId = block.chainid;
     /// @inheritdoc IInferenceOracle
     mapping(address account => uint256) public credit;
+    /// @inheritdoc IInferenceOracle
+    mapping(address requester => bool) public wantsProvisional;
     mapping(bytes32 requestId => Record) private _records;
 
     /// @inheritdoc IInferenceOracle
@@ -88,7 +90,7 @@ contract InferenceOracle is IInferenceOracle {
         _checkInput(request_, input);
 
         bytes32 digest = claimDigest(payee, output);
-        _records[requestId] = record(Status.Judging, standing.digest(), standing.since(), false);
+        _records[requestId] = standing.at(Status.Judging);
 
         Claim memory claim = Claim({
             requestId: requestId,
@@ -107,7 +109,8 @@ contract InferenceOracle is IInferenceOracle {
             emit Answered(requestId, payee, Status.Final, output);
             _pay(payee, _cost(request_));
             if (request_.callbackGas != 0) {
-                bool delivered = _callBack(request_, requestId, output, request_.callbackGas);
+                bool delivered =
+                    _callBack(request_, requestId, Status.Final, output, request_.callbackGas);
                 if (!delivered) _records[requestId] = record(Status.Final, digest, 0, true);
                 emit CalledBack(requestId, delivered);
             }
@@ -147,7 +150,39 @@ contract InferenceOracle is IInferenceOracle {
 
         emit CalledBack(requestId, true);
 
-        if (!_callBack(request_, requestId, output, gasleft())) revert CallbackFailed(requestId);
+        if (!_callBack(request_, requestId, Status.Final, output, gasleft())) {
+            revert CallbackFailed(requestId);
+        }
+    }
+
+    /// @inheritdoc IInferenceOracle
+    function wantProvisional(bool wanted) external {
+        wantsProvisional[msg.sender] = wanted;
+
+        emit ProvisionalWanted(msg.sender, wanted);
+    }
+
+    /// @inheritdoc IInferenceOracle
+    function deliver(Request calldata request_, address payee, bytes calldata output) external {
+        if (!wantsProvisional[request_.requester]) revert NotWanted(request_.requester);
+        bytes32 requestId = idOf(request_);
+        Record held = _records[requestId];
+        Status status = held.status();
+        bool stands = status == Status.Provisional;
+        if (!stands && status != Status.Retracted && status != Status.Refunded) {
+            revert WrongStatus(requestId, status);
+        }
+        bytes32 digest = claimDigest(payee, output);
+        if (digest != held.digest()) revert WrongClaim(held.digest(), digest);
+        if (held.told() == stands) revert NothingToDeliver(requestId);
+
+        _records[requestId] = held.tell(stands);
+
+        emit Delivered(requestId, status);
+
+        if (!_callBack(request_, requestId, status, output, gasleft())) {
+            revert CallbackFailed(requestId);
+        }
     }
 
     /// @inheritdoc IInferenceOracle
@@ -230,8 +265,7 @@ contract InferenceOracle is IInferenceOracle {
 
     function _giveBack(Request calldata request_, bytes32 requestId, Status status) private {
         uint256 amount = _cost(request_);
-        Record held = _records[requestId];
-        _records[requestId] = record(status, held.digest(), held.since(), false);
+        _records[requestId] = _records[requestId].at(status);
         emit Returned(requestId, request_.refundTo, status, amount);
         _pay(request_.refundTo, amount);
     }
@@ -252,11 +286,12 @@ contract InferenceOracle is IInferenceOracle {
     function _callBack(
         Request calldata request_,
         bytes32 requestId,
+        Status status,
         bytes calldata output,
         uint256 gasLimit
     ) private returns (bool success) {
         bytes memory data = abi.encodeCall(
-            IInferenceConsumer.onInference, (requestId, Status.Final, output)
+            IInferenceConsumer.onInference, (requestId, status, output)
         );
         address consumer = request_.requester;
         uint256 promised = request_.callbackGas;

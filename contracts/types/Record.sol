@@ -5,21 +5,22 @@ import {Status} from "./Status.sol";
 
 /// @notice The one word that the oracle stores for a request.
 ///
-///   255                              40 39         8   7        6          0
-///  +----------------------------------+------------+--------+------------+
-///  |  top 216 bits of the claim digest | since (32) | failed |   Status   |
-///  +----------------------------------+------------+--------+------------+
+///   255                               40 39         8   7        6       5        0
+///  +-----------------------------------+------------+--------+------+------------+
+///  | top 216 bits of the claim digest  | since (32) | failed | told |   Status   |
+///  +-----------------------------------+------------+--------+------+------------+
 ///
 /// digest: 0 if there is no claim; since: block.timestamp when the claim became provisional, so that
 /// no tier needs a word of its own for it; failed: the callback of the final answer reverted and may
-/// be retried. 216 bits leave 108 against collisions, no less than BN254.
+/// be retried; told: the consumer has taken the claim while it was provisional. 216 bits leave 108 against collisions, no less than BN254.
 type Record is uint256;
 
-using {status, digest, since, callbackFailed} for Record global;
+using {status, digest, since, callbackFailed, told, at, tell} for Record global;
 
 uint256 constant DIGEST_MASK = ~uint256(0xffffffffff);
 uint256 constant FAILED_BIT = 0x80;
-uint256 constant STATUS_MASK = 0x7f;
+uint256 constant TOLD_BIT = 0x40;
+uint256 constant STATUS_MASK = 0x3f;
 
 function record(Status status_, bytes32 digest_, uint256 since_, bool failed)
     pure
@@ -28,6 +29,16 @@ function record(Status status_, bytes32 digest_, uint256 since_, bool failed)
     uint256 word = (uint256(digest_) & DIGEST_MASK) | (uint256(uint32(since_)) << 8)
         | uint256(status_);
     return Record.wrap(failed ? word | FAILED_BIT : word);
+}
+
+/// @dev The same at another status.
+function at(Record self, Status status_) pure returns (Record) {
+    return Record.wrap((Record.unwrap(self) & ~STATUS_MASK) | uint256(status_));
+}
+
+function tell(Record self, bool told_) pure returns (Record) {
+    uint256 word = Record.unwrap(self) & ~TOLD_BIT;
+    return Record.wrap(told_ ? word | TOLD_BIT : word);
 }
 
 function status(Record self) pure returns (Status) {
@@ -44,4 +55,8 @@ function since(Record self) pure returns (uint256) {
 
 function callbackFailed(Record self) pure returns (bool) {
     return Record.unwrap(self) & FAILED_BIT != 0;
+}
+
+function told(Record self) pure returns (bool) {
+    return Record.unwrap(self) & TOLD_BIT != 0;
 }

@@ -74,6 +74,12 @@ contract OracleInvariants {
         _same("low bytes", 0, uint256(word.digest()) & 0xffffffffff);
         _same("since", since, word.since());
         if (word.callbackFailed() != failed) revert Broken("failed", 0, 1);
+        if (word.told()) revert Broken("told", 0, 1);
+        Record other = word.tell(true).at(Status.Refunded);
+        if (!other.told() || other.tell(false).told()) revert Broken("told", 1, 0);
+        _same("at", uint256(Status.Refunded), uint256(other.status()));
+        _same("digest at", uint256(word.digest()), uint256(other.digest()));
+        _same("since at", since, other.since());
     }
 
     function _status(Request memory request) private view returns (Status status) {
