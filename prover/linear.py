@@ -47,10 +47,24 @@ def powers(base: int, count: int) -> list[int]:
 
 
 def kernel_values(program: VerifierProgram, drawn: Challenges, sides: Sequence[bytes]) -> list[int]:
-    """By kernel id: 1, the axis kernels, the public views."""
+    """By kernel id: 1, the axis kernels, the public views, the given kernels."""
     values = [1]
     values += [evaluate(kernel, drawn.points, drawn.gamma) for kernel in program.kernels]
-    return values + [evaluate_public(view, drawn.points, sides) for view in program.views]
+    values += [evaluate_public(view, drawn.points, sides) for view in program.views]
+    return values + given_values(program, drawn)
+
+
+def given_values(program: VerifierProgram, drawn: Challenges) -> list[int]:
+    """docs/protocol/format.md#given, in order: what most blocks' places and axes are made of."""
+    n, k, r, y = program.n, program.k, drawn.r, drawn.tile
+    values = [eq(r[n - c :], y[k - c :]) for c in range(min(n, k) + 1)]
+    for point in (r[n - program.n_f :], y):
+        for start in range(0, len(point), fmt.NODE_BITS):
+            four = (point[start : start + fmt.NODE_BITS] + [0] * fmt.NODE_BITS)[: fmt.NODE_BITS]
+            values += [0]
+            for bits in range(fmt.NODE_BITS + 1):
+                values += eq_expand(four[:bits])
+    return values
 
 
 def tile_weights(

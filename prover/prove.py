@@ -183,7 +183,7 @@ class Attempt:
         self.counts = self.columns.multiplicities()
         first = v.stage1_tile
         small = tiles.small_tiles(self.layout, first, v.stage1_tiles, self.values, Role.ACTIVATION)
-        padded = np.append(self.counts, 0)
+        padded = np.append(self.counts, np.zeros((1 << v.n_t) - v.table_rows, dtype=np.int64))
         for block in blocks[M]:
             tiles.put(small[block.tile - first], block, padded)
         made = [Tile(cells, next(self.blinders)) for cells in small]

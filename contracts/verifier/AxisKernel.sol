@@ -38,7 +38,7 @@ library AxisKernel {
         uint256 output;
     }
 
-    /// @dev The scope of a proof, but for its public tensors.
+    /// @dev The scope of a proof, but for its public tensors and the given kernels.
     function scopeOf(
         uint256[] memory rho,
         uint256[] memory r,
@@ -49,16 +49,26 @@ library AxisKernel {
         unchecked {
             scope.points = [addressOf(rho), addressOf(r), addressOf(tile)];
             (scope.rEnd, scope.tileEnd) = (_endOf(r), _endOf(tile));
-            scope.tileHeaps = Multilinear.prefixHeaps(scope.points[2], tile.length);
-            scope.rowHeaps = Multilinear.prefixHeaps(scope.rEnd - 32 * rowBits, rowBits);
             scope.rowPlace = (EQ << 48) | (ROWS << 40) | ((r.length - rowBits) << 32);
-            uint256 common = r.length < tile.length ? r.length : tile.length;
-            scope.suffixes = Multilinear.eqSuffixes(scope.rEnd, scope.tileEnd, common);
             scope.gamma = gamma;
         }
     }
 
-    /// @dev All values by kernel id: 1, the kernels', the public views'.
+    /// @dev Writes the given kernels (docs/protocol/format.md#given) to new memory.
+    function give(Scope memory scope) internal pure {
+        unchecked {
+            (uint256 tile, uint256 rEnd) = (scope.points[2], scope.rEnd);
+            uint256 rows = scope.points[1] + 32 * uint8(scope.rowPlace >> 32);
+            uint256 common = rEnd - scope.points[1];
+            if (scope.tileEnd - tile < common) common = scope.tileEnd - tile;
+            scope.suffixes = Multilinear.eqSuffixes(rEnd, scope.tileEnd, common / 32);
+            scope.rowHeaps = Multilinear.prefixHeaps(rows, (rEnd - rows) / 32);
+            scope.tileHeaps = Multilinear.prefixHeaps(tile, (scope.tileEnd - tile) / 32);
+        }
+    }
+
+    /// @dev All values by kernel id: 1, the kernels', the public views', and beyond the array's end
+    ///      the given ones.
     function evaluateAll(Program memory p, Scope memory scope)
         internal
         pure
@@ -66,6 +76,7 @@ library AxisKernel {
     {
         unchecked {
             values = new uint256[](1 + p.kernels + p.views);
+            give(scope);
             values[0] = 1;
             uint256 out = addressOf(values) + 32;
             uint256 at = p.kernelsAt;

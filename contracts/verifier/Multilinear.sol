@@ -66,8 +66,8 @@ library Multilinear {
     }
 
     /// @dev For every four coordinates a heap of 32 words: word 2^j + x, for j <= 4 and x < 2^j, is
-    ///      eq of the first j of them with the bits of x. The last heap is of what coordinates are
-    ///      left, as if more followed. In new memory.
+    ///      eq of the first j of them with the bits of x; word 0 is 0. The last heap is of what
+    ///      coordinates are left, and zeros. In new memory.
     function prefixHeaps(uint256 at, uint256 bits) internal pure returns (uint256 heaps) {
         assembly ("memory-safe") {
             function pair(node, twin, a) {
@@ -79,18 +79,21 @@ library Multilinear {
             heaps := mload(0x40)
             let heap := heaps
             for { let end := add(at, shl(5, bits)) } lt(at, end) { at := add(at, 0x80) } {
+                let left := sub(end, at)
                 let a := mload(at)
+                mstore(heap, 0)
+                mstore(add(heap, 0x20), 1)
                 mstore(add(heap, 0x40), sub(add(P, 1), a))
                 mstore(add(heap, 0x60), a)
-                a := mload(add(at, 0x20))
+                a := mul(mload(add(at, 0x20)), gt(left, 0x20))
                 pair(add(heap, 0x40), add(heap, 0x80), a)
                 pair(add(heap, 0x60), add(heap, 0xc0), a)
-                a := mload(add(at, 0x40))
+                a := mul(mload(add(at, 0x40)), gt(left, 0x40))
                 pair(add(heap, 0x80), add(heap, 0x100), a)
                 pair(add(heap, 0xa0), add(heap, 0x140), a)
                 pair(add(heap, 0xc0), add(heap, 0x180), a)
                 pair(add(heap, 0xe0), add(heap, 0x1c0), a)
-                a := mload(add(at, 0x60))
+                a := mul(mload(add(at, 0x60)), gt(left, 0x60))
                 pair(add(heap, 0x100), add(heap, 0x200), a)
                 pair(add(heap, 0x120), add(heap, 0x240), a)
                 pair(add(heap, 0x140), add(heap, 0x280), a)

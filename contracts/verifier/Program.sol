@@ -140,6 +140,15 @@ library Programs {
         }
     }
 
+    /// @dev The greatest kernel id: after the records' and the views' those of the given kernels, the
+    ///      products over common last coordinates of r and the tile's point, and heaps.
+    function lastKernel(Program memory p) internal pure returns (uint256) {
+        unchecked {
+            uint256 heaps = (p.nF + 3) / 4 + (p.k + 3) / 4;
+            return p.kernels + p.views + (p.n < p.k ? p.n : p.k) + 1 + 32 * heaps;
+        }
+    }
+
     /// @dev ceil(log2(n)), 0 of 0.
     function ceilLog2(uint256 n) internal pure returns (uint256 bits) {
         unchecked {
@@ -276,7 +285,7 @@ library Programs {
 
     function _checkContractions(Program memory p) private pure {
         unchecked {
-            uint256 ids = p.kernels + p.views;
+            uint256 ids = lastKernel(p);
             for (uint256 at = p.contractionsAt; at < p.termsAt; at += RECORD) {
                 uint256 record = load(at);
                 _require(
@@ -300,7 +309,7 @@ library Programs {
     function _checkTerms(Program memory p) private pure {
         unchecked {
             (uint256 at, uint256 end) = (p.termsAt, p.termsAt + RECORD * p.terms);
-            uint256 ids = _clamp(p.kernels + p.views);
+            uint256 ids = _clamp(lastKernel(p));
             // Even places 0 6 8 10, moved right by one place; odd places 1 7 9.
             uint256 evens = EVEN_PLACES;
             uint256 odds = ODD_PLACES;

@@ -17,6 +17,7 @@ from prover.program.relations import Lookup
 # Up to so many rows, their number is rounded to so many leading bits: fewer, larger boxes (less
 # gas, up to 50,000) beat fewer rows.
 WHOLE_BOXES = ((1 << 10, 2), (1 << 16, 4))
+BOX_GAS, TILE_GAS = 1_000, 7_400
 ONE_SLICE = 1 << 14  # up to so many rows they are all in one slice
 
 
@@ -75,6 +76,14 @@ def boxes(shape: Sequence[int], k: int) -> list[Box]:
             else:
                 found.append(box)
     return found
+
+
+def whole(length: int, k: int) -> int:
+    """The length to which one of the lookup's own columns is filled up with zeros, which no
+    identity reads: whatever costs least, boxes (two factors, a term) or cells (a part of a
+    tile)."""
+    lengths = (-(-length >> bits) << bits for bits in range(length.bit_length() + 1))
+    return min(lengths, key=lambda cells: (BOX_GAS * cells.bit_count() << k) + TILE_GAS * cells)
 
 
 class Group:

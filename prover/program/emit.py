@@ -15,6 +15,7 @@ from prover.program.ir import FIXED, Affine, Contraction, Expr, View
 from prover.program.relations import Relations
 
 Factor: TypeAlias = Kernel | PublicView
+RECORD_COST = 10  # of a kernel's record, read and evaluated, in multiplications of a term
 MAX_WORK = 1 << 20  # pairs of a view and a block: some seconds; a larger k has fewer
 
 
@@ -27,6 +28,8 @@ class Emitter:
     """Collects kernels (each once), views and terms."""
 
     k: int
+    n: int
+    n_f: int
     relations: Relations
     blocks: dict[object, list[Block]]
     sides: dict[int, tuple[int, int]]  # public tensor -> side, byte offset
@@ -50,27 +53,53 @@ class Emitter:
         return self._ids(merged, 3)
 
     def finish(self) -> tuple[Term, ...]:
-        """All terms. A constant place joins the axis that follows it, unless other blocks see that
-        axis alike: then it is cheaper to evaluate the axis once for all of them."""
-        contexts = {kernels for _, _, _, kernels, _ in self.terms}
-        seen = Counter(kernel for kernels in contexts for kernel in set(kernels))
-
-        def join(a: Kernel, b: Kernel) -> Kernel | None:
-            return join_place(a, b) if seen[b] == 1 or not (b.p.bits and b.y.bits) else None
-
-        merged = [merge(list(kernels), join) for _, _, _, kernels, _ in self.terms]
-        for kernels in merged:
-            self._ids(kernels, len(kernels))
+        """All terms. Constant places join, and are written as given kernels where these are few
+        enough; other kernels have records, each once."""
+        merged = [merge(list(kernels), join_places) for _, _, _, kernels, _ in self.terms]
+        seen = Counter(kernel for kernels in merged for kernel in kernels)
+        given = {kernel: self._given(kernel, times) for kernel, times in seen.items()}
+        split = [
+            self._split(ks, len(t[4]), given) for ks, t in zip(merged, self.terms, strict=True)
+        ]
+        for kernels in split:
+            self._ids([k for k in kernels if isinstance(k, Kernel)], 0)
         for _, _, _, _, views in self.terms:
             for view in views:
                 self.views.setdefault(view, len(self.kernels) + 1 + len(self.views))
+        first = 1 + len(self.kernels) + len(self.views)
         found = []
-        for (tile, scale, coef, _, views), kernels in zip(self.terms, merged, strict=True):
-            ids = self._ids(kernels, 5)[: len(kernels)] + tuple(self.views[v] for v in views)
+        for (tile, scale, coef, _, views), kernels in zip(self.terms, split, strict=True):
+            ids = tuple(self.kernels[k] if isinstance(k, Kernel) else first + k for k in kernels)
+            ids += tuple(self.views[v] for v in views)
             if len(ids) > 5:
                 raise LayoutError(f"a term needs {len(ids)} kernels, format v1 has 5")
             found.append(Term(tile, scale, coef, ids + (0,) * (5 - len(ids))))
         return tuple(found)
+
+    def _given(self, kernel: Kernel, times: int) -> tuple[int, ...] | None:
+        """The given kernels for one that so many terms have, unless a record is cheaper: that
+        costs about as much as RECORD_COST factors of terms."""
+        found = fmt.given_indices(kernel, self.n, self.n_f, self.k)
+        return None if found and (len(found) - 1) * times > RECORD_COST else found
+
+    def _split(
+        self,
+        kernels: Sequence[Kernel],
+        views: int,
+        given: dict[Kernel, tuple[int, ...] | None],
+    ) -> list[Kernel | int]:
+        """A term's kernels: given ones as their places among the given, those of fewest factors
+        first, as long as all fit."""
+        room = 5 - views - len(kernels)
+        parts: dict[Kernel, list[Kernel | int]] = {}
+        for kernel in sorted(kernels, key=lambda kernel: len(given[kernel] or ())):
+            found = given[kernel]
+            if found is None or len(found) - 1 > room:
+                parts[kernel] = [kernel]
+            else:
+                room -= len(found) - 1
+                parts[kernel] = list(found)
+        return [part for kernel in kernels for part in parts[kernel]]
 
     def _ids(self, kernels: Sequence[Kernel], width: int) -> tuple[int, ...]:
         ids = [self.kernels.setdefault(kernel, len(self.kernels) + 1) for kernel in kernels]
@@ -229,13 +258,12 @@ def join_axes(a: Kernel, b: Kernel) -> Kernel | None:
     return Kernel(Kind.EQ, p, y, a.const)
 
 
-def join_place(a: Kernel, b: Kernel) -> Kernel | None:
-    """A constant on one range, then a constant or a whole axis that runs on from it there."""
-    whole = b.p.bits == b.y.bits
-    if a.p.bits == 0 and (whole or b.p.bits == 0) and (y := _together(a.y, b.y)) is not None:
-        return Kernel(Kind.EQ, b.p, y, a.const if whole else a.const << b.y.bits | b.const)
-    if a.y.bits == 0 and (whole or b.y.bits == 0) and (p := _together(a.p, b.p)) is not None:
-        return Kernel(Kind.EQ, p, b.y, a.const if whole else a.const << b.p.bits | b.const)
+def join_places(a: Kernel, b: Kernel) -> Kernel | None:
+    """A constant on one range, then a constant that runs on from it there."""
+    if a.p.bits == b.p.bits == 0 and (y := _together(a.y, b.y)) is not None:
+        return Kernel(Kind.EQ, a.p, y, a.const << b.y.bits | b.const)
+    if a.y.bits == b.y.bits == 0 and (p := _together(a.p, b.p)) is not None:
+        return Kernel(Kind.EQ, p, a.y, a.const << b.p.bits | b.const)
     return None
 
 

@@ -57,6 +57,55 @@ class Kernel:
     shift: int = 0
 
 
+# Kernels that need no record, for most blocks are made of them (docs/protocol/format.md#given):
+# eq of the last 0, 1, 2, ... coordinates of r with those of y; then heaps, each of four
+# coordinates, of lookup rows (the last n_f coordinates of r) and of y: entry 2^j + x of a heap is
+# eq of its first j coordinates with the bits of x.
+NODE_BITS = 4
+HEAP = 2 << NODE_BITS
+
+
+def given_count(n: int, n_f: int, k: int) -> int:
+    return min(n, k) + 1 + HEAP * (-(-n_f // NODE_BITS) + -(-k // NODE_BITS))
+
+
+def given_kernel(index: int, n: int, n_f: int, k: int) -> Kernel:
+    """What a given kernel is, by its place among them."""
+    rows = min(n, k) + 1
+    tile = rows + HEAP * -(-n_f // NODE_BITS)
+    if index < rows:
+        return Kernel(Kind.EQ, Span(Source.R, n - index, index), Span(Source.Y, k - index, index))
+    heap, node = divmod(index - (rows if index < tile else tile), HEAP)
+    bits = node.bit_length() - 1
+    const = node - (1 << bits)
+    if index < tile:
+        return Kernel(Kind.EQ, Span(Source.R, n - n_f + NODE_BITS * heap, bits), const=const)
+    return Kernel(Kind.EQ, y=Span(Source.Y, NODE_BITS * heap, bits), const=const)
+
+
+def given_indices(kernel: Kernel, n: int, n_f: int, k: int) -> tuple[int, ...] | None:
+    """The given kernels whose product this one is, by their places among them; None if there are
+    none."""
+    p, y = kernel.p, kernel.y
+    if kernel.kind != Kind.EQ:
+        return None
+    rows = min(n, k) + 1
+    if p.bits == y.bits and (p.source, y.source) == (Source.R, Source.Y):
+        return (p.bits,) if p.first + p.bits == n and y.first + y.bits == k else None
+    if p.bits == 0 and (y.source, y.first) == (Source.Y, 0):
+        bits, first = y.bits, rows + HEAP * -(-n_f // NODE_BITS)
+    elif y.bits == 0 and (p.source, p.first) == (Source.R, n - n_f) and p.bits <= n_f:
+        bits, first = p.bits, rows
+    else:
+        return None
+    found = []
+    for heap, start in enumerate(range(0, bits, NODE_BITS)):
+        width = min(NODE_BITS, bits - start)
+        x = kernel.const >> (bits - start - width) & ((1 << width) - 1)
+        found.append(first + HEAP * heap + (1 << width) + x)
+    return tuple(found)
+
+
 @dataclass(frozen=True)
 class PublicAxis:
     """w(y) = eq(p, y - shift) where 0 <= y - shift < n, for y < length."""
@@ -120,6 +169,17 @@ class VerifierProgram:
     @property
     def mu(self) -> int:
         return len(self.contractions).bit_length()  # ceil(log2(C + 1))
+
+    # kernel ids: 1, the records', the views', the given
+    @property
+    def first_given(self) -> int:
+        return 1 + len(self.kernels) + len(self.views)
+
+    def kernel(self, number: int) -> Kernel:
+        """An axis kernel by its id, of 1 or more and no view's."""
+        if number <= len(self.kernels):
+            return self.kernels[number - 1]
+        return given_kernel(number - self.first_given, self.n, self.n_f, self.k)
 
     # tile numbers
     @property
@@ -290,7 +350,7 @@ def parse(data: bytes) -> VerifierProgram:
         _check(cells <= 1024 and offset + 2 * cells <= sides[side], 7)
         view_list.append(PublicView(side, offset, tuple(axes)))
         at += 2 * RECORD
-    ids = kernels + views
+    ids = kernels + views + given_count(n, n_f, k)
 
     def kernel_ids(start: int, count: int, code: int) -> tuple[int, ...]:
         found = tuple(get(start + 2 * i, 2) for i in range(count))

@@ -20,6 +20,7 @@ from prover.program.addresses import (
     place_rows,
     slice_count,
     slice_rows,
+    whole,
 )
 from prover.program.emit import (
     Emitter,
@@ -109,10 +110,10 @@ def layout(program: Program, k: int | None = None) -> Layout:
     mask2 = (MASK2, (fmt.MASK2_POWERS << bits_for(mu),))
     pads = [(name, (1,)) for name in (*F_PADS[:slices], TABLE_PAD)]
     start = first
-    group([*tensors(Role.ACTIVATION), (M, (table_rows + 1,)), mask1, mask2, *pads])
+    group([*tensors(Role.ACTIVATION), (M, (whole(table_rows + 1, k),)), mask1, mask2, *pads])
     stage1 = first - start
     start = first
-    group([(H, (rows + 1,)), (G, (table_rows + 1,))])
+    group([(H, (whole(rows + 1, k),)), (G, (whole(table_rows + 1, k),))])
     stage2 = first - start
     if mu + 1 > k:
         raise LayoutError(f"{len(contractions)} contractions do not fit the E tile at k = {k}")
@@ -123,7 +124,7 @@ def layout(program: Program, k: int | None = None) -> Layout:
         sides[i] = (side, sizes[side])
         sizes[side] += 2 * program.tensors[i].size
     c_max = max(2 if s.values is not None else 1 for s in rel.tables)
-    emit = Emitter(k, rel, blocks, sides)
+    emit = Emitter(k, n, n_f, rel, blocks, sides)
     relations = len(rel.einsums)
     scale_tables = relations + slices * (c_max + 1)
     scale_sides = scale_tables + c_max + 4
@@ -308,9 +309,9 @@ def _emit_helpers(
 ) -> None:
     """H at r_f, G and M at r_T: each column with its pad as one more row."""
     for name, scale, length, bits in (
-        (H, base, rows + 1, n_f),
-        (G, base + 1, table_rows + 1, n_t),
-        (M, base + 2, table_rows + 1, n_t),
+        (H, base, whole(rows + 1, emit.k), n_f),
+        (G, base + 1, whole(table_rows + 1, emit.k), n_t),
+        (M, base + 2, whole(table_rows + 1, emit.k), n_t),
     ):
         span = Span(Source.R, n - bits, bits)
         for block in emit.blocks[name]:

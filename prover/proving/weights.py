@@ -35,13 +35,13 @@ class _Expansion:
         if number == 0:
             return 1
         if number not in self.scalars:
-            kernel = self.program.kernels[number - 1]
+            kernel = self.program.kernel(number)
             self.scalars[number] = evaluate(kernel, self.drawn.points, self.drawn.gamma)
         return self.scalars[number]
 
     def run(self, number: int) -> tuple[int, Vec]:
         if number not in self.runs:
-            self.runs[number] = expand(self.kernels, self.program.kernels[number - 1], self.drawn)
+            self.runs[number] = expand(self.kernels, self.program.kernel(number), self.drawn)
         return self.runs[number]
 
 
@@ -91,7 +91,7 @@ class Weights:
                 continue
             factor, block = scale[term.scale] * term.coef, []
             for number in term.kernels:
-                if number and program.kernels[number - 1].y.bits:
+                if number and program.kernel(number).y.bits:
                     block.append(number)
                 else:
                     factor = factor * self._expansion.scalar(number) % P
@@ -123,7 +123,7 @@ class Weights:
         kernels, left = self.kernels, self.k - len(bound)
         found = kernels.zeros(1 << left)
         for block, factor in tile.blocks.items():
-            spans = [self._program.kernels[number - 1].y for number in block]
+            spans = [self._program.kernel(number).y for number in block]
             axes = [(y, *self._expansion.run(n)) for y, n in zip(spans, block, strict=True)]
             _add_block(kernels, found, self.k, factor, axes, bound)
         top = eq_expand(bound)

@@ -191,7 +191,8 @@ def test_scales_factors_and_tile_weights(anvil: Chain, harness: Contract) -> Non
     rng = random.Random(9)
     for v in sections():
         drawn = challenges(rng, v)
-        kernels = [1, *point(rng, len(v.kernels) + len(v.views))]
+        given = fmt.given_count(v.n, v.n_f, v.k)
+        kernels = [1, *point(rng, len(v.kernels) + len(v.views) + given)]
         arguments = (fmt.serialize(v), as_tuple(drawn), kernels)
         scales, factor, found = anvil.call(harness.functions.weights(*arguments), gas=10**9)
         assert scales == linear.scales(v, drawn)

@@ -17,6 +17,7 @@ import pytest
 from prover import linear
 from prover.challenges import Challenges
 from prover.field import P
+from prover.program.addresses import whole
 from prover.program.format import MASK1_POWERS, MASK2_POWERS
 from prover.program.ir import PUBLIC, Program, Role
 from prover.program.layout import F_PADS, MASK1, MASK2, TABLE_PAD, G, H, Layout, M, layout
@@ -86,9 +87,9 @@ def test_terms_mean_the_relations(name: str, slices: int) -> None:
         else:
             cells[i] = field(rng, t.shape)
     columns: dict[object, list[int]] = {
-        H: list(field(rng, (v.rows + 1,))),
-        G: list(field(rng, (v.table_rows + 1,))),
-        M: list(field(rng, (v.table_rows + 1,))),
+        H: list(field(rng, (whole(v.rows + 1, v.k),))),
+        G: list(field(rng, (whole(v.table_rows + 1, v.k),))),
+        M: list(field(rng, (whole(v.table_rows + 1, v.k),))),
         MASK1: list(field(rng, (MASK1_POWERS << bits_of(v.n),))),
         MASK2: list(field(rng, (MASK2_POWERS << bits_of(v.mu),))),
         **{name: [rng.randrange(P)] for name in (*F_PADS[: v.slices], TABLE_PAD)},

@@ -113,9 +113,11 @@ contract VerifierHarness {
         found = Linear.tileWeights(p, drawn, kernels, scales, powers);
     }
 
-    function _scope(Challenges memory drawn) private pure returns (AxisKernel.Scope memory) {
+    /// @dev Half of r's coordinates are lookup rows'.
+    function _scope(Challenges memory drawn) private pure returns (AxisKernel.Scope memory scope) {
         uint256 rowBits = drawn.r.length / 2;
-        return AxisKernel.scopeOf(drawn.rho, drawn.r, drawn.tile, rowBits, drawn.gamma);
+        scope = AxisKernel.scopeOf(drawn.rho, drawn.r, drawn.tile, rowBits, drawn.gamma);
+        AxisKernel.give(scope);
     }
 
     function _offset(bytes calldata part) private pure returns (uint256 at) {
