@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import runpy
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -16,6 +17,8 @@ from oracle.cli.prove import DEVELOPMENT_WARNING
 from prover.errors import EinproofError
 
 if TYPE_CHECKING:
+    from oracle.accuracy import Accuracy
+    from oracle.zoo.entry import Entry
     from prover.audit import Audit, Registered
     from prover.compiler import Compiled
     from prover.model import Model
@@ -108,6 +111,43 @@ def import_(
     from prover.compiler.package import read_package
 
     _create(read_package(package), out, srs, tile_bits, force, as_json)
+
+
+@app.command()
+def accuracy(
+    source: Annotated[str, typer.Argument(help="As for build.")],
+    inputs: Annotated[
+        Path | None,
+        typer.Option(
+            help="A .npy file of inputs (n, *shape); default: the zoo's, or uniform ones."
+        ),
+    ] = None,
+    count: Annotated[int, typer.Option(help="How many inputs, at most.")] = 50,
+    shape: Annotated[str, typer.Option(help="As for build.")] = "",
+    input_range: Annotated[str, typer.Option("--range", help="As for build.")] = "",
+    weight_bits: Annotated[int | None, typer.Option(help="As for build.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Where a plot goes: .png, .svg or .pdf.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say how far a model's integers are from float torch, layer by layer."""
+    from oracle import accuracy as report
+    from oracle.zoo.entry import compiled_entry
+
+    entry = _entry(source, shape, input_range, inputs)
+    bits = {"weight_bits": weight_bits} if weight_bits else {}
+    with Console(stderr=True).status("compiling, and running both"):
+        found = report.measure(entry, compiled_entry(entry, **bits), count)
+    if plot is not None:
+        try:
+            report.plot(found, source, plot)
+        except (ImportError, ValueError) as error:
+            raise SourceRefused(f"--plot: {error}") from error
+    if as_json:
+        typer.echo(json.dumps(found.to_dict()))
+    else:
+        _show_accuracy(found)
 
 
 @app.command()
@@ -251,6 +291,59 @@ def _numbers(text: str, option: str, example: str, kind: type) -> list[Any]:
         return [kind(part) for part in text.split(",")]
     except ValueError:
         raise SourceRefused(f"{option}: expected numbers like {example}, got {text!r}") from None
+
+
+def _entry(source: str, shape: str, input_range: str, inputs: Path | None) -> Entry:
+    """A model of the zoo or one of the user's, with the inputs that it is judged by."""
+    import numpy as np
+
+    from oracle.zoo.entry import HELD_OUT, ZOO, Entry
+    from prover.compiler.ranges import example_inputs
+
+    given = None
+    if inputs is not None:
+        from oracle.cli.prove import InputFileRefused, read_input
+
+        given = read_input(inputs)
+        if not isinstance(given, np.ndarray):
+            raise InputFileRefused(f"{inputs}: expected a .npy file")
+    if source in ZOO:
+        entry = ZOO[source]()
+        if entry.logits is not None:  # what it chooses by says more than the choice
+            entry = replace(entry, module=entry.logits, logits=None)
+        entry = entry if given is None else replace(entry, held_out=given, following=None)
+    else:
+        module = _exported(Path(source)).module() if source.endswith(".pt2") else _module(source)
+        sizes = tuple(_numbers(shape, "--shape", "1,64", int))
+        limits = _numbers(input_range, "--range", "0,1", float)
+        if len(limits) != 2:
+            raise SourceRefused(f"--range: expected two numbers like 0,1, got {input_range!r}")
+        ends = (limits[0], limits[1])
+        uniform = example_inputs(sizes, ends, count=HELD_OUT)
+        held = uniform[16:] if given is None else given
+        entry = Entry(module, sizes, ends, uniform[:16], held)
+    if entry.held_out.shape[1:] != entry.shape or not len(entry.held_out):
+        got = entry.held_out.shape
+        raise SourceRefused(f"--inputs: expected inputs of shape (n, {entry.shape}), got {got}")
+    return entry
+
+
+def _show_accuracy(found: Accuracy) -> None:
+    console = Console()
+    layers = Table("layer", "operator", "greatest error", "rms error", "range", box=None)
+    for row in found.layers:
+        name = row.operator.removeprefix("aten.")
+        layers.add_row(row.name, name, f"{row.most:.1e}", f"{row.rms:.1e}", f"{row.width:.4g}")
+    console.print(layers)
+    lines = {
+        "inputs": f"{found.inputs}, {found.refused} of them refused: they leave a recorded range",
+        "cosine": f"{found.least_cosine:.6f} at least, {found.mean_cosine:.6f} in the mean",
+        "same greatest": f"{found.same_greatest:.2%}",
+    }
+    if found.perplexity is not None and found.float_perplexity is not None:
+        lines["perplexity"] = f"{found.perplexity:.4f}, of floats {found.float_perplexity:.4f}"
+    for name, text in lines.items():
+        console.print(f"{name:14} {text}", highlight=False)
 
 
 # --- folders ---

@@ -49,8 +49,11 @@ def example_inputs(
     return rng.uniform(*ends, (count, *shape))
 
 
-def evaluate(graph: Any, given: npt.NDArray[Any], ranges: Ranges) -> npt.NDArray[Any]:
-    """The graph on one input in float64; widens `ranges` on the way."""
+def evaluate(
+    graph: Any, given: npt.NDArray[Any], ranges: Ranges, seen: dict[str, Any] | None = None
+) -> npt.NDArray[Any]:
+    """The graph on one input in float64; widens `ranges` on the way, and puts what each node makes
+    into `seen`."""
     from prover.compiler.lower import OPS
     from prover.compiler.resolve import resolved
 
@@ -64,6 +67,8 @@ def evaluate(graph: Any, given: npt.NDArray[Any], ranges: Ranges) -> npt.NDArray
         if isinstance(made, np.ndarray) and np.isfinite(made).all():
             ranges.record(node.name, made)
         values[node.name] = made
+        if seen is not None and isinstance(made, np.ndarray):
+            seen[node.name] = made
         previous = node.name
     result = values[previous]
     if not isinstance(result, np.ndarray):

@@ -123,7 +123,7 @@ def _root(net: Network, node: Node, v: Cells, eps: float) -> Cells:
     name = f"{node.name}.root"
     offset = max(1, int(round_half_even(np.array([eps]), v.exponent)[0]))
     low, _ = net.ranges.of(f"{node.name}.squares")
-    least = max(1, int(math.ldexp(max(low, 0.0), v.exponent)) // SPREAD) + offset
+    least = int(math.ldexp(max(low, 0.0), v.exponent)) // SPREAD + offset
     if offset > INT16_MAX:
         raise CompileError(f"{name}: an eps beyond what the squares reach")
     q = min(math.isqrt(least).bit_length() - 1 + BITS, 23)

@@ -1,0 +1,140 @@
+"""The accuracy report: what it says is so, and it sees what is wrong."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from typer.testing import CliRunner
+
+from oracle import accuracy
+from oracle.accuracy import Accuracy, NothingToCompare, measure
+from oracle.cli.main import app
+from oracle.zoo.entry import Entry, compiled_entry
+from prover.compiler import Compiled
+from tests.transformers import REACH, Apply, Block, answer, cosine, floats, inputs
+from tests.unit.test_zoo_language import small_entry
+
+
+def blocks(count: int = 3) -> Entry:
+    torch.manual_seed(0)
+    module = nn.Sequential(*(Block(8, 2, 16, causal=True) for _ in range(count))).double()
+    return Entry(module, (1, 4, 8), (-REACH, REACH), inputs(1, 8, 1, 4, 8), inputs(2, 6, 1, 4, 8))
+
+
+def test_the_report_is_that_of_the_answers() -> None:
+    entry = blocks()
+    made = compiled_entry(entry)
+    report = measure(entry, made)
+    found = [cosine(answer(made, x), floats(entry.module, x)) for x in entry.held_out]
+    assert report.least_cosine == pytest.approx(min(found), abs=1e-12)
+    assert report.mean_cosine == pytest.approx(np.mean(found), abs=1e-12)
+    assert (report.inputs, report.refused) == (6, 0)
+    same = [
+        (answer(made, x).argmax(-1) == floats(entry.module, x).argmax(-1)).mean()
+        for x in entry.held_out
+    ]
+    assert report.same_greatest == pytest.approx(np.mean(same))
+    assert report.perplexity is None
+
+
+@pytest.mark.parametrize("stacked", [False, True])
+def test_every_block_has_its_layers(stacked: bool) -> None:
+    entry = replace(blocks(), stacked=stacked)
+    made = compiled_entry(entry)
+    assert (len(made.program.stacks) > 0) == stacked
+    report = measure(entry, made, 3)
+    assert report.inputs == 3
+    kinds = [row.operator for row in report.layers]
+    assert kinds.count("aten.gelu.default") == 3
+    assert kinds.count("aten.scaled_dot_product_attention.default") == 3
+    for row in report.layers:
+        assert 0 < row.rms <= row.most < 0.02, row
+
+
+def test_a_wrong_layer_is_seen_where_it_is() -> None:
+    """Another weight in the second block: exact before it, far off from there."""
+    entry = replace(blocks(), stacked=False)
+    made = compiled_entry(entry)
+    names = [name for name in made.weights if name.startswith("linear_5.weight")]
+    assert len(names) == 1
+    wrong = {**made.weights, names[0]: -made.weights[names[0]]}
+    report = measure(entry, Compiled(made.program, wrong, made.quantizer, made.ranges))
+    right = measure(entry, made)
+    before = [row.name for row in report.layers].index("linear_4")
+    assert report.layers[:before] == right.layers[:before]
+    assert report.least_cosine < right.least_cosine
+    after = {row.name: row.rms for row in report.layers[before + 1 :]}
+    assert max(after.values()) > 20 * max(row.rms for row in right.layers)
+
+
+def test_perplexity_is_that_of_what_follows() -> None:
+    entry = small_entry()
+    assert entry.logits is not None
+    entry = replace(entry, module=entry.logits, following=np.arange(8) % 12)
+    made = compiled_entry(entry)
+    report = measure(entry, made)
+    logits = np.concatenate([answer(made, x) for x in entry.held_out])
+    shares = np.exp(logits - logits.max(-1, keepdims=True))
+    shares /= shares.sum(-1, keepdims=True)
+    chosen = shares[np.arange(8), np.arange(8) % 12]
+    assert report.perplexity == pytest.approx(np.exp(-np.log(chosen).mean()))
+    assert report.float_perplexity == pytest.approx(report.perplexity, rel=0.01)
+
+
+def test_inputs_that_leave_a_range_are_counted() -> None:
+    module = Apply(lambda y: y.tanh())
+    narrow = replace(blocks(), module=module, examples=blocks().examples * 0.1)
+    mixed = np.concatenate([narrow.examples[:2], narrow.held_out[:2]])
+    report = measure(replace(narrow, held_out=mixed), compiled_entry(narrow))
+    assert (report.inputs, report.refused) == (4, 2)
+    with pytest.raises(NothingToCompare, match="2 inputs"):
+        measure(replace(narrow, held_out=mixed[2:]), compiled_entry(narrow))
+
+
+def test_the_command_and_its_plot(tmp_path: Path) -> None:
+    source, given = tmp_path / "net.py", tmp_path / "x.npy"
+    source.write_text(
+        "import torch\nfrom torch import nn\ntorch.manual_seed(0)\n"
+        "net = nn.Sequential(nn.Linear(6, 8), nn.GELU(), nn.Linear(8, 4))\n"
+    )
+    np.save(given, np.random.default_rng(0).uniform(-1, 1, (5, 2, 6)))
+    words = [
+        "model", "accuracy", f"{source}:net", "--shape", "2,6", "--range=-1,1",
+        "--inputs", str(given), "--plot", str(tmp_path / "plot.svg"),
+    ]  # fmt: skip
+
+    def run(*more: str) -> Any:
+        return CliRunner().invoke(app, [*words, *more])
+
+    done = run("--json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(next(line for line in done.output.splitlines() if line.startswith("{")))
+    assert (found["inputs"], found["refused"]) == (5, 0)
+    assert found["least_cosine"] > 0.999
+    assert [row["operator"] for row in found["layers"]] == [
+        "aten.gelu.default", "aten.linear.default",
+    ]  # fmt: skip
+    assert "<svg" in (tmp_path / "plot.svg").read_text()
+    shown = run().output
+    assert "gelu.default" in shown
+    assert "5, 0 of them refused" in shown
+    refused = run("--plot", str(tmp_path / "plot.nothing"))
+    assert (refused.exit_code, "--plot" in refused.output) == (1, True)
+    np.save(given, np.zeros((5, 3, 6)))
+    refused = run()
+    assert (refused.exit_code, "expected inputs of shape" in refused.output) == (1, True)
+
+
+def test_a_plot_has_every_layer(tmp_path: Path) -> None:
+    entry = blocks(1)
+    report: Accuracy = measure(entry, compiled_entry(entry))
+    path = tmp_path / "plot.png"
+    accuracy.plot(report, "one block", path)
+    assert path.read_bytes().startswith(b"\x89PNG")
