@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from oracle.cli import doctor, main
 from oracle.toolchain import ROOT
+from prover.kernels.interface import UnknownKernels
 
 RUNNER = CliRunner()
 
@@ -70,6 +71,20 @@ def test_unknown_kernels_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     found = doctor.check_kernels()
     assert found.state == doctor.MISSING
     assert "abacus" in found.found
+
+
+def test_a_gpu_is_named_or_why_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("prover.kernels.get", lambda name: None)
+    monkeypatch.setattr("prover.kernels.cuda.kernel.device_name", lambda: "a device")
+    found = doctor.check_device()
+    assert (found.state, found.found) == (doctor.OK, "a device; used with EINPROOF_KERNELS=cuda")
+
+    def refuse(name: str) -> None:
+        raise UnknownKernels(f"{name}: no driver")
+
+    monkeypatch.setattr("prover.kernels.get", refuse)
+    found = doctor.check_device()
+    assert (found.state, found.found) == (doctor.OK, "none for kernels: cuda: no driver")
 
 
 def test_a_port_in_use_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
