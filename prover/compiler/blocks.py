@@ -8,7 +8,7 @@ last is read from outside. The weights may differ.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeAlias
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from prover.compiler.lower import lstm
 from prover.compiler.nodes import named, names
+from prover.compiler.ranges import Ranges
 from prover.compiler.trace import INPUT, Graph, Node, Ref
 
 
@@ -90,6 +91,32 @@ def reads(step: Step) -> set[str]:
     if isinstance(step, Node):
         return set(references(step))
     return {*step.shared, *(c.start for c in step.carried)}
+
+
+def join_ranges(ranges: Ranges, repeats: Iterable[Repeat]) -> Ranges:
+    """The ranges with those of blocks joined under the names of the first: one scale for all."""
+    seen = dict(ranges.seen)
+
+    def widen(name: str, ends: tuple[float, float]) -> None:
+        before = seen.get(name, ends)
+        seen[name] = (min(before[0], ends[0]), max(before[1], ends[1]))
+
+    for repeat in repeats:
+        own = {
+            name: first
+            for names in repeat.names
+            for name, first in zip(names, repeat.names[0], strict=True)
+        }
+        for name, ends in ranges.seen.items():
+            node, dot, what = name.partition(".")
+            if node in own:
+                widen(f"{own[node]}{dot}{what}", ends)
+        for carried in repeat.carried:
+            if carried.start in ranges.seen:
+                widen(carried.made, ranges.seen[carried.start])
+        for carried in repeat.carried:
+            widen(carried.name, seen[carried.made])
+    return Ranges(seen)
 
 
 def references(node: Node) -> tuple[str, ...]:

@@ -9,7 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from prover.compiler.blocks import Repeat, Step, explicit, reads, references, steps, without
+from prover.compiler.blocks import (
+    Repeat,
+    Step,
+    explicit,
+    join_ranges,
+    reads,
+    references,
+    steps,
+    without,
+)
 from prover.compiler.errors import CompileError, UnsupportedOp
 from prover.compiler.fold import fold_norms
 from prover.compiler.lower import OPS
@@ -30,7 +39,7 @@ from prover.compiler.lower.network import (
 )
 from prover.compiler.ranges import Ranges
 from prover.compiler.resolve import resolved
-from prover.compiler.stack import NotStacked, join_ranges, lower_repeat
+from prover.compiler.stack import NotStacked, lower_repeat
 from prover.compiler.trace import INPUT, Graph, Node
 from prover.program.ir import Range, Role, Stack
 from prover.program.validate import PUBLIC_CELLS

@@ -31,7 +31,7 @@ from prover.compiler.lower.network import (
     whole,
 )
 from prover.compiler.quantize import exponents, largest_exponent
-from prover.compiler.ranges import HEADROOM, Ranges
+from prover.compiler.ranges import HEADROOM
 from prover.compiler.trace import INPUT, Node
 from prover.program.bounds import RANGED
 from prover.program.ir import (
@@ -61,32 +61,6 @@ class NotStacked(CompileError):
     def __init__(self, repeat: Repeat, reason: str) -> None:
         super().__init__(f"{repeat.names[0][0]}: {len(repeat.blocks)} blocks, {reason}")
         self.repeat = repeat
-
-
-def join_ranges(ranges: Ranges, repeats: Iterable[Repeat]) -> Ranges:
-    """The ranges with those of blocks joined under the names of the first: one scale for all."""
-    seen = dict(ranges.seen)
-
-    def widen(name: str, ends: tuple[float, float]) -> None:
-        before = seen.get(name, ends)
-        seen[name] = (min(before[0], ends[0]), max(before[1], ends[1]))
-
-    for repeat in repeats:
-        own = {
-            name: first
-            for names in repeat.names
-            for name, first in zip(names, repeat.names[0], strict=True)
-        }
-        for name, ends in ranges.seen.items():
-            node, dot, what = name.partition(".")
-            if node in own:
-                widen(f"{own[node]}{dot}{what}", ends)
-        for carried in repeat.carried:
-            if carried.start in ranges.seen:
-                widen(carried.made, ranges.seen[carried.start])
-        for carried in repeat.carried:
-            widen(carried.name, seen[carried.made])
-    return Ranges(seen)
 
 
 class Lowered(NamedTuple):
