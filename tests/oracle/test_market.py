@@ -51,14 +51,14 @@ class Market(RuleBasedStateMachine):
         self.asked.append(self.chain.ask())
 
     def open(self, status):
-        staked = [r for r in self.asked if r.id in self.chain.chain[-1].stages and r.terms[-1:]]
-        return [r for r in staked if self.chain.stage(r).status is status and any(r.terms)]
+        staked = [request for request in self.asked if any(request.terms)]
+        return [request for request in staked if self.chain.stage(request).status is status]
 
-    @precondition(lambda self: self.open(Status.OPEN))
-    @rule(lie=LIES, data=st.data())
-    def cheat(self, lie, data):
-        request = data.draw(st.sampled_from(self.open(Status.OPEN)))
-        self.chain.mine(self.chain.claim_by(request, STRANGER, lie))
+    @rule(lie=LIES)
+    def cheat(self, lie):
+        """A request that the cheat answers before anybody else can."""
+        self.ask()
+        self.chain.mine(self.chain.claim_by(self.asked[-1], STRANGER, lie))
 
     @precondition(lambda self: self.open(Status.PROVISIONAL))
     @rule(data=st.data())
@@ -116,14 +116,16 @@ class Market(RuleBasedStateMachine):
         self.rest()
         self.chain.wait(seconds)
         self.rest()
+        self.hand_in()
 
-    def settle_rivals(self):
-        """What the rival disputed and nobody proved is settled by the rival."""
+    def hand_in(self):
+        """The cheat finalises what nobody disputed, and the rival settles what nobody proved."""
         for request in self.open(Status.PROVISIONAL):
             stage = self.chain.stage(request)
-            if stage.disputes and self.chain.timestamp > stage.prove_by:
-                claim = Answer(*stage.standing, b"", STAKED)
-                self.chain.mine(self.chain.by(RIVAL, self.chain.answer_call(request, claim)))
+            until = stage.prove_by if stage.disputes else stage.since + QUOTE.window
+            if self.chain.timestamp > until and stage.staker == STRANGER:
+                claim = self.chain.answer_call(request, Answer(*stage.standing, b"", STAKED))
+                self.chain.mine(self.chain.by(RIVAL if stage.disputes else STRANGER, claim))
 
     # --- what must hold ---
 
@@ -164,9 +166,9 @@ class Market(RuleBasedStateMachine):
         """After all clocks, nothing is open, locked, bound or unpaid."""
         for _ in range(4):
             self.time_passes(WINDOW)
-            self.settle_rivals()
             self.operator.clock.time += 4000
             self.challenger.clock.time += 4000
+        self.what_is_final_is_right()
         for request in self.asked:
             stage = self.chain.stage(request)
             assert stage.status in CLOSED, stage
