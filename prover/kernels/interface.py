@@ -1,10 +1,11 @@
 """What the prover asks of a kernel tier. Every tier has the same functions with the same results.
 
-A `Vec` is a numpy array of field elements along axis 0, so that slices, fancy indexing and
-concatenation along it work in every tier; what a cell looks like is the tier's own affair:
+A `Vec` is an array of field elements along axis 0: numpy's slices, fancy indexing and assignment
+along it work in every tier; what a cell looks like is the tier's own affair:
 
   reference  dtype object, shape (n,): Python ints in [0, P)
   scalar     dtype uint64, shape (n, 4): little-endian limbs, Montgomery form (R = 2^256), below P
+  cuda       the same cells on the GPU, behind an object that is indexed like a numpy array
 
 `Points` is a sliceable sequence of points of G1. Single scalars are Python ints of any sign and
 size (reduced on entry, canonical on return); single points are affine pairs, None for infinity.

@@ -1,7 +1,8 @@
 """Vectors that stay on the device: cells of 4 words (a field element) or 8 (an affine point).
 
 Cells are what the interface calls a Vec and Points: slices are views, as in numpy; indexing with an
-array of integers gives a copy. Nothing leaves the device but through `copy_to_host`.
+array of integers gives a copy. Where an assignment names a cell twice, either value may stay.
+Nothing leaves the device but through `copy_to_host`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ WORDS, POINT_WORDS = 4, 8
 
 
 @kernel
-def _copy(source: Any, first: Any, step: Any, target: Any, start: Any, stride: Any, width: Any, n: Any) -> None:  # fmt: skip  # noqa: E501
+def _copy(
+    source: Any, first: Any, step: Any, target: Any, start: Any, stride: Any, width: Any, n: Any
+) -> None:
     """target[start + stride i] = source[first + step i], cells of `width` words."""
     for i in range(cuda.grid(1), n, cuda.gridsize(1)):
         for j in range(width):
