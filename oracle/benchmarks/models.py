@@ -1,9 +1,7 @@
 """The benchmark models, by their stable names; trained for real on data that scikit-learn carries.
 
-    python -m oracle.benchmarks.models NAME BATCH FOLDER [private]     builds one, in a process of
-                                                                       its own
-
-Names that are announced but not built yet are refused by name.
+python -m oracle.benchmarks.models NAME BATCH FOLDER [private]     builds one, in a process of
+                                                                   its own
 """
 
 from __future__ import annotations
@@ -25,7 +23,6 @@ from prover.errors import EinproofError
 if TYPE_CHECKING:
     import torch
 
-ANNOUNCED = ("nanogpt", "minilm-l6", "llama-block")
 SEED, SIDE, SAMPLES, CALIBRATED = 20, 28, 20, 256
 RANDOM = re.compile(r"mlp-([1-9][0-9]{0,4}(?:-[1-9][0-9]{0,4})+)")
 DEEP = re.compile(r"transformer-([1-9][0-9]?)l-64")
@@ -47,6 +44,8 @@ class Named:
     reach: tuple[float, float] = (0.0, 1.0)
     whole: bool = False  # inputs are token ids
     image: tuple[int, ...] = ()  # channels, rows and columns, whose product is `features`
+    weight_bits: int = 8
+    stacked: bool = True
 
     def shape(self, batch: int) -> tuple[int, ...]:
         if self.image:
@@ -164,6 +163,15 @@ def of_images(name: str) -> tuple[torch.nn.Module, Any]:
     return trained.module, images
 
 
+def of_zoo(name: str) -> tuple[torch.nn.Module, Any]:
+    """A language model of oracle/zoo; held-out inputs, then those that its ranges come from."""
+    from oracle.zoo.entry import ZOO
+
+    entry = ZOO[name]()
+    inputs = np.resize(entry.held_out, (SAMPLES, *entry.shape))
+    return entry.module, np.concatenate([inputs, entry.examples])
+
+
 MODELS = {
     "breast-cancer-lr": Named(30, breast_cancer),
     "digits-mlp": Named(64, digits_mlp),
@@ -175,6 +183,13 @@ BLOCKS = {
     "transformer-1l-64": Named(64, partial(transformer, 1), "random", 16, (-4.0, 4.0)),
     "gpt2-small": gpt2(12, 768),
     "resnet": Named(1024, lambda: of_images("resnet"), image=(1, 32, 32)),
+    "minilm-l6": Named(
+        32, partial(of_zoo, "minilm-l6"), reach=(0, 30521), whole=True, weight_bits=12
+    ),
+    "nanogpt": Named(
+        64, partial(of_zoo, "nanogpt"), reach=(0, 95), whole=True, weight_bits=12, stacked=False
+    ),
+    "llama-block": Named(4096, partial(of_zoo, "llama-block"), "random", 32, (-4.0, 4.0)),
     "lstm": Named(784, lambda: of_images("lstm"), image=(1, 28, 28)),
 }
 
@@ -200,8 +215,6 @@ def named(name: str) -> Named:
     if name not in known and (match := RANDOM.fullmatch(name)):
         widths = tuple(map(int, match[1].split("-")))
         return Named(widths[0], lambda: random_network(widths), "random")
-    if name in ANNOUNCED:
-        raise UnknownModelName(f"{name} cannot be built yet; expected one of {', '.join(known)}")
     if name not in known:
         raise UnknownModelName(f"expected one of {', '.join(known)}, got {name!r}")
     return known[name]
@@ -226,6 +239,8 @@ def build(name: str, batch: int, folder: Path, private_input: bool = False) -> N
         private_input=private_input,
         examples=examples,
         whole=model.whole,
+        weight_bits=model.weight_bits,
+        stacked=model.stacked,
     )
     write_package(folder / "package", compiled)
     np.save(folder / "input.npy", inputs[:batch].reshape(shape))

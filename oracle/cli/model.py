@@ -53,7 +53,7 @@ def build(
     source: Annotated[
         str,
         typer.Argument(
-            help="digits (trains the example), a name of the zoo (minilm-l6, nanogpt),"
+            help="digits (trains the example), a name of the zoo (minilm-l6, nanogpt, llama-block),"
             " FILE.py:NAME (a torch module, or what makes one), or FILE.pt2 (torch.export.save)."
         ),
     ],

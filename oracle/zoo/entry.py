@@ -92,5 +92,24 @@ def compiled_entry(entry: Entry, **options: Any) -> Compiled:
     )
 
 
+def llama_block() -> Entry:
+    """One block at the shape of LLaMA-7B on 32 tokens; random weights."""
+    from oracle.zoo import llama
+
+    given = llama.states(4)
+    return Entry(
+        llama.llama_block(),
+        (1, llama.TOKENS, llama.WIDTH),
+        (-llama.REACH, llama.REACH),
+        given[:2],
+        given[2:],
+        weights="random",
+    )
+
+
 CALIBRATED, HELD_OUT = 200, 200
-ZOO: dict[str, Callable[[], Entry]] = {"minilm-l6": minilm_l6, "nanogpt": nanogpt}
+ZOO: dict[str, Callable[[], Entry]] = {
+    "minilm-l6": minilm_l6,
+    "nanogpt": nanogpt,
+    "llama-block": llama_block,
+}

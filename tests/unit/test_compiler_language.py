@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from oracle.zoo import llama
 from prover.compiler import CompileError, compile_module
 from prover.compiler.trace import Graph, trace
 from tests.proving import setup
@@ -342,3 +343,21 @@ def test_what_is_not_known_is_refused_by_name(name: str) -> None:
     function, reason = REFUSED[name]
     with pytest.raises(CompileError, match=reason):
         compile_module(Apply(function), (1, 4, 8), (-REACH, REACH), examples=inputs(1, 4, 1, 4, 8))
+
+
+@pytest.mark.parametrize(("heads", "shared"), [(4, 4), (3, 1)])
+def test_the_shape_of_a_llama_block_at_a_smaller_width(heads: int, shared: int) -> None:
+    module = llama.llama_block(24, 40, heads, shared)
+    graph = trace(module, (1, 6, 24))
+    kinds = targets(graph)
+    assert (kinds.count("einproof.bands"), kinds.count("aten.rms_norm.default")) == (2, 2)
+    assert sum(p.numel() for p in llama.LlamaBlock(24, 40, 4, 4).parameters()) == 4 * 24 * 24 + (
+        3 * 24 * 40 + 2 * 24
+    )
+    made = compile_module(
+        module, (1, 6, 24), (-REACH, REACH), examples=llama.states(6, 24, 6), weight_bits=10
+    )
+    x = llama.states(8, 24, 6)[-1]
+    assert cosine(answer(made, x), floats(module, x)) > 0.999
+    ready = setup(case(made, x))
+    ready.verify(ready.prove())
