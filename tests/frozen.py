@@ -38,12 +38,13 @@ from prover.verify import VerifyingKey, verify
 from tests import digits
 from tests.programs import Case, Generator, mlp
 from tests.proving import BLINDING_KEY, ENTROPY, setup
+from tests.stacks import blocks
 
 FORMAT = "einproof/proof-vector/v1"
 FOLDER = Path(__file__).parent / "vectors" / "v1" / "proofs"
 SIZES = Path(__file__).parent / "snapshots" / "sizes.json"
 SEED = 9  # of a program that also has every role, and a limb of 8
-NAMES = ("mlp", "digits", "every_gadget")
+NAMES = ("mlp", "digits", "every_gadget", "stack")
 REMAKE = ".venv/bin/python -m scripts.make_proof_vectors"
 
 
@@ -53,6 +54,8 @@ def new_case(name: str) -> Case:
         return mlp([5, 4, 3], batch=2, limb=4)
     if name == "every_gadget":
         return every_gadget(SEED)
+    if name == "stack":
+        return blocks(3)
     compiled = digits.compiled()
     image = compiled.quantizer.quantize(digits.held_out().images[:1])
     return Case(compiled.program, {**compiled.weights, compiled.quantizer.input.tensor: image})

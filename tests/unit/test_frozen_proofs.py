@@ -41,6 +41,7 @@ def test_reference_tier_gives_the_frozen_bytes() -> None:
 def test_vectors_cover_the_format() -> None:
     programs = [Frozen.read(name).case.program for name in NAMES]
     assert {p.limb for p in programs} == {4, 8}
+    assert any(p.stacks for p in programs)
     every = Frozen.read("every_gadget").case.program
     assert {t.role for t in every.tensors} == set(Role)
     assert {type(op) for op in every.ops} == set(get_args(Op))
