@@ -7,6 +7,7 @@ import {StakeVault} from "../../contracts/assurance/StakeVault.sol";
 import {IOptimisticAssurance} from "../../contracts/interfaces/IOptimisticAssurance.sol";
 import {IStakeVault} from "../../contracts/interfaces/IStakeVault.sol";
 import {InferenceOracle} from "../../contracts/oracle/InferenceOracle.sol";
+import {DevelopmentBeacon} from "../../contracts/random/DevelopmentBeacon.sol";
 import {Request} from "../../contracts/types/Request.sol";
 import {Status} from "../../contracts/types/Status.sol";
 import {Terms, toTerms} from "../../contracts/types/Terms.sol";
@@ -31,6 +32,8 @@ contract Market {
     StakeVault public immutable vault;
     OptimisticAssurance public immutable tier;
     GuardedVerifier public immutable guard;
+    /// @notice Of audits; zero for a tier without.
+    DevelopmentBeacon public immutable beacon;
     bytes32 public immutable modelId;
 
     /// @notice Broken promises that only show while something happens; zero for ever.
@@ -49,9 +52,11 @@ contract Market {
         StakeVault vault_,
         OptimisticAssurance tier_,
         GuardedVerifier guard_,
+        DevelopmentBeacon beacon_,
         bytes32 modelId_
     ) {
         guard = guard_;
+        beacon = beacon_;
         (oracle, vault, tier, modelId) = (oracle_, vault_, tier_, modelId_);
         for (uint256 i; i < ACTORS; ++i) {
             _stake(actor(i), 8 ether);
@@ -113,7 +118,7 @@ contract Market {
 
     function ask(uint256 who, uint40 coverage, uint16 proving, uint32 wait, uint8 kind) external {
         if (_jobs.length == JOBS) return;
-        Terms terms = toTerms(uint40(1 + coverage % 1e9), 1 + proving % 2 hours, 0, 0);
+        Terms terms = toTerms(uint40(1 + coverage % 1e9), 1 + proving % 2 hours, 0, _auditRate());
         address requester = actor(who);
         Request memory request = Request({
             requester: requester,
@@ -242,6 +247,7 @@ contract Market {
             IOptimisticAssurance.Case memory case_ = tier.caseOf(id);
             bool open = case_.proveBy != 0 && case_.outcome == IOptimisticAssurance.Outcome.None;
             if (job.payee == actor(0) && open && case_.proveBy < to) _prove(job, actor(0));
+            if (job.payee == actor(0) && _auditEnds(job.request) < to) _prove(job, actor(0));
         }
         VM.warp(to);
     }
@@ -251,6 +257,12 @@ contract Market {
         if (luck % 16 != 0 || guard.isStopped(modelId)) return;
         bytes32 proof = keccak256(abi.encode(modelId, bytes32(0), INPUT, bytes("false")));
         guard.stop(modelId, 0, INPUT, "false", abi.encodePacked(proof));
+    }
+
+    /// @dev Anyone publishes the round that decides about a claim.
+    function publish(uint256 which) external {
+        if (address(beacon) == address(0) || _jobs.length == 0) return;
+        try beacon.publish(_round(_jobs[_pick(which)].request), "") {} catch {}
     }
 
     function force(uint64 amount, bool intoTier) external {
@@ -358,10 +370,32 @@ contract Market {
         if (taken == 0) return;
         ++slashes;
         (uint256 compensation,,) = tier.split(request.terms);
-        if (taken != amount) ++broken;
+        // A failed audit takes what is free, too.
+        if (vault.isForfeited(before.payee) ? taken < amount : taken != amount) ++broken;
         if (guard.isStopped(modelId)) ++broken; // nobody is slashed after a stop
         if (_credits() - before.credits + burned != taken) ++broken;
         if (burned < compensation) ++broken;
+    }
+
+    function _auditRate() private view returns (uint256) {
+        return address(beacon) == address(0) ? 0 : 5000;
+    }
+
+    /// @dev The round after a claim's window; 1 if there is no claim.
+    function _round(Request memory request) private view returns (uint64) {
+        (,, uint256 since) = oracle.claimOf(oracle.idOf(request));
+        (uint256 window,) = tier.clocks(request.terms);
+        return since == 0 ? 1 : beacon.roundAfter(since + window);
+    }
+
+    /// @dev Last second to prove a claim, should it be drawn; for ever if there is nothing to prove.
+    function _auditEnds(Request memory request) private view returns (uint256) {
+        (Status status,,) = oracle.statusOf(oracle.idOf(request));
+        if (address(beacon) == address(0) || status != Status.Provisional) {
+            return type(uint256).max;
+        }
+        (, uint256 clock) = tier.clocks(request.terms);
+        return beacon.timeOf(_round(request)) + clock;
     }
 
     function _payeeOf(Request memory request) private view returns (address) {

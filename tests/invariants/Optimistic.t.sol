@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.24;
 
+import {AuditedAssurance} from "../../contracts/assurance/AuditedAssurance.sol";
 import {GuardedVerifier} from "../../contracts/assurance/GuardedVerifier.sol";
 import {OptimisticAssurance} from "../../contracts/assurance/OptimisticAssurance.sol";
 import {StakeVault} from "../../contracts/assurance/StakeVault.sol";
@@ -8,6 +9,7 @@ import {IOptimisticAssurance} from "../../contracts/interfaces/IOptimisticAssura
 import {IStakeVault} from "../../contracts/interfaces/IStakeVault.sol";
 import {InferenceOracle} from "../../contracts/oracle/InferenceOracle.sol";
 import {ModelRegistry} from "../../contracts/oracle/ModelRegistry.sol";
+import {DevelopmentBeacon} from "../../contracts/random/DevelopmentBeacon.sol";
 import {Request} from "../../contracts/types/Request.sol";
 import {Status} from "../../contracts/types/Status.sol";
 import {Terms, toTerms} from "../../contracts/types/Terms.sol";
@@ -36,27 +38,44 @@ contract OptimisticInvariants {
             new EchoVerifier("srs"), registry, keccak256(abi.encode(modelId, "input", "false"))
         );
         oracle = new InferenceOracle();
-        // Contracts made so far: four. The vault is the fifth, the tier the sixth.
-        address[4] memory tiers =
-            [VM.computeCreateAddress(address(this), 6), address(0), address(0), address(0)];
+        DevelopmentBeacon beacon = _beacon();
+        address[4] memory tiers = [
+            VM.computeCreateAddress(address(this), _made() + 1), address(0), address(0), address(0)
+        ];
         vault = new StakeVault(tiers);
-        tier = new OptimisticAssurance(
-            oracle,
-            verifier,
-            registry,
-            vault,
-            IOptimisticAssurance.Parameters({
-                window: 4 hours,
-                largeWindow: 24 hours,
-                largeCoverage: 5e8,
-                inclusionDelay: 0,
-                challengerCost: 1e6,
-                verifyGas: 1_000_000,
-                gasPriceCap: 1 gwei,
-                provingPrice: 1 gwei
-            })
-        );
-        market = new Market(oracle, vault, tier, verifier, modelId);
+        tier = _tier(verifier, registry, beacon);
+        market = new Market(oracle, vault, tier, verifier, beacon, modelId);
+    }
+
+    /// @dev No audits here.
+    function _beacon() internal virtual returns (DevelopmentBeacon) {
+        return DevelopmentBeacon(address(0));
+    }
+
+    /// @dev The nonce with which the vault is made: registry, verifier, guard and oracle came before.
+    function _made() internal pure virtual returns (uint256) {
+        return 5;
+    }
+
+    function _tier(GuardedVerifier verifier, ModelRegistry registry, DevelopmentBeacon)
+        internal
+        virtual
+        returns (OptimisticAssurance)
+    {
+        return new OptimisticAssurance(oracle, verifier, registry, vault, _parameters());
+    }
+
+    function _parameters() internal pure returns (IOptimisticAssurance.Parameters memory) {
+        return IOptimisticAssurance.Parameters({
+            window: 4 hours,
+            largeWindow: 24 hours,
+            largeCoverage: 5e8,
+            inclusionDelay: 0,
+            challengerCost: 1e6,
+            verifyGas: 1_000_000,
+            gasPriceCap: 1 gwei,
+            provingPrice: 1 gwei
+        });
     }
 
     /// @dev forge reads this: it calls the market only.
@@ -183,5 +202,24 @@ contract OptimisticInvariants {
         programs[0] = registry.store(program);
         points[0] = registry.store(abi.encode(1, 2));
         return registry.register(programs, points, "srs", 0);
+    }
+}
+
+/// @notice The same, where half of all claims are drawn for audits.
+contract AuditedInvariants is OptimisticInvariants {
+    function _beacon() internal override returns (DevelopmentBeacon) {
+        return new DevelopmentBeacon();
+    }
+
+    function _made() internal pure override returns (uint256) {
+        return 6;
+    }
+
+    function _tier(GuardedVerifier verifier, ModelRegistry registry, DevelopmentBeacon beacon)
+        internal
+        override
+        returns (OptimisticAssurance)
+    {
+        return new AuditedAssurance(oracle, verifier, registry, vault, _parameters(), beacon);
     }
 }
