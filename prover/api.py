@@ -26,7 +26,15 @@ from prover.program.evaluate import Ints
 from prover.program.interpret import interpret
 from prover.program.ir import Role
 from prover.prove import Witness, prove
-from prover.srs import Srs, SrsError, development_id, development_s_g2, development_srs, load_srs
+from prover.srs import (
+    Srs,
+    SrsError,
+    development_id,
+    development_s_g2,
+    development_srs,
+    load_srs,
+    read_key,
+)
 from prover.statement import Statement
 from prover.verify import verify
 
@@ -49,18 +57,8 @@ def find_srs(kernels: Kernels, srs_id: bytes, k: int) -> Srs:
     """
     if srs_id == development_id():
         return development_srs(kernels, k)
-    path = os.environ.get(SRS_VARIABLE)
-    if not path:
-        got = "none: import the ceremony with einproof srs import"
-        raise SrsError(f"SRS {srs_id.hex()}", f"a file named by {SRS_VARIABLE}", got)
-    try:
-        srs = load_srs(kernels, Path(path))
-    except OSError as error:
-        got = f"{error.strerror}: correct {SRS_VARIABLE}"
-        raise SrsError(f"SRS file {path}", "a readable file", got) from error
-    if srs.id != srs_id:
-        got = f"{srs.id.hex()}: name the file of that SRS with {SRS_VARIABLE}"
-        raise SrsError(f"SRS file {path}", srs_id.hex(), got)
+    path = _srs_file(srs_id)
+    srs = load_srs(kernels, path)
     if srs.k_max < k:
         got = f"2^{srs.k_max}: import more of the ceremony"
         raise SrsError(f"SRS file {path}", f"2^{k} powers", got)
@@ -68,10 +66,29 @@ def find_srs(kernels: Kernels, srs_id: bytes, k: int) -> Srs:
 
 
 def trusted_s_g2(srs_id: bytes) -> PointG2:
-    """[s]_2 of an SRS that this machine trusts: all that a verifier needs of it."""
+    """[s]_2 of an SRS that this machine trusts: all that a verifier needs of it; no powers are
+    read."""
     if srs_id == development_id():
         return development_s_g2()
-    return find_srs(tiers.get("reference"), srs_id, 0).s_g2
+    _, s_g2 = read_key(_srs_file(srs_id))
+    return s_g2
+
+
+def _srs_file(srs_id: bytes) -> Path:
+    """The file that EINPROOF_SRS names, which is of this id; raises SrsError."""
+    path = os.environ.get(SRS_VARIABLE)
+    if not path:
+        got = "none: import the ceremony with einproof srs import"
+        raise SrsError(f"SRS {srs_id.hex()}", f"a file named by {SRS_VARIABLE}", got)
+    try:
+        found, _ = read_key(Path(path))
+    except OSError as error:
+        got = f"{error.strerror}: correct {SRS_VARIABLE}"
+        raise SrsError(f"SRS file {path}", "a readable file", got) from error
+    if found != srs_id:
+        got = f"{found.hex()}: name the file of that SRS with {SRS_VARIABLE}"
+        raise SrsError(f"SRS file {path}", srs_id.hex(), got)
+    return Path(path)
 
 
 Openings: TypeAlias = Mapping[str, TensorOpening]

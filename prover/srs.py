@@ -15,6 +15,7 @@ import hashlib
 import os
 import secrets
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -213,28 +214,62 @@ def load_srs(kernels: Kernels, path: Path) -> Srs:
     The caller must still check: that the file is its own work (`import_ptau`), else `check_srs`;
     and that the id is the one its verifier trusts.
     """
+    data = path.read_bytes()
+    with _named(path):
+        return _parse(kernels, data)
+
+
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """An error about the file's contents names it."""
     try:
-        return _parse(kernels, path.read_bytes())
+        yield
     except SrsError as error:
         what, expected, got = error.args
         raise SrsError(f"{path}: {what}", expected, f"{got}: import it anew") from error
 
 
-def _parse(kernels: Kernels, data: bytes) -> Srs:
+def read_key(path: Path) -> tuple[bytes, PointG2]:
+    """(id, [s]_2) of srs.bin, from its first bytes: a verifier needs no powers.
+
+    The id names [s]_2, so that an id which the caller trusts vouches for it; damage among the
+    powers is not looked for. Raises SrsError for what is no SRS file, OSError for a missing one.
+    """
+    with path.open("rb") as file:
+        head = file.read(HEADER_BYTES + 2 * POINT_BYTES)
+        length = file.seek(0, os.SEEK_END)
+    with _named(path):
+        _, s_g2 = _header(head, length)
+        try:
+            s_g1 = decode_point(head[HEADER_BYTES + POINT_BYTES :])
+        except ProofError as error:
+            raise SrsError("second power", "a point of G1", error) from error
+        if not is_in_g2(s_g2):
+            raise SrsError("[s]_2", "a point of the subgroup of order P", s_g2)
+    return srs_id(s_g1, s_g2), s_g2
+
+
+def _header(data: bytes, length: int) -> tuple[int, PointG2]:
+    """k and [s]_2 of a file of this length that begins with data; raises SrsError."""
     if data[: len(MAGIC)] != MAGIC:
         raise SrsError("start of an SRS file", MAGIC, data[: len(MAGIC)])
     k = int.from_bytes(data[len(MAGIC) : len(MAGIC) + 4], "big")
     if not 1 <= k <= MOST_POWER:
         raise SrsError("size of an SRS", f"1 to {MOST_POWER}", k)
-    length = HEADER_BYTES + POINT_BYTES * ((1 << k) + 1) + DIGEST_BYTES
-    if len(data) != length:
-        raise SrsError("length of an SRS file", length, len(data))
+    expected = HEADER_BYTES + POINT_BYTES * ((1 << k) + 1) + DIGEST_BYTES
+    if length != expected:
+        raise SrsError("length of an SRS file", expected, length)
+    x1, x0, y1, y0 = (
+        int.from_bytes(data[start : start + ELEMENT_BYTES], "big")
+        for start in range(len(MAGIC) + 4, HEADER_BYTES, ELEMENT_BYTES)
+    )
+    return k, ((x0, x1), (y0, y1))
+
+
+def _parse(kernels: Kernels, data: bytes) -> Srs:
+    k, s_g2 = _header(data[:HEADER_BYTES], len(data))
     content = memoryview(data)[:-DIGEST_BYTES]
     digest = hashlib.sha256(content).digest()
     if digest != data[-DIGEST_BYTES:]:
         raise SrsError("SHA-256 of an SRS file", data[-DIGEST_BYTES:].hex(), digest.hex())
-    x1, x0, y1, y0 = (
-        int.from_bytes(content[start : start + ELEMENT_BYTES], "big")
-        for start in range(len(MAGIC) + 4, HEADER_BYTES, ELEMENT_BYTES)
-    )
-    return srs_from_bytes(kernels, k, bytes(content[HEADER_BYTES:]), ((x0, x1), (y0, y1)))
+    return srs_from_bytes(kernels, k, bytes(content[HEADER_BYTES:]), s_g2)

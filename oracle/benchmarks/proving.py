@@ -23,6 +23,7 @@ def measure(folder: Path, runs: int) -> dict[str, Any]:
 
     from prover import api, kernels
     from prover.compiler.package import read_package
+    from prover.folder import WEIGHTS
     from prover.model import Model
     from prover.program.layout import layout
     from prover.srs import development_srs
@@ -38,6 +39,7 @@ def measure(folder: Path, runs: int) -> dict[str, Any]:
         lambda: Model.create(compiled.program, compiled.weights, compiled.quantizer, tier, srs)
     )
     model.save(folder / "model", force=True)
+    stored = (folder / "model" / WEIGHTS).stat().st_size
     session = api.Session(model, tier, srs)
     data, openings = session.open_input(model.quantize_input(np.load(folder / "input.npy")))
     context = bytes(32)
@@ -58,11 +60,32 @@ def measure(folder: Path, runs: int) -> dict[str, Any]:
         "verify_s": median(checks),
         "proof_bytes": len(proof),
         "peak_rss_mb": peak,
+        "rss_bound_mb": rss_bound_mb(stored, fresh_cells(model), srs_bytes(srs.k_max)),
         "committed_input": model.input_is_committed,
         "committed_output": bool(model.layout.verifier.output_tiles),
         "weights_stored": sum(w.size for w in compiled.weights.values()),
         "lookup_rows": model.layout.verifier.rows * 4,
     }
+
+
+def rss_bound_mb(stored: int, cells: int, srs: int) -> float:
+    """What the proving process may take at most: 0.5 GB + 3 (stored weights + 32 bytes a fresh cell
+    + SRS), all in bytes; in MB as `peak_rss_mb` counts them."""
+    return (500e6 + 3 * (stored + 32 * cells + srs)) / 2**20
+
+
+def fresh_cells(model: Any) -> int:
+    """Cells of the tiles that are made with each proof: all but the weights' and tables', that of
+    contractions and the two masks included."""
+    program = model.layout.verifier
+    return int((program.tiles - program.fixed_tiles) << program.k)
+
+
+def srs_bytes(k: int) -> int:
+    """The powers of an SRS for tiles of 2^k cells."""
+    from prover.curve import POINT_BYTES
+
+    return POINT_BYTES * ((1 << k) + 1)
 
 
 def peak_rss_mb() -> float:

@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 
 from prover import curve, kernels
-from prover.curve import GENERATOR, GENERATOR_G2
+from prover.curve import GENERATOR, GENERATOR_G2, POINT_BYTES
 from prover.errors import EinproofError
 from prover.field import P
 from prover.kernels.interface import Kernels
 from prover.ptau import import_ptau
 from prover.srs import (
     DEVELOPMENT_SEED,
+    HEADER_BYTES,
+    MAGIC,
     Srs,
     SrsError,
     check_srs,
@@ -21,6 +23,7 @@ from prover.srs import (
     development_secret,
     development_srs,
     load_srs,
+    read_key,
     save_srs,
     srs_id,
 )
@@ -113,6 +116,24 @@ def test_every_flipped_byte_of_a_file_is_noticed(tmp_path: Path) -> None:
         load_srs(REFERENCE, path)
     with pytest.raises(OSError):
         load_srs(REFERENCE, tmp_path / "missing.bin")
+
+
+def test_a_verifier_reads_the_head_alone(tmp_path: Path) -> None:
+    """The id and [s]_2, whatever the powers after the second are; nothing else passes for them."""
+    srs = development_srs(REFERENCE, 2, tmp_path)
+    path = tmp_path / "development-2.bin"
+    assert read_key(path) == (srs.id, srs.s_g2)
+    data = path.read_bytes()
+    path.write_bytes(data[:-100] + bytes(100))
+    assert read_key(path) == (srs.id, srs.s_g2)
+    second = HEADER_BYTES + POINT_BYTES
+    for at in (0, len(MAGIC), *range(len(MAGIC) + 4, HEADER_BYTES, 9), second, second + 40):
+        path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+        with pytest.raises(SrsError, match="import it anew"):
+            read_key(path)
+    path.write_bytes(data[:-1])
+    with pytest.raises(SrsError, match="length of an SRS file"):
+        read_key(path)
 
 
 def test_check_refuses_what_is_not_the_powers(tier: Kernels, tmp_path: Path) -> None:
