@@ -158,7 +158,7 @@ def of_images(name: str) -> tuple[torch.nn.Module, Any]:
     """A network of oracle/zoo/vision.py; held-out images, then those that its ranges come from."""
     from oracle.zoo import vision
 
-    trained: vision.Trained = getattr(vision, name)()
+    trained = vision.trained(name)
     images = np.concatenate([trained.held_out[:SAMPLES], trained.training[:CALIBRATED]])
     return trained.module, images
 
@@ -177,7 +177,7 @@ MODELS = {
     "digits-mlp": Named(64, digits_mlp),
     "mlp-784-512-512-10": Named(784, large_mlp),
     "lenet": Named(784, lambda: of_images("lenet"), image=(1, 28, 28)),
-    "lenet-average": Named(784, lambda: of_images("lenet_average"), image=(1, 28, 28)),
+    "lenet-average": Named(784, lambda: of_images("lenet-average"), image=(1, 28, 28)),
 }
 BLOCKS = {
     "transformer-1l-64": Named(64, partial(transformer, 1), "random", 16, (-4.0, 4.0)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from prover.quantizer import FloatArray, IntArray
@@ -77,6 +78,16 @@ def nanogpt() -> Entry:
     )
 
 
+def image(name: str) -> Entry:
+    """A network of oracle/zoo/vision.py, on one image."""
+    from oracle.zoo import vision
+
+    found = vision.trained(name)
+    shape = (1, *found.held_out.shape[1:])
+    examples, held = found.training[:CALIBRATED, None], found.held_out[:, None]
+    return Entry(found.module, shape, vision.REACH, examples, held)
+
+
 def compiled_entry(entry: Entry, **options: Any) -> Compiled:
     """The program of an entry, its ranges recorded on its examples; options as of
     `compile_module`."""
@@ -108,8 +119,10 @@ def llama_block() -> Entry:
 
 
 CALIBRATED, HELD_OUT = 200, 200
+IMAGES = ("lenet", "lenet-average", "resnet", "lstm")
 ZOO: dict[str, Callable[[], Entry]] = {
     "minilm-l6": minilm_l6,
     "nanogpt": nanogpt,
     "llama-block": llama_block,
+    **{name: partial(image, name) for name in IMAGES},
 }

@@ -147,7 +147,7 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Outputs:
 
 
 def _layer(net: Network, name: str, x: Cells, own: Weights) -> tuple[Cells, Cells]:
-    """h and c over (steps, batch, hidden): seven gadgets and a rounding, as one stack."""
+    """h and c over (steps, batch, hidden): nine gadgets, as one stack."""
     first, hidden = len(net.ops), own.u.shape[1]
     plan: Plan = (*x.lengths[:2], (hidden,) if hidden > 1 else ())
     shape = flat(plan)

@@ -1,0 +1,108 @@
+"""LSTMs from torch.export: close to torch, the same integers everywhere, proved; gas hardly knows
+the steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from prover.compiler import UnsupportedOp
+from prover.program.ir import Stack
+from prover.program.layout import layout
+from tests.convolutions import Apply, assert_close, compiled
+from tests.proving import setup
+
+FIRST: dict[str, Any] = {"batch_first": True}
+
+
+def last(x: torch.Tensor, lstm: nn.Module, head: nn.Module) -> torch.Tensor:
+    made: torch.Tensor = head(lstm(x)[0][:, -1])
+    return made
+
+
+MODELS: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
+    "every state": (Apply(lambda x, m: m(x)[0], nn.LSTM(3, 5, **FIRST)), (2, 4, 3)),
+    "a batch of one": (Apply(lambda x, m: m(x)[0], nn.LSTM(3, 5, **FIRST)), (1, 4, 3)),
+    "the last state": (Apply(last, nn.LSTM(3, 5, **FIRST), nn.Linear(5, 2)), (2, 4, 3)),
+    "time first, the last cell": (
+        Apply(lambda x, m, d: d(m(x)[1][1].squeeze(0)), nn.LSTM(3, 5), nn.Linear(5, 2)),
+        (4, 2, 3),
+    ),
+    "two layers": (Apply(last, nn.LSTM(3, 5, 2, **FIRST), nn.Linear(5, 2)), (1, 6, 3)),
+    "two layers' last states": (
+        Apply(lambda x, m, d: d(m(x)[1][0]), nn.LSTM(3, 5, 2, **FIRST), nn.Linear(5, 2)),
+        (2, 6, 3),
+    ),
+    "no bias": (Apply(lambda x, m: m(x)[0], nn.LSTM(3, 5, bias=False, **FIRST)), (1, 4, 3)),
+    "three of them": (
+        Apply(lambda x, *ms: ms[2](ms[1](ms[0](x)[0])[0])[0], *(
+            nn.LSTM(5, 5, **FIRST) for _ in range(3)
+        )),
+        (1, 4, 5),
+    ),
+    "after a linear layer": (
+        Apply(lambda x, d, m: m(d(x).tanh())[0], nn.Linear(3, 4), nn.LSTM(4, 5, **FIRST)),
+        (2, 4, 3),
+    ),
+    "one unit": (Apply(lambda x, m: m(x)[0], nn.LSTM(3, 1, **FIRST)), (1, 4, 3)),
+    "one feature": (Apply(lambda x, m: m(x)[0], nn.LSTM(1, 3, **FIRST)), (1, 4, 1)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_memories_are_close_to_torch(name: str) -> None:
+    module, shape = MODELS[name]
+    made, _ = assert_close(module, *shape)
+    assert made.program.stacks
+
+
+@pytest.mark.parametrize("name", ["two layers' last states", "three of them", "one unit"])
+def test_memories_are_proved_and_verified(name: str) -> None:
+    module, shape = MODELS[name]
+    _, given = assert_close(module, *shape)
+    ready = setup(given)
+    ready.verify(ready.prove())
+
+
+def test_steps_cost_a_coordinate() -> None:
+    """Eight times the steps: as many gadgets, and about as many terms for the verifier to read."""
+    terms = []
+    for steps in (4, 32):
+        module = Apply(last, nn.LSTM(4, 8, **FIRST), nn.Linear(8, 2)).double()
+        made = compiled(module, 1, steps, 4)
+        (stack,) = made.program.stacks
+        assert stack == Stack(stack.first, 9, steps)
+        terms.append(len(layout(made.program).verifier.terms))
+    assert terms[1] < 1.15 * terms[0]
+
+
+REFUSED: dict[str, tuple[nn.Module, tuple[int, ...], str]] = {
+    "two directions": (
+        Apply(lambda x, m: m(x)[0], nn.LSTM(3, 4, bidirectional=True, **FIRST)),
+        (2, 4, 3), "one direction",
+    ),
+    "projections": (
+        Apply(lambda x, m: m(x)[0], nn.LSTM(3, 4, proj_size=2, **FIRST)), (2, 4, 3), "projections",
+    ),
+    "a start that is not zero": (
+        Apply(
+            lambda x, m: m(x, (torch.ones(1, 2, 4, dtype=x.dtype), torch.zeros(1, 2, 4).to(x)))[0],
+            nn.LSTM(3, 4, **FIRST),
+        ),
+        (2, 4, 3), "start from zeros",
+    ),
+    "one step": (
+        Apply(lambda x, m: m(x)[0], nn.LSTM(3, 4, **FIRST)), (2, 1, 3), "more than one step",
+    ),
+    "GRU": (Apply(lambda x, m: m(x)[0], nn.GRU(3, 4, **FIRST)), (2, 4, 3), r"aten\.gru"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_not_known_is_refused_by_name(name: str) -> None:
+    module, shape, reason = REFUSED[name]
+    with pytest.raises(UnsupportedOp, match=reason):
+        compiled(module.double(), *shape)
