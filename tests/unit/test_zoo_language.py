@@ -368,3 +368,25 @@ def test_nanogpt_in_integers_agrees_with_floats() -> None:
     loss = nn.functional.cross_entropy
     assert agreed >= 0.99
     assert abs(torch.exp(loss(found, following) - loss(expected, following)) - 1) < 0.01
+
+
+def test_generate_writes_the_answers_of_proofs(tmp_path: Path) -> None:
+    entry = small_entry()
+    assert entry.tokenizer is not None
+    model = model_of(entry, to_bytes(entry.tokenizer))
+    model.save(tmp_path / "model")
+    words = ["generate", str(tmp_path / "model"), "a cab", "-n", "5"]
+    done = CliRunner().invoke(app, [*words, "--json"])
+    assert done.exit_code == 0, done.output
+    written = json.loads(done.output)["text"]
+    text = "a cab"
+    for token in written:
+        ids = entry.tokenizer.encode(text, 6)
+        values = case(compiled_entry(entry), ids[None]).values
+        assert entry.tokenizer.decode(values["output"]) == token
+        text += token
+    assert len(written) == 5
+    assert CliRunner().invoke(app, words).output == text + "\n"
+    model_of(entry, b"").save(tmp_path / "mute")
+    refused = CliRunner().invoke(app, ["generate", str(tmp_path / "mute"), "a"])
+    assert (refused.exit_code, "NoTextModel" in refused.output) == (1, True)
