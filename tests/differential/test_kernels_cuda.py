@@ -98,12 +98,17 @@ def test_indices_that_do_not_fit_are_refused(tier: Kernels) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32, np.int64])
-def test_small_matvec_reads_integers_as_they_are_stored(tier: Kernels, dtype: Any) -> None:
+def test_integers_are_read_as_they_are_stored(tier: Kernels, dtype: Any) -> None:
     limits, reference = np.iinfo(dtype), get("reference")
     ints = np.resize(np.array([limits.min, limits.max, -1, 0, 1], dtype=dtype), (7, 9))
     v = [*range(P - 5, P), 0, 1, 2, P // 2]
     expected = reference.small_matvec(ints.astype(np.int64), reference.from_ints(v))
     assert tier.to_ints(tier.small_matvec(ints, tier.from_ints(v))) == list(expected)
+    assert tier.to_ints(tier.from_int64(ints[0])) == [int(x) % P for x in ints[0]]
+    if dtype != np.int64:  # whose least is beyond what a sum takes
+        powers = tier.generator_powers(2, 9)
+        total = sum(int(x) << i for i, x in enumerate(ints[0]))
+        assert tier.msm_small(powers, ints[0]) == curve.multiply(GENERATOR, total)
 
 
 @pytest.mark.parametrize("n", [1, 3, 10])
