@@ -41,6 +41,7 @@ FUNCTIONS: Mapping[str, tuple[str, ...]] = {
     "collect": ("bytes32", "uint256"),
     # StakeVault
     "stake": (),
+    "appoint": ("address",),
     "queueWithdrawal": ("uint256",),
     "leave": ("address",),
     "withdraw": ("address",),

@@ -5,6 +5,7 @@ import json
 from typing import Annotated, Any
 
 import typer
+from eth_utils.address import is_address, to_checksum_address
 
 from oracle.bootstrap import Site
 from oracle.domain.chain import Call
@@ -46,6 +47,19 @@ def withdraw(amount: Amount, rpc: Rpc = None, key: Key = None, as_json: Json = F
 def leave(rpc: Rpc = None, key: Key = None, as_json: Json = False) -> None:
     """Take out what was queued two weeks ago, if nothing is locked."""
     _do(("leave", None), 0, rpc, key, as_json)
+
+
+@app.command()
+def appoint(
+    agent: Annotated[str, typer.Argument(help="Who may answer on your stake: a service's key.")],
+    rpc: Rpc = None,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Let one other address answer for your stake; the zero address: nobody."""
+    if not is_address(agent):
+        raise SettingsInvalid(f"expected an address, got {agent}")
+    _do(("appoint", to_checksum_address(agent)), 0, rpc, key, as_json)
 
 
 def _do(

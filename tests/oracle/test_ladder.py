@@ -212,6 +212,8 @@ def test_a_person_asks_checks_disputes_and_claims_by_hand(office, daemons, cli, 
     shown = cli("stake", "show", "--key", CHEAT)
     assert (shown["suspended"], shown["free_gwei"]) == (True, 10 * ETHER // GWEI - LOCK)
     assert cli("stake", "add", "0.5")["stake_gwei"] == 10 * ETHER // GWEI + 5 * 10**8
+    cli("stake", "appoint", address(CHALLENGER))
+    assert office.evm.call(desk.vault.functions.agentOf(address(OPERATOR))) == address(CHALLENGER)
     assert cli("stake", "withdraw", "0.25")["queued_gwei"] == 25 * 10**7
 
 
