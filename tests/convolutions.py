@@ -100,6 +100,26 @@ POOLS: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
     "max, ceil": (_image(nn.MaxPool2d(2, 2, ceil_mode=True)), (1, 1, 7, 7)),
     "max, dilated": (_image(nn.MaxPool2d(2, 1, dilation=2)), (1, 1, 7, 7)),
     "max, 28 rows": (_image(nn.MaxPool2d(2), nn.Conv2d(3, 2, 3)), (1, 1, 28, 28)),
+    "max, a row left over": (
+        _image(nn.MaxPool2d(2), nn.Conv2d(3, 2, 3, padding=1), nn.ReLU(), nn.Conv2d(2, 2, 2)),
+        (1, 1, 7, 7),
+    ),
+    "max, cut and padded": (
+        Apply(
+            lambda x, a, b: b(F.max_pool2d(a(x).relu(), 2)[:, :, :10, :11]),
+            nn.Conv2d(1, 2, 3, padding=1),
+            nn.Conv2d(2, 2, 3, padding=1),
+        ),
+        (1, 1, 28, 28),
+    ),
+    "cut, strided": (
+        Apply(
+            lambda x, a, b: b(F.max_pool2d(a(x).relu(), 2)[:, :, :10, :11]),
+            nn.Conv2d(1, 2, 3, padding=1),
+            nn.Conv2d(2, 2, 3, stride=(1, 2), padding=1),
+        ),
+        (1, 1, 28, 28),
+    ),
     "average": (_image(nn.AvgPool2d(2), nn.Flatten(), nn.Linear(27, 4)), (1, 1, 6, 6)),
     "average, overlapping": (
         nn.Sequential(nn.Conv2d(1, 3, 3), nn.AvgPool2d(3, 1, 1)),

@@ -96,7 +96,7 @@ def lower_repeat(
     def lower(block: tuple[Node, ...]) -> Lowered:
         own = replace(  # plans are shared: what a block refines is refined for all
             net, tensors=list(net.tensors), ops=[], weights={}, made=dict(net.made),
-            copies=dict(net.copies), padded=set(net.padded), rows=list(net.rows),
+            copies=dict(net.copies), padded=dict(net.padded), rows=list(net.rows),
         )  # fmt: skip
         given = dict(inner)
         for c, plan, exponent in zip(repeat.carried, plans, scales, strict=True):

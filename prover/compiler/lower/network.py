@@ -149,7 +149,7 @@ class Network:
     weights: dict[str, IntArray] = field(default_factory=dict)
     made: dict[str, Cells] = field(default_factory=dict)
     copies: dict[Any, Cells] = field(default_factory=dict)  # of what slide.py copies, by its source
-    padded: set[int] = field(default_factory=set)  # tensors with zeros after a value's cells
+    padded: dict[int, Lengths] = field(default_factory=dict)  # of tensors that end in zeros: before
     rows: list[tuple[Array, Cells]] = field(default_factory=list)  # of embeddings, for tied layers
     wide: frozenset[str] = frozenset()  # nodes that may be stored longer than they are
     stacks: list[Stack] = field(default_factory=list)  # of operators that are one

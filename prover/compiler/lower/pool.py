@@ -24,6 +24,7 @@ from prover.compiler.lower.network import (
     Pending,
     Plan,
     Value,
+    flat,
     numbered,
     regroup,
     whole,
@@ -148,6 +149,10 @@ def _greatest(net: Network, node: Node, cells: Cells, axes: Lengths, kernel: Ker
         top = Affine((*top.terms, (1, net.view(more, every))))
     made = net.pending(node.name, stored, cells.exponent, top)
     kept = net.exact(made, node.name, min(tensor.lo, 0), max(tensor.hi, 0))
-    if kernel.size == kernel.stride and not reaches:  # beyond its end, all windows are zeros
-        net.padded.add(kept.tensor)
+    left = [
+        cells.shape[axis] - node.shape[axis] * stride
+        for axis, stride in zip(axes, kernel.stride, strict=True)
+    ]
+    if stored != plan and kernel.size == kernel.stride and not reaches and max(left) <= 0:
+        net.padded[kept.tensor] = flat(plan)  # all windows beyond its end are of zeros
     return replace(kept, parts=whole(plan))

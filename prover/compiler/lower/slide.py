@@ -77,13 +77,18 @@ def in_one_part(name: str, cells: Cells, axes: Sequence[int]) -> None:
 
 
 def _is_whole(net: Network, cells: Cells, axis: int) -> bool:
-    shape = net.tensors[cells.tensor].shape
+    """Whether nothing but zeros, stored or not, lies outside what the value has of an axis."""
     return all(
-        part.dim != NOWHERE
-        and part.offset == 0
-        and (part.length == shape[part.dim] or cells.tensor in net.padded)
+        part.dim != NOWHERE and part.offset == 0 and part.length == _ends(net, cells)[part.dim]
         for part in cells.parts[axis]
     )
+
+
+def _ends(net: Network, cells: Cells) -> Lengths:
+    """Where the zeros of a tensor begin, along each of its axes."""
+    shape = net.tensors[cells.tensor].shape
+    ends = net.padded.get(cells.tensor, shape)
+    return ends if len(ends) == len(shape) else shape
 
 
 def _copied(net: Network, name: str, cells: Cells, lengths: Plan) -> Cells:
@@ -113,7 +118,7 @@ def kept(
     pending = net.pending(name, stored, source.exponent, linear, contractions, summed)
     made = net.exact(pending, name, factor * min(tensor.lo, 0), factor * max(tensor.hi, 0))
     if stored != plan:
-        net.padded.add(made.tensor)
+        net.padded[made.tensor] = flat(plan)
     parts = tuple(
         tuple(Part(part.dim, 0, n) for part, n in zip(parts, own, strict=True))
         for parts, own in zip(made.parts, plan, strict=True)
@@ -180,13 +185,13 @@ def strided(
 
 def _stored(net: Network, cells: Cells) -> Plan:
     """The lengths with the zeros that follow."""
-    shape = net.tensors[cells.tensor].shape
-    if cells.tensor not in net.padded:
-        return cells.lengths
-    return tuple(
-        tuple(shape[p.dim] if p.dim != NOWHERE and p.offset == 0 else p.length for p in parts)
-        for parts in cells.parts
-    )
+    shape, ends = net.tensors[cells.tensor].shape, _ends(net, cells)
+
+    def full(part: Part) -> int:
+        to_its_end = part.dim != NOWHERE and part.offset == 0 and part.length == ends[part.dim]
+        return shape[part.dim] if to_its_end else part.length
+
+    return tuple(tuple(map(full, parts)) for parts in cells.parts)
 
 
 def every_stride(net: Network, stride: int, rows: int, columns: int) -> int:
