@@ -32,6 +32,7 @@ def prover_row(model: str, batch: int, weights: int, seconds: float) -> dict[str
         "proof_bytes": 3776, "gas": 500_000, "gas_an_inference": 500_000 // batch,
         "peak_rss_mb": 166.0, "kernel_tier": "scalar", "threads": 2, "load_average": 0.5,
         "weights_stored": weights, "lookup_rows": 0, "machine": "m", "commit": "c",
+        "weights": "real",
     }  # fmt: skip
 
 
@@ -97,8 +98,9 @@ def test_a_report_has_every_row_and_the_same_bytes_twice(tmp_path: Path) -> None
 
 def test_the_fitted_power_of_linear_times_is_one(tmp_path: Path) -> None:
     for weights in (1000, 10_000, 100_000):
-        results.record("prover", prover_row(str(weights), 1, weights, weights * 1e-6), tmp_path)
-    (svg,) = (path for path in report.write(tmp_path) if path.name == "prover.svg")
+        row = prover_row("mlp" + f"-{weights}" * 3, 1, weights, weights * 1e-6)
+        results.record("prover", {**row, "weights": "random"}, tmp_path)
+    (svg,) = (path for path in report.write(tmp_path) if path.name == "scaling.svg")
     assert "x^1.00" in svg.read_text()
 
 
