@@ -71,8 +71,8 @@ def measure(tier_name: str, count: int, log_size: int) -> list[dict[str, Any]]:
         return total
 
     a, b, c = (vector(n) for _ in range(3))
-    int16 = generator.integers(-(1 << 15), 1 << 15, n, dtype=np.int64)
-    matrix = generator.integers(-(1 << 15), 1 << 15, (side, side), dtype=np.int64)
+    int16 = generator.integers(-(1 << 15), 1 << 15, n, dtype=np.int16)
+    matrix = generator.integers(-(1 << 15), 1 << 15, (side, side), dtype=np.int16)
     narrow = vector(side)
     srs = development_srs(tier, log_size)
     point = [secrets.randbelow(P) for _ in range(log_size)]

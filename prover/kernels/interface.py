@@ -22,7 +22,7 @@ from prover.errors import EinproofError
 
 Vec: TypeAlias = npt.NDArray[Any]
 Points: TypeAlias = Any
-Int64s: TypeAlias = npt.NDArray[np.int64]
+Int64s: TypeAlias = npt.NDArray[np.signedinteger[Any]]  # of 64 bits or fewer
 Progress: TypeAlias = tuple[int, int, str]
 
 

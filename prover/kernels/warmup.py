@@ -22,6 +22,7 @@ def calls(tier: Kernels) -> Iterator[tuple[str, Callable[[], object]]]:
     points, v = tier.load_points([GENERATOR] * POINTS), tier.from_int64(ints)
     yield "points_to_bytes", lambda: tier.points_to_bytes(points)
     yield "msm_small", lambda: tier.msm_small(points, ints)
+    yield "int16 msm_small", lambda: tier.msm_small(points, ints.astype(np.int16))
     yield "msm", lambda: tier.msm(points, v)
     yield "generator_powers", lambda: tier.generator_powers(2, POINTS)
 
@@ -29,6 +30,7 @@ def calls(tier: Kernels) -> Iterator[tuple[str, Callable[[], object]]]:
 def vector_calls(tier: Kernels, length: int) -> Iterator[tuple[str, Callable[[], object]]]:
     """Those on vectors, of an even length."""
     ints = np.arange(1, length + 1, dtype=np.int64)
+    stored = ints.astype(np.int16)  # as weights are
     v = tier.from_ints(ints.tolist())
     point = [2] * (length.bit_length() - 1)
     yield "from_int64", lambda: tier.from_int64(ints)
@@ -46,6 +48,9 @@ def vector_calls(tier: Kernels, length: int) -> Iterator[tuple[str, Callable[[],
     yield "powers", lambda: tier.powers(2, length)
     yield "small_matvec", lambda: tier.small_matvec(ints[None, :], v)
     yield "small_matvec", lambda: tier.small_matvec(ints[:, None], v[:1])
+    yield "int16 from_int64", lambda: tier.from_int64(stored)
+    yield "int16 small_matvec", lambda: tier.small_matvec(stored[None, :], v)
+    yield "int16 small_matvec", lambda: tier.small_matvec(stored[:, None], v[:1])
     yield "fold", lambda: tier.fold(v, 2)
     yield "round_lookup", lambda: tier.round_lookup(v, v, v, [v] * 4, 2, 3, 4)
     yield "round_table", lambda: tier.round_table(v, v, v, v, v, 2, 3, 4)

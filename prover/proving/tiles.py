@@ -25,8 +25,9 @@ NOTHING: Ints = np.zeros(0, dtype=np.int64)
 class Tile:
     """cells = small + runs + scattered.
 
-    small: int64 of 2^k, none for zeros, or a dense vector of field elements; runs: field elements
-    from a first cell on; scattered: field elements at the cells of an array.
+    small: integers (int64, weights int16 where they fit) of 2^k, none for zeros, or a dense vector
+    of field elements; runs: field elements from a first cell on; scattered: field elements at the
+    cells of an array.
     """
 
     small: Ints | Vec
@@ -120,10 +121,16 @@ def put(tile: Ints, block: Block, values: Ints) -> None:
 
 
 def small_tiles(
-    layout: Layout, first: int, count: int, values: Mapping[int, Ints], *roles: Role
+    layout: Layout,
+    first: int,
+    count: int,
+    values: Mapping[int, Ints],
+    *roles: Role,
+    kind: type = np.int64,
 ) -> list[Ints]:
-    """The integer cells of `count` tiles from `first`, from the tensors of the given roles."""
-    tiles = [np.zeros(1 << layout.k, dtype=np.int64) for _ in range(count)]
+    """The integer cells of `count` tiles from `first`, from the tensors of the given roles; kind:
+    of integers that hold them."""
+    tiles: list[Ints] = [np.zeros(1 << layout.k, dtype=kind) for _ in range(count)]
     for i, tensor in enumerate(layout.relations.tensors):
         if tensor.role in roles:
             for block in layout.blocks[i]:
@@ -132,8 +139,11 @@ def small_tiles(
 
 
 def weight_tiles(layout: Layout, weights: Mapping[int, Ints]) -> list[Ints]:
-    """The weight tiles' cells, in tile order."""
-    return small_tiles(layout, 0, layout.weight_tiles, weights, Role.WEIGHT)
+    """The weight tiles' cells, in tile order; a quarter of the memory where they fit in int16."""
+    limits = np.iinfo(np.int16)
+    fit = all(limits.min <= w.min() and w.max() <= limits.max for w in weights.values())
+    kind = np.int16 if fit else np.int64
+    return small_tiles(layout, 0, layout.weight_tiles, weights, Role.WEIGHT, kind=kind)
 
 
 def table_tiles(layout: Layout) -> list[Ints]:
