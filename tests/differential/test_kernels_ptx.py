@@ -20,7 +20,8 @@ LAWS = "tests/differential/test_kernels_cuda.py"
 # Sizes that take minutes, and what is about processes rather than kernels.
 LEFT_OUT = (
     "shape5 or shape0 or test_rounds[64] or test_elementwise[64] or generator or groups"
-    " or msm[17] or msm[64] or 13 or 14 or 15 or 16 or 18 or 19 or bytes_of or asked or without or timed"
+    " or msm[17] or msm[64] or 13 or 14 or 15 or 16 or 18 or 19"
+    " or bytes_of or asked or without or timed"
 )
 
 
