@@ -60,10 +60,11 @@ def given_values(program: VerifierProgram, drawn: Challenges) -> list[int]:
     values = [eq(r[n - c :], y[k - c :]) for c in range(min(n, k) + 1)]
     for point in (r[n - program.n_f :], y):
         for start in range(0, len(point), fmt.NODE_BITS):
-            four = (point[start : start + fmt.NODE_BITS] + [0] * fmt.NODE_BITS)[: fmt.NODE_BITS]
-            values += [0]
-            for bits in range(fmt.NODE_BITS + 1):
-                values += eq_expand(four[:bits])
+            four = point[start : start + fmt.NODE_BITS]
+            heap = [0]
+            for bits in range(len(four) + 1):
+                heap += eq_expand(four[:bits])
+            values += heap + [0] * (fmt.HEAP - len(heap))
     return values
 
 

@@ -119,17 +119,13 @@ library Linear {
                         add(P, signextend(7, shr(160, record))),
                         P
                     )
-                // Five ids; an id of 0 is the constant 1. Most terms have two or three.
+                // Five ids; an id of 0 is the constant 1.
                 value := mulmod(value, mload(add(values, and(shr(139, record), OFFSETS))), P)
                 value := mulmod(value, mload(add(values, and(shr(123, record), OFFSETS))), P)
-                let ids := and(shr(80, record), 0xffffffffffff)
-                if ids {
-                    value := mulmod(value, mload(add(values, shl(5, shr(32, ids)))), P)
-                    ids := and(ids, 0xffffffff)
-                    if ids {
-                        value := mulmod(value, mload(add(values, shl(5, shr(16, ids)))), P)
-                        value := mulmod(value, mload(add(values, shl(5, and(ids, 0xffff)))), P)
-                    }
+                value := mulmod(value, mload(add(values, and(shr(107, record), OFFSETS))), P)
+                if and(shr(80, record), 0xffffffff) {
+                    value := mulmod(value, mload(add(values, and(shr(91, record), OFFSETS))), P)
+                    value := mulmod(value, mload(add(values, and(shr(75, record), OFFSETS))), P)
                 }
                 let tile := add(tiles, and(shr(235, record), OFFSETS))
                 mstore(tile, addmod(mload(tile), value, P))

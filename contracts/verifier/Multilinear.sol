@@ -66,42 +66,91 @@ library Multilinear {
     }
 
     /// @dev For every four coordinates a heap of 32 words: word 2^j + x, for j <= 4 and x < 2^j, is
-    ///      eq of the first j of them with the bits of x; word 0 is 0. The last heap is of what
-    ///      coordinates are left, and zeros. In new memory.
+    ///      eq of the first j of them with the bits of x; word 0 is 0, and words of coordinates that
+    ///      are not there. In new memory.
     function prefixHeaps(uint256 at, uint256 bits) internal pure returns (uint256 heaps) {
         assembly ("memory-safe") {
-            function pair(node, twin, a) {
-                let entry := mload(node)
-                let odd := mulmod(entry, a, P)
-                mstore(twin, add(entry, sub(P, odd)))
-                mstore(add(twin, 0x20), odd)
-            }
             heaps := mload(0x40)
             let heap := heaps
             for { let end := add(at, shl(5, bits)) } lt(at, end) { at := add(at, 0x80) } {
                 let left := sub(end, at)
                 let a := mload(at)
+                let entry
+                let odd
                 mstore(heap, 0)
                 mstore(add(heap, 0x20), 1)
                 mstore(add(heap, 0x40), sub(add(P, 1), a))
                 mstore(add(heap, 0x60), a)
-                a := mul(mload(add(at, 0x20)), gt(left, 0x20))
-                pair(add(heap, 0x40), add(heap, 0x80), a)
-                pair(add(heap, 0x60), add(heap, 0xc0), a)
-                a := mul(mload(add(at, 0x40)), gt(left, 0x40))
-                pair(add(heap, 0x80), add(heap, 0x100), a)
-                pair(add(heap, 0xa0), add(heap, 0x140), a)
-                pair(add(heap, 0xc0), add(heap, 0x180), a)
-                pair(add(heap, 0xe0), add(heap, 0x1c0), a)
-                a := mul(mload(add(at, 0x60)), gt(left, 0x60))
-                pair(add(heap, 0x100), add(heap, 0x200), a)
-                pair(add(heap, 0x120), add(heap, 0x240), a)
-                pair(add(heap, 0x140), add(heap, 0x280), a)
-                pair(add(heap, 0x160), add(heap, 0x2c0), a)
-                pair(add(heap, 0x180), add(heap, 0x300), a)
-                pair(add(heap, 0x1a0), add(heap, 0x340), a)
-                pair(add(heap, 0x1c0), add(heap, 0x380), a)
-                pair(add(heap, 0x1e0), add(heap, 0x3c0), a)
+                if gt(left, 0x20) {
+                    a := mload(add(at, 0x20))
+                    entry := mload(add(heap, 0x40))
+                    odd := mulmod(entry, a, P)
+                    mstore(add(heap, 0x80), add(entry, sub(P, odd)))
+                    mstore(add(heap, 0xa0), odd)
+                    entry := mload(add(heap, 0x60))
+                    odd := mulmod(entry, a, P)
+                    mstore(add(heap, 0xc0), add(entry, sub(P, odd)))
+                    mstore(add(heap, 0xe0), odd)
+                }
+                if gt(left, 0x40) {
+                    a := mload(add(at, 0x40))
+                    entry := mload(add(heap, 0x80))
+                    odd := mulmod(entry, a, P)
+                    mstore(add(heap, 0x100), add(entry, sub(P, odd)))
+                    mstore(add(heap, 0x120), odd)
+                    entry := mload(add(heap, 0xa0))
+                    odd := mulmod(entry, a, P)
+                    mstore(add(heap, 0x140), add(entry, sub(P, odd)))
+                    mstore(add(heap, 0x160), odd)
+                    entry := mload(add(heap, 0xc0))
+                    odd := mulmod(entry, a, P)
+                    mstore(add(heap, 0x180), add(entry, sub(P, odd)))
+                    mstore(add(heap, 0x1a0), odd)
+                    entry := mload(add(heap, 0xe0))
+                    odd := mulmod(entry, a, P)
+                    mstore(add(heap, 0x1c0), add(entry, sub(P, odd)))
+                    mstore(add(heap, 0x1e0), odd)
+                }
+                if gt(left, 0x60) {
+                    a := mload(add(at, 0x60))
+                    entry := mload(add(heap, 0x100))
+                    odd := mulmod(entry, a, P)
+                    mstore(add(heap, 0x200), add(entry, sub(P, odd)))
+                    mstore(add(heap, 0x220), odd)
+                    entry := mload(add(heap, 0x120))
+                    odd := mulmod(entry, a, P)
+                    mstore(add(heap, 0x240), add(entry, sub(P, odd)))
+                    mstore(add(heap, 0x260), odd)
+                    entry := mload(add(heap, 0x140))
+                    odd := mulmod(entry, a, P)
+                    mstore(add(heap, 0x280), add(entry, sub(P, odd)))
+                    mstore(add(heap, 0x2a0), odd)
+                    entry := mload(add(heap, 0x160))
+                    odd := mulmod(entry, a, P)
+                    mstore(add(heap, 0x2c0), add(entry, sub(P, odd)))
+                    mstore(add(heap, 0x2e0), odd)
+                    entry := mload(add(heap, 0x180))
+                    odd := mulmod(entry, a, P)
+                    mstore(add(heap, 0x300), add(entry, sub(P, odd)))
+                    mstore(add(heap, 0x320), odd)
+                    entry := mload(add(heap, 0x1a0))
+                    odd := mulmod(entry, a, P)
+                    mstore(add(heap, 0x340), add(entry, sub(P, odd)))
+                    mstore(add(heap, 0x360), odd)
+                    entry := mload(add(heap, 0x1c0))
+                    odd := mulmod(entry, a, P)
+                    mstore(add(heap, 0x380), add(entry, sub(P, odd)))
+                    mstore(add(heap, 0x3a0), odd)
+                    entry := mload(add(heap, 0x1e0))
+                    odd := mulmod(entry, a, P)
+                    mstore(add(heap, 0x3c0), add(entry, sub(P, odd)))
+                    mstore(add(heap, 0x3e0), odd)
+                }
+                if lt(left, 0x80) {
+                    // Beyond the end calldata is zero.
+                    let missing := add(heap, shl(shr(5, left), 0x40))
+                    calldatacopy(missing, calldatasize(), sub(add(heap, HEAP_BYTES), missing))
+                }
                 heap := add(heap, HEAP_BYTES)
             }
             mstore(0x40, heap)

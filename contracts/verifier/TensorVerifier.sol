@@ -303,8 +303,14 @@ contract TensorVerifier is ITensorVerifier {
         unchecked {
             uint256 wrong;
             assembly ("memory-safe") {
-                for { let at := from } lt(at, to) { at := add(at, 0x20) } {
-                    wrong := or(wrong, gt(calldataload(at), LAST))
+                let at := from
+                if and(sub(to, from), 0x20) {
+                    wrong := gt(calldataload(at), LAST)
+                    at := add(at, 0x20)
+                }
+                for {} lt(at, to) { at := add(at, 0x40) } {
+                    let two := or(gt(calldataload(at), LAST), gt(calldataload(add(at, 0x20)), LAST))
+                    wrong := or(wrong, two)
                 }
             }
             if (wrong == 0) return;
