@@ -21,7 +21,7 @@ from prover.program.ir import (
     Requantize,
 )
 from prover.program.layout import layout
-from tests.proving import MODEL_ID
+from tests.proving import MODEL_ID, Setup, setup
 from tests.soundness.broken import without_relation
 from tests.soundness.malice import Claim, _Contractions, propagated
 from tests.soundness.small import K, every_kind, refusal, target
@@ -29,28 +29,43 @@ from tests.soundness.test_validate import GOOD, with_op, without
 
 
 @cache
+def honest() -> Setup:
+    """every_kind() as the layout has it."""
+    return setup(every_kind(), K)
+
+
+@cache
 def registered() -> Registered:
-    made = target()
+    made = honest()
     points = b"".join(map(encode_point, made.key.fixed_points))
     return _named(serialize(made.key.program) + encode(GOOD), points)
 
 
 def _named(program: bytes, points: bytes) -> Registered:
     """What somebody registers, with the id that it gets."""
-    srs, aux = target().srs.id, bytes(32)
+    srs, aux = honest().srs.id, bytes(32)
     return Registered(model_id(program, points, srs, K, aux), program, points, srs, K, aux)
 
 
 def audited(model: Registered) -> Audit:
-    return audit(model, tiers.get("scalar"), target().srs)
+    return audit(model, tiers.get("scalar"), honest().srs)
 
 
 def test_the_honest_registration_passes() -> None:
     assert audited(registered()).passed
 
 
+def test_another_number_of_slices_than_the_layout_takes_is_refused() -> None:
+    """A sound program, but not the one that the source gives."""
+    program = target().key.program
+    assert program.slices != honest().key.program.slices
+    section = serialize(program) + encode(GOOD)
+    found = audited(_named(section, registered().points)).findings
+    assert {f.name for f in found if f.ok is False} == {"verifier section"}
+
+
 def other_section(change: Callable[[VerifierProgram], VerifierProgram]) -> Registered:
-    section = serialize(change(target().key.program))
+    section = serialize(change(honest().key.program))
     assert serialize(parse(section)) == section, "the verifier itself would refuse it"
     return _named(section + encode(GOOD), registered().points)
 
@@ -124,7 +139,7 @@ FORGED: dict[str, Callable[[VerifierProgram], VerifierProgram]] = {
 def test_forged_sections_parse_and_fail_the_audit(name: str) -> None:
     model = other_section(FORGED[name])
     if name != "terms in another order":
-        assert parse(model.program) != target().key.program
+        assert parse(model.program) != honest().key.program
     found = audited(model)
     assert not found.passed
     assert {f.name for f in found.findings if f.ok is False} == {"verifier section"}
