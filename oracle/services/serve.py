@@ -77,7 +77,7 @@ class Serve:
     def __init__(
         self, crews: Sequence[Crew], clock: Clock, poll: float, alive: Callable[[str], bool]
     ) -> None:
-        self.health = Health()
+        self.health = Health(jobs={crew.role: {} for crew in crews})
         self._crews = crews
         self._clock = clock
         self._poll = poll
