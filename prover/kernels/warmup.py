@@ -1,8 +1,12 @@
 """Compiles a tier's kernels by calling each once: `python -m prover.kernels.warmup [tier]`."""
 
+import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from queue import Queue
 
 import numpy as np
 
@@ -60,18 +64,82 @@ def vector_calls(tier: Kernels, length: int) -> Iterator[tuple[str, Callable[[],
     yield "correlate", lambda: tier.correlate(v, v)
 
 
+COMPILED = ("scalar", "ifma")  # tiers whose code is kept per processor: prover.kernels.cpu.cache
+
+
 def steps(tier: Kernels) -> Iterator[Progress]:
-    """Calls them all, yielding (done, total, name) before the first and after each."""
+    """Calls them all, yielding (done, total, name) before the first and after each.
+
+    Where a compiled tier has not been warmed before, a process a thread compiles its share first,
+    into the cache that all of them load from.
+    """
     every = list(calls(tier))
-    total = len(every)
+    fresh = tier.name in COMPILED and not _marker(tier.name).exists()
+    total = len(every) * (2 if fresh else 1)
     yield 0, total, "start"
-    for done, (label, call) in enumerate(every, start=1):
+    for done, label in enumerate(_compile(tier.name) if fresh else (), start=1):
+        yield done, total, label
+    for done, (label, call) in enumerate(every, start=total - len(every) + 1):
         call()
         yield done, total, label
+    if tier.name in COMPILED:
+        _marker(tier.name).touch()
+
+
+def _marker(name: str) -> Path:
+    """The file that says that all of a tier's kernels are in the cache."""
+    from prover.kernels.cpu import cache
+
+    return cache.folder() / f"warm-{name}"
+
+
+def _compile(name: str) -> Iterator[str]:
+    """Each function's name as soon as one of the processes has compiled it.
+
+    What a process that fails leaves undone is compiled by whoever calls it first.
+    """
+    from prover.kernels.cpu.kernel import threads
+
+    command = [sys.executable, "-m", "prover.kernels.warmup", name]
+    running = [
+        subprocess.Popen([*command, str(i), str(threads())], stdout=subprocess.PIPE, text=True)
+        for i in range(threads())
+    ]
+    labels: Queue[str | None] = Queue()
+
+    def listen(output: Iterable[str]) -> None:
+        for line in output:
+            labels.put(line.strip())
+        labels.put(None)
+
+    try:
+        for process in running:
+            threading.Thread(target=listen, args=(process.stdout,), daemon=True).start()
+        ended = 0
+        while ended < len(running):
+            label = labels.get()
+            ended += label is None
+            if label is not None:
+                yield label
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+
+
+def share(tier: Kernels, i: int, n: int) -> Iterator[str]:
+    """Makes the calls of the i-th of n processes, yielding each name; a function's calls are one
+    process's."""
+    place = {label: k for k, label in enumerate(dict.fromkeys(label for label, _ in calls(tier)))}
+    for label, call in calls(tier):
+        if place[label] % n == i:
+            call()
+            yield label
 
 
 def main() -> None:
-    """Warms the tier that the command line names, with a progress bar on stderr."""
+    """Warms the tier that the command line names, with a progress bar on stderr; or the share I of
+    N, a name a line on stdout."""
     from rich.console import Console
     from rich.progress import Progress as Bar
 
@@ -83,6 +151,10 @@ def main() -> None:
         tier = kernels.get(sys.argv[1] if len(sys.argv) > 1 else None)
     except EinproofError as refused:
         sys.exit(str(refused))
+    if len(sys.argv) == 4:
+        for label in share(tier, *map(int, sys.argv[2:])):
+            print(label, flush=True)
+        return
     with Bar(console=console, transient=True) as bar:
         task = bar.add_task("kernels", total=None)
         for done, total, label in tier.warmup():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from prover.kernels import get, warmup
 from prover.kernels.cpu import cache
 
 
@@ -91,3 +92,47 @@ def test_warmup_reports_on_stderr() -> None:
     refused = run("-m", "prover.kernels.warmup", "abacus")
     assert refused.returncode == 1
     assert refused.stderr == "expected kernels out of reference, scalar, ifma, cuda; got 'abacus'\n"
+
+
+def test_processes_share_every_call_and_no_function() -> None:
+    tier = get("reference")
+    shares = [list(warmup.share(tier, i, 3)) for i in range(3)]
+    assert sorted(label for part in shares for label in part) == sorted(
+        label for label, _ in warmup.calls(tier)
+    )
+    for i, part in enumerate(shares):
+        assert part
+        assert not set(part) & {label for other in shares[:i] for label in other}
+
+
+def test_a_share_names_what_it_has_done() -> None:
+    done = run("-m", "prover.kernels.warmup", "reference", "1", "9")
+    assert done.returncode == 0
+    assert done.stdout.split("\n")[:-1] == list(warmup.share(get("reference"), 1, 9))
+
+
+@pytest.mark.slow
+def test_a_cold_cache_is_filled_by_several_processes_once(roots: Path) -> None:
+    """The scalar tier into an empty cache: compiled beside this process, loaded by it, and not
+    compiled again by the next."""
+    probe = (
+        "from prover.kernels import get; from prover.kernels.cpu.kernel import entry;"
+        "from prover.kernels.cpu import field;"
+        "steps = list(get('scalar').warmup());"
+        "print(len(steps), sum(field._mul.stats.cache_misses.values()))"
+    )
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(roots / "cache")}
+    lengths = []
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", probe],
+            capture_output=True,
+            text=True,
+            env=environment,
+            check=True,
+        )
+        length, misses = map(int, done.stdout.split())
+        assert misses == 0
+        lengths.append(length)
+    calls = len(list(warmup.calls(get("reference"))))
+    assert lengths == [1 + 2 * calls, 1 + calls]
