@@ -22,6 +22,11 @@ def calls(tier: Kernels) -> Iterator[tuple[str, Callable[[], object]]]:
     """Every function of the tier that computes, by name, on inputs that it accepts."""
     for length in LENGTHS:
         yield from vector_calls(tier, length)
+    yield from point_calls(tier)
+
+
+def point_calls(tier: Kernels) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Those on points: one long kernel serves most of them."""
     ints = np.arange(1, POINTS + 1, dtype=np.int64)
     points, v = tier.load_points([GENERATOR] * POINTS), tier.from_int64(ints)
     yield "points_to_bytes", lambda: tier.points_to_bytes(points)
@@ -128,11 +133,18 @@ def _compile(name: str) -> Iterator[str]:
 
 
 def share(tier: Kernels, i: int, n: int) -> Iterator[str]:
-    """Makes the calls of the i-th of n processes, yielding each name; a function's calls are one
-    process's."""
-    place = {label: k for k, label in enumerate(dict.fromkeys(label for label, _ in calls(tier)))}
+    """Makes the calls of the i-th of n processes, yielding each name.
+
+    The first has those on points, the others the rest, all calls of a function in one process:
+    nothing long is compiled twice.
+    """
+    on_points = {label for label, _ in point_calls(tier)}
+    rest = dict.fromkeys(label for label, _ in calls(tier) if label not in on_points)
+    place = dict.fromkeys(on_points, 0) | {
+        label: 1 + k % (n - 1) if n > 1 else 0 for k, label in enumerate(rest)
+    }
     for label, call in calls(tier):
-        if place[label] % n == i:
+        if place[label] == i:
             call()
             yield label
 
