@@ -16,6 +16,7 @@ from prover.program.ir import FIXED, Affine, Contraction, Expr, View
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Values: TypeAlias = Mapping[int, Ints]
+PIECE = 1 << 17  # cells that are converted to float64 at a time: they stay in a core's cache
 
 
 class ValueRefused(EinproofError):
@@ -54,11 +55,15 @@ def view_values(view: View, lengths: Sequence[int], axes: Sequence[int], values:
 def affine_values(
     affine: Affine, lengths: Sequence[int], axes: Sequence[int], values: Values
 ) -> Ints:
-    """sum coef * view + const over the chosen axes; int64, of full shape."""
-    total = np.full([lengths[a] for a in axes], affine.const, dtype=np.int64)
+    """sum coef * view + const over the chosen axes; int64, of full shape. One view by itself, such
+    as a large weight, is not copied."""
+    shape = [lengths[a] for a in axes]
+    total = None if affine.terms and not affine.const else np.asarray(affine.const, dtype=np.int64)
     for coef, view in affine.terms:
-        total += coef * view_values(view, lengths, axes, values)
-    return total
+        cells = view_values(view, lengths, axes, values)
+        scaled = cells if coef == 1 else coef * cells
+        total = scaled if total is None else total + scaled
+    return np.broadcast_to(np.asarray(total), shape)
 
 
 def contraction_values(expr: Expr, c: Contraction, values: Values) -> Ints:
@@ -80,11 +85,24 @@ def contraction_values(expr: Expr, c: Contraction, values: Values) -> Ints:
 
 
 def matmul_int64(x: Ints, y: Ints) -> Ints:
-    """x @ y exactly: through float64 where every partial sum is below 2^53, else in int64."""
-    reach = int(np.abs(x).max(initial=0)) * int(np.abs(y).max(initial=0)) * x.shape[-1]
-    if reach < 1 << 53:
-        return (x.astype(np.float64) @ y.astype(np.float64)).astype(np.int64)
-    return np.asarray(np.matmul(x, y), dtype=np.int64)
+    """x @ y exactly, of (b, m, k) and (b, k, n): through float64 where every partial sum is below
+    2^53, else in int64."""
+    reach = _reach(x) * _reach(y) * x.shape[-1]
+    if reach >= 1 << 53:
+        return np.asarray(np.matmul(x, y), dtype=np.int64)
+    if x.size > y.size:  # the smaller one is converted whole, the larger one piece by piece
+        return matmul_int64(y.transpose(0, 2, 1), x.transpose(0, 2, 1)).transpose(0, 2, 1)
+    found = np.empty((x.shape[0], x.shape[1], y.shape[2]), dtype=np.int64)
+    small, step = x.astype(np.float64), max(1, PIECE // max(1, y.shape[0] * y.shape[1]))
+    for start in range(0, y.shape[2], step):
+        piece = y[:, :, start : start + step].astype(np.float64)
+        found[:, :, start : start + step] = small @ piece
+    return found
+
+
+def _reach(x: Ints) -> int:
+    """The greatest magnitude."""
+    return max(int(x.max(initial=0)), -int(x.min(initial=0)))
 
 
 def expr_values(expr: Expr, values: Values) -> Ints:

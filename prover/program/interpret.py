@@ -28,7 +28,7 @@ def check_values(tensor: Tensor, value: object) -> Ints:
             f" got {array.dtype} of shape {array.shape}"
         )
     within(array, tensor.lo, tensor.hi, tensor.name)
-    return array.astype(np.int64)
+    return array.astype(np.int64, copy=False)
 
 
 def interpret(program: Program, given: Mapping[str, Ints]) -> dict[str, Ints]:
