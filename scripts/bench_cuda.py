@@ -49,9 +49,9 @@ def say(what: str) -> None:
 # 1. Lock-step
 
 
-def elements(tier: Kernels, n: int, seed: int) -> Any:
+def elements(tier: Kernels, n: int, number: int) -> Any:
     """The same n elements in every tier: random ones, an edge at every seventh place."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(number)
     total = tier.from_int64(rng.integers(-(1 << 63), 1 << 63, n))
     for _ in range(3):
         word = tier.from_int64(rng.integers(-(1 << 63), 1 << 63, n))
@@ -64,7 +64,7 @@ def elements(tier: Kernels, n: int, seed: int) -> Any:
 def outcomes(tier: Kernels, log_size: int) -> Iterator[tuple[str, Any]]:
     """The name and the canonical result of every function, on the same inputs in every tier."""
     n, rng = 1 << log_size, np.random.default_rng(7)
-    vectors = [elements(tier, n, seed) for seed in range(5)]
+    vectors = [elements(tier, n, number) for number in range(5)]
     a, b, c, d, e = vectors
     wide = rng.integers(-(1 << 63), 1 << 63, (64, n // 16))
     nonzero = tier.add(tier.mul(a, a), tier.from_ints([5] * n))  # -5 is no square: never zero
@@ -137,7 +137,7 @@ def times(log_size: int) -> list[dict[str, Any]]:
     from prover.kernels.cuda.kernel import device_name, synchronize
 
     tier, n, rng = kernels.get("cuda"), 1 << log_size, np.random.default_rng(1)
-    a, b, c = (elements(tier, n, seed) for seed in range(3))
+    a, b, c = (elements(tier, n, number) for number in range(3))
     int16 = rng.integers(-(1 << 15), 1 << 15, n)
     points = tier.generator_powers(12345678901, n)
     work: dict[str, tuple[str, int, Callable[[], Any]]] = {

@@ -21,7 +21,7 @@ library AxisKernel {
 
     /// @dev What kernels range over: the addresses of the points rho, r and tile in three words;
     ///      the heaps (Multilinear.prefixHeaps) of the tile's point and of lookup rows, which are
-    ///      the last coordinates of r; the record of a place in the rows, down to byte 6 and
+    ///      the last coordinates of r; the record of a place in the rows, down to byte 7 and
     ///      without its number of coordinates; where r and the tile's point end, and the address
     ///      of the products of eq1 over their last 0, 1, 2, ... coordinates; gamma; the public
     ///      tensors in calldata.
@@ -49,7 +49,7 @@ library AxisKernel {
         unchecked {
             scope.points = [addressOf(rho), addressOf(r), addressOf(tile)];
             (scope.rEnd, scope.tileEnd) = (_endOf(r), _endOf(tile));
-            scope.rowPlace = (EQ << 48) | (ROWS << 40) | ((r.length - rowBits) << 32);
+            scope.rowPlace = (EQ << 56) | (ROWS << 48) | ((r.length - rowBits) << 40);
             scope.gamma = gamma;
         }
     }
@@ -58,7 +58,7 @@ library AxisKernel {
     function give(Scope memory scope) internal pure {
         unchecked {
             (uint256 tile, uint256 rEnd) = (scope.points[2], scope.rEnd);
-            uint256 rows = scope.points[1] + 32 * uint8(scope.rowPlace >> 32);
+            uint256 rows = scope.points[1] + 32 * uint8(scope.rowPlace >> 40);
             uint256 common = rEnd - scope.points[1];
             if (scope.tileEnd - tile < common) common = scope.tileEnd - tile;
             scope.suffixes = Multilinear.eqSuffixes(rEnd, scope.tileEnd, common / 32);
@@ -110,7 +110,8 @@ library AxisKernel {
                 let bits := byte(6, record)
                 if sub(shr(208, record), TILE_PLACE) {
                     bits := byte(3, record)
-                    if sub(shr(200, record), or(rowPlace, shl(24, bits))) { break }
+                    // With byte 7, which would be read as the constant's bits above 32.
+                    if sub(shr(192, record), or(rowPlace, shl(32, bits))) { break }
                     heap := mload(add(scope, 0x40))
                 }
                 // Multilinear.eqPrefix, from the constant's first bit down

@@ -10,7 +10,6 @@ sets.
 from __future__ import annotations
 
 import hashlib
-import random
 import re
 from pydoc_data.topics import topics
 
@@ -37,8 +36,9 @@ def parts() -> tuple[str, str]:
     return text[:cut], text[cut:]
 
 
-def sentences(seed: int = 20) -> list[str]:
-    """Sentences of 4 to 24 words, each once, in an order that the seed fixes."""
+def sentences() -> list[str]:
+    """Sentences of 4 to 24 words, each once, in the order of their hashes: no topic is near its
+    own beginning."""
     text = corpus() + "\n\n" + "\n\n".join(_descriptions())
     found: dict[str, None] = {}
     for paragraph in re.split(r"\n\s*\n", text):
@@ -47,9 +47,7 @@ def sentences(seed: int = 20) -> list[str]:
             plain = sum(c.isalpha() or c in " ,." for c in sentence)
             if 4 <= len(words) <= 24 and sentence[-1] in ".?!" and plain > 0.95 * len(sentence):
                 found[sentence] = None
-    made = list(found)
-    random.Random(seed).shuffle(made)
-    return made
+    return sorted(found, key=lambda sentence: hashlib.sha256(sentence.encode()).digest())
 
 
 def _descriptions() -> list[str]:

@@ -142,6 +142,37 @@ def test_both_treat_any_program_alike(
     assert accepted > 5 and refused > 5
 
 
+def test_unused_bytes_are_not_read(monkeypatch: pytest.MonkeyPatch, echo: Deployment) -> None:
+    """All ones, where every constant has fewer bits than the coordinates that it is compared with:
+    a place of 40 coordinates of rows."""
+    rng = random.Random(6)
+    made = setup(mlp([3, 2, 2]), k=11)
+    v = made.layout.verifier
+    place = fmt.Kernel(fmt.Kind.EQ, fmt.Span(fmt.Source.R, 0, 40), const=5)
+    term = fmt.Term(fmt.SCALAR_SIDE, 0, 1, (len(v.kernels) + 1, 0, 0, 0, 0))
+    kernels, terms = (*v.kernels, place), (*v.terms, term)
+    v = replace(v, n=40, n_f=40, mask1=(v.mask1[0], 0), kernels=kernels, terms=terms)
+    data = bytearray(fmt.serialize(v))
+    at = 4 * fmt.RECORD
+    unused = [(32, ((7, 8), (16, 32))) for _ in v.kernels]
+    unused += [(64, ((6, 32), (32 + 8 * len(view.axes), 64))) for view in v.views]
+    unused += [(32, ((3, 4), (10, 32))) for _ in v.contractions]
+    unused += [(32, ((22, 32),)) for _ in v.terms]
+    for size, places in unused:
+        for start, end in places:
+            data[at + start : at + end] = b"\xff" * (end - start)
+        at += size
+    section = bytes(data)
+    assert at == len(section) and fmt.parse(section) == v
+    model_id = echo.register(section, made.key.fixed_points, made.srs.id)
+    statement = replace(made.statement, model_id=model_id)
+    proof = random_proof(rng, v)
+    expected = asked_by_python(
+        monkeypatch, replace(made.key, model_id=model_id, program=v), statement, proof
+    )
+    assert asked_by_solidity(echo, statement, proof) == expected
+
+
 def test_header_fields_that_the_registry_reads_are_checked_again(deployment: Deployment) -> None:
     made = setup(mlp([3, 2]))
     whole = fmt.serialize(made.layout.verifier)

@@ -18,7 +18,7 @@ from prover.statement import Statement
 from prover.verify import VerifyingKey
 from tests.proving import Setup, setup
 from tests.soundness.malice import Claim
-from tests.soundness.small import every_kind, refusal, target
+from tests.soundness.small import every_kind, four_slices, refusal, target
 from tests.tampering import Field, fields, proof_tamperings, statement_tamperings
 
 MALFORMED = (
@@ -162,7 +162,10 @@ def test_another_model_and_its_commitments() -> None:
     """The same program under other weights, and the same weights under other blinders."""
     case = every_kind()
     case.given["w"] = case.given["w"][::-1].copy()
-    for other in (setup(case, target().layout.k), setup(every_kind(), target().layout.k, seed=1)):
+    k = target().layout.k
+    with four_slices():
+        others = setup(case, k), setup(every_kind(), k, seed=1)
+    for other in others:
         assert other.key.fixed_points != target().key.fixed_points
         assert refusal(other.key, other.statement, honest()) == "OpeningRejected"
         key = replace(target().key, fixed_points=other.key.fixed_points)

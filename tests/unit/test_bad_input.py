@@ -171,7 +171,7 @@ def test_prove_that_fills_the_disk_leaves_the_old_proof(
 def test_unknown_kernels_are_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EINPROOF_KERNELS", "quantum")
     line = refused("prove", home / "digits", home / "image.json", "-o", home / "never.json")
-    assert "expected kernels out of reference, scalar, ifma; got 'quantum'" in line
+    assert "expected kernels out of reference, scalar, ifma, cuda; got 'quantum'" in line
     assert "got 'quantum'" in refused("warmup")
 
 
