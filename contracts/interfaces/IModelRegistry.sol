@@ -58,8 +58,9 @@ interface IModelRegistry {
     /// @notice Where `store(data)` puts the data, stored or not.
     function addressOf(bytes calldata data) external view returns (address chunk);
 
-    /// @notice Registers a model from stored chunks, after checking their shape, the header, and
-    ///         every point. Registering the same content again returns the same id and does nothing.
+    /// @notice Registers a model from stored chunks, after checking that this registry made them (what
+    ///         others made could be deleted, and made anew with other bytes), their shape, the header
+    ///         and every point. Registering the same content again returns the same id and does nothing.
     /// @param programChunks blobs that hold the program, in order
     /// @param pointChunks blobs that hold the points, in order
     /// @param srsId structured reference string that the points were made with

@@ -21,6 +21,10 @@ contract ModelRegistry is IModelRegistry {
     uint256 internal constant POINT_BYTES = 64;
     uint256 internal constant MAX_CHUNK_BYTES = 24_575;
     uint256 internal constant MAX_CHUNKS = 255;
+    /// @dev PUSH2 size (to be filled in), DUP1, PUSH1 10, RETURNDATASIZE (0), CODECOPY,
+    ///      RETURNDATASIZE (0), RETURN; then the code to be: STOP, so that it can never run, and the
+    ///      data.
+    uint256 internal constant CREATION = 0x61000080600a3d393df300;
     /// @dev Modulus of BN254's base field.
     uint256 internal constant Q =
         0x30644e72e131a029b85045b68181585d97816a916871ca8d3c208c16d87cfd47;
@@ -116,20 +120,23 @@ contract ModelRegistry is IModelRegistry {
         emit BlobStored(chunk, data.length);
     }
 
-    /// @dev PUSH2 size, DUP1, PUSH1 10, RETURNDATASIZE (0), CODECOPY, RETURNDATASIZE (0), RETURN; then
-    ///      the code to be: STOP, so that it can never run, and the data.
     function _creationCode(bytes memory data) private pure returns (bytes memory) {
         if (data.length == 0 || data.length > MAX_CHUNK_BYTES) {
             revert WrongBlobSize(MAX_CHUNK_BYTES, data.length);
         }
-        return
-            abi.encodePacked(hex"61", uint16(data.length + 1), hex"80600a3d393df3", hex"00", data);
+        return abi.encodePacked(uint88(CREATION | ((data.length + 1) << 64)), data);
     }
 
     function _addressOf(bytes memory creation) private view returns (address) {
-        bytes32 hash = keccak256(
-            abi.encodePacked(bytes1(0xff), address(this), bytes32(0), keccak256(creation))
-        );
+        return _created(keccak256(creation));
+    }
+
+    /// @dev Where creation code of this hash puts what it makes. That nobody else can put anything
+    ///      there, and that what is there has no way to go, is what makes a blob of ours: a stranger's
+    ///      contract may be deleted, and made anew with other bytes.
+    function _created(bytes32 creationHash) private view returns (address) {
+        bytes32 hash =
+            keccak256(abi.encodePacked(bytes1(0xff), address(this), bytes32(0), creationHash));
         return address(uint160(uint256(hash)));
     }
 
@@ -143,29 +150,32 @@ contract ModelRegistry is IModelRegistry {
         if (chunks.length > MAX_CHUNKS) revert TooManyChunks(MAX_CHUNKS, chunks.length);
         uint256 length;
         for (uint256 i; i < chunks.length; ++i) {
-            length += _checkBlob(chunks[i], i + 1 == chunks.length);
+            length += _sizeOf(chunks[i], i + 1 == chunks.length);
         }
         data = new bytes(length);
         uint256 offset = 0x20;
         for (uint256 i; i < chunks.length; ++i) {
             address chunk = chunks[i];
             uint256 size = chunk.code.length - 1;
+            bytes32 creation;
             assembly ("memory-safe") {
-                extcodecopy(chunk, add(data, offset), 1, size)
+                let at := add(data, offset)
+                extcodecopy(chunk, at, 1, size)
+                // The 11 bytes of _creationCode go before the data while both are hashed.
+                let kept := mload(sub(at, 0x20))
+                mstore(sub(at, 0x20), or(shl(64, add(size, 1)), CREATION))
+                creation := keccak256(sub(at, 11), add(size, 11))
+                mstore(sub(at, 0x20), kept)
             }
+            if (_created(creation) != chunk) revert NotABlob(chunk);
             offset += size;
         }
     }
 
-    function _checkBlob(address chunk, bool last) private view returns (uint256 size) {
-        uint256 first;
-        assembly ("memory-safe") {
-            mstore(0, not(0))
-            extcodecopy(chunk, 0, 0, 1)
-            first := byte(0, mload(0))
-        }
+    /// @dev The size of a blob's data.
+    function _sizeOf(address chunk, bool last) private view returns (uint256 size) {
         size = chunk.code.length;
-        if (size < 2 || first != 0) revert NotABlob(chunk);
+        if (size < 2) revert NotABlob(chunk);
         size -= 1;
         if (!last && size != MAX_CHUNK_BYTES) {
             revert ChunkNotFull(chunk, MAX_CHUNK_BYTES, size);
