@@ -4,28 +4,19 @@ pragma solidity ^0.8.24;
 import {IInferenceOracle} from "../interfaces/IInferenceOracle.sol";
 import {IOptimisticAssurance} from "../interfaces/IOptimisticAssurance.sol";
 import {IStakeVault} from "../interfaces/IStakeVault.sol";
-import {DIGEST_MASK} from "../types/Record.sol";
 import {Request} from "../types/Request.sol";
 import {Status} from "../types/Status.sol";
 import {Terms} from "../types/Terms.sol";
-import {Tariff} from "./Tariff.sol";
+import {Staked} from "./Staked.sol";
 
 /// @title Who demanded a proof of which claim, and what became of bond and reward.
-abstract contract Disputes is Tariff {
+abstract contract Disputes is Staked, IOptimisticAssurance {
     uint256 internal constant REVEAL_TIME = 1 days;
-    bytes32 internal constant UNANSWERABLE = keccak256(hex"00");
-
-    IInferenceOracle public immutable oracle;
-    IStakeVault public immutable vault;
 
     mapping(bytes32 requestId => Case) internal _cases;
     mapping(bytes32 requestId => Challenge[]) internal _challenges;
 
-    /// @dev The vault names this tier, so it is made for an address where this is deployed next.
-    constructor(IInferenceOracle oracle_, IStakeVault vault_) {
-        if (!vault_.isTier(address(this))) revert NotATier(address(vault_));
-        (oracle, vault) = (oracle_, vault_);
-    }
+    constructor(IInferenceOracle oracle_, IStakeVault vault_) Staked(oracle_, vault_) {}
 
     /// @inheritdoc IOptimisticAssurance
     function dispute(
@@ -162,37 +153,5 @@ abstract contract Disputes is Tariff {
         case_.reward = uint64(reward);
         case_.revealBy = uint40(block.timestamp + REVEAL_TIME + _inclusionDelay);
         _decide(requestId, Outcome.Overturned);
-    }
-
-    /// @dev The claim that stands, or stood, on a request of this tier.
-    function _checkClaim(
-        Request calldata request,
-        address payee,
-        bytes32 outputHash,
-        Status expected
-    ) internal view returns (bytes32 requestId, uint256 since) {
-        if (request.assurance != address(this)) {
-            revert WrongTier(address(this), request.assurance);
-        }
-        requestId = oracle.idOf(request);
-        Status status;
-        bytes32 standing;
-        (status, standing, since) = oracle.claimOf(requestId);
-        if (status != expected) revert WrongStatus(requestId, status);
-        bytes32 named = _digest(payee, outputHash);
-        if (named != standing) revert WrongClaim(standing, named);
-    }
-
-    /// @dev InferenceOracle.claimDigest, from the output's hash.
-    function _digest(address payee, bytes32 outputHash) internal pure returns (bytes32) {
-        return keccak256(abi.encode(payee, outputHash)) & bytes32(DIGEST_MASK);
-    }
-
-    function _send(address to, uint256 amount) private {
-        bool success;
-        assembly ("memory-safe") {
-            success := call(gas(), to, amount, 0, 0, 0, 0)
-        }
-        if (!success) revert TransferFailed(to, amount);
     }
 }

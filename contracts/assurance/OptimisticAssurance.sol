@@ -41,7 +41,7 @@ contract OptimisticAssurance is Disputes, Pinned {
         bytes calldata input,
         bytes calldata output,
         bytes calldata evidence
-    ) external returns (Status) {
+    ) public virtual returns (Status) {
         if (msg.sender != address(oracle)) {
             revert OnlyOracle(address(oracle), msg.sender);
         }
@@ -182,30 +182,6 @@ contract OptimisticAssurance is Disputes, Pinned {
     ) internal virtual {
         _decide(requestId, Outcome.Void);
         _release(request, payee);
-    }
-
-    function _release(Request calldata request, address payee) internal returns (bool suspended) {
-        Terms terms = _terms(request);
-        return vault.release(payee, _locked(terms), terms.proving());
-    }
-
-    function _slash(Request calldata request, bytes32 requestId, address payee, address challenger)
-        internal
-    {
-        Terms terms = _terms(request);
-        (uint256 compensation, uint256 reward,) = _split(terms);
-        vault.slash(
-            IStakeVault.Division({
-                id: requestId,
-                owner: payee,
-                amount: _locked(terms),
-                load: terms.proving(),
-                consumer: request.requester,
-                compensation: compensation,
-                challenger: challenger,
-                reward: challenger == address(0) ? 0 : reward
-            })
-        );
     }
 
     /// @dev Evidence of another output names what stands, so that a proof of the same output, which

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.24;
 
-import {IOptimisticAssurance} from "../interfaces/IOptimisticAssurance.sol";
+import {IStakedAssurance} from "../interfaces/IStakedAssurance.sol";
 import {Request} from "../types/Request.sol";
 import {Terms} from "../types/Terms.sol";
 
 /// @title What coverage costs and how long things take: functions of a request's terms, and of what
 ///        differs from chain to chain. docs/assurance.md has them in a table.
-abstract contract Tariff is IOptimisticAssurance {
+abstract contract Tariff is IStakedAssurance {
     /// @dev W_max: InferenceOracle.MAX_CONTEST. Window and prove clock end well before.
     uint256 internal constant MAX_CONTEST = 7 days;
     uint256 internal constant MIN_PROVE_CLOCK = 2 hours;
@@ -41,12 +41,12 @@ abstract contract Tariff is IOptimisticAssurance {
         _provingPrice = parameters.provingPrice;
     }
 
-    /// @inheritdoc IOptimisticAssurance
+    /// @inheritdoc IStakedAssurance
     function bond(bytes32 terms) external view returns (uint256) {
         return _bond(Terms.wrap(uint256(terms)));
     }
 
-    /// @inheritdoc IOptimisticAssurance
+    /// @inheritdoc IStakedAssurance
     function split(bytes32 terms)
         external
         view
@@ -55,7 +55,7 @@ abstract contract Tariff is IOptimisticAssurance {
         return _split(Terms.wrap(uint256(terms)));
     }
 
-    /// @inheritdoc IOptimisticAssurance
+    /// @inheritdoc IStakedAssurance
     function clocks(bytes32 terms) external view returns (uint256 window, uint256 prove) {
         return (_window(Terms.wrap(uint256(terms))), _proveClock(Terms.wrap(uint256(terms))));
     }
