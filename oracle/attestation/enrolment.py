@@ -1,0 +1,129 @@
+"""From evidence to the enrolment of an answer key: what an attester decides, and what a TPM gives.
+
+An attester runs `decide` on what an owner published, and approves what comes out of it, if it took
+the measurements for a build of the model (docs/attestation.md). A live TPM's evidence is decided by
+the contract; `from_tpm` collects it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Protocol
+
+from oracle.attestation import VERIFIERS, verify
+from oracle.attestation.evidence import DebugMode, Kind, MalformedEvidence, Policy, UnexpectedValue
+from oracle.attestation.tpm import statement
+from oracle.domain.attested import Enrolment, Hardware, TpmEvidence, Voucher, binding
+
+#: Kinds whose report data are 64 bytes: the binding, and zeros.
+LONG = frozenset({Kind.SGX, Kind.TDX, Kind.SNP})
+LONG_BYTES = 64
+
+
+@dataclass(frozen=True)
+class Applicant:
+    """Who enrols which key for what: x and y of `point`, as the registry on its chain knows it."""
+
+    chain_id: int
+    registry: str
+    owner: str
+    model_id: bytes
+    point: bytes
+
+    @property
+    def binding(self) -> bytes:
+        """What evidence must carry."""
+        return binding(self.chain_id, self.registry, self.owner, self.model_id, self.point)
+
+
+class Quoting(Protocol):
+    """A TPM that quotes its registers and certifies an answer key (oracle/adapters/tpm.py)."""
+
+    @property
+    def is_software(self) -> bool: ...
+
+    def attestation_point(self) -> bytes: ...
+
+    def answer_point(self, label: bytes) -> bytes: ...
+
+    def quote(self, nonce: bytes, registers: Sequence[int]) -> Signed: ...
+
+    def certify(self, label: bytes, nonce: bytes) -> Signed: ...
+
+
+class Signed(Protocol):
+    @property
+    def statement(self) -> bytes: ...
+
+    @property
+    def signature(self) -> tuple[bytes, bytes]: ...
+
+
+def decide(
+    kind: Kind,
+    parts: Mapping[str, bytes],
+    policy: Policy,
+    applicant: Applicant,
+    names: Sequence[str],
+) -> Enrolment:
+    """The enrolment that evidence bound to the applicant stands for; `names` are the measurements
+    that make the build. Raises AttestationError, DebugMode for a policy that would look past it,
+    UnexpectedValue for a measurement that the evidence lacks."""
+    if policy.allow_debug:
+        raise DebugMode(f"{kind} policy", "one that refuses debugging", "allow_debug")
+    bound = applicant.binding
+    expected = bound.ljust(LONG_BYTES, b"\0") if kind in LONG else bound
+    shown = verify(kind, parts, replace(policy, report_data=expected))
+    missing = sorted(set(names) - set(shown.measurements))
+    if missing or not names:
+        raise UnexpectedValue(f"{kind} measurements", sorted(names), sorted(shown.measurements))
+    measured = measurement({name: shown.measurements[name] for name in names})
+    return _enrolment(Hardware[kind.name], applicant, measured, int(shown.valid_until.timestamp()))
+
+
+def measurement(values: Mapping[str, bytes]) -> bytes:
+    """SHA-256 over names and values, each after its length (4 bytes), in the names' order."""
+    words = [word for name in sorted(values) for word in (name.encode(), values[name])]
+    return sha256(b"".join(len(word).to_bytes(4, "big") + word for word in words)).digest()
+
+
+def tpm_measurement(quote: bytes) -> bytes:
+    """SHA-256 over what a quote says: which registers, and their digest. Raises
+    MalformedEvidence."""
+    body = statement(quote).body
+    return sha256(body.data[body.at :]).digest()
+
+
+def evidence_bytes(kind: Kind, parts: Mapping[str, bytes]) -> bytes:
+    """The parts as they are published: each after its length (4 bytes), in the kind's order."""
+    names, _ = VERIFIERS[kind]
+    if set(parts) != set(names):
+        raise MalformedEvidence(kind, f"the parts {', '.join(names)}", f"{sorted(parts)}")
+    return b"".join(len(parts[name]).to_bytes(4, "big") + parts[name] for name in names)
+
+
+def voucher_of(tpm: Quoting, until: int) -> Voucher:
+    """The attestation key of a live TPM, valid until a time of the attester's."""
+    point = tpm.attestation_point()
+    return Voucher(Hardware.TPM, tpm.is_software, point[:32], point[32:], until)
+
+
+def from_tpm(
+    tpm: Quoting, applicant: Applicant, label: bytes, registers: Sequence[int], voucher: Voucher
+) -> tuple[Enrolment, TpmEvidence]:
+    """What a live TPM gives for its answer key of a label: the registers quoted and the key
+    certified, both for this applicant."""
+    nonce = applicant.binding
+    quoted, certified = tpm.quote(nonce, registers), tpm.certify(label, nonce)
+    measured = tpm_measurement(quoted.statement)
+    evidence = TpmEvidence(
+        voucher, quoted.statement, quoted.signature, certified.statement, certified.signature
+    )
+    return _enrolment(Hardware.TPM, applicant, measured, voucher.until), evidence
+
+
+def _enrolment(kind: int, applicant: Applicant, measured: bytes, until: int) -> Enrolment:
+    x, y = applicant.point[:32], applicant.point[32:]
+    return Enrolment(kind, False, applicant.owner, applicant.model_id, measured, x, y, until)

@@ -1,0 +1,93 @@
+"""From evidence of any kind to an enrolment: bound to one chain, registry, owner, model and key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from eth_hash.auto import keccak
+
+from oracle.attestation import DebugMode, Kind, MalformedEvidence, Policy, UnexpectedValue
+from oracle.attestation.enrolment import Applicant, decide, evidence_bytes, measurement
+from oracle.domain.attested import Hardware
+from tests.attestation import test_evidence as made
+from tests.attestation.authority import NOW
+
+APPLICANT = Applicant(1, "0x" + "0a" * 20, "0x" + "0b" * 20, keccak(b"model"), bytes(range(64)))
+NAMES = {
+    Kind.SGX: ["mr_enclave", "mr_signer"],
+    Kind.TDX: ["mr_td"],
+    Kind.SNP: ["measurement"],
+    Kind.NITRO: ["pcr0", "pcr1"],
+    Kind.NVIDIA: ["measurement_1"],
+    Kind.TPM: ["pcr0", "pcr7"],
+}
+
+
+@pytest.fixture
+def parts(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, bytes]]:
+    """Honest evidence for the applicant, but for what is said otherwise."""
+    monkeypatch.setattr(made, "NONCE", APPLICANT.binding)
+    return made.evidence
+
+
+def policy(kind: Kind) -> Policy:
+    return Policy(frozenset({made.TOP[kind].root}), NOW)
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_decide_good_evidence_gives_the_enrolment(kind: Kind, parts: Any) -> None:
+    found = decide(kind, parts(kind), policy(kind), APPLICANT, NAMES[kind])
+    assert (found.kind, found.debug) == (Hardware[kind.name], False)
+    assert (found.owner, found.model_id) == (APPLICANT.owner, APPLICANT.model_id)
+    assert found.x + found.y == APPLICANT.point
+    assert found.until > NOW.timestamp()
+
+
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("field", ["chain_id", "registry", "owner", "model_id", "point"])
+def test_decide_evidence_for_another_applicant_is_refused(
+    kind: Kind, field: str, parts: Any
+) -> None:
+    changed = {
+        "chain_id": 2,
+        "registry": "0x" + "0c" * 20,
+        "owner": "0x" + "0c" * 20,
+        "model_id": bytes(32),
+        "point": bytes(64),
+    }
+    other = replace(APPLICANT, **{field: changed[field]})
+    with pytest.raises(UnexpectedValue):
+        decide(kind, parts(kind), policy(kind), other, NAMES[kind])
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_decide_measurements_that_are_not_there_are_refused(kind: Kind, parts: Any) -> None:
+    for names in ([], ["no such"]):
+        with pytest.raises(UnexpectedValue):
+            decide(kind, parts(kind), policy(kind), APPLICANT, names)
+
+
+def test_decide_hardware_under_debugging_is_refused_whatever_the_policy(parts: Any) -> None:
+    with pytest.raises(DebugMode):
+        decide(Kind.SGX, parts(Kind.SGX, debug=True), policy(Kind.SGX), APPLICANT, NAMES[Kind.SGX])
+    lax = replace(policy(Kind.SNP), allow_debug=True)
+    with pytest.raises(DebugMode):
+        decide(Kind.SNP, parts(Kind.SNP), lax, APPLICANT, NAMES[Kind.SNP])
+
+
+def test_measurement_tells_every_name_and_value_apart() -> None:
+    cases = [{"a": b"b"}, {"ab": b""}, {"a": b"", "b": b""}, {"a": b"b", "c": b""}, {"a": b"bc"}]
+    assert len({measurement(case) for case in cases}) == len(cases)
+    expected = sha256(b"\0\0\0\1a\0\0\0\2bc").digest()
+    assert measurement({"a": b"bc"}) == expected
+
+
+def test_evidence_bytes_have_every_part_in_its_kinds_order() -> None:
+    parts = {"chain": b"22", "report": b"1"}
+    assert evidence_bytes(Kind.SNP, parts) == b"\0\0\0\x011\0\0\0\x0222"
+    with pytest.raises(MalformedEvidence):
+        evidence_bytes(Kind.SNP, {"report": b"1"})
