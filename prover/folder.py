@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from eth_hash.auto import keccak
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from prover.errors import EinproofError
+from prover.keccak import keccak
 from prover.quantizer import IntArray
 
 MODEL_JSON, PROGRAM, COMMITMENTS = "model.json", "program.bin", "commitments.bin"

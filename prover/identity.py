@@ -6,9 +6,8 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 
-from eth_hash.auto import keccak
-
 from prover.field import P
+from prover.keccak import keccak
 from prover.program.encode import encode
 from prover.program.format import serialize
 from prover.program.ir import Program, Role

@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from eth_hash.auto import keccak
 
 from prover.curve import POINT_BYTES, Affine, PointG2, decode_point, encode_point
 from prover.errors import WrongLength
@@ -49,6 +48,7 @@ from prover.folder import (
     write_folder,
 )
 from prover.identity import blinder, key_hash, model_id, program_bytes, weights_digest, weights_mac
+from prover.keccak import keccak
 from prover.kernels.interface import Kernels
 from prover.program.encode import decode
 from prover.program.evaluate import ValueRefused

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from eth_hash.auto import keccak
 
 from prover.errors import EinproofError
+from prover.keccak import keccak
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]

@@ -20,8 +20,6 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from eth_hash.auto import keccak
-
 from prover import pairing
 from prover.curve import (
     GENERATOR,
@@ -40,6 +38,7 @@ from prover.curve import (
 )
 from prover.errors import EinproofError, ProofError
 from prover.field import ELEMENT_BYTES, P
+from prover.keccak import keccak
 from prover.kernels.interface import Kernels, Points
 
 MAGIC = b"einproof/srs/v1\n"

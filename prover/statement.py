@@ -11,10 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from eth_hash.auto import keccak
-
 from prover.curve import POINT_BYTES, Affine, decode_point
 from prover.errors import WrongLength
+from prover.keccak import keccak
 from prover.program.format import VerifierProgram
 from prover.transcript import Transcript
 

@@ -11,11 +11,10 @@ hashed. Solidity: contracts/verifier/Transcript.sol.
 
 from collections.abc import Sequence
 
-from eth_hash.auto import keccak
-
 from prover.curve import Point, encode_point
 from prover.errors import WrongLength
 from prover.field import ELEMENT_BYTES, P, encode_scalar
+from prover.keccak import keccak
 
 SQUEEZE = b"\x01"
 

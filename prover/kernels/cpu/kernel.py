@@ -9,6 +9,7 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,22 @@ from prover.kernels.cpu import cache
 from prover.kernels.interface import Vec
 
 config.CACHE_DIR = str(cache.folder())  # read below, where an entry point is declared
+
+
+def _import_arrays() -> None:
+    """Numba's code for arrays, which it would load with the first kernel, without the import of
+    SciPy's linear algebra: a fifth of a second to see that BLAS is there, which no kernel calls.
+    Whoever does call it has Numba look then."""
+    from numba.np import linalg
+
+    found, linalg.ensure_blas = linalg.ensure_blas, lambda: None
+    try:
+        import_module("numba.np.arraymath")
+    finally:
+        linalg.ensure_blas = found
+
+
+_import_arrays()
 
 # An entry point is cached on disk; what it calls is compiled into it.
 entry = njit(cache=True, nogil=True, error_model="numpy")
