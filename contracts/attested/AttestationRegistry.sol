@@ -251,7 +251,7 @@ contract AttestationRegistry is IAttestationRegistry {
         view
     {
         if (!isSignedP256(sha256(data), signature[0], signature[1], voucher.x, voucher.y)) {
-            revert WrongSignature();
+            revert NotSigned();
         }
     }
 
@@ -266,7 +266,7 @@ contract AttestationRegistry is IAttestationRegistry {
         bytes32 digest = said(
             answer.tier, answer.requestId, modelId, inputHash, owner, answer.outputHash
         );
-        if (!isSignedP256(digest, answer.r, answer.s, x, y)) revert WrongSignature();
+        if (!isSignedP256(digest, answer.r, answer.s, x, y)) revert NotSigned();
     }
 
     function _revoke(address owner, bytes32 modelId, bytes32 x, bytes32 y) private {

@@ -123,7 +123,7 @@ interface IAttestationRegistry {
     error SoftwareOnly(uint256 expected, uint256 got);
     /// @notice Bytes that are no such statement of a TPM, or one about something else.
     error WrongQuote();
-    error WrongSignature();
+    error NotSigned();
     /// @notice Was enrolled before: make another key.
     error KeyKnown(bytes32 keyId);
     error KeyUnknown(bytes32 keyId);

@@ -139,7 +139,7 @@ def test_enrol_and_answer_on_the_chain_with_a_live_tpm(running: Tpm, chain: Chai
     request = hall.request()
     hall.ask(request)
     wrong = point + b"".join(running.sign(LABEL, hall.said(request, WRONG)))
-    with reverts("WrongSignature"):
+    with reverts("NotSigned"):
         hall.post(request, evidence=wrong)
     hall.post(request, evidence=point + b"".join(running.sign(LABEL, hall.said(request))))
     hall.wait(WINDOW + 1)

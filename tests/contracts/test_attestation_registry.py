@@ -133,7 +133,7 @@ def test_enrol_build_of_another_model_is_refused(hall: Hall) -> None:
 
 
 BENT: dict[str, tuple[str, Callable[[Hall], dict[str, Any]]]] = {
-    "a forged signature": ("WrongSignature", lambda hall: {"tpm": new_key()}),
+    "a forged signature": ("NotSigned", lambda hall: {"tpm": new_key()}),
     "another nonce": ("WrongQuote", lambda hall: {"nonce": bytes(32)}),
     "another nonce of the certification": (
         "WrongQuote", lambda hall: {"certify_nonce": bytes(32)}
@@ -319,10 +319,10 @@ def test_contradict_without_a_contradiction_is_refused(hall: Hall) -> None:
         hall.chain.send(hall.contradicting(hall.one(one), hall.one(other), keccak(IMAGE)))
     forged = hall.one(other, WRONG, key=new_key())
     for pair in ((hall.one(one), forged), (forged, hall.one(one))):
-        with reverts("WrongSignature"):
+        with reverts("NotSigned"):
             hall.chain.send(hall.contradicting(*pair, keccak(IMAGE)))
     elsewhere = hall.request(nonce=1, input_hash=keccak(b"another input"))
-    with reverts("WrongSignature"):
+    with reverts("NotSigned"):
         pair = (hall.one(one), hall.one(elsewhere, WRONG))
         hall.chain.send(hall.contradicting(*pair, keccak(IMAGE)))
 

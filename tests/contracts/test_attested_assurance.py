@@ -65,23 +65,23 @@ def test_judge_undisputed_is_final_after_an_hour_and_the_proving_time(hall: Hall
 REFUSED: dict[str, tuple[str, Callable[[Hall, Request], bytes]]] = {
     "none": ("NotAttested", lambda hall, r: b""),
     "a stolen signature of another output": (
-        "WrongSignature", lambda hall, r: hall.attestation(r, WRONG)
+        "NotSigned", lambda hall, r: hall.attestation(r, WRONG)
     ),
     "a key that was never enrolled": (
         "KeyUnknown", lambda hall, r: hall.attestation(r, key=new_key())
     ),
     "an enrolled key's name over another's signature": (
-        "WrongSignature",
+        "NotSigned",
         lambda hall, r: point(hall.key) + b"".join(sign(new_key(), hall.said(r))),
     ),
     "of another request": (
-        "WrongSignature", lambda hall, r: hall.attestation(r, request_id=keccak(b"other"))
+        "NotSigned", lambda hall, r: hall.attestation(r, request_id=keccak(b"other"))
     ),
-    "of another chain": ("WrongSignature", lambda hall, r: hall.attestation(r, chain_id=1)),
+    "of another chain": ("NotSigned", lambda hall, r: hall.attestation(r, chain_id=1)),
     "of another tier": (
-        "WrongSignature", lambda hall, r: hall.attestation(r, tier=hall.stranger)
+        "NotSigned", lambda hall, r: hall.attestation(r, tier=hall.stranger)
     ),
-    "for another payee": ("WrongSignature", lambda hall, r: hall.attestation(r, owner=hall.rival)),
+    "for another payee": ("NotSigned", lambda hall, r: hall.attestation(r, owner=hall.rival)),
     "zeros": ("KeyUnknown", lambda hall, r: bytes(128)),
     "a proof, forged": ("ProofRefused", lambda hall, r: bytes(32)),
 }  # fmt: skip
@@ -102,7 +102,7 @@ def test_judge_attestation_with_any_bit_changed_is_refused(hall: Hall, place: in
     request = asked(hall)
     bent = bytearray(hall.attestation(request))
     bent[place] ^= 4
-    with reverts("KeyUnknown" if place < 64 else "WrongSignature"):
+    with reverts("KeyUnknown" if place < 64 else "NotSigned"):
         hall.post(request, evidence=bytes(bent))
 
 
