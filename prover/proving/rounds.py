@@ -1,13 +1,16 @@
 """The rounds inside the tile: k rounds of sum_t sum_y f_t(y) A_t(y), then the tile to open.
 
-Small integers stay small for the first rounds. With y = (a, y'), a of SPAN bits,
+A tile's integers are read twice, and no vector is as long as a tile. With y = (i, j), both about
+half of the coordinates, weights are A_t(i, j) = sum_w u_tw(i) w(j) for few w (weights.py), so that
+the first rounds are those of
 
-    G[a, b] = sum_t sum_{y'} f_t(a, y') A_t(b, y')
+    sum_tw P_tw(i) u_tw(i),   P_tw(i) = sum_j f_t(i, j) w(j)
 
-fixes the first SPAN round polynomials, and costs multiply-adds of a small integer with a field
-element only. Then every tile has 2^-SPAN of its cells: what is left are ordinary rounds over
-vectors. Tiles with one weight up to a factor are one vector. What is sent does not depend on any of
-this: docs/protocol/verifier.md#claims.
+and, once i is bound to r, the others those of sum_t f_t(r, j) A_t(r, j). Both passes are sums of
+(small integer) * (field element). Source: Thaler, CRYPTO 2013, section 5 (the idea); linear-time
+product sumchecks by phases: Libra, CRYPTO 2019, section 3. Tiles of field elements (H and G) are
+vectors from the first round on. What is sent does not depend on any of this:
+docs/protocol/verifier.md#claims.
 """
 
 from __future__ import annotations
@@ -18,15 +21,11 @@ import numpy as np
 
 from prover.field import P
 from prover.kernels.interface import Int64s, Kernels, Vec
-from prover.program.axis import eq_expand
 from prover.proving.tiles import Tile
-from prover.proving.weights import TileWeight, Weights
+from prover.proving.weights import Weights, last_coordinates
 from prover.sumcheck import coefficients
 
-SPAN, LEAST = 3, 15  # rounds on integers, in tiles of 2^LEAST cells and more
-TALL, WIDE = 24, 1 << 16  # rows and columns that are combined at a time
-
-Members = list[tuple[int, int]]  # tiles and their factors
+WIDE = 1 << 14  # cells of all tiles that are combined at a time
 
 
 class TileRounds:
@@ -34,124 +33,91 @@ class TileRounds:
     opened."""
 
     def __init__(
-        self, kernels: Kernels, weights: Weights, tiles: Sequence[Tile], span: int | None = None
+        self, kernels: Kernels, weights: Weights, tiles: Sequence[Tile], low: int | None = None
     ) -> None:
         self.kernels, self.weights, self.tiles, self.k = kernels, weights, tiles, weights.k
-        self.span = span if span is not None else SPAN * (self.k >= LEAST)
-        self.small: list[tuple[TileWeight, Members]] = []
-        self.pairs: list[tuple[Members, Vec, Vec]] = []  # f and A over the cells that are left
-        for weight, members in weights.groups():
-            dense = [(t, factor) for t, factor in members if tiles[t].is_dense]
-            if dense:
-                self.pairs.append((dense, self._sum(dense), weights.vector(weight)))
-            if len(dense) < len(members):
-                rest = [(t, factor) for t, factor in members if not tiles[t].is_dense]
-                self.small.append((weight, rest))
+        self.low = last_coordinates(weights.program) if low is None else low
+        self.dense = [t for t, tile in enumerate(tiles) if tile.is_dense]
+        self.small = [t for t, tile in enumerate(tiles) if not tile.is_dense]
+        self.whole = [(self._dense(t), weights.vector(weights.tiles[t])) for t in self.dense]
+        self.names = [
+            (t, name, u)
+            for t in self.small
+            for u, name in weights.halves(weights.tiles[t], self.low)
+        ]
 
     def run(
         self, draw: Callable[[tuple[int, ...]], int]
     ) -> tuple[list[tuple[int, ...]], list[int], list[int]]:
         """(what was sent, y, a_t); draw absorbs a round's coefficients and gives its challenge."""
         kernels, sent, point = self.kernels, list[tuple[int, ...]](), list[int]()
-        products = self._products()
+        pairs = [*self.whole, self._upper()]
         for i in range(self.k):
-            if i == self.span:
-                self._bind(point)
-            total = _round(products) if i < self.span else [0, 0, 0]
-            for _, f, weight in self.pairs:
+            if i == self.k - self.low:
+                pairs[-1] = self._lower(point, pairs[-1][1])
+            total = [0, 0, 0]
+            for f, weight in pairs:
                 for t, e in enumerate(kernels.round_product([f, weight])):
                     total[t] += e
             c0, _, c2 = coefficients(total)
             sent.append((c0, c2))
-            r = draw(sent[-1])
-            point.append(r)
-            if i < self.span:
-                products = _fold(products, r)
-            self.pairs = [
-                (members, kernels.fold(f, r), kernels.fold(weight, r))
-                for members, f, weight in self.pairs
+            point.append(draw(sent[-1]))
+            pairs = [
+                (kernels.fold(f, point[-1]), kernels.fold(weight, point[-1])) for f, weight in pairs
             ]
-        if self.span == self.k:
-            self._bind(point)
         at_point = [0] * len(self.tiles)
-        for members, _, weight in self.pairs:
-            value = kernels.to_ints(weight)[0]
-            for t, factor in members:
-                at_point[t] = factor * value % P
+        ends = [value for _, weight in pairs for value in kernels.to_ints(weight)]
+        for t, value in zip((*self.dense, *self.small), ends, strict=True):
+            at_point[t] = value
         return sent, point, at_point
 
     def combined(self, at_point: Sequence[int]) -> tuple[Vec, int]:
         """sum_t a_t f_t and its blinder."""
+        kernels, found = self.kernels, self.kernels.zeros(1 << self.k)
+        rows = [(self.tiles[t].small, at_point[t]) for t in self.small if len(self.tiles[t].small)]
+        for kind in {row.dtype for row, _ in rows}:  # those of one width, each as it is stored
+            chosen = [(row, a) for row, a in rows if row.dtype == kind]
+            combine(kernels, found, [row for row, _ in chosen], [a for _, a in chosen])
+        for a, tile in zip(at_point, self.tiles, strict=True):
+            tile.add_elements(kernels, found, a, [1])
         blinder = sum(a * tile.blinder for a, tile in zip(at_point, self.tiles, strict=True))
-        return self._sum(list(enumerate(at_point))), blinder % P
+        return found, blinder % P
 
-    def _products(self) -> list[list[int]]:
-        """G, of all tiles of small integers."""
-        kernels, side, left = self.kernels, 1 << self.span, self.k - self.span
-        found = [[0] * side for _ in range(side)]
-        if not self.span:
-            return found
-        for weight, members in self.small:
-            whole = self.weights.vector(weight)
-            for b in range(side):
-                part = whole[b << left : b + 1 << left]
-                for t, factor in members:
-                    sums = self.tiles[t].products(kernels, part, self.span)
-                    for a, value in enumerate(sums):
-                        found[a][b] = (found[a][b] + factor * value) % P
-        return found
+    def _dense(self, t: int) -> Vec:
+        tile = self.tiles[t]
+        untouched = not tile.runs and tile.scattered is None
+        return tile.small if untouched else tile.vector(self.kernels, self.k)
 
-    def _bind(self, point: Sequence[int]) -> None:
-        """The tiles of small integers become vectors over the cells that are left."""
-        for weight, members in self.small:
-            f = self._sum(members, point)
-            self.pairs.append((members, f, self.weights.vector(weight, point)))
-        self.small = []
-
-    def _sum(self, members: Members, bound: Sequence[int] = ()) -> Vec:
-        """sum factor * f_t(bound, y)."""
-        kernels, left, top = self.kernels, self.k - len(bound), eq_expand(bound)
-        rows: list[Int64s] = []
-        factors: list[int] = []
-        for t, factor in members:
-            if not self.tiles[t].is_dense and len(self.tiles[t].small):
-                rows += list(self.tiles[t].small.reshape(len(top), -1))
-                factors += [factor * e % P for e in top]
-        found = combine(kernels, rows, factors, 1 << left)
-        for t, factor in members:
-            self.tiles[t].add_elements(kernels, found, factor, top)
-        return found
-
-
-def combine(kernels: Kernels, rows: Sequence[Int64s], factors: Sequence[int], count: int) -> Vec:
-    """sum_i factors[i] rows[i], `count` cells."""
-    found = kernels.zeros(count)
-    for i in range(0, len(rows), TALL):
-        chosen, scale = rows[i : i + TALL], kernels.from_ints(factors[i : i + TALL])
-        for start in range(0, count, WIDE):
-            columns = np.stack([row[start : start + WIDE] for row in chosen])
-            part = kernels.small_matvec(columns.T, scale)
-            kernels.add_scaled(found[start : start + len(part)], 1, part)
-    return found
-
-
-def _round(products: list[list[int]]) -> list[int]:
-    """At t = 0, 1, 2: sum_c of f(t, c) A(t, c)."""
-    half = len(products) // 2
-    low = sum(products[c][c] for c in range(half))
-    high = sum(products[half + c][half + c] for c in range(half))
-    cross = sum(products[c][half + c] + products[half + c][c] for c in range(half))
-    return [low, high, low - 2 * cross + 4 * high]
-
-
-def _fold(products: list[list[int]], r: int) -> list[list[int]]:
-    """The first bit of both indices bound to r."""
-    half, s = len(products) // 2, 1 - r
-    return [
-        [
-            (s * (s * products[a][b] + r * products[a][half + b])
-             + r * (s * products[half + a][b] + r * products[half + a][half + b])) % P
-            for b in range(half)
+    def _upper(self) -> tuple[Vec, Vec]:
+        """P and u of all tiles and w."""
+        found = [
+            self.tiles[t].against(
+                self.kernels, self.weights.lower(name, self.low), self.k - self.low
+            )
+            for t, name, _ in self.names
         ]
-        for a in range(half)
-    ]  # fmt: skip
+        return self._in_turn(found), self._in_turn([u for _, _, u in self.names])
+
+    def _lower(self, point: Sequence[int], at_point: Vec) -> tuple[Vec, Vec]:
+        """f_t(r, j) and A_t(r, j) of all tiles; at_point: each u(r)."""
+        kernels, found = self.kernels, {t: self.kernels.zeros(1 << self.low) for t in self.small}
+        for (t, name, _), value in zip(self.names, kernels.to_ints(at_point), strict=True):
+            kernels.add_scaled(found[t], value, self.weights.lower(name, self.low))
+        tiles = [self.tiles[t].bound(kernels, point, self.low) for t in self.small]
+        return self._in_turn(tiles), self._in_turn(list(found.values()))
+
+    def _in_turn(self, vectors: Sequence[Vec]) -> Vec:
+        """Vectors of one length as one of which all fold at once: cell 0 of each, cell 1, ..."""
+        length = len(vectors[0])
+        order = np.arange(len(vectors) * length).reshape(len(vectors), length).T.reshape(-1)
+        found: Vec = self.kernels.concat(vectors)[order]
+        return found
+
+
+def combine(kernels: Kernels, found: Vec, rows: Sequence[Int64s], factors: Sequence[int]) -> None:
+    """found += sum_i factors[i] rows[i]."""
+    scale = kernels.from_ints(factors)
+    for start in range(0, len(found), WIDE):
+        columns = np.stack([row[start : start + WIDE] for row in rows])
+        part = kernels.small_matvec(columns.T, scale)
+        kernels.add_scaled(found[start : start + len(part)], 1, part)

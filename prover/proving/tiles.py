@@ -61,23 +61,38 @@ class Tile:
                 part = kernels.scale(cells[chosen], factor * top[high] % P)
                 found[where] = kernels.add(found[where], part)
 
-    def products(self, kernels: Kernels, weights: Vec, span: int) -> list[int]:
-        """For each value a of the first `span` coordinates: sum_y f(a, y) weights[y]; not of a
-        dense tile."""
+    def against(self, kernels: Kernels, weights: Vec, high: int) -> Vec:
+        """sum_j f(i, j) weights[j] for every i, the first `high` coordinates; not of a dense
+        tile."""
         left = (len(weights) - 1).bit_length()
-        found = [0] * (1 << span)
         if len(self.small):
-            found = kernels.to_ints(
-                kernels.small_matvec(self.small.reshape(1 << span, -1), weights)
-            )
+            found = kernels.small_matvec(self.small.reshape(1 << high, -1), weights)
+        else:
+            found = kernels.zeros(1 << high)
+        more: dict[int, int] = {}
         for start, cells in self.runs:
-            for high, at, part in pieces(start, cells, left):
-                found[high] += kernels.inner(part, weights[at : at + len(part)])
+            for row, at, part in pieces(start, cells, left):
+                more[row] = more.get(row, 0) + kernels.inner(part, weights[at : at + len(part)])
         if self.scattered:
             places, cells = self.scattered
-            for high, chosen in by_top(places, left):
+            for row, chosen in by_top(places, left):
                 where = places[chosen] & (1 << left) - 1
-                found[high] += kernels.inner(cells[chosen], weights[where])
+                more[row] = more.get(row, 0) + kernels.inner(cells[chosen], weights[where])
+        if more:
+            rows = np.array(sorted(more), dtype=np.int64)
+            extra = kernels.from_ints([more[int(row)] for row in rows])
+            found[rows] = kernels.add(found[rows], extra)
+        return found
+
+    def bound(self, kernels: Kernels, point: Sequence[int], left: int) -> Vec:
+        """f(point, j) for every j, the last `left` coordinates; not of a dense tile."""
+        top = kernels.eq_table(point)
+        if len(self.small):
+            found = kernels.small_matvec(self.small.reshape(len(top), -1).T, top)
+        else:
+            found = kernels.zeros(1 << left)
+        if self.runs or self.scattered:
+            self.add_elements(kernels, found, 1, kernels.to_ints(top))
         return found
 
     def commit(self, kernels: Kernels, srs: Srs, k: int) -> Affine:

@@ -1,23 +1,26 @@
 """The linear claims on the prover's side: A_t(y), a tile's weight on every cell.
 
-The same terms as `linear.py`, each kernel expanded over its cells instead of evaluated at y; with
-the first coordinates bound, over the cells that are left.
+The same terms as `linear.py`, each kernel expanded over its cells instead of evaluated at y. A
+weight is a sum of few products of a vector over the first coordinates and one over the last: a
+kernel whose coordinates lie on both sides is cut into kernels that do not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from itertools import product
 
 import numpy as np
 
 from prover import linear
 from prover.challenges import Challenges
-from prover.field import P, inverse
+from prover.field import P
 from prover.kernels.interface import Kernels, Vec
 from prover.program import format as fmt
-from prover.program.axis import eq_const, eq_expand, evaluate
-from prover.program.format import SCALAR_SIDE, Kernel, Kind, Source, VerifierProgram
+from prover.program.axis import eq_const, evaluate
+from prover.program.format import SCALAR_SIDE, Kernel, Kind, Source, Span, VerifierProgram
 from prover.proving.tiles import constant, pieces
 
 
@@ -27,7 +30,7 @@ class _Expansion:
 
     def __init__(self, kernels: Kernels, program: VerifierProgram, drawn: Challenges) -> None:
         self.kernels, self.program, self.drawn = kernels, program, drawn
-        self.runs: dict[int, tuple[int, Vec]] = {}
+        self.runs: dict[Kernel, tuple[int, Vec]] = {}
         self.scalars: dict[int, int] = {}
 
     def scalar(self, number: int) -> int:
@@ -39,10 +42,10 @@ class _Expansion:
             self.scalars[number] = evaluate(kernel, self.drawn.points, self.drawn.gamma)
         return self.scalars[number]
 
-    def run(self, number: int) -> tuple[int, Vec]:
-        if number not in self.runs:
-            self.runs[number] = expand(self.kernels, self.program.kernel(number), self.drawn)
-        return self.runs[number]
+    def run(self, kernel: Kernel) -> tuple[int, Vec]:
+        if kernel not in self.runs:
+            self.runs[kernel] = expand(self.kernels, kernel, self.drawn)
+        return self.runs[kernel]
 
 
 def expand(kernels: Kernels, kernel: Kernel, drawn: Challenges) -> tuple[int, Vec]:
@@ -64,7 +67,65 @@ def expand(kernels: Kernels, kernel: Kernel, drawn: Challenges) -> tuple[int, Ve
 
 Block = tuple[int, ...]  # the kernels with cells: their product is a block's weight
 Run = tuple[int, Vec]  # the first of neighbouring cells, and their weights
-Axis = tuple[fmt.Span, int, Vec]  # a kernel's coordinates, its first cell, its run of weights
+Axis = tuple[Span, int, Vec]  # a kernel's coordinates, its first cell, its run of weights
+Half = tuple[Kernel, ...]  # kernels with cells on one side of a cut
+
+
+@lru_cache(maxsize=1 << 14)
+def cut(kernel: Kernel, high: int) -> tuple[tuple[Half, Half], ...]:
+    """Pairs of kernels, on the first `high` coordinates of y and on the others (counted from the
+    first of them), whose products add up to the kernel."""
+    y = kernel.y
+    above, below = min(max(high - y.first, 0), y.bits), min(max(y.first + y.bits - high, 0), y.bits)
+    if not below:
+        return (((kernel,), ()),)
+    lower = Span(y.source, max(y.first - high, 0), below)
+    if not above:
+        return (((), (replace(kernel, y=lower),)),)
+    upper = replace(y, bits=above)
+    if kernel.kind == Kind.EQ:
+        p, split = kernel.p, max(kernel.p.bits - below, 0)  # coordinates of p that meet upper ones
+        left, right = replace(p, bits=split), Span(p.source, p.first + split, p.bits - split)
+        free = below - right.bits  # lower ones that meet the constant
+        first = Kernel(Kind.EQ, left, upper, kernel.const >> free)
+        return (((first,), (Kernel(Kind.EQ, right, lower, kernel.const & (1 << free) - 1),)),)
+    # of the others a product for each value of the upper coordinates
+    found = []
+    for value in range(1 << above):
+        at = value << below
+        one = Kernel(Kind.EQ, y=upper, const=value)
+        if kernel.kind == Kind.POWER:
+            found.append(((one,), (replace(kernel, y=lower, const=kernel.const + at),)))
+        elif at + (1 << below) + kernel.shift > 0 and at + kernel.shift < kernel.const:
+            found.append(((one,), (replace(kernel, y=lower, shift=kernel.shift + at),)))
+    return tuple(found)
+
+
+def halves(program: VerifierProgram, block: Block, high: int) -> Iterable[tuple[Half, Half]]:
+    """A block's weight as a sum of products, cut after the first `high` coordinates."""
+    for parts in product(*(cut(program.kernel(number), high) for number in block)):
+        upper, lower = (sum((part[side] for part in parts), ()) for side in (0, 1))
+        yield upper, tuple(sorted(lower, key=lambda kernel: kernel.y.first))
+
+
+def parted(program: VerifierProgram, term: fmt.Term) -> tuple[Block, list[int]]:
+    """The term's kernels with cells, and those without."""
+    cells = [number for number in term.kernels if number and program.kernel(number).y.bits]
+    return tuple(sorted(cells)), [number for number in term.kernels if number not in cells]
+
+
+@lru_cache(maxsize=8)
+def last_coordinates(program: VerifierProgram) -> int:
+    """After how many of a tile's last coordinates its weights are cut: about half of them, so that
+    there are few products."""
+    k, terms = program.k, [term for term in program.terms if term.tile != SCALAR_SIDE]
+    blocks = {(term.tile, parted(program, term)[0]) for term in terms}
+
+    def products(low: int) -> int:
+        cuts = ((tile, halves(program, block, k - low)) for tile, block in blocks)
+        return len({(tile, lower) for tile, parts in cuts for _, lower in parts})
+
+    return min(range(max(1, k // 2 - 1), min(k, k // 2 + 2) + 1), key=products)
 
 
 @dataclass
@@ -78,66 +139,82 @@ class TileWeight:
 
 
 class Weights:
-    """Every tile's weight as terms, and as a vector where it is asked for: a hundred million
-    weights lie in a hundred tiles, and a vector for each would be most of the prover's memory."""
+    """Every tile's weight as terms, as halves, and as a vector where it is asked for: a hundred
+    million weights lie in a hundred tiles, and a vector for each would be most of the prover's
+    memory."""
 
     def __init__(self, kernels: Kernels, program: VerifierProgram, drawn: Challenges) -> None:
         self.kernels, self.k = kernels, program.k
-        self._program, self._expansion = program, _Expansion(kernels, program, drawn)
+        self.program, self._expansion = program, _Expansion(kernels, program, drawn)
+        self._lower: dict[Hashable, Vec] = {}
         self.tiles = [TileWeight() for _ in range(program.tiles)]
         scale = linear.scales(program, drawn)
         for term in program.terms:
             if term.tile == SCALAR_SIDE:
                 continue
-            factor, block = scale[term.scale] * term.coef, []
-            for number in term.kernels:
-                if number and program.kernel(number).y.bits:
-                    block.append(number)
-                else:
-                    factor = factor * self._expansion.scalar(number) % P
-            blocks, key = self.tiles[term.tile].blocks, tuple(sorted(block))
-            blocks[key] = (blocks.get(key, 0) + factor) % P
+            block, scalars = parted(program, term)
+            factor = scale[term.scale] * term.coef
+            for number in scalars:
+                factor = factor * self._expansion.scalar(number) % P
+            blocks = self.tiles[term.tile].blocks
+            blocks[block] = (blocks.get(block, 0) + factor) % P
         _add_masks(kernels, program, drawn, self.tiles)
         _add_sides(kernels, program, drawn, self.tiles[program.e_tile])
         self.tiles[program.e_tile + 1].constant = 1
         self.tiles[program.e_tile + 2].doubling = 1
 
-    def groups(self) -> list[tuple[TileWeight, list[tuple[int, int]]]]:
-        """(a weight, [(tile, factor)]): tiles whose weights are multiples of one another, such as
-        those of one large matrix."""
-        found: dict[object, tuple[TileWeight, list[tuple[int, int]]]] = {}
-        for number, tile in enumerate(self.tiles):
-            one, factor, key = tile, 1, object()
-            plain = not (tile.runs or tile.constant or tile.doubling)
-            if plain and tile.blocks and (factor := next(iter(tile.blocks.values()))):
-                scale = inverse(factor)
-                one = TileWeight({b: f * scale % P for b, f in tile.blocks.items()})
-                key = tuple(sorted(one.blocks.items()))
-            else:
-                factor = 1
-            found.setdefault(key, (one, []))[1].append((number, factor))
-        return list(found.values())
-
-    def vector(self, tile: TileWeight, bound: Sequence[int] = ()) -> Vec:
-        """A_t(bound, y) for all y of the coordinates that are left."""
-        kernels, left = self.kernels, self.k - len(bound)
-        found = kernels.zeros(1 << left)
+    def vector(self, tile: TileWeight) -> Vec:
+        """A_t(y) for all y."""
+        high, found = self.k, self.kernels.zeros(1 << self.k)
         for block, factor in tile.blocks.items():
-            spans = [self._program.kernel(number).y for number in block]
-            axes = [(y, *self._expansion.run(n)) for y, n in zip(spans, block, strict=True)]
-            _add_block(kernels, found, self.k, factor, axes, bound)
-        top = eq_expand(bound)
+            for upper, _ in halves(self.program, block, high):
+                self._add(found, high, factor, upper)
         for start, cells in tile.runs:
-            for high, at, part in pieces(start, cells, left):
-                kernels.add_scaled(found[at : at + len(part)], top[high], part)
+            self.kernels.add_scaled(found[start : start + len(cells)], 1, cells)
         if tile.constant:
-            kernels.add_scaled(found, 1, constant(kernels, tile.constant, 1 << left))
+            ones = constant(self.kernels, tile.constant, len(found))
+            self.kernels.add_scaled(found, 1, ones)
         if tile.doubling:
-            factor = tile.doubling
-            for r in bound:
-                factor = factor * (1 + r) % P
-            kernels.add_scaled(found, factor, _doublings(kernels, left))
+            self.kernels.add_scaled(found, tile.doubling, _doublings(self.kernels, high))
         return found
+
+    def halves(self, tile: TileWeight, low: int) -> list[tuple[Vec, Hashable]]:
+        """[(u, name of w)]: A_t(i, j) = sum of u(i) w(j), j the last `low` coordinates; `lower`
+        has each w."""
+        kernels, high = self.kernels, self.k - low
+        found: dict[Hashable, Vec] = {}
+        for block, factor in tile.blocks.items():
+            for upper, lower in halves(self.program, block, high):
+                if lower not in found:
+                    found[lower] = kernels.zeros(1 << high)
+                self._add(found[lower], high, factor, upper)
+        special: list[tuple[Vec, Vec]] = []
+        for start, cells in tile.runs:
+            for row, at, part in pieces(start, cells, low):
+                one, w = kernels.zeros(1 << high), kernels.zeros(1 << low)
+                one[row : row + 1], w[at : at + len(part)] = kernels.from_ints([1]), part
+                special.append((one, w))
+        if tile.constant:
+            ones = constant(kernels, 1, 1 << low)
+            special.append((constant(kernels, tile.constant, 1 << high), ones))
+        if tile.doubling:
+            doubled = kernels.scale(_doublings(kernels, high), tile.doubling)
+            special.append((doubled, _doublings(kernels, low)))
+        for u, w in special:
+            name = object()
+            found[name], self._lower[name] = u, w
+        return [(u, name) for name, u in found.items()]
+
+    def lower(self, name: Hashable, low: int) -> Vec:
+        """w, over the last `low` coordinates."""
+        if name not in self._lower and isinstance(name, tuple):
+            self._lower[name] = self.kernels.zeros(1 << low)
+            self._add(self._lower[name], low, 1, name)
+        return self._lower[name]
+
+    def _add(self, found: Vec, k: int, factor: int, half: Half) -> None:
+        axes = [(kernel.y, *self._expansion.run(kernel)) for kernel in half]
+        _add_block(self.kernels, found, k, factor, axes)
 
 
 def _doublings(kernels: Kernels, k: int) -> Vec:
@@ -149,10 +226,8 @@ def _doublings(kernels: Kernels, k: int) -> Vec:
     return weights
 
 
-def _add_block(
-    kernels: Kernels, found: Vec, k: int, factor: int, axes: list[Axis], bound: Sequence[int]
-) -> None:
-    """found += factor * the product of the axes' runs, their first coordinates bound."""
+def _add_block(kernels: Kernels, found: Vec, k: int, factor: int, axes: list[Axis]) -> None:
+    """found += factor * the product of the axes' runs."""
     axes = sorted(axes, key=lambda axis: axis[0].first)
     covered = sum(span.bits for span, _, _ in axes)
     if covered != k or any(span.source != Source.Y for span, _, _ in axes):
@@ -160,9 +235,6 @@ def _add_block(
     index, weights = np.zeros(1, dtype=np.int64), kernels.from_ints([factor])
     for span, first, run in axes:  # most significant first, so the index ascends
         stride = 1 << k - span.first - span.bits
-        here, bound = bound[: span.bits], bound[span.bits :]
-        if here:
-            first, run = _bind(kernels, first, run, span.bits, here)
         step = (first + np.arange(len(run), dtype=np.int64)) * stride
         index = (index[:, None] + step[None, :]).reshape(-1)
         weights = kernels.outer(weights, run)
@@ -172,21 +244,6 @@ def _add_block(
         kernels.add_scaled(found[index[0] : index[-1] + 1], 1, weights)
     else:
         found[index] = kernels.add(found[index], weights)
-
-
-def _bind(
-    kernels: Kernels, first: int, run: Vec, bits: int, bound: Sequence[int]
-) -> tuple[int, Vec]:
-    """An axis with the first of its `bits` coordinates bound: (first cell, weights)."""
-    top, left = eq_expand(bound), bits - len(bound)
-    parts = list(pieces(first, run, left))
-    if len(parts) == 1:
-        high, at, part = parts[0]
-        return at, kernels.scale(part, top[high])
-    found = kernels.zeros(1 << left)
-    for high, at, part in parts:
-        kernels.add_scaled(found[at : at + len(part)], top[high], part)
-    return 0, found
 
 
 def _add_masks(

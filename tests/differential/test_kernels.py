@@ -119,7 +119,7 @@ def test_eq_table(tier: Kernels, n: int) -> None:
     both(tier, vector(lambda k: k.eq_table(point)))
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (3, 7), (64, 10), (5, 0), (0, 5), (301, 65)])
+@pytest.mark.parametrize("shape", [(1, 1), (3, 7), (64, 10), (5, 0), (0, 5), (301, 65), (40, 1030)])
 def test_small_matvec(tier: Kernels, shape: tuple[int, int]) -> None:
     rng = np.random.default_rng(shape[0])
     small = rng.integers(-(2**15), 2**15, shape)

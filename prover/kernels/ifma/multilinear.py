@@ -11,6 +11,7 @@ from prover.kernels import checks
 from prover.kernels.cpu import multilinear as scalar
 from prover.kernels.cpu.field import empty, from_ints, zeros
 from prover.kernels.cpu.kernel import addresses, cell, entry, plain, ranges, run_all, scalars
+from prover.kernels.cpu.kernel import inner as helper
 from prover.kernels.cpu.multilinear import quadratic
 from prover.kernels.ifma.cells import load, load_at, load_raw, spread, store_fr, store_raw
 from prover.kernels.ifma.field import add, add_up, in_parts
@@ -129,41 +130,56 @@ def _wide_sums(ints: Any, v: Any, low: int, high: int, out: Any) -> bool:
     return not beyond(seen)
 
 
+@helper
+def _store_sum(out: Any, i: int, total: Any, taken: Any) -> None:
+    low, high = parts(total)
+    value = add_fr(mul_raw_fr(lift_low_fr(), low), mul_raw_fr(lift_high_fr(), high))
+    store_fr(out, i, sub_fr(value, taken))
+
+
 @entry
 def _wide_end(sums: Any, shift: Any, out: Any) -> None:
     taken = spread(shift, 0)
     for i in range(0, out.shape[0], WIDTH):
-        low, high = parts(take_across(sums, i))
-        value = add_fr(mul_raw_fr(lift_low_fr(), low), mul_raw_fr(lift_high_fr(), high))
-        store_fr(out, i, sub_fr(value, taken))
+        _store_sum(out, i, take_across(sums, i), taken)
 
 
 @entry
 def _tall(columns: Any, v: Any, shift: Any, out: Any, low: int, high: int) -> None:
-    # Lanes along a column.
-    taken, width = spread(shift, 0), columns.shape[1]
-    for block in range(low, high, WIDTH):
-        i = min(block, high - WIDTH)
-        total = no_sums()
-        for j in range(columns.shape[0]):
-            words = raised(load_words(columns, j * width + i), RISE)
-            total = add_products(total, words, spread(v, j))
-        lower, higher = parts(total)
-        value = add_fr(mul_raw_fr(lift_low_fr(), lower), mul_raw_fr(lift_high_fr(), higher))
-        store_fr(out, i, sub_fr(value, taken))
+    # Lanes along a column; four blocks of rows, which share a cell of v and a line of memory.
+    taken, count, width = spread(shift, 0), columns.shape[0], columns.shape[1]
+    for block in range(low, high, 4 * WIDTH):
+        a, b = min(block, high - WIDTH), min(block + WIDTH, high - WIDTH)
+        c, d = min(block + 2 * WIDTH, high - WIDTH), min(block + 3 * WIDTH, high - WIDTH)
+        sum_a, sum_b, sum_c, sum_d = no_sums(), no_sums(), no_sums(), no_sums()
+        for first in range(0, count, TERMS):
+            for j in range(first, min(count, first + TERMS)):
+                x, at = spread(v, j), j * width
+                sum_a = add_products(sum_a, raised(load_words(columns, at + a), RISE), x)
+                sum_b = add_products(sum_b, raised(load_words(columns, at + b), RISE), x)
+                sum_c = add_products(sum_c, raised(load_words(columns, at + c), RISE), x)
+                sum_d = add_products(sum_d, raised(load_words(columns, at + d), RISE), x)
+            sum_a, sum_b = settled(sum_a), settled(sum_b)
+            sum_c, sum_d = settled(sum_c), settled(sum_d)
+        _store_sum(out, a, sum_a, taken)
+        _store_sum(out, b, sum_b, taken)
+        _store_sum(out, c, sum_c, taken)
+        _store_sum(out, d, sum_d, taken)
 
 
 def small_matvec(ints: Int64s, v: Vec) -> Vec:
-    """Below 2^31 in magnitude by vectors: sum x v = sum (x + 2^31) v - 2^31 sum v."""
+    """Below 2^31 in magnitude by vectors: sum x v = sum (x + 2^31) v - 2^31 sum v. Row-major or
+    column-major, neither is copied."""
     checks.matrix_fits(ints, v)
     rows, columns = ints.shape
     if not ints.size or max(rows, columns) < WIDTH:
         return scalar.small_matvec(ints, v)
-    if rows >= WIDTH and columns < 4 * WIDTH:
+    if rows >= WIDTH and (columns < 4 * WIDTH or ints.T.flags.carray):
         if ints.itemsize == 8 and (ints.min() < -RISE or ints.max() >= RISE):
             return scalar.small_matvec(ints, v)
-        out, shift = empty(rows), cell(RISE * vector_total(v))
-        in_parts(_tall, rows, np.ascontiguousarray(ints.T), plain(v), shift, out)
+        out, shift, turned = empty(rows), cell(RISE * vector_total(v)), plain(ints.T)
+        cuts = ranges(rows, max(4 * WIDTH, 2**16 // columns))
+        run_all([functools.partial(_tall, turned, plain(v), shift, out, *cut) for cut in cuts])
         return out
     whole = columns // WIDTH * WIDTH
     if not whole:
