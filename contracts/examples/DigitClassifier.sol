@@ -51,6 +51,7 @@ contract DigitClassifier is InferenceConsumer {
         if (msg.value < prepaid) revert PaymentTooSmall(prepaid, msg.value);
         return _request(
             modelId,
+            0,
             image,
             uint96(msg.value - prepaid), // no more ether exists than 2^87 wei
             CALLBACK_GAS,

@@ -39,8 +39,21 @@ abstract contract InferenceConsumer is IInferenceConsumer {
     /// @notice What to do with an answer. May revert: the oracle then lets anyone retry it.
     function _fulfil(bytes32 requestId, bytes calldata output) internal virtual;
 
+    /// @notice Whether the answer to this request is still to come.
+    function _isPending(bytes32 requestId) internal view returns (bool) {
+        (Status status,,) = oracle.statusOf(requestId);
+        return status == Status.Open || status == Status.Judging || status == Status.Provisional;
+    }
+
+    /// @notice Whether the payment went back: there is no answer, and none will come.
+    function _isReturned(bytes32 requestId) internal view returns (bool) {
+        (Status status,,) = oracle.statusOf(requestId);
+        return status == Status.Retracted || status == Status.Refunded;
+    }
+
     /// @notice Asks, paying fee + callbackGas * callbackGasPrice from this contract's balance.
     /// @param modelId a model that this contract's author, or someone trusted, has audited
+    /// @param terms what the tier is asked for (types/Terms.sol); zero for the Proof tier
     /// @param input the model's input bytes
     /// @param fee wei for whoever proves the answer
     /// @param callbackGas gas that `_fulfil` needs, checks and dispatch (some 2,000) included
@@ -49,7 +62,8 @@ abstract contract InferenceConsumer is IInferenceConsumer {
     /// @param refundTo who gets the payment back if none comes
     function _request(
         bytes32 modelId,
-        bytes calldata input,
+        bytes32 terms,
+        bytes memory input,
         uint96 fee,
         uint32 callbackGas,
         uint64 callbackGasPrice,
@@ -63,7 +77,7 @@ abstract contract InferenceConsumer is IInferenceConsumer {
             inputHash: keccak256(input),
             assurance: address(assurance),
             pin: pin,
-            terms: 0,
+            terms: terms,
             fee: fee,
             callbackGasPrice: callbackGasPrice,
             callbackGas: callbackGas,

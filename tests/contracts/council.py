@@ -7,6 +7,7 @@ from typing import Any
 
 from eth_abi.abi import encode
 from eth_hash.auto import keccak
+from web3.contract import Contract
 
 from tests.contracts.bench import COVERAGE, DAY, ETHER, GWEI, PROVING, created, guard, terms
 from tests.contracts.desk import HARNESS, LOGITS, ZERO, Desk, Request
@@ -34,8 +35,11 @@ def signed(place: int, salt: bytes, signature: bytes) -> Opening:
 class Council(Desk):
     """Its clock stands a little after the draw of day 1; members hold one seat or two."""
 
-    def __init__(self, chain: Chain) -> None:
+    def __init__(
+        self, chain: Chain, *, registry: Contract | None = None, verifier: Contract | None = None
+    ) -> None:
         super().__init__(chain)
+        self.registry, self.verifier = registry or self.registry, verifier or self.verifier
         self.verifier = guard(self)
         self.beacon = chain.deploy("contracts/random/DevelopmentBeacon.sol")
         deployer = chain.accounts[0]
