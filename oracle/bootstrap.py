@@ -8,24 +8,29 @@ from pathlib import Path
 import sqlalchemy as sa
 import structlog
 
+from oracle.adapters.answer_key import open_answer_key
+from oracle.adapters.board import BoardServer, RemoteBoard
 from oracle.adapters.chain import NodeChain
 from oracle.adapters.database import SqlStore
 from oracle.adapters.deployment import Deployment, read_deployment
 from oracle.adapters.keys import DEVELOPMENT_CHAIN, AccountSigner, open_signer
+from oracle.adapters.keys import recover as recover_signer
 from oracle.adapters.models import FolderModels
 from oracle.adapters.monitor import Monitor
 from oracle.adapters.process import SystemClock, alive, holder
 from oracle.adapters.prover import ProcessProver
 from oracle.adapters.rpc import Node
 from oracle.domain.chain import Identity
-from oracle.domain.errors import ChainUnavailable, KeyRefused
+from oracle.domain.errors import ChainUnavailable, KeyRefused, SettingsInvalid
 from oracle.domain.job import backoff
 from oracle.domain.move import Role
-from oracle.domain.request import TierKind
-from oracle.ports import Engine, ModelStore, Prover
+from oracle.domain.request import STAKED, TierKind
+from oracle.ports import Board, Engine, ModelStore, Prover, Tracer
+from oracle.services.board import WordBoard
 from oracle.services.check import Check, Vigilance
 from oracle.services.flight import Posting, Runway
 from oracle.services.serve import LONGEST_OUTAGE_PAUSE, Crew, Serve, Write
+from oracle.services.sit import Duty, Sit
 from oracle.services.watch import Seat, Watch
 from oracle.services.work import Terms, Work
 from oracle.services.worker import Worker
@@ -42,6 +47,7 @@ class Site:
     identity: Identity
     deployment: Deployment
     development: bool
+    board: BoardServer | None = None
 
     @classmethod
     async def reach(cls, settings: Settings) -> "Site":
@@ -78,28 +84,36 @@ class Site:
         found: dict[Role, AccountSigner] = {}
         if Role.OPERATOR in settings.played:
             found[Role.OPERATOR] = self.signer(settings, "dev:1")
-        if Role.CHALLENGER in settings.played and not settings.challenger_key and not found:
-            found[Role.CHALLENGER] = self.signer(settings, "dev:3")
-        elif Role.CHALLENGER in settings.played:
-            key = settings.challenger_key or ("dev:3" if self.development else "")
-            password = settings.secret(settings.challenger_password_file)
-            found[Role.CHALLENGER] = open_signer(key, password, self.identity.chain_id)
+        own = (
+            (Role.CHALLENGER, settings.challenger_key, settings.challenger_password_file, "dev:3"),
+            (Role.MEMBER, settings.member_key, settings.member_password_file, "dev:4"),
+        )
+        for role, named, file, development in own:
+            if role not in settings.played:
+                continue
+            if not named and settings.played == {role}:
+                found[role] = self.signer(settings, development)
+                continue
+            key = named or (development if self.development else "")
+            found[role] = open_signer(key, settings.secret(file), self.identity.chain_id)
         if len({signer.address for signer in found.values()}) < len(found):
             raise KeyRefused(
-                "operator and challenger have one key, and would use its nonces against each "
-                "other: name another with EINPROOF_CHALLENGER_KEY"
+                "two roles have one key, and would use its nonces against each other: name others "
+                "with EINPROOF_CHALLENGER_KEY, EINPROOF_MEMBER_KEY"
             )
         return found
 
 
 @dataclass
 class Parts:
-    """What tests put in place of the real ones. `second` is the challenger's other engine."""
+    """What tests put in place of the real ones. `second` is the challenger's other engine, `tracer`
+    the member's."""
 
     models: ModelStore
     engine: Engine
     prover: Prover
     second: Engine | None = None
+    tracer: Tracer | None = None
 
 
 async def serve(
@@ -137,6 +151,7 @@ async def serve(
             wallets={role.value: signer.address for role, signer in signers.items()},
             confirmations=confirmations,
             monitor=monitor.port if monitor else None,
+            board=site.board.port if site.board else None,
         )
         await _look_at_funds(site, signers, settings.payee)
         if ready is not None:
@@ -145,6 +160,8 @@ async def serve(
     finally:
         if monitor is not None:
             monitor.close()
+        if site.board is not None:
+            site.board.close()
         if isinstance(made.prover, ProcessProver):
             made.prover.close()
         site.chain.node.close()
@@ -155,7 +172,8 @@ def real_parts(settings: Settings) -> Parts:
     from oracle.adapters.engine import InterpreterEngine, TorchEngine
 
     models = FolderModels(settings.models)
-    return Parts(models, TorchEngine(), ProcessProver(), InterpreterEngine())
+    interpreter = InterpreterEngine()
+    return Parts(models, TorchEngine(), ProcessProver(), interpreter, interpreter)
 
 
 def _crew(
@@ -174,15 +192,28 @@ def _crew(
     workers: list[Worker]
     if role is Role.OPERATOR:
         seat = Seat(role, signer.address)
-        terms = _terms(settings, signer.address)
+        terms, answer_key = _terms(settings, signer.address), open_answer_key(settings.answer_key)
         workers = [
             Work(
-                chain, store, parts.models, parts.engine, parts.prover, clock, identity, terms, name
+                chain,
+                store,
+                parts.models,
+                parts.engine,
+                parts.prover,
+                clock,
+                identity,
+                terms,
+                name,
+                answer_key,
             )
             for _ in range(settings.workers)
         ]
+    elif role is Role.MEMBER:
+        councils = {at for at, kind in chain.tiers.items() if kind is TierKind.COMMITTEE}
+        seat = Seat(role, signer.address, councils)
+        workers = [_member(site, settings, store, signer, parts, name)]
     else:
-        staked = {at for at, kind in chain.tiers.items() if kind is TierKind.OPTIMISTIC}
+        staked = {at for at, kind in chain.tiers.items() if kind in STAKED}
         seat = Seat(role, signer.address, staked)
         engines = (parts.engine, parts.second or parts.engine)
         vigilance = Vigilance(settings.max_attempts)
@@ -211,6 +242,46 @@ def _crew(
     return Crew(role, store, watch, workers, Write(runway), signer.address)
 
 
+def _member(
+    site: Site,
+    settings: Settings,
+    store: SqlStore,
+    signer: AccountSigner,
+    parts: Parts,
+    name: str,
+) -> Sit:
+    """A committee member's worker, and the board if it collects. Raises SettingsInvalid,
+    PortInUse."""
+    if parts.tracer is None:
+        raise SettingsInvalid("a committee's member needs an engine that hashes its trace")
+    collects = settings.board_port is not None
+    if not collects and not settings.board:
+        raise SettingsInvalid(
+            "name the collector's board with EINPROOF_BOARD, or host it: EINPROOF_BOARD_PORT"
+        )
+    if not settings.payee and not collects:
+        raise SettingsInvalid("name who is paid for the committee's answers with EINPROOF_PAYEE")
+    board: Board = RemoteBoard(settings.board)
+    if settings.board_port is not None:
+        board = WordBoard(site.chain, store, site.identity, recover_signer)
+        site.board = BoardServer(board, settings.board_host, settings.board_port)
+    duty = Duty(settings.payee or signer.address, collects, settings.max_attempts)
+    return Sit(
+        site.chain,
+        store,
+        parts.models,
+        (parts.engine, parts.tracer),
+        parts.prover,
+        SystemClock(),
+        site.identity,
+        signer,
+        board,
+        recover_signer,
+        duty,
+        name,
+    )
+
+
 def _terms(settings: Settings, address: str) -> Terms:
     return Terms(
         settings.payee or address,
@@ -232,7 +303,7 @@ async def _look_at_funds(site: Site, signers: dict[Role, AccountSigner], payee: 
             log.warning("the wallet is empty: send it some ether", wallet=signer.address)
         for assurance in site.chain.tiers:
             tier = await site.chain.tier(assurance)
-            if role is not Role.OPERATOR or tier is None or tier.kind is TierKind.PROOF:
+            if role is not Role.OPERATOR or tier is None or tier.kind is not TierKind.OPTIMISTIC:
                 continue
             staker = payee or signer.address
             account = await site.chain.account(tier, staker)

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from eth_hash.auto import keccak
+from eth_utils.address import to_checksum_address
 
 from oracle.domain import ids
+from oracle.domain.attested import Answering, said
 from oracle.domain.block import Block
 from oracle.domain.chain import (
     Account,
@@ -52,6 +54,7 @@ T = TypeVar("T")
 IDENTITY = Identity(31337, "0x" + "0c" * 20)
 TIER = Tier("0x" + "a5" * 20, b"\x77" * 32, "0x" + "7e" * 20, b"\x01" * 32, b"\x02" * 32, True)
 STAKED = replace(TIER, assurance="0x" + "0f" * 20, kind=TierKind.OPTIMISTIC, vault="0x" + "fa" * 20)
+ATTESTED = replace(STAKED, assurance="0x" + "a7" * 20, kind=TierKind.ATTESTED)
 TERMS = ClaimTerms(10**9, 60)
 QUOTE = Quote(10**9, 10**8, 10**9, window=600, prove=300, bond=10**16)
 REVEAL_TIME = 1000
@@ -65,6 +68,20 @@ def fake_output(input: bytes) -> bytes:
 
 def fake_proof(context: bytes, output: bytes) -> bytes:
     return keccak(b"proof" + context + output)
+
+
+class FakeAnswerKey:
+    """Signs by hashing, so that whoever knows the digest can check it."""
+
+    async def point(self) -> bytes:
+        return b"x" * 32 + b"y" * 32
+
+    async def sign(self, digest: bytes) -> bytes:
+        return fake_signature(digest)
+
+
+def fake_signature(digest: bytes) -> bytes:
+    return keccak(b"r" + digest) + keccak(b"s" + digest)
 
 
 class FakeClock:
@@ -98,6 +115,9 @@ class FakeEngine:
 
     async def run(self, folder: Path, input: bytes) -> bytes:
         return fake_output(input)
+
+    async def traced(self, folder: Path, input: bytes) -> tuple[bytes, bytes]:
+        return await self.run(folder, input), keccak(b"trace" + input)
 
 
 class FakeProver:
@@ -140,6 +160,17 @@ class FakeSigner:
 
     def secret(self, label: bytes) -> bytes:
         return keccak(self.address.encode() + label)
+
+    def attest(self, digest: bytes) -> bytes:
+        author = bytes.fromhex(self.address[2:])
+        return author + keccak(author + digest) + bytes(12) + b"\x1b"
+
+
+def fake_recover(digest: bytes, signature: bytes) -> str:
+    """Whose `FakeSigner.attest` that is; empty if nobody's."""
+    author = signature[:20]
+    address = str(to_checksum_address(author))
+    return address if signature == FakeSigner(address).attest(digest) else ""
 
 
 # --- a chain -----------------------------------------------------------------------------------
@@ -322,7 +353,7 @@ class FakeChain:
         return await self._up([e for mined in self.chain[first : last + 1] for e in mined.events])
 
     async def tier(self, assurance: str) -> Tier | None:
-        known = {tier.assurance: tier for tier in (TIER, STAKED)}
+        known = {tier.assurance: tier for tier in (TIER, STAKED, ATTESTED)}
         return await self._up(known.get(assurance))
 
     async def stopped(self, tier: Tier, model_id: bytes) -> bool:
@@ -499,6 +530,8 @@ class FakeChain:
         same = stage.standing == (payee, claimed)
         final = [Answered(request.id, payee, claimed, block.ref, digest)]
         returned = [Returned(request.id, block.ref, digest)]
+        if request.assurance == ATTESTED.assurance and stage.status is Status.OPEN:
+            evidence = _unattested(request, payee, claimed, evidence)
         if request.assurance == TIER.assurance or evidence:
             named = b""
             if stage.status is Status.PROVISIONAL and not same:
@@ -606,6 +639,17 @@ class FakeChain:
 
 def _copied(stages: dict[bytes, Stage]) -> dict[bytes, Stage]:
     return {id: replace(stage, disputes=[*stage.disputes]) for id, stage in stages.items()}
+
+
+def _unattested(request: Request, payee: str, output: bytes, evidence: str) -> str:
+    """A first claim's evidence, but for the key's good word. Raises Refusal without either."""
+    named = (request.assurance, request.id, request.model_id, request.input_hash)
+    digest = said(IDENTITY.chain_id, Answering(*named, payee, output))
+    if evidence == (b"x" * 32 + b"y" * 32 + fake_signature(digest)).hex():
+        return ""
+    if len(evidence) in (0, 256):
+        raise Refusal("NotSigned" if evidence else "NotAttested")
+    return evidence
 
 
 def _call(name: str, request: Request, *arguments: Any) -> Call:

@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar
 
 from oracle.domain.block import Block, BlockRef
 from oracle.domain.chain import Account, Call, Case, Event, Fees, Flown, Receipt, Signed, Unsigned
+from oracle.domain.committee import Committee, Opened, Summons, Word
 from oracle.domain.job import Job, JobState, Lease
 from oracle.domain.request import Answer, Request, Tier
 from oracle.domain.terms import Quote
@@ -61,6 +62,35 @@ class Chain(Protocol):
 
     def collect_call(self, request: Request, index: int) -> Call: ...
 
+    async def committee(self, tier: Tier, epoch: int) -> Committee | None:
+        """Who was drawn for an epoch; None if nobody was, yet."""
+        ...
+
+    async def summons(self, request: Request) -> Summons | None:
+        """Whether the request's committee was summoned to speak on-chain."""
+        ...
+
+    async def spoken(self, request: Request, places: int) -> list[tuple[bytes, bytes]]:
+        """What each place committed to, and the claim that it revealed; zeros for nothing."""
+        ...
+
+    async def agreement(self, request: Request, block: BlockRef) -> bytes:
+        """The evidence with which the claim that stands was handed in, in `block`; empty if it was
+        not handed in by a plain transaction."""
+        ...
+
+    def commit_call(
+        self, request: Request, committee: Committee, place: int, commitment: bytes
+    ) -> Call: ...
+
+    def open_call(
+        self, request: Request, committee: Committee, place: int, opened: Opened
+    ) -> Call: ...
+
+    def dissent_call(
+        self, request: Request, committee: Committee, place: int, payee: str, output: bytes
+    ) -> Call: ...
+
     async def preflight(self, sender: str, call: Call) -> int:
         """Gas that the call needs at the head. Raises CallRefused if it would revert."""
         ...
@@ -101,6 +131,27 @@ class Engine(Protocol):
         ...
 
 
+class Tracer(Protocol):
+    name: str
+
+    async def traced(self, folder: Path, input: bytes) -> tuple[bytes, bytes]:
+        """The output as an Engine has it, and a hash of all that was computed on the way."""
+        ...
+
+
+class Board(Protocol):
+    """Where a committee's words are exchanged. A word once put is never taken back, and a member's
+    commitment to a request in an epoch never changes; only its opening is added."""
+
+    async def put(self, word: Word) -> None:
+        """Raises BoardUnavailable, also if the word is not taken."""
+        ...
+
+    async def read(self, request_id: bytes, epoch: int) -> list[Word]:
+        """Raises BoardUnavailable."""
+        ...
+
+
 class ModelStore(Protocol):
     async def find(self, model_id: bytes) -> Path:
         """The model's folder. Raises ModelMissing."""
@@ -115,8 +166,24 @@ class Signer(Protocol):
         """The same transaction gives the same bytes (RFC 6979), so signing again is harmless."""
         ...
 
+    def attest(self, digest: bytes) -> bytes:
+        """r, s, v of a digest (EIP-712's), the same at every call."""
+        ...
+
     def secret(self, label: bytes) -> bytes:
         """A word that only this key can compute, the same at every call."""
+        ...
+
+
+class AnswerKey(Protocol):
+    """A P-256 key that measured hardware holds, for answers under the attested tier."""
+
+    async def point(self) -> bytes:
+        """x and y. Raises KeyRefused."""
+        ...
+
+    async def sign(self, digest: bytes) -> bytes:
+        """r and s of a SHA-256. Raises KeyRefused."""
         ...
 
 

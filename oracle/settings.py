@@ -43,15 +43,21 @@ class Settings(BaseSettings):
     key: str = Field("", description="keystore file; dev:N, the default, on chain id 31337 only")
     password: SecretStr = SecretStr("")
     password_file: Path | None = None
-    roles: str = Field("operator", description="operator, challenger, or both with a comma")
+    roles: str = Field("operator", description="operator, challenger, member; with commas")
     challenger_key: str = Field("", description="the challenger's own; default KEY if it is alone")
     challenger_password_file: Path | None = None
+    member_key: str = Field("", description="the member's own; default KEY if it is alone")
+    member_password_file: Path | None = None
+    board: str = Field("", description="URL of the collector's board, where members put words")
+    board_host: str = "127.0.0.1"
+    board_port: int | None = Field(None, ge=0, le=65535, description="be the collector: host it")
 
     # what it answers, and how
     payee: str = Field("", description="who is paid; default the key's own address")
+    answer_key: str = Field("", description="tpm:WHERE#LABEL, or a PEM file (attested tier)")
     min_fee: int = Field(0, ge=0)
     min_callback_price: int = Field(0, ge=0)
-    tiers: str = Field("proof,optimistic", description="what an operator answers under")
+    tiers: str = Field("proof,optimistic,attested", description="what an operator answers under")
     max_coverage: int = Field(10**18, ge=1, description="wei a request")
     coverage_rate: int = Field(0, ge=0, description="wei an ether of coverage and hour of window")
     proving: int = Field(60, ge=1, description="seconds; no request that declares less is answered")
@@ -83,6 +89,8 @@ class Settings(BaseSettings):
     @field_validator("tiers")
     @classmethod
     def _tiers(cls, value: str) -> str:
+        if "committee" in value.lower():
+            raise ValueError("a committee's members answer there: name the role member")
         return _names(value, TierKind)
 
     @property

@@ -39,6 +39,27 @@ FUNCTIONS: Mapping[str, tuple[str, ...]] = {
     "reveal": ("bytes32", "uint256", "bytes32"),
     "award": ("bytes32",),
     "collect": ("bytes32", "uint256"),
+    # CommitteeAssurance; the two whose names others have too are in MEMBERS
+    "rules": (),
+    "randomness": (),
+    "committeeOf": ("uint256",),
+    "seatCount": (),
+    "seatAt": ("uint256",),
+    "enrol": ("uint256",),
+    "retire": ("uint256",),
+    "draw": (),
+    "summon": (REQUEST,),
+    "summonsOf": ("bytes32",),
+    "commitmentAt": ("bytes32", "uint256"),
+    "revealedAt": ("bytes32", "uint256"),
+    "commit": ("bytes32", "bytes", "uint256", "bytes32"),
+    "dissent": (REQUEST, "address", "bytes32", "bytes", "uint256"),
+    "fineAbsent": ("bytes32", "bytes", "uint256"),
+    # IRandomness
+    "roundAfter": ("uint256",),
+    "valueOf": ("uint64",),
+    "publish": ("uint64", "bytes"),
+    "development": (),
     # StakeVault
     "stake": (),
     "appoint": ("address",),
@@ -58,6 +79,12 @@ FUNCTIONS: Mapping[str, tuple[str, ...]] = {
     "isRegistered": ("bytes32",),
 }
 
+#: CommitteeAssurance's functions that have another tier's names.
+MEMBERS: Mapping[str, tuple[str, ...]] = {
+    "reveal": ("bytes32", "bytes", "uint256", "address", "bytes32", "bytes32", "bytes32"),
+    "leave": ("uint256",),
+}
+
 #: name -> all argument types, as declared
 EVENTS: Mapping[str, tuple[str, ...]] = {
     "Requested": ("bytes32", "bytes32", "address", REQUEST, "bytes"),
@@ -65,6 +92,9 @@ EVENTS: Mapping[str, tuple[str, ...]] = {
     "Returned": ("bytes32", "address", "uint8", "uint256"),
     # OptimisticAssurance
     "Disputed": ("bytes32", "uint256", "address", "uint256", "bytes32", "uint256"),
+    # CommitteeAssurance
+    "Drawn": ("uint256", "bytes"),
+    "Dissented": ("bytes32", "address", "uint256"),
 }
 
 #: name -> argument types; what an answer, a request or a registration may be refused with
@@ -107,6 +137,20 @@ ERRORS: Mapping[str, tuple[str, ...]] = {
     "WrongCommitment": ("bytes32", "bytes32"),
     "NothingLeft": ("bytes32", "uint256"),
     "TransferFailed": ("address", "uint256"),
+    # CommitteeAssurance; NothingLeft and WrongEvidence have one argument less than above
+    "OnlyOwner": ("address", "address"),
+    "OnlyRequester": ("address", "address"),
+    "SeatTaken": ("uint256",),
+    "NoSuchSeat": ("uint256",),
+    "SeedUnknown": ("uint64",),
+    "AlreadyDrawn": ("uint256",),
+    "TooFewSeats": ("uint256", "uint256"),
+    "WrongMembers": ("uint256", "bytes32", "bytes32"),
+    "NoQuorum": ("uint256", "uint256"),
+    "WrongPlace": ("uint256",),
+    "WrongSignature": ("uint256", "address", "address"),
+    "NotRevealed": ("uint256",),
+    "CoverageAboveStake": ("uint256", "uint256"),
     # StakeVault
     "WrongStake": ("uint256",),
     "CoverageAboveFreeStake": ("uint256", "uint256"),
@@ -117,6 +161,21 @@ ERRORS: Mapping[str, tuple[str, ...]] = {
     "NotReady": ("uint256", "uint256"),
     "LocksRemain": ("uint256",),
     "NothingToWithdraw": ("address",),
+    # AttestedAssurance, AttestationRegistry
+    "NotAttested": (),
+    "NotAnAttester": ("address",),
+    "NotTheOwner": ("address", "address"),
+    "NotAdmitted": ("bytes32",),
+    "WrongKind": ("uint8",),
+    "DebugMode": (),
+    "SoftwareOnly": ("uint256", "uint256"),
+    "WrongQuote": (),
+    "NotSigned": (),
+    "KeyKnown": ("bytes32",),
+    "KeyUnknown": ("bytes32",),
+    "KeyNotReady": ("uint256", "uint256"),
+    "KeyExpired": ("uint256", "uint256"),
+    "KeyRevoked": ("bytes32",),
     # ModelRegistry
     "WrongBlobSize": ("uint256", "uint256"),
     "BlobNotCreated": (),
@@ -155,10 +214,15 @@ def topic(event: str) -> bytes:
     return keccak(signature(event, EVENTS[event]).encode())
 
 
-def call_data(function: str, *arguments: Any) -> bytes:
+def call_data(
+    function: str, *arguments: Any, among: Mapping[str, tuple[str, ...]] = FUNCTIONS
+) -> bytes:
     """Selector and encoded arguments."""
-    types = FUNCTIONS[function]
-    return keccak(signature(function, types).encode())[:4] + encode(types, arguments)
+    return selector(function, among) + encode(among[function], arguments)
+
+
+def selector(function: str, among: Mapping[str, tuple[str, ...]] = FUNCTIONS) -> bytes:
+    return keccak(signature(function, among[function]).encode())[:4]
 
 
 _REFUSALS = {

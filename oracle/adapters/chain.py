@@ -7,7 +7,15 @@ from eth_abi.abi import decode
 from eth_hash.auto import keccak
 from eth_utils.address import to_checksum_address
 
-from oracle.adapters.abi import REQUEST, call_data, request_from, topic
+from oracle.adapters.abi import (
+    FUNCTIONS,
+    MEMBERS,
+    REQUEST,
+    call_data,
+    request_from,
+    selector,
+    topic,
+)
 from oracle.adapters.rpc import Node
 from oracle.domain import ids
 from oracle.domain.block import Block, BlockRef
@@ -27,16 +35,23 @@ from oracle.domain.chain import (
     Status,
     Stood,
 )
+from oracle.domain.committee import DAY, Committee, Opened, Summons
 from oracle.domain.errors import CallRefused, ChainMoved, ChainUnavailable, NodeRefused
 from oracle.domain.request import Answer, Request, Tier, TierKind
-from oracle.domain.terms import Quote
+from oracle.domain.terms import ClaimTerms, Quote
 
 REQUESTED, ANSWERED, RETURNED = topic("Requested"), topic("Answered"), topic("Returned")
-DISPUTED = topic("Disputed")
+DISPUTED, DISSENTED, DRAWN = topic("Disputed"), topic("Dissented"), topic("Drawn")
+ANSWER = selector("answer")
 #: IOptimisticAssurance.Case and Challenge, IStakeVault.Account
 CASE = "(uint40,uint40,uint32,uint64,uint8,address,uint96,bytes32)"
 CHALLENGE = "(address,uint96,bytes32)"
 ACCOUNT = "(uint64,uint64,uint64,uint32,uint24,bool)"
+#: ICommitteeAssurance.Rules; its contract's clock for a proof (CommitteeAssurance._proveClock)
+RULES = "(uint8,uint8,uint48,uint48,uint32,uint32)"
+PROVE_FACTOR, HOUR, LEAST_PROVE_CLOCK = 8, 3600, 3 * 3600
+#: Blocks in which a draw is looked for at once.
+SPAN = 2000
 
 
 class NodeChain:
@@ -47,6 +62,7 @@ class NodeChain:
         self.oracle = to_checksum_address(oracle)
         self.tiers = {to_checksum_address(tier): kind for tier, kind in tiers.items()}
         self._read_tiers: dict[str, Tier] = {}
+        self._committees: dict[bytes, Committee] = {}
 
     async def chain_id(self) -> int:
         return int(await self.node.rpc("eth_chainId"), 16)
@@ -89,7 +105,7 @@ class NodeChain:
         if ids.proof_pin(verifier, code_hash, srs_id) != pin:
             return None  # whatever it is, it vouches with something else
         vault = ""
-        if kind is TierKind.OPTIMISTIC:
+        if kind is not TierKind.PROOF:
             (found,) = decode(("address",), await self.call(assurance, call_data("vault")))
             vault = to_checksum_address(found)
         checksummed = to_checksum_address(verifier)
@@ -105,6 +121,8 @@ class NodeChain:
         return bool(decode(("bool",), found)[0])
 
     async def quote(self, tier: Tier, terms: bytes) -> Quote:
+        if tier.kind is TierKind.COMMITTEE:
+            return await self._committees_quote(tier, ClaimTerms.parse(terms))
         shares, clocks, bond = [
             await self.call(tier.assurance, call_data(name, terms))
             for name in ("split", "clocks", "bond")
@@ -112,6 +130,12 @@ class NodeChain:
         compensation, reward, burn = decode(("uint256",) * 3, shares)
         window, prove = decode(("uint256",) * 2, clocks)
         return Quote(compensation, reward, burn, window, prove, *decode(("uint256",), bond))
+
+    async def _committees_quote(self, tier: Tier, terms: ClaimTerms) -> Quote:
+        """CommitteeAssurance's formulas: 2 C + C / 10 of the stakes of those who sign."""
+        *_, window, _ = decode((RULES,), await self.call(tier.assurance, call_data("rules")))[0]
+        clock = max(PROVE_FACTOR * terms.proving + HOUR, LEAST_PROVE_CLOCK)
+        return Quote(terms.coverage, terms.coverage // 10, terms.coverage, window, clock, 0)
 
     async def account(self, tier: Tier, owner: str) -> Account:
         found = await self.call(tier.vault, call_data("accountOf", owner))
@@ -124,6 +148,86 @@ class NodeChain:
         _, reveal_by, winner, reward, outcome, _, _, proved = decode((CASE,), whole)[0]
         _, bond, commitment = decode((CHALLENGE,), one)[0]
         return Case(Outcome(outcome), winner, reward, reveal_by, proved, commitment, bond)
+
+    async def committee(self, tier: Tier, epoch: int) -> Committee | None:
+        held = await self.call(tier.assurance, call_data("committeeOf", epoch))
+        if held == bytes(32):
+            return None
+        if held not in self._committees:
+            (_, quorum, *_), *_ = decode(
+                (RULES,), await self.call(tier.assurance, call_data("rules"))
+            )
+            members = await self._drawn(tier, epoch)
+            if keccak(members) != held:
+                raise ChainMoved(f"the draw of epoch {epoch} changed while it was being read")
+            self._committees[held] = Committee(epoch, members, quorum)
+        return self._committees[held]
+
+    async def _drawn(self, tier: Tier, epoch: int) -> bytes:
+        """The members that a draw logged, looked for from the head back to the epoch's start."""
+        last = (await self.head()).number
+        wanted = ["0x" + DRAWN.hex(), "0x" + epoch.to_bytes(32, "big").hex()]
+        while True:
+            first = max(last - SPAN + 1, 0)
+            found = await self.node.rpc(
+                "eth_getLogs",
+                {
+                    "address": tier.assurance,
+                    "topics": wanted,
+                    "fromBlock": hex(first),
+                    "toBlock": hex(last),
+                },
+            )
+            if found:
+                return bytes(decode(("bytes",), _bytes(found[-1]["data"]))[0])
+            oldest = await self.block(first)
+            if first == 0 or oldest is None or oldest.timestamp < epoch * DAY:
+                raise ChainMoved(f"the node has no log of the draw of epoch {epoch}")
+            last = first - 1
+
+    async def summons(self, request: Request) -> Summons | None:
+        found = await self.call(request.assurance, call_data("summonsOf", request.id))
+        epoch, commit_by, reveal_by = decode(("uint32", "uint40", "uint40"), found)
+        return Summons(epoch, commit_by, reveal_by) if epoch else None
+
+    async def spoken(self, request: Request, places: int) -> list[tuple[bytes, bytes]]:
+        said = []
+        for place in range(places):
+            committed, revealed = [
+                await self.call(request.assurance, call_data(name, request.id, place))
+                for name in ("commitmentAt", "revealedAt")
+            ]
+            said.append((committed, revealed))
+        return said
+
+    async def agreement(self, request: Request, block: BlockRef) -> bytes:
+        logs = await self._logs(block.number, block.number)
+        for log in logs:
+            about = [_bytes(each) for each in log["topics"][:2]] == [ANSWERED, request.id]
+            if not about or _bytes(log["blockHash"]) != block.hash:
+                continue
+            sent = await self.node.rpc("eth_getTransactionByHash", log["transactionHash"])
+            data = _bytes(sent["input"]) if sent else b""
+            if data[:4] == ANSWER:
+                return bytes(decode(FUNCTIONS["answer"], data[4:])[4])
+        return b""
+
+    def commit_call(
+        self, request: Request, committee: Committee, place: int, commitment: bytes
+    ) -> Call:
+        data = call_data("commit", request.id, committee.members, place, commitment)
+        return Call(request.assurance, data)
+
+    def open_call(self, request: Request, committee: Committee, place: int, opened: Opened) -> Call:
+        claim = (opened.payee, ids.output_hash(opened.output), opened.trace, opened.salt)
+        named = (request.id, committee.members, place)
+        return Call(request.assurance, call_data("reveal", *named, *claim, among=MEMBERS))
+
+    def dissent_call(
+        self, request: Request, committee: Committee, place: int, payee: str, output: bytes
+    ) -> Call:
+        named = (payee, ids.output_hash(output), committee.members, place)
+        return Call(request.assurance, call_data("dissent", request.fields, *named))
 
     def answer_call(self, request: Request, answer: Answer) -> Call:
         data = call_data(
@@ -209,7 +313,8 @@ class NodeChain:
 
     async def _logs(self, first: int, last: int) -> list[dict[str, Any]]:
         """Halves a range that the node finds too large."""
-        topics = [["0x" + each.hex() for each in (REQUESTED, ANSWERED, RETURNED, DISPUTED)]]
+        kinds = (REQUESTED, ANSWERED, RETURNED, DISPUTED, DISSENTED)
+        topics = [["0x" + each.hex() for each in kinds]]
         query = {
             "address": [self.oracle, *self.tiers],
             "fromBlock": hex(first),
@@ -242,6 +347,8 @@ def _event(log: dict[str, Any], since: int) -> Event:
     if kind == DISPUTED:
         index, _, _, prove_by = decode(("uint256", "uint256", "bytes32", "uint256"), data)
         return Disputed(request_id, index, who, prove_by, block)
+    if kind == DISSENTED:  # a demand for a proof, as a dispute is
+        return Disputed(request_id, 0, who, *decode(("uint256",), data), block)
     _, output = decode(("uint8", "bytes"), data)
     if _status(log) is Status.PROVISIONAL:
         return Stood(request_id, who, output, block, since)

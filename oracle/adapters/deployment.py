@@ -13,7 +13,9 @@ from oracle.domain.request import TierKind
 from oracle.toolchain import ROOT
 
 FOLDER = ROOT / "deployments"
-PROOF, OPTIMISTIC = "ProofAssurance", "OptimisticAssurance"
+PROOF, OPTIMISTIC, COMMITTEE = "ProofAssurance", "OptimisticAssurance", "CommitteeAssurance"
+
+ATTESTED, ATTESTATIONS = "AttestedAssurance", "AttestationRegistry"
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,10 @@ class Deployment:
         known = {self.address(PROOF): TierKind.PROOF}
         if OPTIMISTIC in self.contracts:
             known[self.address(OPTIMISTIC)] = TierKind.OPTIMISTIC
+        if ATTESTED in self.contracts:
+            known[self.address(ATTESTED)] = TierKind.ATTESTED
+        if COMMITTEE in self.contracts:
+            known[self.address(COMMITTEE)] = TierKind.COMMITTEE
         return known
 
     def address(self, name: str) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from eth_hash.auto import keccak
+
 from oracle.domain.errors import InputHidden, InputRefused, ModelMissing
 from prover.errors import WrongLength
 from prover.folder import MODEL_JSON, SecretsMissing
@@ -33,6 +35,10 @@ class FolderEngine(ABC):
             return await asyncio.to_thread(self._run, folder, input)
 
     def _run(self, folder: Path, input: bytes) -> bytes:
+        return self._computed(folder, input)[0]
+
+    def _computed(self, folder: Path, input: bytes) -> tuple[bytes, Mapping[str, Any]]:
+        """The output's bytes, and all tensors."""
         try:
             model, network = self._load(folder)
         except SecretsMissing as error:
@@ -48,7 +54,7 @@ class FolderEngine(ABC):
         except (ValueRefused, WrongLength) as error:
             raise InputRefused(str(error)) from error
         outputs = [model.program.tensors[i].name for i in model.program.with_role(Role.OUTPUT)]
-        return model.encode(Role.OUTPUT, {name: values[name] for name in outputs})
+        return model.encode(Role.OUTPUT, {name: values[name] for name in outputs}), values
 
     def _load(self, folder: Path) -> tuple[Model, Any]:
         changed = (folder / MODEL_JSON).stat().st_mtime_ns
@@ -77,3 +83,16 @@ class InterpreterEngine(FolderEngine):
 
         weights = model.owned.weights
         return lambda given: interpret(model.program, {**weights, **given})
+
+    async def traced(self, folder: Path, input: bytes) -> tuple[bytes, bytes]:
+        """The output, and keccak256 over name, keccak256(64-bit big-endian cells) of every tensor
+        that was computed, by name: whoever knows it did the work."""
+        async with self._one_at_a_time:
+            return await asyncio.to_thread(self._traced, folder, input)
+
+    def _traced(self, folder: Path, input: bytes) -> tuple[bytes, bytes]:
+        output, values = self._computed(folder, input)
+        weights = self._load(folder)[0].owned.weights
+        computed = (name for name in sorted(values) if name not in weights)
+        hashes = [name.encode() + keccak(values[name].astype(">i8").tobytes()) for name in computed]
+        return output, keccak(b"einproof/trace/v1" + b"".join(hashes))

@@ -11,6 +11,7 @@ from eth_account import Account
 from eth_account.messages import encode_defunct
 from eth_account.signers.local import LocalAccount
 from eth_hash.auto import keccak
+from eth_keys.exceptions import BadSignature
 
 from oracle.domain.chain import Signed, Unsigned
 from oracle.domain.errors import KeyRefused
@@ -24,6 +25,11 @@ DEVELOPMENT_KEYS = (
     "0x5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a",
     "0x7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6",
     "0x47e179ec197488593b187f80a00eb0da91f1b9d0b13f8733639f19c30a34926a",
+    "0x8b3a350cf5c34c9194ca85829a2df0ec3153be0318b5e2d3348e872092edffba",
+    "0x92db14e403b83dfe3df233f83dfa3a0d7096f21ca9b0d6d6b8d88b2b4ec1564e",
+    "0x4bbbf85ce3377467afe5d46f804f221813b2bb87f24d81f60f1fcdbf7cbf4356",
+    "0xdbda1821b80551c9d65939329250298aa3472ba22feea921c0cf5d620ea67b97",
+    "0x2a871d0798f97d79848a013d4936a73bf4cc922c825d33c1cf7073dff6d409c6",
 )
 
 
@@ -52,9 +58,20 @@ class AccountSigner:
         signed = self._account.sign_transaction(fields)
         return Signed(bytes(signed.hash), bytes(signed.raw_transaction))
 
+    def attest(self, digest: bytes) -> bytes:
+        return bytes(self._account.unsafe_sign_hash(digest).signature)
+
     def secret(self, label: bytes) -> bytes:
         """keccak256 of a signature (EIP-191, RFC 6979) that is shown to nobody."""
         return keccak(bytes(self._account.sign_message(encode_defunct(label)).signature))
+
+
+def recover(digest: bytes, signature: bytes) -> str:
+    """Whose r, s, v that is of a digest; empty for what is no signature."""
+    try:
+        return str(Account._recover_hash(digest, signature=signature))
+    except (BadSignature, ValueError):
+        return ""
 
 
 def open_signer(key: str, password: str, chain_id: int) -> AccountSigner:

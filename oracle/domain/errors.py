@@ -94,6 +94,10 @@ class EngineDisagrees(OracleError):
     """The integer engine and the prover computed different outputs; nothing may be posted."""
 
 
+class BoardUnavailable(OracleError):
+    """The board on which a committee's words are exchanged does not answer, or refuses a word."""
+
+
 # --- what the service stands on ----------------------------------------------------------------
 
 

@@ -10,7 +10,8 @@ back, and the state is right again without a table of transitions:
     closing    the block that settled or refunded it      (likewise)
     answer     output, and proof if there is one          (never taken back: they bind the request
                                                            id, and hold wherever that is included)
-    due        what a decided dispute still owes us       (forgotten with its closing)
+    due        what a decided dispute still owes us       (forgotten with its closing);
+               a committee member's next move             (forgotten with whatever it follows from)
     flight     the nonce at which a signed move may still be mined
     verdict    why this service will do nothing
 """
@@ -19,6 +20,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from oracle.domain.block import BlockRef
+from oracle.domain.committee import Committee
 from oracle.domain.move import Move, Role
 from oracle.domain.request import Answer, Request
 from oracle.domain.terms import UNANSWERABLE
@@ -40,11 +42,12 @@ class JobState(StrEnum):
     DECIDED = "decided"  # our dispute has ended, and something is due to us
     WAITING = "waiting"  # for a claim to check
     CHECKED = "checked"  # the claim is right
+    SEATED = "seated"  # a committee's words are exchanged
     NEW = "new"
 
 
 #: Waits for a worker.
-WORK = frozenset({JobState.NEW, JobState.DISPUTED, JobState.DECIDED})
+WORK = frozenset({JobState.NEW, JobState.DISPUTED, JobState.DECIDED, JobState.SEATED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +89,13 @@ class Contest:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """The next step to what a decided dispute owes us, from chain time `at` on; None: all done."""
+    """The next step to what a decided dispute owes us, or of a member (at a `place` of its
+    committee), from chain time `at` on; None: all done."""
 
     move: Move | None
     at: int = 0
+    place: int = 0
+    committee: Committee | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,13 +174,17 @@ class Job:
     @property
     def at_risk(self) -> bool:
         """Money of ours is locked in it, so it is never given up."""
-        return self.mine or self.contest is not None
+        summoned = self.due is not None and self.due.move in (Move.COMMIT, Move.OPEN)
+        return self.mine or self.contest is not None or summoned
 
     @property
     def move(self) -> Move | None:
         """What it wants of the chain next, once `ripe_at` has come; None: nothing."""
         if self.seen is None:
             return None
+        if self.role is Role.MEMBER:
+            rests = self.closing is not None or self.verdict is not None
+            return None if rests or self.due is None else self.due.move
         if self.closing is not None:
             return self.due.move if self.contest is not None and self.due is not None else None
         if self.verdict is not None or self.answer is None:
@@ -203,6 +213,8 @@ class Job:
     def ripe_at(self) -> int:
         """Chain time in seconds from which its move can succeed; 0: at once."""
         move = self.move
+        if self.role is Role.MEMBER:
+            return 0 if move is None or self.due is None else self.due.at
         if move is Move.FINALISE and self.standing is not None and self.answer is not None:
             return self.standing.since + self.answer.window + 1
         if move is Move.SETTLE and self.demand is not None:
@@ -212,14 +224,14 @@ class Job:
     @property
     def answer_by(self) -> int | None:
         """Last second at which what it wants counts, if the request's deadline says so."""
-        bound = self.role is Role.OPERATOR and self.standing is None
+        bound = self.role is not Role.CHALLENGER and self.standing is None
         return self.request.deadline if bound else None
 
     @property
     def state(self) -> JobState:
         if self.seen is None:
             return JobState.ORPHANED
-        if self.closing is not None and (self.contest is None or self._paid):
+        if self.closing is not None and (self.contest is None or self._paid or self._sitting):
             return self.closing.state
         if self.verdict is not None and self.closing is None:
             return self.verdict.state
@@ -233,9 +245,12 @@ class Job:
             return JobState.WAITING
         if self.answer is None:
             return JobState.NEW
+        if self._sitting and self.due is None:
+            return JobState.SEATED if self.demand is None else JobState.DISPUTED
         if self.mine:
             return JobState.DISPUTED
-        return JobState.PROVISIONAL if self.wrong or not self._challenging else JobState.CHECKED
+        watching = self._challenging or self._sitting
+        return JobState.PROVISIONAL if self.wrong or not watching else JobState.CHECKED
 
     @property
     def _paid(self) -> bool:
@@ -244,6 +259,15 @@ class Job:
     @property
     def _challenging(self) -> bool:
         return self.role is Role.CHALLENGER
+
+    @property
+    def _sitting(self) -> bool:
+        return self.role is Role.MEMBER
+
+    @property
+    def _undue(self) -> "Due | None":
+        """What is left of `due` when the claim that it follows from changes."""
+        return None if self._sitting else self.due
 
     # --- what the chain says ---
 
@@ -255,13 +279,15 @@ class Job:
 
     def stood(self, standing: Standing) -> "Job":
         """A claim stands now. If it is ours after all, no earlier verdict keeps it undefended."""
-        stands = replace(self, standing=standing, attempts=0, not_before=0)
-        return replace(stands, verdict=None) if stands.mine or stands._challenging else stands
+        stands = replace(self, standing=standing, due=self._undue, attempts=0, not_before=0)
+        ours = stands.mine or stands._challenging or stands._sitting
+        return replace(stands, verdict=None) if ours else stands
 
     def demanded(self, demand: Demand) -> "Job":
         """Disputes of one claim share the first one's clock."""
-        known = self.demand is not None
-        return self if known else replace(self, demand=demand, attempts=0, not_before=0)
+        if self.demand is not None:
+            return self
+        return replace(self, demand=demand, due=self._undue, attempts=0, not_before=0)
 
     def contested(self, contest: Contest) -> "Job":
         return replace(self, contest=contest)
@@ -286,7 +312,7 @@ class Job:
             contest=None if gone(self.contest) else self.contest,
             closing=None if gone(self.closing) else self.closing,
             answer=self.answer if keep else None,
-            due=None if gone(self.closing) else self.due,
+            due=None if gone(self.closing) or self._sitting else self.due,
             verdict=None if gone(self.standing) else self.verdict,
             lease=None if orphaned else self.lease,
         )

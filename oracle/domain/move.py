@@ -8,6 +8,7 @@ class Role(StrEnum):
 
     OPERATOR = "operator"
     CHALLENGER = "challenger"
+    MEMBER = "member"
 
 
 class Move(StrEnum):
@@ -22,6 +23,15 @@ class Move(StrEnum):
     REVEAL    our commitment opened to the output that was proved
     AWARD     the reward credited to the winner
     COLLECT   our bond paid out
+
+    Of a committee's member:
+
+    ANSWER    enough openings of one claim, handed in
+    COMMIT    our commitment on-chain, because the requester summoned its committee
+    OPEN      that commitment opened
+    DISSENT   our word that the claim which stands is wrong
+    PROVE     a proof of the claim, where another dissented
+    REFUTE    another output proved
     """
 
     ANSWER = "answer"
@@ -33,3 +43,6 @@ class Move(StrEnum):
     REVEAL = "reveal"
     AWARD = "award"
     COLLECT = "collect"
+    COMMIT = "commit"
+    OPEN = "open"
+    DISSENT = "dissent"

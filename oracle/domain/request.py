@@ -54,6 +54,12 @@ class TierKind(StrEnum):
 
     PROOF = "Proof"
     OPTIMISTIC = "Optimistic"
+    ATTESTED = "Attested"
+    COMMITTEE = "Committee"
+
+
+#: Where an operator answers at once and its stake vouches; the attested tier asks for a key, too.
+STAKED = frozenset({TierKind.OPTIMISTIC, TierKind.ATTESTED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +83,12 @@ class Tier:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """An output, and the evidence for it; a proof holds for this request and this payee, and for
-    nothing else. An operator's provisional answer has none, its stake vouches.
+    nothing else. An operator's provisional answer has none, its stake vouches; under the attested
+    tier `attestation` goes with it, a key (x, y) and its signature (r, s).
 
     `tier` is what it was made for, `engine` what recomputed the output, `seconds` proving took;
     `quote` is what the optimistic tier asks for; `why` says why there is no output, if there is
-    none.
+    none; `trace` is what a committee's member commits to beside the output.
     """
 
     payee: str
@@ -92,6 +99,8 @@ class Answer:
     seconds: float = 0.0
     quote: Quote | None = None
     why: str = ""
+    attestation: bytes = b""
+    trace: bytes = b""
 
     @property
     def window(self) -> int:

@@ -1,15 +1,19 @@
 """Every move as the call that makes it."""
 
+from dataclasses import replace
+
 from eth_abi.abi import encode
 
 from oracle.domain import ids
 from oracle.domain.chain import Call
+from oracle.domain.committee import Opened
 from oracle.domain.job import Job
 from oracle.domain.move import Move
 from oracle.domain.request import Answer, Request
 from oracle.ports import Chain, Signer
 
 SALT = b"einproof/dispute/v1"
+MEMBERS_SALT = b"einproof/committee/v1"
 
 
 def order(chain: Chain, signer: Signer, job: Job, move: Move) -> Call | None:
@@ -24,8 +28,19 @@ def order(chain: Chain, signer: Signer, job: Job, move: Move) -> Call | None:
             return chain.collect_call(request, contest.index)
     if answer is None:
         return None
+    if move is Move.ANSWER and answer.attestation and not answer.proof:
+        return chain.answer_call(request, replace(answer, proof=answer.attestation))
     if move in (Move.ANSWER, Move.PROVE, Move.FINALISE, Move.REFUTE):
         return chain.answer_call(request, answer)
+    if job.due is not None and (committee := job.due.committee) is not None:
+        place, opened = job.due.place, opening(signer, request, answer, committee.epoch)
+        if move is Move.COMMIT:
+            said = opened.commitment(signer.address)
+            return chain.commit_call(request, committee, place, said)
+        if move is Move.OPEN:
+            return chain.open_call(request, committee, place, opened)
+        if move is Move.DISSENT and standing is not None:
+            return chain.dissent_call(request, committee, place, standing.payee, standing.output)
     if standing is not None:
         if move is Move.DISPUTE:
             word = commitment(signer, request, answer)
@@ -39,6 +54,12 @@ def order(chain: Chain, signer: Signer, job: Job, move: Move) -> Call | None:
 def salt(signer: Signer, request: Request) -> bytes:
     """A secret of the key, so that a lost database loses no reward."""
     return signer.secret(SALT + request.id)
+
+
+def opening(signer: Signer, request: Request, answer: Answer, epoch: int) -> Opened:
+    """What a member commits to in an epoch; the same after a restart with an empty database."""
+    word = signer.secret(MEMBERS_SALT + request.id + epoch.to_bytes(4, "big"))
+    return Opened(answer.payee, answer.output, answer.trace, word)
 
 
 def commitment(signer: Signer, request: Request, answer: Answer) -> bytes:

@@ -18,7 +18,13 @@ log = structlog.get_logger("post")
 RECHECK = 5
 
 #: Refusals that time mends: stake becomes free, clocks run, a block comes.
-PASSING = ("WrongStatus", "CoverageAboveFreeStake", "Overloaded", "TooEarly")
+PASSING = (
+    "WrongStatus",
+    "CoverageAboveFreeStake",
+    "CoverageAboveStake",
+    "Overloaded",
+    "TooEarly",
+)
 
 HOUR = 3600
 

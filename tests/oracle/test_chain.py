@@ -45,6 +45,8 @@ CONTRACTS = (
     "contracts/assurance/OptimisticAssurance.sol",
     "contracts/assurance/ProofAssurance.sol",
     "contracts/assurance/StakeVault.sol",
+    "contracts/committee/CommitteeAssurance.sol",
+    "contracts/random/DevelopmentBeacon.sol",
     "contracts/interfaces/IGuardedVerifier.sol",
     "contracts/interfaces/ITensorVerifier.sol",
     "contracts/types/ProofErrors.sol",
@@ -65,14 +67,15 @@ def office(evm):
 
 
 def signatures(kind):
-    """What the compiled contracts have of a kind, by name."""
+    """What the compiled contracts have of a kind, by name; several types where names are shared."""
     found = {}
     for file in CONTRACTS:
         if file.endswith("ProofErrors.sol"):
             continue
         for entry in artifact(file).abi:
             if entry["type"] == kind:
-                found[entry["name"]] = tuple(_type(item) for item in entry["inputs"])
+                types = tuple(_type(item) for item in entry["inputs"])
+                found.setdefault(entry["name"], set()).add(types)
     return found
 
 
@@ -83,10 +86,10 @@ def _type(item):
 
 
 def test_functions_and_events_are_those_of_the_contracts():
-    functions = signatures("function")
-    assert {name: functions[name] for name in abi.FUNCTIONS} == dict(abi.FUNCTIONS)
-    events = signatures("event")
-    assert {name: events[name] for name in abi.EVENTS} == dict(abi.EVENTS)
+    functions, events = signatures("function"), signatures("event")
+    for known in (abi.FUNCTIONS, abi.MEMBERS):
+        assert all(types in functions[name] for name, types in known.items())
+    assert all(types in events[name] for name, types in abi.EVENTS.items())
 
 
 def test_errors_are_those_of_the_contracts_and_none_is_missing():
@@ -94,7 +97,7 @@ def test_errors_are_those_of_the_contracts_and_none_is_missing():
     source = Path("contracts/types/ProofErrors.sol").read_text()
     for name, types in signatures("error").items():
         if name in ours:
-            assert ours[name] == types, name
+            assert ours[name] in types, name
     shared = set(re.findall(r"^error (\w+)\(", source, re.M))
     assert set(ours) - set(signatures("error")) <= shared | {"Error", "Panic"}
     assert shared <= set(ours)

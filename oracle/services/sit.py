@@ -1,0 +1,260 @@
+"""The worker of a committee's member: computes, exchanges words, and watches what others agreed on.
+
+A member commits before it has seen an answer and opens once a quorum has committed. Its words are
+functions of its key and the request, so that a restart, with or without its database, says the same
+again. Who collects (one member, or nobody drawn) hands a quorum's openings in, finalises, and
+proves the claim where somebody dissents. A member that computed something else dissents, then
+refutes with a proof. Where the requester summons the committee, members speak on-chain.
+"""
+
+from dataclasses import dataclass, replace
+
+import structlog
+
+from oracle.domain import ids
+from oracle.domain.chain import Identity
+from oracle.domain.committee import (
+    DAY,
+    PROOF,
+    Committee,
+    Opened,
+    Recover,
+    Summons,
+    Word,
+    agreement,
+    digest,
+    refutation,
+    signed_openings,
+    spoken_openings,
+)
+from oracle.domain.errors import BoardUnavailable, EngineDisagrees, TooLate, WrongTier
+from oracle.domain.job import Due, Job, Standing
+from oracle.domain.move import Move
+from oracle.domain.request import Answer, Request, Tier, TierKind
+from oracle.ports import (
+    Board,
+    Chain,
+    Clock,
+    Engine,
+    JobStore,
+    Ledger,
+    ModelStore,
+    Prover,
+    Signer,
+    Tracer,
+)
+from oracle.services.board import committed
+from oracle.services.moves import opening
+from oracle.services.worker import Finding, Worker
+
+log = structlog.get_logger("sit")
+
+#: Seconds between two looks at the board.
+PAUSE = 1
+
+#: A member's answer, and what it wants of the chain; None: look again.
+Next = tuple[Answer, Due | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """How a member serves: `payee` is what it signs for, `collects` whether it hands in; tries
+    before a request is given up, `lease` in seconds."""
+
+    payee: str
+    collects: bool = False
+    max_attempts: int = 20
+    lease: int = 60
+
+
+class Sit(Worker):
+    """`engines`: two that share no arithmetic; the second hashes its trace, too."""
+
+    def __init__(
+        self,
+        chain: Chain,
+        store: JobStore,
+        models: ModelStore,
+        engines: tuple[Engine, Tracer],
+        prover: Prover,
+        clock: Clock,
+        identity: Identity,
+        signer: Signer,
+        board: Board,
+        recover: Recover,
+        duty: Duty,
+        holder: str,
+    ) -> None:
+        super().__init__(store, clock, holder, max_attempts=duty.max_attempts, lease=duty.lease)
+        self._chain = chain
+        self._models = models
+        self._engines = engines
+        self._prover = prover
+        self._identity = identity
+        self._signer = signer
+        self._board = board
+        self._recover = recover
+        self._duty = duty
+
+    async def _find(self, job: Job) -> Finding:
+        tier = await self._tier(job.request)
+        answer = job.answer or await self._compute(job.request, tier)
+        if job.standing is not None:
+            answer, due = await self._guard(job, job.standing, answer, tier)
+        else:
+            answer, due = await self._speak(job.request, answer, tier)
+        again = self._clock.now() + PAUSE
+        return lambda ledger: decide(ledger, job, self._holder, answer, due, again)
+
+    async def _tier(self, request: Request) -> Tier:
+        tier = await self._chain.tier(request.assurance)
+        if tier is None or tier.kind is not TierKind.COMMITTEE or tier.pin != request.pin:
+            raise WrongTier(f"{request.assurance} is no committee's tier with that pin")
+        if await self._chain.stopped(tier, request.model_id):
+            raise WrongTier(f"verifier {tier.verifier} was stopped for this model")
+        return tier
+
+    async def _compute(self, request: Request, tier: Tier) -> Answer:
+        """What both engines make of the input. Raises InputRefused, EngineDisagrees."""
+        folder = await self._models.find(request.model_id)
+        one, other = self._engines
+        output = await one.run(folder, request.input)
+        again, trace = await other.traced(folder, request.input)
+        names = f"{one.name} and {other.name}"
+        if output != again:
+            raise EngineDisagrees(
+                f"{names} computed {output[:16].hex()}... and {again[:16].hex()}...: nothing is "
+                "said; report this model and input"
+            )
+        quote = await self._chain.quote(tier, request.terms)
+        log.info("computed", id=request.id.hex())
+        return Answer(self._duty.payee, output, b"", tier, names, quote=quote, trace=trace)
+
+    # --- nothing stands yet ---
+
+    async def _speak(self, request: Request, answer: Answer, tier: Tier) -> Next:
+        now = (await self._chain.head()).timestamp
+        if now > request.deadline:
+            raise TooLate(f"the deadline passed {now - request.deadline} s ago")
+        committee = await self._chain.committee(tier, now // DAY)
+        if committee is None:
+            return answer, None
+        ours = opening(self._signer, request, answer, committee.epoch)
+        summons = await self._chain.summons(request)
+        if summons is not None and summons.epoch == committee.epoch:
+            found = await self._answer_summons(request, answer, ours, committee, summons, now)
+            if found is not None:
+                return found
+        words = await self._exchange(request, ours, committee, tier)
+        openings = signed_openings(committee, words, ours.claim)
+        if not self._duty.collects or len(openings) < committee.quorum:
+            return answer, None
+        return replace(answer, proof=agreement(committee, ours.trace, openings)), Due(Move.ANSWER)
+
+    async def _exchange(
+        self, request: Request, ours: Opened, committee: Committee, tier: Tier
+    ) -> list[Word]:
+        """Puts what there is to say now; all sound words on the board. None while it is away: the
+        requester can summon, and the chain is there."""
+        me, chain_id = self._signer.address, self._identity.chain_id
+        try:
+            found = await self._board.read(request.id, committee.epoch)
+            words = [
+                w for w in found if w.sound(committee, chain_id, tier.assurance, self._recover)
+            ]
+            if not committee.places(me):
+                return words
+            mine = next((word for word in words if word.member == me), None)
+            ready = committed(committee, words) >= committee.quorum
+            if mine is None or (ready and mine.opened is None):
+                said = ours.commitment(me)
+                signed = digest(chain_id, tier.assurance, request.id, committee.epoch, said)
+                sign = self._signer.attest(signed)
+                shown = ours if ready and mine is not None else None
+                word = Word(request.id, committee.epoch, me, said, sign, shown)
+                await self._board.put(word)
+                log.info("opened" if shown else "committed", id=request.id.hex())
+            return words
+        except BoardUnavailable as reason:
+            log.warning("the board does not take or give words", reason=str(reason))
+            return []
+
+    async def _answer_summons(
+        self,
+        request: Request,
+        answer: Answer,
+        ours: Opened,
+        committee: Committee,
+        summons: Summons,
+        now: int,
+    ) -> Next | None:
+        """The next of our places to speak for on-chain; then the quorum's, handed in."""
+        said = await self._chain.spoken(request, len(committee.owners))
+        mine, nothing = ours.commitment(self._signer.address), bytes(32)
+        for place in committee.places(self._signer.address):
+            made, shown = said[place]
+            if now <= summons.commit_by and made != mine:
+                return answer, Due(Move.COMMIT, 0, place, committee)
+            if summons.commit_by < now <= summons.reveal_by and (made, shown) == (mine, nothing):
+                return answer, Due(Move.OPEN, 0, place, committee)
+        revealed = {place: shown for place, (_, shown) in enumerate(said)}
+        openings = spoken_openings(revealed, ours.claim)
+        if len(openings) < committee.quorum:
+            return None
+        # Who is paid comes first; if it is away, any member keeps itself and others from a fine.
+        later = 0 if self._duty.collects else (summons.commit_by + summons.reveal_by) // 2
+        evidence = agreement(committee, ours.trace, openings)
+        return replace(answer, proof=evidence), Due(Move.ANSWER, later)
+
+    # --- a claim stands ---
+
+    async def _guard(self, job: Job, standing: Standing, answer: Answer, tier: Tier) -> Next:
+        request, demand = job.request, job.demand
+        if standing.output == answer.output:
+            if not self._duty.collects:
+                return answer, Due(None)
+            ours = replace(answer, payee=standing.payee, proof=b"")
+            if demand is None:
+                return ours, Due(Move.FINALISE, standing.since + answer.window + 1)
+            proof = await self._prove(request, ours)
+            return replace(ours, proof=PROOF + proof), Due(Move.PROVE)
+        log.warning("wrong", id=request.id.hex(), claimed=standing.output[:32].hex())
+        committee = await self._chain.committee(tier, standing.since // DAY)
+        places = committee.places(self._signer.address) if committee else []
+        now = (await self._chain.head()).timestamp
+        if demand is None and places and now <= standing.since + answer.window:
+            return answer, Due(Move.DISSENT, 0, places[0], committee)
+        agreed = await self._chain.agreement(request, standing.block)
+        if not agreed:  # handed in by a contract: what its members said is not to be had
+            return answer, Due(Move.SETTLE, demand.prove_by + 1) if demand else Due(None)
+        ours = replace(answer, payee=self._signer.address)
+        proof = await self._prove(request, ours)
+        evidence = refutation(standing.payee, standing.output, agreed, proof)
+        return replace(ours, proof=evidence), Due(Move.REFUTE)
+
+    async def _prove(self, request: Request, answer: Answer) -> bytes:
+        folder = await self._models.find(request.model_id)
+        word = ids.context(self._identity.chain_id, self._identity.oracle, request, answer.payee)
+        output, proof = await self._prover.prove(folder, word, request.input)
+        if output != answer.output:
+            raise EngineDisagrees("the engines and the prover differ: nothing is posted; report it")
+        return proof
+
+
+# --- what happens inside one transaction -------------------------------------------------------
+
+
+def decide(
+    ledger: Ledger, job: Job, holder: str, answer: Answer, due: Due | None, again: int
+) -> bool:
+    """Keeps what a member found, if what it looked at is still so; else it looks again."""
+    present = ledger.job(job.request.id)
+    if present is None or not present.held_by(holder):
+        return False
+    seen = (job.seen, job.standing, job.demand, job.closing)
+    if (present.seen, present.standing, present.demand, present.closing) != seen:
+        ledger.put_job(replace(present.released(), attempts=0))
+        return False
+    kept = present.answered(answer)
+    ledger.put_job(replace(kept, not_before=again) if due is None else kept.owed(due))
+    return True

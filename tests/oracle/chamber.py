@@ -1,0 +1,361 @@
+"""A committee in memory: a fake chain with its tier, and members that share one board."""
+
+import json
+from typing import Any
+
+from eth_abi.abi import decode
+from eth_utils.address import to_checksum_address
+
+from oracle.domain import ids
+from oracle.domain.block import Block, BlockRef
+from oracle.domain.chain import Answered, Call, Disputed, Event, Returned, Status, Stood
+from oracle.domain.committee import (
+    AGREED,
+    DAY,
+    PROOF,
+    QUORUM,
+    REFUTED,
+    Committee,
+    Opened,
+    Summons,
+    Word,
+    digest,
+)
+from oracle.domain.errors import BoardUnavailable
+from oracle.domain.move import Role
+from oracle.domain.request import Request, Tier, TierKind
+from oracle.domain.terms import Quote
+from oracle.fakes import (
+    IDENTITY,
+    STAKED,
+    TERMS,
+    TIER,
+    Crashing,
+    CrashPlan,
+    FakeChain,
+    FakeClock,
+    FakeEngine,
+    FakeModels,
+    FakeSigner,
+    Refusal,
+    Stage,
+    fake_output,
+    fake_proof,
+    fake_recover,
+)
+from oracle.services.board import WordBoard
+from oracle.services.sit import Duty, Sit
+from oracle.services.watch import Seat, Watch
+from tests.oracle.world import Service
+
+MEMBERS = [to_checksum_address("0x" + f"{n:02x}" * 20) for n in (1, 2, 3)]
+COLLECTOR = MEMBERS[0]
+COUNCIL = Tier(
+    "0x" + "c1" * 20,
+    TIER.pin,
+    TIER.verifier,
+    TIER.code_hash,
+    TIER.srs_id,
+    True,
+    TierKind.COMMITTEE,
+    STAKED.vault,
+)
+NOTHING = bytes(32)
+QUOTED = Quote(10**9, 10**8, 10**9, window=600, prove=300, bond=0)
+GRACE = 200
+
+
+class FakeCouncil(FakeChain):
+    """The tier's rules, over one committee of three of which two must agree, the same every day.
+    What members say on-chain is outside reorgs."""
+
+    def __init__(self, **how: Any) -> None:
+        super().__init__(**how)
+        self.said: dict[tuple[bytes, int], tuple[bytes, bytes]] = {}
+        self.summoned: dict[bytes, Summons] = {}
+        self.drawn = True
+        self.slashed: list[str] = []
+
+    def ask_council(self, **changes: Any) -> Request:
+        return self.ask(**{"assurance": COUNCIL.assurance, "terms": TERMS.word, **changes})
+
+    def summon(self, request: Request) -> None:
+        now = self.timestamp
+        self.summoned[request.id] = Summons(now // DAY, now + GRACE, now + 2 * GRACE)
+
+    # --- the port ---
+
+    async def tier(self, assurance: str) -> Tier | None:
+        return COUNCIL if assurance == COUNCIL.assurance else await super().tier(assurance)
+
+    async def quote(self, tier: Tier, terms: bytes) -> Quote:
+        return await self._up(QUOTED)
+
+    async def committee(self, tier: Tier, epoch: int) -> Committee | None:
+        return await self._up(self._committee(epoch) if self.drawn else None)
+
+    async def summons(self, request: Request) -> Summons | None:
+        return await self._up(self.summoned.get(request.id))
+
+    async def spoken(self, request: Request, places: int) -> list[tuple[bytes, bytes]]:
+        nothing = (NOTHING, NOTHING)
+        return await self._up([self.said.get((request.id, p), nothing) for p in range(places)])
+
+    async def agreement(self, request: Request, block: BlockRef) -> bytes:
+        for item in self.chain[block.number].contents:
+            if isinstance(item, dict) and item.get("data"):
+                name, about, *rest = json.loads(bytes.fromhex(item["data"]))
+                if (name, about) == ("answer", request.id.hex()):
+                    return await self._up(bytes.fromhex(rest[2]))
+        return await self._up(b"")
+
+    def commit_call(
+        self, request: Request, committee: Committee, place: int, commitment: bytes
+    ) -> Call:
+        return _call("commit", request, place, commitment.hex())
+
+    def open_call(self, request: Request, committee: Committee, place: int, opened: Opened) -> Call:
+        return _call(
+            "open",
+            request,
+            place,
+            opened.payee,
+            opened.output.hex(),
+            opened.trace.hex(),
+            opened.salt.hex(),
+        )
+
+    def dissent_call(
+        self, request: Request, committee: Committee, place: int, payee: str, output: bytes
+    ) -> Call:
+        return _call("dissent", request, place, payee, output.hex())
+
+    # --- the contract's rules ---
+
+    def _committee(self, epoch: int) -> Committee:
+        members = b"".join(
+            n.to_bytes(4, "big") + bytes.fromhex(m[2:]) for n, m in enumerate(MEMBERS)
+        )
+        return Committee(epoch, members, 2)
+
+    def _play(
+        self, stages: dict[bytes, Stage], item: dict[str, Any], block: Block, hash: bytes = b""
+    ) -> list[Event]:
+        name, known, *rest = json.loads(bytes.fromhex(item["data"] or "5b226e222c22225d"))
+        stage = stages.get(bytes.fromhex(known))
+        if stage is None or stage.request.assurance != COUNCIL.assurance:
+            return super()._play(stages, item, block, hash)
+        if name == "answer":
+            payee, output, evidence = rest
+            words = (payee, bytes.fromhex(output), bytes.fromhex(evidence))
+            return self._judge(stage, block, hash, *words)
+        mined = bool(hash)
+        return getattr(self, f"_{name}")(stage, item["from"], block, mined, *rest)
+
+    def _judge(
+        self, stage: Stage, block: Block, hash: bytes, payee: str, output: bytes, evidence: bytes
+    ) -> list[Event]:
+        request, now = stage.request, block.timestamp
+        if stage.status not in (Status.OPEN, Status.PROVISIONAL):
+            raise Refusal("WrongStatus")
+        open_ = stage.status is Status.OPEN
+        if open_ and now > request.deadline:
+            raise Refusal("DeadlinePassed")
+        same = not open_ and stage.standing == (payee, output)
+        kind, rest = evidence[:1], evidence[1:]
+        if not evidence and same:
+            until = stage.prove_by or stage.since + QUOTED.window
+            if now <= until:
+                raise Refusal("TooEarly")
+            stage.status = Status.RETRACTED if stage.prove_by else Status.FINAL
+        elif kind == PROOF and (open_ or same):
+            self._check_proof(request, payee, output, rest)
+            stage.status = Status.FINAL
+        elif kind == AGREED and open_:
+            (quorum,) = decode((QUORUM,), rest)
+            self._check_quorum(request, now // DAY, payee, ids.output_hash(output), quorum)
+            stage.status, stage.standing, stage.since = Status.PROVISIONAL, (payee, output), now
+            return [Stood(request.id, payee, output, block.ref, now)]
+        elif kind == REFUTED and not open_ and not same:
+            who, what, quorum, proof = decode(("address", "bytes32", QUORUM, "bytes"), rest)
+            who = to_checksum_address(who)
+            if (who, what) != (stage.standing[0], ids.output_hash(stage.standing[1])):
+                raise Refusal("WrongClaim")
+            signers = self._check_quorum(request, stage.since // DAY, who, what, quorum)
+            self._check_proof(request, payee, output, proof)
+            stage.status, stage.slashed = Status.FINAL, True
+            if hash:
+                self.slashed += signers
+        else:
+            raise Refusal("WrongEvidence")
+        if stage.status is Status.RETRACTED:
+            return [Returned(request.id, block.ref, hash)]
+        return [Answered(request.id, payee, output, block.ref, hash)]
+
+    def _check_proof(self, request: Request, payee: str, output: bytes, proof: bytes) -> None:
+        context = ids.context(IDENTITY.chain_id, IDENTITY.oracle, request, payee)
+        if proof != fake_proof(context, output) or output != fake_output(request.input):
+            raise Refusal("OpeningRejected")
+
+    def _check_quorum(
+        self, request: Request, epoch: int, payee: str, hashed: bytes, quorum: Any
+    ) -> list[str]:
+        members, trace, openings = quorum
+        committee = self._committee(epoch)
+        if members != committee.members:
+            raise Refusal("WrongMembers")
+        if len(openings) < committee.quorum:
+            raise Refusal("NoQuorum")
+        signers = []
+        for place, v, salt, r, s in openings:
+            opened = _Hashed(payee, hashed, trace, salt)
+            owner = committee.owners[place]
+            if v == 0:
+                if self.said.get((request.id, place), (b"", b""))[1] != opened.claim:
+                    raise Refusal("NotRevealed")
+            else:
+                said = opened.commitment(owner)
+                signed = digest(IDENTITY.chain_id, COUNCIL.assurance, request.id, epoch, said)
+                if fake_recover(signed, r + s + bytes([v])) != owner:
+                    raise Refusal("WrongSignature")
+            signers.append(owner)
+        return signers
+
+    def _commit(
+        self, stage: Stage, who: str, block: Block, mined: bool, place: int, word: str
+    ) -> list[Event]:
+        summons = self.summoned.get(stage.request.id)
+        if summons is None or block.timestamp > summons.commit_by:
+            raise Refusal("TooLate")
+        if MEMBERS[place] != who:
+            raise Refusal("OnlyOwner")
+        if mined:
+            self.said[stage.request.id, place] = (bytes.fromhex(word), NOTHING)
+        return []
+
+    def _open(
+        self, stage: Stage, who: str, block: Block, mined: bool, place: int, payee: str, *rest: str
+    ) -> list[Event]:
+        summons = self.summoned[stage.request.id]
+        if not summons.commit_by < block.timestamp <= summons.reveal_by:
+            raise Refusal("TooEarly")
+        output, trace, salt = (bytes.fromhex(word) for word in rest)
+        opened = Opened(payee, output, trace, salt)
+        made, _ = self.said[stage.request.id, place]
+        if opened.commitment(MEMBERS[place]) != made:
+            raise Refusal("WrongCommitment")
+        if mined:
+            self.said[stage.request.id, place] = (made, opened.claim)
+        return []
+
+    def _dissent(
+        self, stage: Stage, who: str, block: Block, mined: bool, place: int, payee: str, output: str
+    ) -> list[Event]:
+        if stage.status is not Status.PROVISIONAL or MEMBERS[place] != who:
+            raise Refusal("WrongStatus")
+        if stage.standing != (payee, bytes.fromhex(output)):
+            raise Refusal("WrongClaim")
+        if stage.prove_by or block.timestamp > stage.since + QUOTED.window:
+            raise Refusal("NothingLeft")
+        stage.prove_by = block.timestamp + QUOTED.prove
+        return [Disputed(stage.request.id, 0, who, stage.prove_by, block.ref)]
+
+
+class _Hashed(Opened):
+    """An opening of which only the output's hash is known."""
+
+    def commitment(self, member: str) -> bytes:
+        return _rehash(self, (*self._words, self.salt, member))
+
+    @property
+    def claim(self) -> bytes:
+        return _rehash(self, self._words)
+
+    @property
+    def _words(self) -> tuple[Any, ...]:
+        return (self.payee, self.output, self.trace)
+
+
+def _rehash(opened: Opened, words: tuple[Any, ...]) -> bytes:
+    from eth_abi.abi import encode
+    from eth_hash.auto import keccak
+
+    kinds = ("address", "bytes32", "bytes32", "bytes32", "address")
+    return keccak(encode(kinds[: len(words)], words))
+
+
+def _call(name: str, request: Request, *arguments: Any) -> Call:
+    return Call(IDENTITY.oracle, json.dumps([name, request.id.hex(), *arguments]).encode())
+
+
+class Line:
+    """How members reach the board of whoever collects now; `down` while it is away."""
+
+    def __init__(self) -> None:
+        self.board: WordBoard | None = None
+        self.down = False
+
+    async def put(self, word: Word) -> None:
+        await self._there().put(word)
+
+    async def read(self, request_id: bytes, epoch: int) -> list[Word]:
+        return await self._there().read(request_id, epoch)
+
+    def _there(self) -> WordBoard:
+        if self.board is None or self.down:
+            raise BoardUnavailable("it is away")
+        return self.board
+
+
+class Member(Service):
+    """One member over one world; the first of them collects."""
+
+    def __init__(
+        self,
+        chain: FakeCouncil,
+        line: Line,
+        key: str,
+        store: Any = None,
+        *,
+        clock: FakeClock,
+        engine: Any = None,
+        second: Any = None,
+        prover: Any = None,
+        plan: CrashPlan | None = None,
+        collects: bool | None = None,
+    ) -> None:
+        super().__init__(chain, store, clock=clock, prover=prover, plan=plan, holder=key, key=key)
+
+        def port(real: Any) -> Any:
+            return Crashing(real, plan) if plan else real
+
+        collects = key == COLLECTOR if collects is None else collects
+        if collects:
+            line.board = WordBoard(chain, self.store, IDENTITY, fake_recover)
+        engine = engine or FakeEngine()
+        seat = Seat(Role.MEMBER, key, {COUNCIL.assurance})
+        self.watch = Watch(port(chain), self._store, IDENTITY, 1, 0, seat)
+        self.work = Sit(
+            port(chain),
+            self._store,
+            port(FakeModels()),
+            (port(engine), port(second or engine)),
+            port(self.prover),
+            clock,
+            IDENTITY,
+            FakeSigner(key),
+            port(line),
+            fake_recover,
+            Duty(COLLECTOR, collects),
+            key,
+        )
+
+
+async def turn(chain: FakeCouncil, clock: FakeClock, *members: Member, turns: int = 12) -> None:
+    """Steps of each member in turn, a block for what they sent, and two seconds."""
+    for _ in range(turns):
+        for member in members:
+            await member.step()
+        if chain.pool:
+            chain.mine()
+        clock.time += 2
