@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.24;
 
-import {Fr, ONE, P, power as fieldPower} from "./Field.sol";
+import {Fr, ONE, P, ZERO, power as fieldPower} from "./Field.sol";
 import {addressOf, load, store} from "./Memory.sol";
 import {Multilinear} from "./Multilinear.sol";
 import {Program, Programs} from "./Program.sol";
@@ -18,6 +18,20 @@ library AxisKernel {
     uint256 private constant ROWS = 1;
     /// @dev Bytes 0 to 5 of a place in a tile: EQ, no P, Y is the tile's from coordinate 0.
     uint256 private constant TILE_PLACE = 0x010000000200;
+
+    /// @dev Cells in a word of calldata, as a power of two, and their sign bits.
+    uint256 private constant LANE_BITS = 4;
+    uint256 private constant SIGNS =
+        0x8000800080008000800080008000800080008000800080008000800080008000;
+
+    /// @dev The cells of a public tensor's axis that have a weight: eq of the point with first, ...,
+    ///      end - 1, the first of them being the axis' cell `cell` of `length`.
+    struct Axis {
+        uint256 first;
+        uint256 end;
+        uint256 cell;
+        uint256 length;
+    }
 
     /// @dev What kernels range over: the addresses of the points rho, r and tile in three words;
     ///      the heaps (Multilinear.prefixHeaps) of the tile's point and of lookup rows, which are
@@ -58,7 +72,8 @@ library AxisKernel {
     function give(Scope memory scope) internal pure {
         unchecked {
             (uint256 tile, uint256 rEnd) = (scope.points[2], scope.rEnd);
-            uint256 rows = scope.points[1] + 32 * uint8(scope.rowPlace >> 40);
+            // In 256 bits: 32 times a uint8 would be one, and lose what is above it.
+            uint256 rows = scope.points[1] + 32 * uint256(uint8(scope.rowPlace >> 40));
             uint256 common = rEnd - scope.points[1];
             if (scope.tileEnd - tile < common) common = scope.tileEnd - tile;
             scope.suffixes = Multilinear.eqSuffixes(rEnd, scope.tileEnd, common / 32);
@@ -334,42 +349,90 @@ library AxisKernel {
     }
 
     /// @dev One axis, the last, of int16 cells in calldata: a vector of `rows` words in new memory.
+    ///      The 16 cells of a word have all but four coordinates in common: their sum by the weights
+    ///      of those four is multiplied by that of the others. A cell is read as cell + 2^15, which
+    ///      is not negative; 2^15 times all weights is taken off in the end.
     function _contractCells(uint256 spec, uint256 tensor, uint256 rows, Scope memory scope)
         private
         pure
         returns (uint256 vector)
     {
-        (uint256 table, uint256 from, uint256 to, uint256 length) = _axis(spec, scope);
+        unchecked {
+            (Axis memory axis, uint256 point, uint256 bits) = _axis(spec, scope);
+            uint256 highBits = bits < LANE_BITS ? 0 : bits - LANE_BITS;
+            uint256 low = Multilinear.eqTable(point + 32 * highBits, bits - highBits);
+            uint256 high = Multilinear.eqTable(point, highBits);
+            high += 32 * (axis.first >> LANE_BITS);
+            Fr all =
+                Multilinear.cut(point, bits, axis.end) - Multilinear.cut(point, bits, axis.first);
+            uint256 bias = Fr.unwrap(ZERO - Fr.wrap(1 << 15) * all);
+            uint256 words;
+            if (axis.first < axis.end) {
+                words = ((axis.end - 1) >> LANE_BITS) - (axis.first >> LANE_BITS) + 1;
+            }
+            return _contractWords(axis, tensor, rows, words, low, high, bias);
+        }
+    }
+
+    /// @dev For every row the sum over its words of `high` times the sum over cells of `low`, and the
+    ///      bias.
+    function _contractWords(
+        Axis memory axis,
+        uint256 tensor,
+        uint256 rows,
+        uint256 words,
+        uint256 low,
+        uint256 high,
+        uint256 bias
+    ) private pure returns (uint256 vector) {
         assembly ("memory-safe") {
             vector := mload(0x40)
             mstore(0x40, add(vector, shl(5, rows)))
-            // Four cells at a time: four products add up to less than 2^256.
-            if lt(to, from) { to := from }
-            let fours := shl(3, shr(2, sub(to, from)))
+            let first := mload(axis)
+            // Cells before the first of a row and after its last weigh nothing.
+            let firstMask := shr(shl(4, and(first, 15)), not(0))
+            let lastMask := shl(shl(4, and(sub(0, mload(add(axis, 0x20))), 15)), not(0))
+            tensor := add(tensor, shl(1, sub(mload(add(axis, 0x40)), and(first, 15))))
+            let stride := shl(1, mload(add(axis, 0x60)))
             for { let out := vector } rows { rows := sub(rows, 1) } {
-                let sum := 0
-                let weight := table
-                let cell := add(tensor, shl(1, from))
-                for { let end := add(cell, fours) } lt(cell, end) { cell := add(cell, 8) } {
-                    let word := calldataload(cell)
-                    let part := mulmod(add(P, sar(240, word)), mload(weight), P)
-                    let value := add(P, signextend(1, shr(224, word)))
-                    part := add(part, mulmod(value, mload(add(weight, 0x20)), P))
-                    value := add(P, signextend(1, shr(208, word)))
-                    part := add(part, mulmod(value, mload(add(weight, 0x40)), P))
-                    value := add(P, signextend(1, shr(192, word)))
-                    part := add(part, mulmod(value, mload(add(weight, 0x60)), P))
-                    sum := addmod(sum, part, P)
-                    weight := add(weight, 0x80)
-                }
-                for { let end := add(tensor, shl(1, to)) } lt(cell, end) { cell := add(cell, 2) } {
-                    let value := add(P, sar(240, calldataload(cell)))
-                    sum := addmod(sum, mulmod(value, mload(weight), P), P)
+                let sum := bias
+                let mask := firstMask
+                let weight := high
+                let at := tensor
+                for { let left := words } left {} {
+                    left := sub(left, 1)
+                    if iszero(left) { mask := and(mask, lastMask) }
+                    let word := and(xor(calldataload(at), SIGNS), mask)
+                    mask := not(0)
+                    // Five products add up to less than 2^256.
+                    let part := mulmod(shr(240, word), mload(low), P)
+                    part := add(part, mulmod(and(shr(224, word), 0xffff), mload(add(low, 0x20)), P))
+                    part := add(part, mulmod(and(shr(208, word), 0xffff), mload(add(low, 0x40)), P))
+                    part := add(part, mulmod(and(shr(192, word), 0xffff), mload(add(low, 0x60)), P))
+                    part := add(part, mulmod(and(shr(176, word), 0xffff), mload(add(low, 0x80)), P))
+                    let rest := mulmod(and(shr(160, word), 0xffff), mload(add(low, 0xa0)), P)
+                    rest := add(rest, mulmod(and(shr(144, word), 0xffff), mload(add(low, 0xc0)), P))
+                    rest := add(rest, mulmod(and(shr(128, word), 0xffff), mload(add(low, 0xe0)), P))
+                    rest := add(
+                        rest,
+                        mulmod(and(shr(112, word), 0xffff), mload(add(low, 0x100)), P)
+                    )
+                    rest := add(rest, mulmod(and(shr(96, word), 0xffff), mload(add(low, 0x120)), P))
+                    part := addmod(part, rest, P)
+                    part := add(part, mulmod(and(shr(80, word), 0xffff), mload(add(low, 0x140)), P))
+                    part := add(part, mulmod(and(shr(64, word), 0xffff), mload(add(low, 0x160)), P))
+                    part := add(part, mulmod(and(shr(48, word), 0xffff), mload(add(low, 0x180)), P))
+                    part := add(part, mulmod(and(shr(32, word), 0xffff), mload(add(low, 0x1a0)), P))
+                    rest := mulmod(and(shr(16, word), 0xffff), mload(add(low, 0x1c0)), P)
+                    rest := add(rest, mulmod(and(word, 0xffff), mload(add(low, 0x1e0)), P))
+                    part := addmod(part, rest, P)
+                    sum := addmod(sum, mulmod(part, mload(weight), P), P)
                     weight := add(weight, 0x20)
+                    at := add(at, 0x20)
                 }
                 mstore(out, sum)
                 out := add(out, 0x20)
-                tensor := add(tensor, shl(1, length))
+                tensor := add(tensor, stride)
             }
         }
     }
@@ -379,43 +442,46 @@ library AxisKernel {
         private
         pure
     {
-        (uint256 table, uint256 from, uint256 to, uint256 length) = _axis(spec, scope);
+        (Axis memory axis, uint256 point, uint256 bits) = _axis(spec, scope);
+        uint256 table = Multilinear.eqTable(point, bits);
         assembly ("memory-safe") {
-            let row := vector
+            let first := mload(axis)
+            let size := shl(5, sub(mload(add(axis, 0x20)), first))
+            let stride := shl(5, mload(add(axis, 0x60)))
+            table := add(table, shl(5, first))
+            let row := add(vector, shl(5, mload(add(axis, 0x40))))
             for { let out := vector } rows { rows := sub(rows, 1) } {
                 let sum := 0
                 let weight := table
-                let end := add(row, shl(5, to))
-                for { let cell := add(row, shl(5, from)) } lt(cell, end) { cell := add(cell, 0x20) }
-                {
+                let cell := row
+                for { let end := add(cell, size) } lt(cell, end) { cell := add(cell, 0x20) } {
                     sum := addmod(sum, mulmod(mload(cell), mload(weight), P), P)
                     weight := add(weight, 0x20)
                 }
                 mstore(out, sum)
                 out := add(out, 0x20)
-                row := add(row, shl(5, length))
+                row := add(row, stride)
             }
         }
     }
 
-    /// @dev An axis' cells of nonzero weight, [from, to), and the address of the weight of `from`.
-    ///      The spec is in the top 8 bytes.
+    /// @dev An axis, the address of its point and that one's bits. The spec is in the top 8 bytes.
     function _axis(uint256 spec, Scope memory scope)
         private
         pure
-        returns (uint256 table, uint256 from, uint256 to, uint256 length)
+        returns (Axis memory axis, uint256 point, uint256 bits)
     {
         unchecked {
-            uint256 bits = (spec >> 248) & 63;
-            length = uint16(spec >> 224);
+            bits = (spec >> 248) & 63;
+            point = _locate(scope, ((spec >> 254) << 16) | ((spec >> 232) & 0xff00));
+            axis.length = uint16(spec >> 224);
             int256 shift = int16(uint16(spec >> 208));
-            int256 end = shift + int256(uint256(uint16(spec >> 192)));
-            table = Multilinear.eqTable(
-                _locate(scope, ((spec >> 254) << 16) | ((spec >> 232) & 0xff00)), bits
-            );
-            if (shift < 0) table += 32 * uint256(-shift);
-            else from = uint256(shift);
-            if (end > 0) to = uint256(end) < length ? uint256(end) : length;
+            int256 end = int256(uint256(uint16(spec >> 192)));
+            if (end + shift > int256(axis.length)) end = int256(axis.length) - shift;
+            if (shift < 0) axis.first = uint256(-shift);
+            else axis.cell = uint256(shift);
+            if (end > int256(axis.first)) axis.end = uint256(end);
+            else axis.end = axis.first;
         }
     }
 

@@ -178,27 +178,41 @@ library Multilinear {
         }
     }
 
-    /// @dev eq(point, x) for x < 2^bits, as words of new memory.
+    /// @dev eq(point, x) for x < 2^bits, as words of new memory: from the last coordinate, each gives
+    ///      the words so far and their copies above them its two weights.
     function eqTable(uint256 at, uint256 bits) internal pure returns (uint256 table) {
         assembly ("memory-safe") {
             table := mload(0x40)
-            mstore(0x40, add(table, shl(add(bits, 5), 1)))
             mstore(table, 1)
-            let size := 0x20
-            for { let end := add(at, shl(5, bits)) } lt(at, end) { at := add(at, 0x20) } {
-                let a := mload(at)
-                // Entry x becomes 2x and 2x + 1: from the last, so that none is overwritten unread.
-                let from := add(table, size)
-                for { let to := add(from, size) } gt(from, table) {} {
-                    from := sub(from, 0x20)
-                    let entry := mload(from)
-                    let odd := mulmod(entry, a, P)
-                    mstore(sub(to, 0x20), odd)
-                    to := sub(to, 0x40)
-                    mstore(to, addmod(entry, sub(P, odd), P))
-                }
-                size := shl(1, size)
+            let end := add(table, 0x20)
+            let i := add(at, shl(5, bits))
+            if bits {
+                i := sub(i, 0x20)
+                let a := mload(i)
+                mstore(table, addmod(1, sub(P, a), P))
+                mstore(end, a)
+                end := add(end, 0x20)
             }
+            // Two words at a time.
+            for {} gt(i, at) {} {
+                i := sub(i, 0x20)
+                let a := mload(i)
+                let to := end
+                for { let from := table } lt(from, end) { from := add(from, 0x40) } {
+                    let word := mload(from)
+                    let odd := mulmod(word, a, P)
+                    mstore(to, odd)
+                    mstore(from, addmod(word, sub(P, odd), P))
+                    let next := add(from, 0x20)
+                    word := mload(next)
+                    odd := mulmod(word, a, P)
+                    mstore(add(to, 0x20), odd)
+                    mstore(next, addmod(word, sub(P, odd), P))
+                    to := add(to, 0x40)
+                }
+                end := to
+            }
+            mstore(0x40, end)
         }
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -139,6 +140,33 @@ def test_public_views(anvil: Chain, harness: Contract) -> None:
         first, second = view_records(view)
         found = anvil.call(harness.functions.publicView(first, second, as_tuple(drawn), *sides))
         assert found == axis.evaluate_public(view, drawn.points, sides), view
+
+
+@pytest.mark.parametrize("bits", range(11))
+def test_public_axes_at_their_edges(anvil: Chain, harness: Contract, bits: int) -> None:
+    """Cells are read sixteen to a word: first and last words that are cut anywhere, cells before
+    and after the point's, of rows that lie next to each other."""
+    rng, size = random.Random(bits), 1 << bits
+    drawn = replace(challenges(rng), rho=point(rng, 13))
+    ends = {1, size - 1, size, 15, 16, 17, 31, 33, rng.randint(1, size)} - {0}
+    shifts = {0, 1, -1, 15, -16, 17, size - 1, 1 - size, size, -size, rng.randint(-size, size)}
+    for shift in sorted(shifts):
+        for n in sorted(end for end in ends if end <= size):
+            rows = rng.choice((1, 1, 3)) if bits < 9 else 1
+            length = rng.choice([end for end in (*ends, n, n + max(shift, 0)) if end <= 1024])
+            place = Span(Source.RHO, rng.randint(0, 13 - bits - 2), bits)
+            axes = (PublicAxis(place, length, shift, n),)
+            if rows > 1:
+                outer = Span(Source.RHO, 11, 2)
+                axes = (PublicAxis(outer, rows, rng.randint(-2, 2), rng.randint(0, 4)), *axes)
+            offset = rng.randrange(40)
+            data = rng.randbytes(offset + 2 * rows * length + rng.randrange(40))
+            view = PublicView(0, offset, axes)
+            first, second = view_records(view)
+            found = anvil.call(
+                harness.functions.publicView(first, second, as_tuple(drawn), data, b""), gas=10**8
+            )
+            assert found == axis.evaluate_public(view, drawn.points, [data, b""]), view
 
 
 def view_records(view: PublicView) -> tuple[int, int]:
