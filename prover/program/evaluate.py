@@ -68,8 +68,8 @@ def affine_values(
 
 def contraction_values(expr: Expr, c: Contraction, values: Values) -> Ints:
     """sum over the summed axes of X * Y, over the free axes of expr in order."""
-    batch, inner = expr.batch(c), expr.summed(c)
-    x_free, y_free = expr.x_free(c), expr.y_free(c)
+    batch, inner, y_free = expr.batch(c), expr.summed(c), expr.y_free(c)
+    x_free = tuple(a for a in expr.x_free(c) if a in c.x.axes)  # not those that nothing names
     x = affine_values(c.x, expr.axes, batch + x_free + inner, values)
     y = affine_values(c.y, expr.axes, batch + y_free + inner, values)
 
@@ -81,7 +81,11 @@ def contraction_values(expr: Expr, c: Contraction, values: Values) -> Ints:
     z = matmul_int64(x, y.transpose(0, 2, 1))
     order = batch + x_free + y_free
     z = z.reshape([expr.axes[a] for a in order])
-    return z.transpose([order.index(a) for a in range(expr.free)])
+    named = sorted(order)
+    z = z.transpose([order.index(a) for a in named])
+    free = range(expr.free)
+    z = z.reshape([expr.axes[a] if a in named else 1 for a in free])
+    return np.broadcast_to(z, [expr.axes[a] for a in free])
 
 
 def matmul_int64(x: Ints, y: Ints) -> Ints:

@@ -35,10 +35,17 @@ def bind(
     weights = kernels.from_ints([1])
     for axis in free:
         point = rho[first[axis] : first[axis] + bits_for(expr.axes[axis])]
-        weights = kernels.outer(weights, kernels.eq_table(point)[: expr.axes[axis]])
-    cells = affine_values(affine, expr.axes, bound + free, values)
+        eq = kernels.eq_table(point)[: expr.axes[axis]]
+        if axis in affine.axes:
+            weights = kernels.outer(weights, eq)
+        else:  # X is the same along it
+            weights = kernels.scale(weights, kernels.total(eq))
+    named = tuple(axis for axis in free if axis in affine.axes)
+    cells = affine_values(affine, expr.axes, bound + named, values)
     rows = int(np.prod([expr.axes[a] for a in bound], dtype=np.int64))
-    matrix = np.ascontiguousarray(cells.reshape(rows, -1))
+    matrix = cells.reshape(rows, -1)
+    if not matrix.T.flags.c_contiguous:  # such as a weight from outputs to inputs, bound on these
+        matrix = np.ascontiguousarray(matrix)
     real = kernels.small_matvec(matrix, weights)
     return scatter(kernels, real, [expr.axes[a] for a in bound])
 

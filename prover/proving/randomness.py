@@ -47,12 +47,13 @@ def witness_digest(values: dict[str, Ints], blinders: list[int]) -> bytes:
     with its length before it."""
     digest = hashlib.sha256(len(values).to_bytes(8, "big"))
 
-    def update(part: bytes) -> None:
-        digest.update(len(part).to_bytes(8, "big") + part)
+    def update(part: bytes | memoryview) -> None:
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
 
     for name in sorted(values):
         update(name.encode())
-        update(np.ascontiguousarray(values[name], dtype=np.int64).tobytes())
+        update(np.ascontiguousarray(values[name], dtype=np.int64).reshape(-1).view(np.uint8).data)
     for blinder in blinders:
         update(blinder.to_bytes(32, "big"))
     return digest.digest()

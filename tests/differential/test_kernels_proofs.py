@@ -23,14 +23,14 @@ def test_ifma_proves_as_scalar_does(batch: int) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("k", [None, 9])
-def test_rounds_on_integers_send_what_rounds_on_elements_send(
+def test_what_is_sent_does_not_depend_on_where_tiles_are_cut(
     seed: int, k: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Programs of every gadget, in one tile and in many, of every number of rounds on integers."""
+    """Programs of every gadget, in one tile and in many; a cut before all coordinates: rounds on
+    field elements alone."""
     made = setup(random_case(seed), k)
     proofs = set()
-    for span in range(min(made.layout.k, 5) + 1):
-        monkeypatch.setattr(rounds, "SPAN", span)
-        monkeypatch.setattr(rounds, "LEAST", 0)
+    for low in (1, 2, made.layout.k // 2, made.layout.k):
+        monkeypatch.setattr(rounds, "last_coordinates", lambda program, low=low: low)
         proofs.add(made.prove())
     assert len(proofs) == 1
