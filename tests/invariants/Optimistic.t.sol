@@ -7,6 +7,7 @@ import {OptimisticAssurance} from "../../contracts/assurance/OptimisticAssurance
 import {StakeVault} from "../../contracts/assurance/StakeVault.sol";
 import {IOptimisticAssurance} from "../../contracts/interfaces/IOptimisticAssurance.sol";
 import {IStakeVault} from "../../contracts/interfaces/IStakeVault.sol";
+import {IStakedAssurance} from "../../contracts/interfaces/IStakedAssurance.sol";
 import {InferenceOracle} from "../../contracts/oracle/InferenceOracle.sol";
 import {ModelRegistry} from "../../contracts/oracle/ModelRegistry.sol";
 import {DevelopmentBeacon} from "../../contracts/random/DevelopmentBeacon.sol";
@@ -65,8 +66,8 @@ contract OptimisticInvariants {
         return new OptimisticAssurance(oracle, verifier, registry, vault, _parameters());
     }
 
-    function _parameters() internal pure returns (IOptimisticAssurance.Parameters memory) {
-        return IOptimisticAssurance.Parameters({
+    function _parameters() internal pure returns (IStakedAssurance.Parameters memory) {
+        return IStakedAssurance.Parameters({
             window: 4 hours,
             largeWindow: 24 hours,
             largeCoverage: 5e8,
