@@ -286,8 +286,10 @@ contract BisectionAssurance is Staked, Compositions {
         bool suspended = _release(request, claim.payee);
         if (outputHash == UNANSWERABLE) return Status.Retracted;
         if (suspended && !proved) revert OperatorSuspended(claim.payee);
-        (game.payee, game.cost) = (claim.payee, uint96(_bond(_terms(request))));
-        _decide(claim.requestId, Outcome.Upheld);
+        if (game.until != 0) {
+            (game.payee, game.cost) = (claim.payee, uint96(_bond(_terms(request))));
+            _decide(claim.requestId, Outcome.Upheld);
+        }
         return Status.Final;
     }
 
