@@ -53,7 +53,8 @@ def build(
     source: Annotated[
         str,
         typer.Argument(
-            help="digits (trains the example), a name of the zoo (minilm-l6, nanogpt, llama-block),"
+            help="digits (trains the example), a name of the zoo (minilm-l6, nanogpt,"
+            " nanogpt-steps, llama-block, lenet, lenet-average, resnet, lstm),"
             " FILE.py:NAME (a torch module, or what makes one), or FILE.pt2 (torch.export.save)."
         ),
     ],
@@ -79,8 +80,18 @@ def build(
     as_json: AsJson = False,
 ) -> None:
     """Quantise a torch model, commit to its weights, and keep both in a folder."""
-    from oracle.zoo.entry import ZOO
+    from oracle.zoo.entry import STEPS, ZOO
 
+    if source in STEPS:
+        from oracle.zoo import cached
+        from oracle.zoo.tokenizers import to_bytes
+
+        if private_input or private_output:
+            raise SourceRefused(f"{source}: its cache is committed, its tokens are public")
+        steps = STEPS[source]()
+        made = cached.compiled(steps, weight_bits)
+        _create(made, out, srs, tile_bits, force, as_json, to_bytes(steps.tokenizer))
+        return
     entry = ZOO[source]() if source in ZOO else None
     bits = weight_bits or (entry.weight_bits if entry else 8)
     options = Options(bits, input_bits, private_input, private_output)
@@ -297,7 +308,7 @@ def _entry(source: str, shape: str, input_range: str, inputs: Path | None) -> En
     """A model of the zoo or one of the user's, with the inputs that it is judged by."""
     import numpy as np
 
-    from oracle.zoo.entry import HELD_OUT, ZOO, Entry
+    from oracle.zoo.entry import HELD_OUT, STEPS, ZOO, Entry
     from prover.compiler.ranges import example_inputs
 
     given = None
@@ -307,6 +318,8 @@ def _entry(source: str, shape: str, input_range: str, inputs: Path | None) -> En
         given = read_input(inputs)
         if not isinstance(given, np.ndarray):
             raise InputFileRefused(f"{inputs}: expected a .npy file")
+    if source in STEPS:
+        raise SourceRefused(f"{source}: expected a model of one input; its float is nanogpt's")
     if source in ZOO:
         entry = ZOO[source]()
         if entry.logits is not None:  # what it chooses by says more than the choice

@@ -40,10 +40,16 @@ def verify(
     It shows that the model gives this output for this input; whether the model is the right one is
     what `einproof model audit` is for.
     """
+    from oracle import generation
     from prover import api
     from prover.model import Model
     from prover.private import OpeningRefused, TensorOpening
 
+    if generation.is_session(proof_file):
+        if input_file is not None or opening_files:
+            raise typer.BadParameter("--input and --opening are for single proofs, not a session")
+        _session(model, proof_file, context, as_json)
+        return
     bound = None if context is None else parse_word(context, "--context")
     loaded = Model.load(model)
     claim = api.Claim.read(proof_file)
@@ -62,6 +68,54 @@ def verify(
             typer.echo(json.dumps(refused))
         raise
     _report(loaded, claim, revealed, time.perf_counter() - started, as_json)
+
+
+def _session(model: Path, file: Path, context: str | None, as_json: bool) -> None:
+    """The same for what `generate --prove` wrote."""
+    import numpy as np
+
+    from oracle import generation
+    from oracle.zoo.tokenizers import from_bytes
+    from prover import api
+    from prover.model import Model
+    from prover.srs import development_id
+
+    loaded, chain = Model.load(model), generation.Chain.read(file)
+    bound = None if context is None else parse_word(context, "--context")
+    started = time.perf_counter()
+    try:
+        with Console(stderr=True).status("verifying"):
+            tokens = generation.verify_session(loaded, chain, bound)
+    except (ProofError, api.ClaimForeign, generation.ChainBroken) as error:
+        if as_json:
+            refused = {"valid": False, "error": type(error).__name__, "reason": str(error)}
+            typer.echo(json.dumps(refused))
+        raise
+    tokenizer = from_bytes(loaded.tokenizer) if loaded.tokenizer else None
+    parts = tokens[: chain.prompt], tokens[chain.prompt :]
+    prompt, text = (tokenizer.decode(np.array(p)) if tokenizer else p for p in parts)
+    report: dict[str, Any] = {
+        "valid": True,
+        "model": "0x" + loaded.id.hex(),
+        "context": "0x" + chain.claims[0].context.hex(),
+        "prompt": prompt,
+        "text": text,
+        "temperature": chain.sampling.temperature / 1000,
+        "seed": "0x" + chain.sampling.seed.hex(),
+        "steps": len(chain.claims),
+        "proof_bytes": sum(len(claim.proof) for claim in chain.claims),
+        "seconds": round(time.perf_counter() - started, 3),
+        "srs_forgeable": loaded.srs_id == development_id(),
+    }
+    if as_json:
+        typer.echo(json.dumps(report))
+    else:
+        for name, value in report.items():
+            typer.echo(
+                f"{name:14} {value!r}" if name in ("prompt", "text") else f"{name:14} {value}"
+            )
+    if report["srs_forgeable"]:
+        typer.secho(DEVELOPMENT_WARNING, err=True, fg="yellow")
 
 
 def _report(

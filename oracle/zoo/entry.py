@@ -12,6 +12,7 @@ from prover.quantizer import FloatArray, IntArray
 if TYPE_CHECKING:
     import torch
 
+    from oracle.zoo.cached import CachedEntry
     from oracle.zoo.tokenizers import Tokenizer
     from prover.compiler import Compiled
 
@@ -78,6 +79,15 @@ def nanogpt() -> Entry:
     )
 
 
+def nanogpt_steps() -> CachedEntry:
+    """The same model, eight characters a step, over a cache of what came before."""
+    from oracle.zoo import cached, nanogpt
+
+    texts, _ = nanogpt.windows(STEPPED, held_out=False)
+    step = cached.Step(nanogpt.nanogpt(), cached.TOKENS)
+    return cached.CachedEntry(step, texts[:, 0], 12, nanogpt.tokenizer())
+
+
 def image(name: str) -> Entry:
     """A network of oracle/zoo/vision.py, on one image."""
     from oracle.zoo import vision
@@ -119,6 +129,7 @@ def llama_block() -> Entry:
 
 
 CALIBRATED, HELD_OUT = 200, 200
+STEPPED = 40  # texts that a step's ranges are recorded on
 IMAGES = ("lenet", "lenet-average", "resnet", "lstm")
 ZOO: dict[str, Callable[[], Entry]] = {
     "minilm-l6": minilm_l6,
@@ -126,3 +137,4 @@ ZOO: dict[str, Callable[[], Entry]] = {
     "llama-block": llama_block,
     **{name: partial(image, name) for name in IMAGES},
 }
+STEPS: dict[str, Callable[[], CachedEntry]] = {"nanogpt-steps": nanogpt_steps}

@@ -122,7 +122,7 @@ def compile_graph(
         net, stacks, scaled = lower_graph(
             graph, spec, recorded, weight_bits, private_input, private_output, stacked
         )
-        program = _with_limb(Program(LIMBS[0], tuple(net.tensors), tuple(net.ops), stacks))
+        program = with_limb(Program(LIMBS[0], tuple(net.tensors), tuple(net.ops), stacks))
         validate(program)
         return Compiled(program, net.weights, Quantizer(spec, scaled), recorded.to_dict())
     builder = Builder(weight_bits)
@@ -134,7 +134,7 @@ def compile_graph(
         value = lower(builder, value, node)
     output = _output(builder, value, private_output)
     lo, hi = builder.tensors[-1].lo, builder.tensors[-1].hi
-    program = _with_limb(Program(LIMBS[0], tuple(builder.tensors), tuple(builder.ops)))
+    program = with_limb(Program(LIMBS[0], tuple(builder.tensors), tuple(builder.ops)))
     validate(program)
     quantizer = Quantizer(spec, Scaled(OUTPUT, output.shape, output.exponent, lo, hi))
     return Compiled(program, builder.weights, quantizer)
@@ -188,7 +188,7 @@ def _doubled(value: Value) -> Value:
     return replace(value, expr=expr, exponent=value.exponent + 1, interval=interval)
 
 
-def _with_limb(program: Program) -> Program:
+def with_limb(program: Program) -> Program:
     """The width of the range table that gives the fewest cells.
 
     A narrow limb splits each checked value into more cells and lookups; a wide one has 2^limb

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -57,8 +58,10 @@ def lower_graph(
     private_input: bool,
     private_output: bool,
     stacked: bool,
+    further: tuple[Scaled, ...] = (),
 ) -> tuple[Network, tuple[Stack, ...], Scaled]:
     """The tensors, gadgets and stacks of a graph, and how its output reads; raises CompileError.
+    `further`: of a step, its other inputs, the state last.
 
     Where wanted, blocks that repeat are stacked, unless they turn out not to come down to equal
     gadgets.
@@ -71,7 +74,13 @@ def lower_graph(
         net = Network(join_ranges(ranges, repeats), dict(plans), weight_bits)
         net.wide = read_by_relus_alone(graph)
         try:
-            value, stacks = _steps(net, graph, order, spec, private_input)
+            inputs = {INPUT: _input(net, spec, private_input)}
+            for given in further:
+                inputs[given.tensor] = _input(net, given, given is further[-1])
+            values, stacks = _steps(net, graph, order, inputs)
+            if further:
+                _state(net, values[graph.state], further[-1])
+            value = values[graph.nodes[-1].name]
             return net, stacks, _output(net, graph, value, private_output)
         except NotStacked as refused:
             order, plans = without(order, refused.repeat, graph), {}
@@ -84,11 +93,10 @@ def lower_graph(
 
 
 def _steps(
-    net: Network, graph: Graph, order: tuple[Step, ...], spec: Scaled, private: bool
-) -> tuple[Value, tuple[Stack, ...]]:
-    """All nodes, blocks that repeat as stacks; and the value of the last one."""
+    net: Network, graph: Graph, order: tuple[Step, ...], values: dict[str, Any]
+) -> tuple[dict[str, Any], tuple[Stack, ...]]:
+    """The values of all nodes, blocks that repeat as stacks."""
     shared = _shared(graph)
-    values: dict[str, Any] = {INPUT: _input(net, graph, spec, private)}
     result, stacks = graph.nodes[-1].name, []
 
     def run(net: Network, nodes: Iterable[Node], values: dict[str, Any]) -> None:
@@ -102,7 +110,7 @@ def _steps(
             stacks.append(lower_repeat(net, step, values, read, run))
     if not isinstance(values[result], Value):
         raise CompileError(f"expected one tensor as the output, got {result!r}")
-    return values[result], tuple(sorted((*stacks, *net.stacks), key=lambda stack: stack.first))
+    return values, tuple(sorted((*stacks, *net.stacks), key=lambda stack: stack.first))
 
 
 def _nodes(net: Network, nodes: Iterable[Node], values: dict[str, Any], shared: set[str]) -> None:
@@ -128,19 +136,40 @@ def _shared(graph: Graph) -> set[str]:
     return {name for name, times in count.items() if times > 1}
 
 
-def _input(net: Network, graph: Graph, spec: Scaled, private: bool) -> Value:
-    """The input, and a copy among the activations: each view of a public cell is gas."""
-    plan = net.plan(INPUT, graph.input_shape)
-    size = math.prod(graph.input_shape)
-    public = not private and size <= PUBLIC_CELLS
+def _input(net: Network, spec: Scaled, private: bool) -> Value:
+    """An input, and a copy among the activations: each view of a public cell is gas."""
+    name = spec.tensor
+    plan = net.plan(name, spec.shape)
+    public = not private and math.prod(spec.shape) <= PUBLIC_CELLS
     role = Role.INPUT if public else Role.INPUT_COMMITTED
-    tensor = net.tensor(INPUT, flat(plan), role, spec.lo, spec.hi)
-    cells = net.cells(INPUT, tensor, plan, spec.exponent)
+    tensor = net.tensor(name, flat(plan), role, spec.lo, spec.hi)
+    cells = net.cells(name, tensor, plan, spec.exponent)
     if public:
-        copied = net.accumulated(cells, INPUT, plan)
-        return net.exact(copied, f"{INPUT}.copy", spec.lo, spec.hi)
+        copied = net.accumulated(cells, name, plan)
+        return net.exact(copied, f"{name}.copy", spec.lo, spec.hi)
     net.ops.append(Range(tensor, BITS))
     return cells
+
+
+def _state(net: Network, value: Value, given: Scaled) -> None:
+    """What the next step is given: the tensor that a cat made, renamed, or else a copy; cell for
+    cell on the scale and in the order of what this step was given."""
+    cells = net.stored(value)
+    name = f"{given.tensor}.next"
+    if cells.exponent != given.exponent or cells.shape != given.shape:
+        raise CompileError(
+            f"{name}: expected {given.shape} in steps of 2^{-given.exponent}, as {given.tensor} is,"
+            f" got {cells.shape} in 2^{-cells.exponent}"
+        )
+    plan = net.plans[given.tensor]
+    if net.tensors[cells.tensor].role == Role.ACTIVATION and cells.parts == whole(plan):
+        net.tensors[cells.tensor] = replace(
+            net.tensors[cells.tensor], name=name, role=Role.OUTPUT_COMMITTED,
+            lo=INT16_MIN, hi=INT16_MAX,
+        )  # fmt: skip
+        return
+    copied = net.accumulated(cells, name, common(name, plan, cells.lengths))
+    net.exact(copied, name, INT16_MIN, INT16_MAX, Role.OUTPUT_COMMITTED)
 
 
 def _output(net: Network, graph: Graph, value: Value, private: bool) -> Scaled:

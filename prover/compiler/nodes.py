@@ -37,8 +37,8 @@ def named(graph: Graph) -> Nodes:
 
 
 def chained(graph: Graph, nodes: Nodes) -> Graph:
-    """The graph of those nodes that its last one needs."""
-    needed: set[str] = set()
+    """The graph of those nodes that its last one needs, and its state."""
+    needed = {graph.state} if graph.state else set()
     kept: list[Node] = []
     result = next(reversed(nodes))
     for name in reversed(nodes):

@@ -5,6 +5,7 @@ Compilation is a function of the weights and of these numbers, whatever they wer
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,14 +51,19 @@ def example_inputs(
 
 
 def evaluate(
-    graph: Any, given: npt.NDArray[Any], ranges: Ranges, seen: dict[str, Any] | None = None
+    graph: Any,
+    given: npt.NDArray[Any],
+    ranges: Ranges,
+    seen: dict[str, Any] | None = None,
+    further: Mapping[str, npt.NDArray[Any]] | None = None,
 ) -> npt.NDArray[Any]:
-    """The graph on one input in float64; widens `ranges` on the way, and puts what each node makes
-    into `seen`."""
+    """The graph on one input (and a step's further ones) in float64; widens `ranges` on the way,
+    and puts what each node makes into `seen`."""
     from prover.compiler.lower import OPS
     from prover.compiler.resolve import resolved
 
-    values: dict[str, Any] = {"input": np.asarray(given, dtype=np.float64)}
+    inputs = {"input": given} | dict(further or {})
+    values: dict[str, Any] = {n: np.asarray(x, dtype=np.float64) for n, x in inputs.items()}
     previous = "input"
     for node in graph.nodes:
         if node.target not in OPS:

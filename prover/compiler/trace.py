@@ -54,11 +54,14 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """What a model computes from one input of this shape."""
+    """What a model computes from one input of this shape; of a step (compiler/step.py), from
+    further inputs too, and `state` is the node of what the next step is given."""
 
     input_shape: tuple[int, ...]
     nodes: tuple[Node, ...]
     whole: bool = False  # the input is integers: token ids
+    further: tuple[tuple[str, tuple[int, ...]], ...] = ()  # names and shapes
+    state: str = ""
 
 
 def trace(module: torch.nn.Module, input_shape: tuple[int, ...], whole: bool = False) -> Graph:
@@ -80,17 +83,20 @@ def trace(module: torch.nn.Module, input_shape: tuple[int, ...], whole: bool = F
     return graph_of(exported)
 
 
-def graph_of(exported: torch.export.ExportedProgram) -> Graph:
-    """The operators of what torch.export made; raises CompileError or UnsupportedOp."""
+def graph_of(exported: torch.export.ExportedProgram, step: bool = False) -> Graph:
+    """The operators of what torch.export made: of one input and output, or of a step, which takes
+    further inputs and gives the next one's state too; raises CompileError or UnsupportedOp."""
     from prover.compiler.rewrite import rewritten
 
     signature: Any = exported.graph_signature
-    if len(signature.user_inputs) != 1:
+    if len(signature.user_inputs) != 1 and not step:
         raise CompileError(f"expected one input, got {len(signature.user_inputs)}")
     output = next(n for n in exported.graph.nodes if n.op == "output")
-    if len(signature.user_outputs) != 1 or len(output.args[0]) != 1:
-        raise CompileError(f"expected one output, got {len(output.args[0])}")
-    given = next(n for n in exported.graph.nodes if n.name == signature.user_inputs[0])
+    outputs = 2 if step else 1
+    if len(signature.user_outputs) != outputs or len(output.args[0]) != outputs:
+        raise CompileError(f"expected {outputs} output, got {len(output.args[0])}")
+    by_name = {n.name: n for n in exported.graph.nodes}
+    given, *further = (by_name[name] for name in signature.user_inputs)
     input_shape = tuple(given.meta["val"].shape)
     if not all(isinstance(n, int) for n in input_shape):
         raise CompileError(f"expected an input of fixed shape, got {input_shape}")
@@ -106,8 +112,9 @@ def graph_of(exported: torch.export.ExportedProgram) -> Graph:
             constants[call.name] = _computed(call, constants)
         else:
             calls.append(call)
-    result = output.args[0][0]
-    needed = {result.name}
+    result, state = output.args[0][0], output.args[0][1] if step else None
+    calls = [*(c for c in calls if c is not result), *(c for c in calls if c is result)]
+    needed = {result.name} if state is None else {result.name, state.name}
     for call in reversed(calls):
         if call.name in needed:
             needed |= {source.name for source in call.all_input_nodes}
@@ -127,7 +134,9 @@ def graph_of(exported: torch.export.ExportedProgram) -> Graph:
         args = tuple(_argument(a, place) for a in _positional(call))
         nodes.append(Node(call.name, _target(call), args, _shape(call)))
     whole = not given.meta["val"].dtype.is_floating_point
-    return rewritten(Graph(input_shape, tuple(nodes), whole))
+    shapes = tuple((n.name, tuple(n.meta["val"].shape)) for n in further)
+    kept = state.name if state is not None else ""
+    return rewritten(Graph(input_shape, tuple(nodes), whole, shapes, kept))
 
 
 def _stored(exported: torch.export.ExportedProgram) -> dict[str, Any]:

@@ -50,7 +50,9 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Pending:
     total = sums[0] if len(sums) == 1 else _sum(net, node.name, plan, *sums)
     for constant, sign in terms:
         if not isinstance(constant, Value):
-            total = _offset(net, node.name, plan, total, sign * np.asarray(constant, np.float64))
+            offsets = sign * np.asarray(constant, np.float64)
+            public = np.asarray(constant).dtype.kind in "iu" and total.exponent == 0
+            total = _offset(net, node.name, plan, total, offsets, public)
     return total
 
 
@@ -76,9 +78,18 @@ def _sum(net: Network, name: str, plan: Plan, x: Pending, y: Pending) -> Pending
     return net.pending(name, plan, exponent, linear, (*x.expr.contractions, *products), summed)
 
 
-def _offset(net: Network, name: str, plan: Plan, x: Pending, constant: Array) -> Pending:
-    """x + constant: secret weights of at most 32 bits, however fine x is."""
-    if constant.size == 1:
+def _offset(
+    net: Network, name: str, plan: Plan, x: Pending, constant: Array, public: bool
+) -> Pending:
+    """x + constant: secret weights of at most 32 bits, however fine x is; beside whole numbers,
+    such as token ids and places, a public table."""
+    if constant.size > 1 and public:
+        own = plan[len(plan) - constant.ndim :]
+        lengths = tuple(a if n > 1 else () for a, n in zip(own, constant.shape, strict=True))
+        table = net.table(f"{name}.constant", constant.astype(np.int64).reshape(flat(lengths)))
+        view = net.view(net.cells(name, table, lengths, 0), placed(lengths, plan))
+        linear = Affine((*x.expr.linear.terms, (1, view)), x.expr.linear.const)
+    elif constant.size == 1:
         finest = largest_exponent(constant, 1 << 46)
         exponent = x.exponent if finest is None else min(x.exponent, finest)
         value = int(round_half_even(constant.reshape(1), exponent)[0]) << x.exponent - exponent

@@ -19,6 +19,7 @@ from prover.compiler.lower.network import (
     Cells,
     Lengths,
     Network,
+    Part,
     Plan,
     Value,
     agreed,
@@ -76,8 +77,7 @@ def joined(
         factor = 1 << exponent - piece.exponent
         view = _moved(net, piece, axis, axes, -at)
         tensor = net.tensors[piece.tensor]
-        own = piece.parts[axis][:1]
-        if own and own[0].dim != NOWHERE and own[0].length == tensor.shape[own[0].dim] == count:
+        if _ends(piece.parts[axis][:1], tensor.shape, at, count, plan[axis][0]):
             terms.append((factor, view))
         else:
             ones = net.table(f"ones{count}", np.ones(count, dtype=np.int64))
@@ -90,6 +90,15 @@ def joined(
         return made
     lo, hi = min(0, *(t.lo for t in tensors)), max(0, *(t.hi for t in tensors))
     return net.exact(made, name, lo, hi)
+
+
+def _ends(own: tuple[Part, ...], shape: Lengths, at: int, count: int, total: int) -> bool:
+    """Whether a piece reads zeros all along the axis but where it stands: it is its whole tensor,
+    or what it leaves out of that would stand beyond the axis."""
+    if not own or own[0].dim == NOWHERE or own[0].length != count:
+        return False
+    before = own[0].offset == 0 or at == 0
+    return before and (own[0].offset + count == shape[own[0].dim] or at + count == total)
 
 
 def _plan(

@@ -227,7 +227,8 @@ def read_by_relus_alone(graph: Graph) -> frozenset[str]:
 
 def reads(graph: Graph) -> dict[str, int]:
     """How often each node's value is an argument."""
-    count = dict.fromkeys((INPUT, *(node.name for node in graph.nodes)), 0)
+    given = (INPUT, *(name for name, _ in graph.further))
+    count = dict.fromkeys((*given, *(node.name for node in graph.nodes)), 0)
     previous = INPUT
 
     def see(arg: object) -> None:

@@ -18,7 +18,7 @@ from prover.compiler.lower.network import (
 from prover.compiler.ranges import Ranges
 from prover.compiler.trace import Node
 from prover.program.gadgets.shared import one
-from prover.program.ir import Affine, Gather, Index, Role, View
+from prover.program.ir import FIXED, Affine, Gather, Index, Role, View
 
 TARGETS = ("aten.embedding.default",)
 BITS = 16
@@ -37,7 +37,7 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Pending:
     rows, index = args[:2]
     if not isinstance(rows, np.ndarray) or not isinstance(index, Value):
         raise UnsupportedOp(node.name, node.target, "expected constant rows and an index")
-    own = _sum(index) or net.stored(index)  # ids and a constant need no tensor of their own
+    own = _sum(net, index) or net.stored(index)  # ids and a constant need no tensor of their own
     if own.exponent:
         raise UnsupportedOp(node.name, node.target, "expected whole numbers as the index")
     plan = net.plan(node.name, node.shape)
@@ -59,10 +59,21 @@ def _seen(net: Network, cells: Cells) -> Affine:
     return one(net.view(cells, numbered(cells.lengths)))
 
 
-def _sum(index: Value) -> Pending | None:
-    """An index that is whole tensors and a constant, added up: a lookup's column is not shifted."""
-    if not isinstance(index, Pending) or index.expr.contractions:
-        return None
+def unshifted(net: Network, index: Pending) -> bool:
+    """Whether an accumulator adds up whole tensors, perhaps repeated, and a constant: a lookup's
+    column is neither shifted nor cut."""
+
+    def fits(at: Index, length: int) -> bool:
+        return at.axis == FIXED or (at.offset, index.expr.axes[at.axis]) == (0, length)
+
     views = [view for _, view in index.expr.linear.terms]
-    every = tuple(Index(axis) for axis in range(index.expr.free))
-    return index if all(view.index == every for view in views) else None
+    return not index.expr.contractions and all(
+        fits(at, length)
+        for view in views
+        for at, length in zip(view.index, net.tensors[view.tensor].shape, strict=True)
+    )
+
+
+def _sum(net: Network, index: Value) -> Pending | None:
+    """An index that needs no tensor of its own."""
+    return index if isinstance(index, Pending) and unshifted(net, index) else None

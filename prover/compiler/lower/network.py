@@ -100,10 +100,12 @@ class Pending(Value):
 
 @dataclass(frozen=True)
 class Flags:
-    """Truth values that depend on the input: cells that are 0 or 1, or the opposite of them."""
+    """Truth values that depend on the input: cells that are 0 or 1, or the opposite of them.
+    `unwritten`: what they hide may hold anything, such as rows of a cache that no token wrote."""
 
     cells: Cells
     opposite: bool = False
+    unwritten: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@ pinned).
 
 m = the row's maximum, d = m - z >= 0, d = 2^b hi + lo, e = round(T_hi[hi] T_lo[lo] / 2^s),
 p = round(2^q e / sum e). A masked cell is lowered by more than any z can exceed it, so that it is
-never the maximum, and reads a row of T_hi that is 0: what it holds contributes nothing.
+never the maximum, and reads a row of T_hi that is 0: what it holds contributes nothing. Where it
+may hold anything, rather than what the statement makes of it, it is first made 0.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from prover.compiler.lower.network import (
     Array,
     Cells,
     Flags,
+    Lengths,
     Masked,
     Network,
     Pending,
@@ -87,6 +89,8 @@ def softmax(
     every = tuple(range(free + 1))
     whole = View(z.tensor, tuple(map(Index, every)))
     hidden = _mask(net, name, plan, mask)
+    if isinstance(mask, Flags) and mask.unwritten:
+        whole = _blank(net, name, shape, exponent, whole, hidden)
     seen = _sum(one(whole), times(hidden, -2 * REACH))
     top = net.tensor(f"{name}.max", shape[:-1], Role.ACTIVATION, -REACH, REACH - 1)
     net.ops.append(Max(top, shape, seen, BITS))
@@ -125,6 +129,17 @@ def _mask(net: Network, name: str, plan: Plan, mask: IntArray | Flags | None) ->
     content = cells.reshape([lengths[a] for a in named]).astype(np.int64)
     table = net.table(f"{name}.mask", content)
     return one(View(table, tuple(map(Index, named))))
+
+
+def _blank(net: Network, name: str, shape: Lengths, exponent: int, z: View, hidden: Affine) -> View:
+    """z, but 0 where it is hidden: -2^15 is then no more than any z of 16 bits, so that the maximum
+    is that of the others whatever is hidden."""
+    kept = replace(times(hidden, -1), const=1 - hidden.const)
+    product = net.pending(
+        f"{name}.kept", (shape,), exponent, Affine(), (Contraction(one(z), kept),)
+    )
+    made = net.exact(product, product.name, -REACH, REACH - 1)
+    return replace(z, tensor=made.tensor)
 
 
 def _exp(
