@@ -13,7 +13,7 @@ from oracle.domain.chain import Call, Receipt
 from oracle.domain.errors import OracleError
 from oracle.domain.job import Job, JobState
 from oracle.domain.move import Move, Role
-from oracle.domain.request import TierKind
+from oracle.domain.request import STAKED
 from oracle.services.check import Check, Vigilance
 from oracle.services.moves import order
 from oracle.services.watch import Seat, take_in
@@ -33,12 +33,12 @@ class Done:
 
 
 class Docket:
-    """All claims under the optimistic tier since its deployment."""
+    """All claims under the staked tiers since its deployment."""
 
     def __init__(self, site: Site, wallet: Wallet, parts: Parts) -> None:
         self._site, self._wallet, self._parts = site, wallet, parts
         self._store = MemoryStore()
-        staked = [at for at, kind in site.chain.tiers.items() if kind is TierKind.OPTIMISTIC]
+        staked = [at for at, kind in site.chain.tiers.items() if kind in STAKED]
         self._seat = Seat(Role.CHALLENGER, wallet.signer.address, staked)
         self._check = Check(
             site.chain,

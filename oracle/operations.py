@@ -11,6 +11,7 @@ from eth_hash.auto import keccak
 from eth_utils.address import to_checksum_address
 
 from oracle.adapters.abi import call_data
+from oracle.adapters.attestations import signing_key_of
 from oracle.adapters.wallet import Wallet
 from oracle.domain import ids
 from oracle.domain.chain import (
@@ -24,7 +25,7 @@ from oracle.domain.chain import (
     Stood,
 )
 from oracle.domain.errors import CallRefused, ModelMissing, OracleError, SettingsInvalid
-from oracle.domain.report import Report, Stake, Worth, trust_report
+from oracle.domain.report import AnswerKeyShown, Report, Stake, Worth, trust_report
 from oracle.domain.request import Request, Tier, TierKind
 from oracle.domain.terms import ClaimTerms, Quote
 from prover.model import Model
@@ -135,9 +136,8 @@ async def ask(
             "einproof register with its folder"
         )
     tier = await wallet.chain.tier(assurance)
-    kind = TierKind.PROOF if terms is None else TierKind.OPTIMISTIC
-    if tier is None or tier.kind is not kind:
-        raise SettingsInvalid(f"{assurance} is no {kind} tier: run einproof deploy")
+    if tier is None or (tier.kind is TierKind.PROOF) != (terms is None):
+        raise SettingsInvalid(f"{assurance} takes other terms, or is no tier: run einproof deploy")
     if terms is not None and not terms.fits:
         raise SettingsInvalid(
             "expected coverage of 1 gwei to 1,099 ether, 1 to 32,767 seconds of proving, and a "
@@ -177,19 +177,19 @@ async def await_answer(
         found = await chain.events(asked.block, head.number)
         story = [event for event in found if _about(event, request)]
         last = next((event for event in reversed(story) if not isinstance(event, Disputed)), None)
+        told = (wallet, asked, story)
         if isinstance(last, Answered):
             receipt = await chain.receipt(last.transaction)
-            report = trust_report(
-                identity, request, asked.tier, last.payee, await _stake(wallet, asked, story)
-            )
+            stake, hardware = await _stake(wallet, asked, story), await _hardware(*told)
+            report = trust_report(identity, request, asked.tier, last.payee, stake, hardware)
             gas = receipt.gas_used if receipt else 0
             return Settled(last.output, last.payee, last.transaction, gas, report)
         if isinstance(last, Returned):
             raise NotAnswered("the payment went back: the answer was withdrawn, or there was none")
         if isinstance(last, Stood):
             if not final:
-                stake = await _stake(wallet, asked, story)
-                report = trust_report(identity, request, asked.tier, last.payee, stake)
+                stake, hardware = await _stake(wallet, asked, story), await _hardware(*told)
+                report = trust_report(identity, request, asked.tier, last.payee, stake, hardware)
                 return Settled(last.output, last.payee, b"", 0, report)
             await asyncio.sleep(poll)
             continue
@@ -206,6 +206,14 @@ async def await_answer(
                 "running that holds this model and asks no higher fee?"
             )
         await asyncio.sleep(poll)
+
+
+async def _hardware(wallet: Wallet, asked: Asked, story: list[Event]) -> AnswerKeyShown | None:
+    """The key that signed the claim that stood, under the attested tier."""
+    stood = next((event for event in reversed(story) if isinstance(event, Stood)), None)
+    if asked.tier.kind is not TierKind.ATTESTED or stood is None:
+        return None
+    return await signing_key_of(wallet.chain, asked.request, stood)
 
 
 def _about(event: Event, request: Request) -> bool:

@@ -3,14 +3,18 @@
     ModelRegistry   MercuryVerifier(srs)   TensorVerifier(registry, mercury)
     ProofAssurance(tensor, registry)       InferenceOracle()
     StakeVault([the next])                 OptimisticAssurance(oracle, tensor, registry, vault, ...)
+    AttestationRegistry(registry, rules)   AttestedAssurance(..., attestations)
 
 and writes deployments/<chain id>.json:
 
     {"chain_id", "block", "srs": {"id", "k_max", "development"}, "pin",
-     "optimistic": IOptimisticAssurance.Parameters,
+     "optimistic": IOptimisticAssurance.Parameters, "attested": likewise,
+     "attesters": IAttestationRegistry.Rules,
      "contracts": {name: {"address", "code_hash"}}}
 
-No contract has an owner: once deployed, the deploying account is an account like any other.
+No contract has an owner: once deployed, the deploying account is an account like any other, unless
+it is an attester. Attesters are named for ever; without any there is no attested tier, but on
+Anvil, where the deploying account is the one attester.
 """
 
 from __future__ import annotations
@@ -40,6 +44,7 @@ DEVELOPMENT_CHAIN = 31337
 DEVELOPMENT_K = 12
 ZERO = "0x" + "00" * 20
 HOUR, GWEI, ETHER = 3600, 10**9, 10**18
+ENROLMENT_DELAY, KEY_LIFE = 48 * HOUR, 7 * 24 * HOUR
 #: Mainnet, its test networks, Anvil. Any other chain is taken for an L2: longer clocks are safe.
 LAYER_1 = (1, 560048, 11155111, DEVELOPMENT_CHAIN)
 
@@ -48,7 +53,9 @@ class DeployError(EinproofError):
     """A deployment that cannot be made; the message says what to do."""
 
 
-def deploy(account: AccountAPI, srs: Srs, folder: Path = FOLDER) -> dict[str, Any]:
+def deploy(
+    account: AccountAPI, srs: Srs, folder: Path = FOLDER, attesters: Sequence[str] = ()
+) -> dict[str, Any]:
     """Deploys on the chain that ape is connected to, and writes its file; returns what it wrote.
 
     Raises DeployError where the account has no funds, or for a development SRS on a real chain.
@@ -72,11 +79,24 @@ def deploy(account: AccountAPI, srs: Srs, folder: Path = FOLDER) -> dict[str, An
     tier = _create(account, "ProofAssurance", tensor, registry)
     oracle = _create(account, "InferenceOracle")
     optimistic = parameters(chain_id)
+    named = list(attesters) or [str(account.address)] * (chain_id == DEVELOPMENT_CHAIN)
+    rules = (named, len(named) // 2 + 1, ENROLMENT_DELAY, KEY_LIFE)
+    vouched = [_create(account, "AttestationRegistry", registry, rules)] if named else []
     tiers = [created(str(account.address), int(account.nonce) + 1), ZERO, ZERO, ZERO]
+    if named:
+        tiers[1] = created(str(account.address), int(account.nonce) + 2)
     vault = _create(account, "StakeVault", tiers)
     stakes = _create(
         account, "OptimisticAssurance", oracle, tensor, registry, vault, tuple(optimistic.values())
     )
+    attested = attested_parameters(chain_id)
+    vouched += [
+        _create(
+            account, "AttestedAssurance", oracle, tensor, registry, vault,
+            tuple(attested.values()), known,
+        )
+        for known in vouched
+    ]  # fmt: skip
 
     deployment = {
         "chain_id": chain_id,
@@ -84,7 +104,9 @@ def deploy(account: AccountAPI, srs: Srs, folder: Path = FOLDER) -> dict[str, An
         "srs": {"id": _hex(srs.id), "k_max": srs.k_max, "development": srs.development},
         "pin": _hex(tier.pin()),
         "optimistic": optimistic,
-        "contracts": _entries([registry, mercury, tensor, tier, oracle, vault, stakes]),
+        "attested": attested,
+        "attesters": dict(zip(("attesters", "quorum", "delay", "life"), rules, strict=True)),
+        "contracts": _entries([registry, mercury, tensor, tier, oracle, vault, stakes, *vouched]),
     }
     write(deployment, folder)
     return deployment
@@ -103,6 +125,13 @@ def parameters(chain_id: int) -> dict[str, int]:
         "gasPriceCap": 20 * GWEI,
         "provingPrice": 10**12,
     }
+
+
+def attested_parameters(chain_id: int) -> dict[str, int]:
+    """The same of the attested tier: an hour, and what it takes to force a transaction in."""
+    found = parameters(chain_id)
+    window = HOUR + found["inclusionDelay"]
+    return {**found, "window": window, "largeWindow": window}
 
 
 def created(sender: str, nonce: int) -> str:
@@ -190,8 +219,9 @@ def _hex(data: bytes) -> str:
 @click.option("--rpc", default="http://127.0.0.1:8545", show_default=True, help="Node to use.")
 @click.option("--account", "alias", default="", help="Ape account; else Anvil's first.")
 @click.option("--srs", "path", type=click.Path(path_type=Path), help="srs.bin; else development.")
+@click.option("--attester", "attesters", multiple=True, help="Of the attested tier; repeat it.")
 @click.option("--force", is_flag=True, help="Deploy anew although the chain has a deployment.")
-def cli(rpc: str, alias: str, path: Path | None, force: bool) -> None:
+def cli(rpc: str, alias: str, path: Path | None, attesters: tuple[str, ...], force: bool) -> None:
     """Deploys the contracts and writes deployments/<chain id>.json."""
     try:
         tier = kernels.get()
@@ -207,7 +237,7 @@ def cli(rpc: str, alias: str, path: Path | None, force: bool) -> None:
                     f"{chain_id}; name an account with --account"
                 )
             account = ape.accounts.load(alias) if alias else ape.accounts.test_accounts[0]
-            deployment = deploy(account, srs)
+            deployment = deploy(account, srs, attesters=attesters)
     except EinproofError as error:
         raise click.ClickException(str(error)) from error
     for name, entry in deployment["contracts"].items():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from oracle.adapters.deployment import OPTIMISTIC, PROOF
+from oracle.adapters.deployment import ATTESTED, OPTIMISTIC, PROOF
 from oracle.bootstrap import Site
 from oracle.cli.prove import parse_word, read_input
 from oracle.domain.errors import SettingsInvalid
@@ -24,6 +24,15 @@ if TYPE_CHECKING:
 class TierName(StrEnum):
     PROOF = "proof"
     OPTIMISTIC = "optimistic"
+    ATTESTED = "attested"
+
+
+CONTRACTS = {
+    TierName.PROOF: PROOF,
+    TierName.OPTIMISTIC: OPTIMISTIC,
+    TierName.ATTESTED: ATTESTED,
+}
+STAKED = frozenset({TierName.OPTIMISTIC, TierName.ATTESTED})
 
 
 def request(
@@ -75,13 +84,13 @@ def request(
         contracts = site.deployment
         started = time.monotonic()
         terms = None
-        if tier is TierName.OPTIMISTIC:
+        if tier in STAKED:
             terms = ClaimTerms(round(coverage * 10**9), proving, window)
         with console.status("sending the request"):
             asked = await ask(
                 wallet,
                 site.identity,
-                contracts.address(PROOF if terms is None else OPTIMISTIC),
+                contracts.address(CONTRACTS[tier]),
                 contracts.address("ModelRegistry"),
                 model_id,
                 data,
@@ -160,6 +169,9 @@ def _show(report: dict[str, Any]) -> None:
         staked = trust["staked"]
         covers = f"covers {staked['coverage_gwei']} gwei, {staked['window_seconds']} s to dispute"
         typer.echo(f"{'staked':14} {staked['locked_gwei']} gwei; {covers}")
+    if "attested" in trust:
+        attested = trust["attested"]
+        typer.echo(f"{'attested':14} {attested.get('hardware', '')}  {attested['label']}")
     typer.echo(f"{'SRS':14} {trust['srs']['id']}  {trust['srs']['label']}")
     for name, title in (
         ("proved", "proved"),

@@ -4,13 +4,30 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from oracle.domain.chain import Identity
-from oracle.domain.request import Request, Tier, TierKind
+from oracle.domain.request import STAKED, Request, Tier, TierKind
 from oracle.domain.terms import ClaimTerms, Quote
 
 Report = dict[str, object]
 
 #: How the label of a development SRS reads wherever it shows.
 DEVELOPMENT = "DEVELOPMENT SRS: its secret is public, anyone can forge proofs"
+
+
+#: And that of a software TPM.
+SOFTWARE = "SOFTWARE TPM: its secrets lie in a file, it vouches for nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerKeyShown:
+    """The key that signed an answer under the attested tier, as its registry has it; `until` in
+    seconds."""
+
+    registry: str
+    key: bytes
+    hardware: str
+    software: bool
+    until: int
+    revoked: bool
 
 
 class Worth(StrEnum):
@@ -30,9 +47,15 @@ class Stake:
 
 
 def trust_report(
-    identity: Identity, request: Request, tier: Tier, payee: str = "", stake: Stake | None = None
+    identity: Identity,
+    request: Request,
+    tier: Tier,
+    payee: str = "",
+    stake: Stake | None = None,
+    hardware: AnswerKeyShown | None = None,
 ) -> Report:
-    """The report for an answer; plain JSON values. `stake` under the optimistic tier.
+    """The report for an answer; plain JSON values. `stake` under the tiers that have one,
+    `hardware` under the attested one.
 
     It speaks of what was asked for: an answer under another tier or pin is refused on-chain, so
     whoever settled the request, the report is the same but for the payee.
@@ -74,7 +97,10 @@ def trust_report(
             "label": DEVELOPMENT if tier.forgeable else "ceremony",
         },
     }
-    if stake is not None and tier.kind is TierKind.OPTIMISTIC:
+    if tier.kind is TierKind.ATTESTED and not proved:
+        report["attested"] = _attested(hardware)
+        report["could_have_cheated"] = [*_takers(hardware), *_cheats(tier, stake)]
+    if stake is not None and tier.kind in STAKED:
         report["staked"] = _staked(request, tier, stake.quote)
     return report
 
@@ -100,6 +126,29 @@ def _cheats(tier: Tier, unproved: Stake | None) -> list[str]:
         "whoever finds a mistake in the verifier contract or in the argument that it checks",
         "the chain itself: its validators, and a reorganisation deeper than the confirmations",
     ]
+
+
+def _takers(hardware: AnswerKeyShown | None) -> list[str]:
+    """Who could have signed what was not computed; each also had to stake on it."""
+    if hardware is not None and hardware.software:
+        return [f"the operator ({SOFTWARE})"]
+    return [
+        "the maker of the hardware, and whoever breaks it or takes the answer key out of it",
+        "a quorum of the registry's attesters, by admitting a key that no such hardware holds",
+    ]
+
+
+def _attested(hardware: AnswerKeyShown | None) -> Report:
+    if hardware is None:
+        return {"label": "the answer's key was not found: it was handed in by a contract"}
+    return {
+        "registry": hardware.registry,
+        "key": _hex(hardware.key),
+        "hardware": hardware.hardware,
+        "label": SOFTWARE if hardware.software else "hardware, as the registry's attesters found",
+        "until": hardware.until,
+        "revoked": hardware.revoked,
+    }
 
 
 def _staked(request: Request, tier: Tier, quote: Quote) -> Report:

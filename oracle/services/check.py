@@ -14,7 +14,7 @@ from oracle.domain.chain import Case, Identity, Outcome
 from oracle.domain.errors import Declined, EngineDisagrees, InputRefused, TooLate, WrongTier
 from oracle.domain.job import Due, Job
 from oracle.domain.move import Move
-from oracle.domain.request import Answer, Request, Tier, TierKind
+from oracle.domain.request import STAKED, Answer, Request, Tier
 from oracle.domain.terms import UNANSWERABLE
 from oracle.ports import Chain, Clock, Engine, JobStore, Ledger, ModelStore, Prover, Signer
 from oracle.services.moves import commitment, refutation
@@ -107,7 +107,7 @@ class Check(Worker):
 
     async def _tier(self, request: Request) -> Tier:
         tier = await self._chain.tier(request.assurance)
-        if tier is None or tier.kind is not TierKind.OPTIMISTIC:
+        if tier is None or tier.kind not in STAKED:
             raise WrongTier(f"{request.assurance} is no tier whose claims can be disputed")
         return tier
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from oracle.domain import ids
+from oracle.domain.attested import Answering, said
 from oracle.domain.chain import Identity
 from oracle.domain.errors import (
     EngineDisagrees,
@@ -22,9 +23,9 @@ from oracle.domain.errors import (
     WrongTier,
 )
 from oracle.domain.job import Job
-from oracle.domain.request import Answer, Request, Tier, TierKind
+from oracle.domain.request import STAKED, Answer, Request, Tier, TierKind
 from oracle.domain.terms import UNANSWERABLE, ClaimTerms, Quote
-from oracle.ports import Chain, Clock, Engine, JobStore, Ledger, ModelStore, Prover
+from oracle.ports import AnswerKey, Chain, Clock, Engine, JobStore, Ledger, ModelStore, Prover
 from oracle.services.worker import Finding, Worker
 
 log = structlog.get_logger("work")
@@ -79,6 +80,7 @@ class Work(Worker):
         identity: Identity,
         terms: Terms,
         holder: str,
+        key: AnswerKey | None = None,
     ) -> None:
         super().__init__(store, clock, holder, max_attempts=terms.max_attempts, lease=terms.lease)
         self._chain = chain
@@ -87,6 +89,7 @@ class Work(Worker):
         self._prover = prover
         self._identity = identity
         self._terms = terms
+        self._key = key
 
     async def _find(self, job: Job) -> Finding:
         answer = await (self._answer(job) if job.answer is None else self._proof(job, job.answer))
@@ -109,15 +112,32 @@ class Work(Worker):
             tier = await self._tier(request)
         folder = await self._models.find(request.model_id)
         plain = Answer(payee, b"", b"", tier, self._engine.name)
-        if tier.kind is TierKind.OPTIMISTIC:
+        if tier.kind in STAKED:
             plain = replace(plain, quote=await self._chain.quote(tier, request.terms))
         try:
             answer = replace(plain, output=await self._engine.run(folder, request.input))
         except InputRefused as reason:
             if tier.kind is TierKind.PROOF or not self._terms.unanswerable:
                 raise
-            return replace(plain, output=UNANSWERABLE, why=f"unanswerable: {reason}")
-        return answer if tier.kind is TierKind.OPTIMISTIC else await self._proof(job, answer)
+            answer = replace(plain, output=UNANSWERABLE, why=f"unanswerable: {reason}")
+        if tier.kind is TierKind.ATTESTED:
+            answer = replace(answer, attestation=await self._attest(request, answer))
+        return answer if tier.kind in STAKED else await self._proof(job, answer)
+
+    async def _attest(self, request: Request, answer: Answer) -> bytes:
+        """The answer key and its signature over this claim."""
+        if self._key is None:
+            raise WrongTier("the attested tier asks for an answer key: name EINPROOF_ANSWER_KEY")
+        claim = Answering(
+            request.assurance,
+            request.id,
+            request.model_id,
+            request.input_hash,
+            answer.payee,
+            answer.output,
+        )
+        digest = said(self._identity.chain_id, claim)
+        return await self._key.point() + await self._key.sign(digest)
 
     async def _proof(self, job: Job, answer: Answer) -> Answer:
         """The answer with its proof. Raises EngineDisagrees if the prover computes another."""
@@ -163,7 +183,7 @@ class Work(Worker):
                 f"asks {self._terms.min_callback_price}"
             )
         tier = await self._tier(request)
-        if tier.kind is TierKind.OPTIMISTIC:
+        if tier.kind in STAKED:
             await self._cover(tier, request)
         return tier
 

@@ -23,6 +23,8 @@ NAMES = [
     "InferenceOracle",
     "StakeVault",
     "OptimisticAssurance",
+    "AttestationRegistry",
+    "AttestedAssurance",
 ]
 
 
@@ -61,13 +63,21 @@ def test_deploy_good_writes_what_is_on_the_chain(
         tensor = made["contracts"]["TensorVerifier"]
         words = [tensor["address"], bytes.fromhex(tensor["code_hash"][2:]), srs.id]
         assert made["pin"] == "0x" + keccak(encode(["address", "bytes32", "bytes32"], words)).hex()
-        vault, tier = (made["contracts"][name]["address"] for name in NAMES[-2:])
-        word = encode(["address"], [tier])
-        for name, argument in (("isTier(address)", word), ("vault()", b"")):
-            data = keccak(name.encode())[:4] + argument
-            to = vault if argument else tier
-            answer = bytes(chain.web3.eth.call({"to": to, "data": "0x" + data.hex()}))
-            assert answer == encode(["uint256"], [1] if argument else [int(vault, 16)])
+        vault = made["contracts"]["StakeVault"]["address"]
+        for staked in ("OptimisticAssurance", "AttestedAssurance"):
+            tier = made["contracts"][staked]["address"]
+            word = encode(["address"], [tier])
+            for name, argument in (("isTier(address)", word), ("vault()", b"")):
+                data = keccak(name.encode())[:4] + argument
+                to = vault if argument else tier
+                answer = bytes(chain.web3.eth.call({"to": to, "data": "0x" + data.hex()}))
+                assert answer == encode(["uint256"], [1] if argument else [int(vault, 16)])
+        assert made["attesters"]["attesters"] == [str(account.address)]
+        tier = made["contracts"]["AttestedAssurance"]["address"]
+        data = "0x" + keccak(b"attestations()")[:4].hex()
+        answer = bytes(chain.web3.eth.call({"to": tier, "data": data}))
+        found = made["contracts"]["AttestationRegistry"]["address"]
+        assert answer == encode(["address"], [found])
 
 
 @pytest.mark.parametrize(

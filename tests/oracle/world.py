@@ -10,6 +10,7 @@ from oracle.domain.job import Job
 from oracle.domain.move import Role
 from oracle.domain.request import Request, TierKind
 from oracle.fakes import (
+    ATTESTED,
     CHALLENGER,
     IDENTITY,
     OPERATOR,
@@ -51,6 +52,7 @@ class Service:
         plan: CrashPlan | None = None,
         holder: str = "holder",
         key: str = OPERATOR,
+        answer_key: Any = None,
     ) -> None:
         def port(real: Any) -> Any:
             return Crashing(real, plan) if plan else real
@@ -73,6 +75,7 @@ class Service:
             IDENTITY,
             terms or Terms(OPERATOR, tiers=BOTH),
             holder,
+            answer_key,
         )
         self.write = Write(
             Runway(
@@ -163,7 +166,7 @@ class Challenger(Service):
             return Crashing(real, plan) if plan else real
 
         on_chain, engine = port(chain), engine or FakeEngine()
-        seat = Seat(Role.CHALLENGER, key, {STAKED.assurance})
+        seat = Seat(Role.CHALLENGER, key, {STAKED.assurance, ATTESTED.assurance})
         self.watch = Watch(on_chain, self._store, IDENTITY, 1, confirmations, seat)
         self.work = Check(
             on_chain,
