@@ -26,6 +26,7 @@ from tests.contracts.court import (
     LAPSED,
     MOVE_TIME,
     STAKE,
+    STATE_BYTES,
     UPHELD,
     VOID,
     Court,
@@ -104,11 +105,15 @@ def test_compose_of_segments_that_do_not_fit_is_refused(tier: Court) -> None:
 @pytest.mark.parametrize("byte", [23, 25])
 def test_compose_with_a_committed_boundary_is_refused(tier: Court, byte: int) -> None:
     """Blinded bytes have no one state: an honest challenger could be made to lose its bond."""
-    code = bytearray(segment_code(9))
+    size = STATE_BYTES + len(POINT)
+    code = bytearray(segment_code(9, reads=size, writes=size))
     code[byte] = 1
-    other = register(tier.chain, tier.registry, bytes(code), POINT, SRS)
+    before, other = (
+        register(tier.chain, tier.registry, each, POINT, SRS)
+        for each in (segment_code(8, writes=size), bytes(code))
+    )
     with reverts("CommittedBoundary", 1):
-        tier.compose([tier.ids[0], other])
+        tier.compose([before, other])
 
 
 def test_compose_under_another_srs_is_refused(tier: Court) -> None:
