@@ -11,7 +11,7 @@ from eth_account import Account
 from eth_account.messages import encode_defunct
 from eth_account.signers.local import LocalAccount
 from eth_hash.auto import keccak
-from eth_keys.exceptions import BadSignature
+from eth_keys.exceptions import BadSignature, ValidationError
 
 from oracle.domain.chain import Signed, Unsigned
 from oracle.domain.errors import KeyRefused
@@ -67,10 +67,12 @@ class AccountSigner:
 
 
 def recover(digest: bytes, signature: bytes) -> str:
-    """Whose r, s, v that is of a digest; empty for what is no signature."""
+    """Whose r, s, v (27 or 28, as contracts take it) that is of a digest; empty for nobody's."""
+    if len(signature) != 65 or signature[64] not in (27, 28):
+        return ""
     try:
         return str(Account._recover_hash(digest, signature=signature))
-    except (BadSignature, ValueError):
+    except (BadSignature, ValidationError, ValueError):
         return ""
 
 

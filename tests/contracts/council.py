@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from eth_abi.abi import encode
@@ -33,10 +34,17 @@ def signed(place: int, salt: bytes, signature: bytes) -> Opening:
 
 
 class Council(Desk):
-    """Its clock stands a little after the draw of day 1; members hold one seat or two."""
+    """Its clock stands a little after the draw of day 1; members hold one seat or two, unless
+    `owners` says who holds which."""
 
     def __init__(
-        self, chain: Chain, *, registry: Contract | None = None, verifier: Contract | None = None
+        self,
+        chain: Chain,
+        rules: tuple[int, ...] = RULES,
+        owners: Sequence[str] = (),
+        *,
+        registry: Contract | None = None,
+        verifier: Contract | None = None,
     ) -> None:
         super().__init__(chain)
         self.registry, self.verifier = registry or self.registry, verifier or self.verifier
@@ -53,11 +61,11 @@ class Council(Desk):
             self.registry.address,
             self.vault.address,
             self.beacon.address,
-            RULES,
+            rules,
         )
         self.pin = bytes(chain.call(self.council.functions.pin()))
         self.collector = chain.accounts[4]
-        owners = [*chain.accounts[3:10], *chain.accounts[8:10]]
+        owners = list(owners) or [*chain.accounts[3:10], *chain.accounts[8:10]]
         for owner in dict.fromkeys(owners):
             self.chain.send(self.vault.functions.stake(), sender=owner, value=10 * ETHER)
         for seat, owner in enumerate(owners):

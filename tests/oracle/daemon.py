@@ -16,7 +16,8 @@ from tests.oracle.desk import EchoEngine, EchoModels, EchoProver, LyingEngine
 async def main(seconds: float, lying: bool) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    parts = Parts(EchoModels(), LyingEngine() if lying else EchoEngine(), EchoProver(seconds))
+    engine = LyingEngine() if lying else EchoEngine()
+    parts = Parts(EchoModels(), engine, EchoProver(seconds), tracer=engine)
     await serve(read_settings(), stop, parts)
 
 

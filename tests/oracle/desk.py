@@ -13,6 +13,7 @@ from oracle.adapters.rpc import Node
 from oracle.domain.chain import Identity
 from oracle.domain.request import Request, TierKind
 from tests.contracts.bench import Bench
+from tests.contracts.council import Council
 from tests.contracts.desk import Desk
 from tests.evm import Chain
 
@@ -31,6 +32,9 @@ class EchoEngine:
 
     async def run(self, folder, input):
         return LOGITS
+
+    async def traced(self, folder, input):
+        return await self.run(folder, input), keccak(b"trace" + input)
 
 
 class EchoProver:
@@ -66,6 +70,14 @@ class Office:
         self.identity = Identity(31337, self.desk.oracle.address)
         self.asked = 0
 
+    @classmethod
+    def around(cls, desk: Desk, tiers: dict[str, TierKind]) -> "Office":
+        """An office at a desk that exists already, and its tiers."""
+        office = cls.__new__(cls)
+        office.evm, office.desk, office.tiers, office.asked = desk.chain, desk, tiers, 0
+        office.identity = Identity(31337, desk.oracle.address)
+        return office
+
     @property
     def contracts(self) -> dict[str, str]:
         """As a deployment names them."""
@@ -77,6 +89,8 @@ class Office:
         }
         if isinstance(desk, Bench):
             named |= {"OptimisticAssurance": desk.optimistic, "StakeVault": desk.vault}
+        if isinstance(desk, Council):
+            named |= {"CommitteeAssurance": desk.council, "StakeVault": desk.vault}
         return {name: contract.address for name, contract in named.items()}
 
     def wait(self, seconds: int) -> None:

@@ -9,8 +9,10 @@ from oracle.domain.chain import Status
 from oracle.domain.committee import Word, digest, signed_openings
 from oracle.domain.errors import BoardUnavailable, ProverFailed
 from oracle.domain.job import JobState
+from oracle.domain.report import Stake, Worth, trust_report
 from oracle.domain.request import Answer
 from oracle.fakes import (
+    IDENTITY,
     MODEL,
     Crash,
     CrashPlan,
@@ -323,3 +325,15 @@ def test_a_reorg_takes_back_what_stood_and_it_is_handed_in_again():
         assert request.model_id == MODEL
 
     run(story())
+
+
+def test_the_trust_report_says_who_could_have_agreed_on_a_lie():
+    chain = FakeCouncil()
+    request = chain.ask_council()
+    silent = trust_report(IDENTITY, request, COUNCIL, COLLECTOR, Stake(QUOTED, Worth.SILENCE))
+    assert silent["tier"] == "Committee" and silent["proved"] == []
+    assert silent["could_have_cheated"][0].startswith("a quorum of the day's committee together")
+    assert not any("the operator" in line for line in silent["could_have_cheated"])
+    assert silent["staked"]["locked_gwei"] == QUOTED.lock
+    proved = trust_report(IDENTITY, request, COUNCIL, COLLECTOR, Stake(QUOTED, Worth.PROOF))
+    assert proved["proved"] and "quorum" not in str(proved["could_have_cheated"])

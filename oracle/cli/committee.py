@@ -1,0 +1,162 @@
+"""einproof committee: a member's seats, and the day's draw, by hand."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+import typer
+
+from oracle.adapters.deployment import COMMITTEE
+from oracle.domain.committee import DAY
+from oracle.domain.errors import SettingsInvalid
+from oracle.settings import read_settings
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Seats in the committee, and its draw."
+)
+
+Seat = Annotated[int, typer.Argument(min=0, help="Number of the seat; see show.")]
+Rpc = Annotated[str | None, typer.Option(help="Node: http(s) URL or IPC socket.")]
+Key = Annotated[str | None, typer.Option(help="Keystore file (dev:N on 31337; default dev:4).")]
+Json = Annotated[bool, typer.Option("--json", help="Print one line of JSON.")]
+Report = dict[str, Any]
+
+
+@app.command()
+def show(rpc: Rpc = None, key: Key = None, as_json: Json = False) -> None:
+    """The seats, who holds them, and today's committee."""
+    _do(_look, rpc, key, as_json)
+
+
+@app.command()
+def enrol(seat: Seat, rpc: Rpc = None, key: Key = None, as_json: Json = False) -> None:
+    """Take a free seat, or the next new one: locks a seat's stake in the vault."""
+    _do(_seat("enrol", seat), rpc, key, as_json)
+
+
+@app.command()
+def retire(seat: Seat, rpc: Rpc = None, key: Key = None, as_json: Json = False) -> None:
+    """Serve today still, and not after."""
+    _do(_seat("retire", seat), rpc, key, as_json)
+
+
+@app.command()
+def leave(seat: Seat, rpc: Rpc = None, key: Key = None, as_json: Json = False) -> None:
+    """Free a retired seat's stake, eight days after its last."""
+    _do(_seat("leave", seat), rpc, key, as_json)
+
+
+@app.command()
+def draw(rpc: Rpc = None, key: Key = None, as_json: Json = False) -> None:
+    """Draw today's committee, if nobody has; anyone may. On Anvil, publishes the round first."""
+    _do(_draw, rpc, key, as_json)
+
+
+class _Desk:
+    """The committee tier of a site, and a key there."""
+
+    def __init__(self, site: Any, wallet: Any) -> None:
+        self.wallet = wallet
+        self.chain = site.chain
+        self.council = site.deployment.address(COMMITTEE)
+
+    async def read(self, to: str, kinds: tuple[str, ...], name: str, *arguments: Any) -> Any:
+        from eth_abi.abi import decode
+
+        from oracle.adapters.abi import call_data
+
+        return decode(kinds, await self.chain.call(to, call_data(name, *arguments)))
+
+    async def tell(self, to: str, data: bytes) -> None:
+        from oracle.domain.chain import Call
+
+        await self.wallet.transact(Call(to, data))
+
+
+def _seat(name: str, seat: int) -> Callable[[_Desk], Awaitable[Report]]:
+    async def work(desk: _Desk) -> Report:
+        from oracle.adapters.abi import FUNCTIONS, MEMBERS, call_data
+
+        among = MEMBERS if name in MEMBERS else FUNCTIONS
+        await desk.tell(desk.council, call_data(name, seat, among=among))
+        return await _look(desk)
+
+    return work
+
+
+async def _draw(desk: _Desk) -> Report:
+    from eth_utils.address import to_checksum_address
+
+    from oracle.adapters.abi import call_data
+
+    epoch = (await desk.chain.head()).timestamp // DAY
+    (held,) = await desk.read(desk.council, ("bytes32",), "committeeOf", epoch)
+    if held == bytes(32):
+        (found,) = await desk.read(desk.council, ("address",), "randomness")
+        beacon = to_checksum_address(found)
+        (round_,) = await desk.read(beacon, ("uint64",), "roundAfter", epoch * DAY)
+        (value,) = await desk.read(beacon, ("bytes32",), "valueOf", round_)
+        (development,) = await desk.read(beacon, ("bool",), "development")
+        if value == bytes(32) and not development:
+            raise SettingsInvalid(
+                f"round {round_} is not published at beacon {beacon} yet: hand in drand's "
+                "signature of it with publish"
+            )
+        if value == bytes(32):
+            await desk.tell(beacon, call_data("publish", round_, b""))
+        await desk.tell(desk.council, call_data("draw"))
+    return await _look(desk)
+
+
+async def _look(desk: _Desk) -> Report:
+    from eth_utils.address import to_checksum_address
+
+    epoch = (await desk.chain.head()).timestamp // DAY
+    (count,) = await desk.read(desk.council, ("uint256",), "seatCount")
+    seats = []
+    for seat in range(count):
+        ((owner, stake, since, until),) = await desk.read(
+            desk.council, ("(address,uint48,uint24,uint24)",), "seatAt", seat
+        )
+        owner = to_checksum_address(owner)
+        mine = owner == desk.wallet.signer.address
+        held = {"seat": seat, "owner": owner, "mine": mine, "stake_gwei": stake}
+        seats.append({**held, "from_day": since, "until_day": until})
+    tier = await desk.chain.tier(desk.council)
+    drawn = await desk.chain.committee(tier, epoch) if tier else None
+    members = drawn.owners if drawn else []
+    return {"tier": desk.council, "day": epoch, "seats": seats, "committee": members}
+
+
+def _do(
+    work: Callable[[_Desk], Awaitable[Report]], rpc: str | None, key: str | None, as_json: bool
+) -> None:
+    from oracle.adapters.wallet import Wallet
+    from oracle.bootstrap import Site
+
+    settings = read_settings(rpc=rpc, key=key)
+
+    async def whole() -> Report:
+        site = await Site.reach(settings)
+        try:
+            signer = site.signer(settings, "dev:4")
+            return await work(_Desk(site, Wallet(site.chain, signer, site.identity.chain_id)))
+        finally:
+            site.chain.node.close()
+
+    report = asyncio.run(whole())
+    if as_json:
+        typer.echo(json.dumps(report))
+        return
+    for name in ("tier", "day"):
+        typer.echo(f"{name:10} {report[name]}")
+    for held in report["seats"]:
+        until = f", until day {held['until_day']}" if held["until_day"] else ""
+        mine = "  yours" if held["mine"] else ""
+        typer.echo(
+            f"seat {held['seat']:5} {held['owner']}  {held['stake_gwei']} gwei, from day "
+            f"{held['from_day']}{until}{mine}"
+        )
+    for place, owner in enumerate(report["committee"]):
+        typer.echo(f"place {place:4} {owner}")

@@ -1,0 +1,247 @@
+"""The committee tier on real contracts: members as processes with keys and databases of their own,
+over a board on HTTP, killed in between; one of them holds two seats."""
+
+import json
+import signal
+import urllib.error
+import urllib.request
+from dataclasses import replace
+
+import pytest
+from eth_hash.auto import keccak
+from typer.testing import CliRunner
+
+from oracle.adapters.board import RemoteBoard
+from oracle.adapters.chain import NodeChain
+from oracle.adapters.keys import open_signer, recover
+from oracle.adapters.rpc import Node
+from oracle.cli import main
+from oracle.domain.committee import DAY, Opened, digest
+from oracle.domain.errors import BoardUnavailable
+from oracle.domain.request import TierKind
+from oracle.domain.terms import ClaimTerms
+from tests.contracts.bench import COVERAGE, PROVING, terms
+from tests.contracts.council import CLOCK, FINE, GRACE, SEAT, START, WINDOW, Council
+from tests.contracts.desk import FINAL, PROVISIONAL
+from tests.evm import Chain
+from tests.oracle.desk import LOGITS, Office
+from tests.oracle.test_kill import Daemon
+from tests.oracle.world import run
+
+pytestmark = pytest.mark.chain
+
+COLLECTOR, *OTHERS = KEYS = ("dev:3", "dev:4", "dev:5")
+#: 3 of 4 seats must agree; the last two are dev:5's.
+RULES = (4, 3, SEAT, FINE, WINDOW, GRACE)
+TODAY = START // DAY
+PORT = 18_790
+
+
+def address(key):
+    return open_signer(key, "", 31337).address
+
+
+@pytest.fixture(scope="module")
+def evm():
+    with Chain.start("--timestamp", str(START - DAY)) as chain:
+        owners = [*(address(key) for key in KEYS), address(KEYS[2])]
+        council = Council(chain, RULES, owners)
+        chain.council, chain.members = council, council.begin(TODAY)
+        yield chain
+
+
+@pytest.fixture
+def office(evm):
+    snapshot = evm.snapshot()
+    council = evm.council.council.address
+    tiers = {evm.council.tier.address: TierKind.PROOF, council: TierKind.COMMITTEE}
+    yield Office.around(evm.council, tiers)
+    evm.restore(snapshot)
+
+
+@pytest.fixture
+def daemons(office, tmp_path):
+    made = []
+
+    def start(key, *words, collector=COLLECTOR, **settings):
+        settings = {"EINPROOF_PAYEE": address(collector), **settings}
+        if key == collector:
+            settings.setdefault("EINPROOF_BOARD_PORT", str(PORT))
+        else:
+            settings.setdefault("EINPROOF_BOARD", f"http://127.0.0.1:{PORT}")
+        daemon = Daemon(
+            office,
+            tmp_path / f"{key[-1]}{''.join(words)}",
+            *words,
+            EINPROOF_KEY=key,
+            EINPROOF_ROLES="member",
+            **settings,
+        )
+        daemon.start()
+        made.append(daemon)
+        return daemon
+
+    yield start
+    for daemon in made:
+        if daemon.process is not None and daemon.process.poll() is None:
+            daemon.process.kill()
+            daemon.process.wait()
+
+
+def asked(office, **fields):
+    fields = {"deadline": office.evm.now() + DAY, **fields}
+    return office.ask(assurance=office.desk.council.address, terms=terms(), **fields)
+
+
+def status(office, request):
+    return office.evm.call(office.desk.oracle.functions.statusOf(request.id))[0]
+
+
+def nonce(office, key):
+    return office.evm.web3.eth.get_transaction_count(address(key))
+
+
+def test_members_agree_though_the_collector_is_killed(office, daemons):
+    before = [nonce(office, key) for key in KEYS]
+    first, *others = [daemons(key) for key in KEYS]
+    request = asked(office)
+    first.until(lambda: any(e["event"] == "committed" for e in first.logged()), 60)
+    first.end(signal.SIGKILL)  # the board dies with it
+    first.start()
+    first.until(lambda: status(office, request) == PROVISIONAL, 60)
+    office.wait(WINDOW + 60)
+    first.until(lambda: status(office, request) == FINAL, 60)
+    assert [nonce(office, key) - had for key, had in zip(KEYS, before, strict=True)] == [2, 0, 0]
+    for daemon in (first, *others):
+        assert daemon.end(signal.SIGTERM) == 0
+        assert not [line for line in daemon.logged() if line["event"] == "unexpected"]
+
+
+def test_a_captured_committee_is_slashed_by_the_member_that_it_left_out(office, daemons):
+    """dev:4 and dev:5 hold three seats of four, and agree on a lie."""
+    liars = [daemons(key, "lying", collector=OTHERS[0]) for key in OTHERS]
+    request = asked(office)
+    liars[0].until(lambda: status(office, request) == PROVISIONAL, 60)
+    honest = daemons(COLLECTOR, collector=OTHERS[0])
+    honest.until(lambda: status(office, request) == FINAL, 60)
+    desk = office.desk
+    assert desk.owed(desk.requester) >= COVERAGE - 3
+    assert desk.owed(address(COLLECTOR)) > 0
+    assert desk.burned() >= COVERAGE
+    assert [desk.account(address(key))["suspended"] for key in KEYS] == [False, True, True]
+    assert desk.account(address(COLLECTOR))["stake"] * 10**9 == 10 * 10**18
+    (last,) = office.answers()[-1:]
+    assert last == request.id
+
+
+def test_members_that_are_summoned_speak_on_chain_without_a_board(office, daemons):
+    """The collector is away: the others commit and reveal, for every place; then one hands in."""
+    others = [daemons(key) for key in OTHERS]
+    request = asked(office)
+    desk, id = office.desk, request.id
+    desk.tell("summon", request.fields, sender=desk.requester)
+    views = desk.council.functions
+
+    def spoken(view):
+        return sum(any(office.evm.call(view(id, place))) for place in range(4))
+
+    others[0].until(lambda: spoken(views.commitmentAt) == 3, 60)
+    office.wait(GRACE + 1)
+    others[0].until(lambda: spoken(views.revealedAt) == 3, 60)
+    office.wait(GRACE // 2)
+    others[0].until(lambda: status(office, request) == PROVISIONAL, 60)
+    for daemon in others:
+        assert daemon.end(signal.SIGTERM) == 0
+
+
+def test_a_member_needs_a_board_and_a_payee(office, daemons):
+    for missing in ("EINPROOF_BOARD", "EINPROOF_PAYEE"):
+        daemon = daemons(OTHERS[0], **{missing: ""})
+        assert daemon.process.wait(60) != 0
+        assert missing in daemon.log.read_text()
+
+
+def test_the_board_refuses_what_is_no_word(office, daemons):
+    first = daemons(COLLECTOR)
+    board = RemoteBoard(f"http://127.0.0.1:{PORT}")
+    request = asked(office)
+    first.until(lambda: any(e["event"] == "committed" for e in first.logged()), 60)
+    (word,) = run(board.read(request.id, TODAY))
+    assert word.opened is None and word.member == address(COLLECTOR)
+    with pytest.raises(BoardUnavailable, match="not the word"):
+        run(board.put(replace(word, member=address(OTHERS[0]))))
+    for path, body in (("/words", b"{}"), ("/words", b"x"), ("/nothing", None), ("/words/1", None)):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"http://127.0.0.1:{PORT}{path}", body, timeout=10)
+        assert refused.value.code == 400
+    assert (
+        json.loads(
+            urllib.request.urlopen(f"http://127.0.0.1:{PORT}/words/0x{bytes(32).hex()}/1").read()
+        )
+        == []
+    )
+
+
+def test_what_is_signed_and_quoted_is_what_the_contract_has(office):
+    """Digest, commitment and terms, against the contract; the draw, from its log."""
+
+    async def story():
+        desk = office.desk
+        chain = NodeChain(Node(office.evm.url), desk.oracle.address, office.tiers)
+        tier = await chain.tier(desk.council.address)
+        committee = await chain.committee(tier, TODAY)
+        assert (committee.members, committee.quorum) == (office.evm.members, 3)
+        assert sorted(len(committee.places(address(key))) for key in KEYS) == [1, 1, 2]
+        assert await chain.committee(tier, TODAY + 1) is None
+        quote = await chain.quote(tier, ClaimTerms(COVERAGE, PROVING).word)
+        assert (quote.window, quote.prove, quote.bond) == (WINDOW, CLOCK, 0)
+        signer, id = open_signer(COLLECTOR, "", 31337), keccak(b"id")
+        opened = Opened(address(OTHERS[0]), LOGITS, keccak(b"t"), keccak(b"s"))
+        said = opened.commitment(signer.address)
+        claim = {"payee": address(OTHERS[0]), "root": keccak(b"t")}
+        assert said == desk.commitment(signer.address, keccak(b"s"), LOGITS, **claim)
+        word = digest(31337, tier.assurance, id, TODAY, said)
+        assert word == office.evm.call(desk.council.functions.digestOf(id, TODAY, said))
+        assert recover(word, signer.attest(word)) == signer.address
+        sign = signer.attest(word)
+        assert not any(
+            recover(word, bad)
+            for bad in (
+                b"",
+                bytes(65),
+                sign[:64] + b"\0",
+                sign[:64] + b"\xff",
+                b"\xff" * 64 + b"\x1b",
+            )
+        )
+
+    run(story())
+
+
+def test_seats_and_the_draw_by_hand(office, tmp_path, monkeypatch):
+    deployment = tmp_path / "deployment.json"
+    contracts = {name: {"address": at} for name, at in office.contracts.items()}
+    deployment.write_text(json.dumps({"chain_id": 31337, "block": 1, "contracts": contracts}))
+    monkeypatch.setenv("EINPROOF_DEPLOYMENT", str(deployment))
+    monkeypatch.setenv("EINPROOF_RPC", office.evm.url)
+    monkeypatch.delenv("EINPROOF_KEY", raising=False)
+
+    def call(*words, code=0):
+        result = CliRunner().invoke(main.app, ["committee", *words])
+        assert result.exit_code == code, result.output
+        return json.loads(result.stdout) if "--json" in words else result.output
+
+    shown = call("show", "--json")
+    assert [seat["mine"] for seat in shown["seats"]] == [False, True, False, False]
+    assert sorted(shown["committee"]) == sorted([*map(address, KEYS), address(KEYS[2])])
+    added = call("enrol", "4", "--json")["seats"][4]
+    assert (added["owner"], added["from_day"]) == (address(OTHERS[0]), TODAY + 1)
+    assert call("retire", "0", "--key", COLLECTOR, "--json")["seats"][0]["until_day"] == TODAY + 1
+    assert "TooEarly" in call("leave", "0", "--key", COLLECTOR, code=1)
+    office.wait(DAY)
+    assert call("show", "--json")["committee"] == []
+    drawn = call("draw", "--json")
+    assert drawn["day"] == TODAY + 1 and len(drawn["committee"]) == 4
+    assert address(COLLECTOR) not in drawn["committee"]
+    assert call("draw", "--json") == drawn
+    assert "place    0" in call("show")
