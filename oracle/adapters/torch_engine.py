@@ -283,8 +283,8 @@ def _expr(expr: Expr, values: Mapping[int, torch.Tensor]) -> torch.Tensor:
 
 def _contraction(expr: Expr, c: Contraction, values: Mapping[int, torch.Tensor]) -> torch.Tensor:
     """A batched matrix product: (batch, x_free, summed) by (batch, summed, y_free)."""
-    batch, summed = expr.batch(c), expr.summed(c)
-    x_free, y_free = expr.x_free(c), expr.y_free(c)
+    batch, summed, y_free = expr.batch(c), expr.summed(c), expr.y_free(c)
+    x_free = tuple(a for a in expr.x_free(c) if a in c.x.axes)  # not those that nothing names
     x = _affine(c.x, expr.axes, (*batch, *x_free, *summed), values)
     y = _affine(c.y, expr.axes, (*batch, *y_free, *summed), values)
 
@@ -296,7 +296,9 @@ def _contraction(expr: Expr, c: Contraction, values: Mapping[int, torch.Tensor])
     product = matmul(x, y)
     order = (*batch, *x_free, *y_free)
     product = product.reshape(len(product), *(expr.axes[axis] for axis in order))
-    return product.permute(0, *(order.index(axis) + 1 for axis in range(expr.free)))
+    product = product.permute(0, *(order.index(axis) + 1 for axis in sorted(order)))
+    named = (expr.axes[axis] if axis in order else 1 for axis in range(expr.free))
+    return product.reshape(len(product), *named).expand(-1, *expr.axes[: expr.free])
 
 
 def _rounded(op: Requantize | Relu, values: Mapping[int, torch.Tensor]) -> torch.Tensor:

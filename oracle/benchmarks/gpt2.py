@@ -47,9 +47,11 @@ class Block(nn.Module):
 class Gpt2(nn.Module):
     """Token ids to the id of the next token, the greatest logit's; embeddings are tied."""
 
-    def __init__(self, layers: int, width: int, vocabulary: int = VOCABULARY) -> None:
+    def __init__(
+        self, layers: int, width: int, positions: int = POSITIONS, vocabulary: int = VOCABULARY
+    ) -> None:
         super().__init__()
-        self.tokens, self.places = nn.Embedding(vocabulary, width), nn.Embedding(POSITIONS, width)
+        self.tokens, self.places = nn.Embedding(vocabulary, width), nn.Embedding(positions, width)
         nn.init.normal_(self.tokens.weight, std=0.02)
         nn.init.normal_(self.places.weight, std=0.01)
         self.blocks = nn.ModuleList(Block(width, layers) for _ in range(layers))
@@ -66,15 +68,15 @@ class Gpt2(nn.Module):
         return self.logits(ids).argmax(-1) + FIRST
 
 
-def gpt2(layers: int, width: int) -> nn.Module:
+def gpt2(layers: int, width: int, tokens: int = POSITIONS) -> nn.Module:
     """Random weights, the same every time."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
-        return Gpt2(layers, width).eval()
+        return Gpt2(layers, width, tokens).eval()
 
 
-def some_ids(count: int) -> Any:
-    """Uniform over the vocabulary, (count, POSITIONS)."""
+def some_ids(count: int, tokens: int = POSITIONS) -> Any:
+    """Uniform over the vocabulary, (count, tokens)."""
     generator = torch.Generator().manual_seed(SEED)
-    ids = torch.randint(0, VOCABULARY, (count, POSITIONS), generator=generator)
+    ids = torch.randint(0, VOCABULARY, (count, tokens), generator=generator)
     return (ids + FIRST).numpy().astype(float)

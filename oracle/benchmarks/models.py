@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SEED, SIDE, SAMPLES, CALIBRATED = 20, 28, 20, 256
 RANDOM = re.compile(r"mlp-([1-9][0-9]{0,4}(?:-[1-9][0-9]{0,4})+)")
 DEEP = re.compile(r"transformer-([1-9][0-9]?)l-64")
-GPT2 = re.compile(r"gpt2-([1-9][0-9]?)x([1-9][0-9]{0,3})")
+GPT2 = re.compile(r"gpt2-([1-9][0-9]?)x([1-9][0-9]{0,3})(?:-([1-9][0-9]{0,2}))?")
 
 
 class UnknownModelName(EinproofError):
@@ -46,6 +46,11 @@ class Named:
     image: tuple[int, ...] = ()  # channels, rows and columns, whose product is `features`
     weight_bits: int = 8
     stacked: bool = True
+
+    @property
+    def length(self) -> int:
+        """Tokens that one inference reads."""
+        return self.features if self.whole else self.tokens
 
     def shape(self, batch: int) -> tuple[int, ...]:
         if self.image:
@@ -142,16 +147,16 @@ def transformer(layers: int) -> tuple[torch.nn.Module, Any]:
     return module.eval(), inputs.clip(-4.0, 4.0)
 
 
-def gpt2(layers: int, width: int) -> Named:
-    """The shape of GPT-2, 64 tokens to the next one: all of 50,257, random weights."""
+def gpt2(layers: int, width: int, tokens: int = 64) -> Named:
+    """The shape of GPT-2, so many tokens to the next one: all of 50,257, random weights."""
 
     def made() -> tuple[torch.nn.Module, Any]:
         from oracle.benchmarks import gpt2 as shape
 
-        return shape.gpt2(layers, width), shape.some_ids(SAMPLES + 8)
+        return shape.gpt2(layers, width, tokens), shape.some_ids(SAMPLES + 8, tokens)
 
     ends = (-(1 << 15), 50_256 - (1 << 15))
-    return Named(64, made, "random", reach=ends, whole=True)
+    return Named(tokens, made, "random", reach=ends, whole=True)
 
 
 def of_images(name: str) -> tuple[torch.nn.Module, Any]:
@@ -196,13 +201,13 @@ BLOCKS = {
 
 def block(name: str) -> Named | None:
     """A network on recorded ranges: `transformer-Nl-64` of any depth, `gpt2-LxD` of any depth and
-    width among them; None for another name."""
+    width and `gpt2-LxD-S` of S tokens among them; None for another name."""
     if name in BLOCKS:
         return BLOCKS[name]
     if match := DEEP.fullmatch(name):
         return Named(64, partial(transformer, int(match[1])), "random", 16, (-4.0, 4.0))
     if match := GPT2.fullmatch(name):
-        return gpt2(int(match[1]), int(match[2]))
+        return gpt2(int(match[1]), int(match[2]), int(match[3] or 64))
     return None
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +35,10 @@ after: above the number of threads, others were at work, and times are too long,
 
 def write(folder: Path = RESULTS) -> list[Path]:
     """Writes results.md and plots (PNG and SVG) of what has rows; the paths written."""
-    kinds = ("peers", "prover", "chain", "micro")
-    peers, prover, chain, micro = (load(kind, folder) for kind in kinds)
-    tables = [*peer_tables(peers), *prover_table(prover), *chain_table(chain), *micro_table(micro)]
+    kinds = ("peers", "prover", "engine", "chain", "micro")
+    peers, prover, engine, chain, micro = (load(kind, folder) for kind in kinds)
+    tables = [*peer_tables(peers), *prover_table(prover), *engine_table(engine)]
+    tables += [*chain_table(chain), *micro_table(micro)]
     (folder / TABLE).write_text("\n".join([INTRODUCTION, *tables]))
     written = [folder / TABLE]
     compared = [row for row in peers if "skipped" not in row["theirs"]]
@@ -45,6 +48,9 @@ def write(folder: Path = RESULTS) -> list[Path]:
         written += figure(folder, "prover", lambda axes: draw_prover(axes, prover))
     if len(scaling(prover)) > 1:
         written += figure(folder, "scaling", lambda axes: draw_scaling(axes, scaling(prover)))
+    for name in ("depth", "length"):
+        if len(rows := language(prover, name)) > 1:
+            written += figure(folder, name, partial(draw_language, name=name, rows=rows))
     if any(row["batch"] > 1 for row in prover):
         written += figure(folder, "batch", lambda axes: draw_batch(axes, prover))
     if chain:
@@ -114,6 +120,18 @@ def prover_table(rows: Sequence[dict[str, Any]]) -> list[str]:
     ordered = sorted(rows, key=lambda row: (work_of(row), row["model"], row["batch"]))
     cells = [[row[name] for name in names] for row in ordered]
     return ["## einproof alone, warm\n", origin(rows[0], ""), table(heads, cells)]
+
+
+def engine_table(rows: Sequence[dict[str, Any]]) -> list[str]:
+    if not rows:
+        return []
+    heads = ("model", "batch", "engine (s)", "interpreter (s)", "float torch (s)", "ratio", "load")
+    names = (
+        "model", "batch", "engine_s", "interpreter_s", "float_torch_s", "engine_over_float",
+        "load_average",
+    )  # fmt: skip
+    cells = [[row[name] for name in names] for row in rows]
+    return ["## Integers beside floats\n", origin(rows[0], ""), table(heads, cells)]
 
 
 def chain_table(rows: Sequence[dict[str, Any]]) -> list[str]:
@@ -259,6 +277,36 @@ def draw_scaling(axes: Any, rows: Sequence[dict[str, Any]]) -> None:
     axes.loglog(x, gas, "s-", color=THEIRS, label="verification (million gas)")
     axes.set_xlabel("stored weights + looked-up cells")
     axes.set_title("Two square layers with random weights, from a thousand weights on")
+    axes.legend(frameon=False)
+
+
+LANGUAGE = re.compile(r"gpt2-(\d+)x128(?:-(\d+))?")  # layers, tokens: 64 if none
+
+
+def language(rows: Sequence[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    """The rows of GPT-2's shape at width 128, by `depth` (at 64 tokens) or by `length` (of two
+    layers), each with its place `at`."""
+    found = []
+    for row in single(rows):
+        if match := LANGUAGE.fullmatch(row["model"]):
+            layers, tokens = int(match[1]), int(match[2] or 64)
+            if name == "depth" and tokens == 64:
+                found.append(row | {"at": layers})
+            elif name == "length" and layers == 2:
+                found.append(row | {"at": tokens})
+    return sorted(found, key=lambda row: int(row["at"]))
+
+
+def draw_language(axes: Any, name: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Proving time and gas over a language model's depth, or over the tokens that it reads."""
+    x = [row["at"] for row in rows]
+    axes.loglog(x, [row["prove_s"] for row in rows], "o-", color=OURS, label="proving, warm (s)")
+    gas = [row["gas"] / 1e6 for row in rows]
+    axes.loglog(x, gas, "s-", color=THEIRS, label="verification (million gas)")
+    axes.set_xticks(x, [str(at) for at in x])
+    axes.minorticks_off()
+    axes.set_xlabel("layers" if name == "depth" else "tokens")
+    axes.set_title("Tokens to the next one: GPT-2's shape at width 128, random weights")
     axes.legend(frameon=False)
 
 

@@ -44,12 +44,32 @@ def prover_row(
     return {
         "model": name,
         "batch": batch,
-        "seq": named(name).tokens,
+        "seq": named(name).length,
         "threads": threads(),
         "weights": weights,
         "zk": True,
         "soundness_bits": SOUNDNESS_BITS,
         **measured,
+        "load_average": load_average(),
+        "commit": commit(),
+        "machine": machine(),
+    }
+
+
+def engine_row(name: str, batch: int, runs: int, say: Callable[[str], None]) -> dict[str, Any]:
+    """The row of `einproof bench engine`: seconds of one batch, integers beside floats."""
+    with tempfile.TemporaryDirectory(prefix="einproof-bench-") as made:
+        say(f"training and compiling {name}")
+        child("oracle.benchmarks.models", name, str(batch), made)
+        say(f"running {name}, {runs} times each")
+        ran = child("oracle.benchmarks.engine", made, name, str(batch), str(runs))
+    return {
+        "model": name,
+        "batch": batch,
+        "seq": named(name).length,
+        "threads": threads(),
+        "weights": named(name).weights,
+        **json.loads(ran.splitlines()[-1]),
         "load_average": load_average(),
         "commit": commit(),
         "machine": machine(),

@@ -51,6 +51,20 @@ def peers(
 
 
 @app.command()
+def engine(
+    model: MODEL = "minilm-l6",
+    batch: BATCH = 1,
+    runs: Annotated[int, typer.Option(min=1, help="Runs of each; the median counts.")] = 5,
+    save: SAVE = False,
+    as_json: JSON = False,
+) -> None:
+    """The integer engine and the interpreter beside float torch, on the same inputs."""
+    from oracle.benchmarks.run import engine_row
+
+    _row("engine", lambda say: engine_row(model, batch, runs, say), save, as_json)
+
+
+@app.command()
 def micro(
     size: Annotated[
         int, typer.Option(min=8, max=24, help="Vectors and points: 2 to this power.")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from oracle.benchmarks import chain, peers, report, results
+from oracle.benchmarks import chain, engine, models, peers, report, results
 from oracle.benchmarks.models import MODELS, UnknownModelName, layers
 from oracle.benchmarks.proving import peak_rss_mb
 from oracle.benchmarks.solidity import deploy_and_call
@@ -102,6 +102,41 @@ def test_the_fitted_power_of_linear_times_is_one(tmp_path: Path) -> None:
         results.record("prover", {**row, "weights": "random"}, tmp_path)
     (svg,) = (path for path in report.write(tmp_path) if path.name == "scaling.svg")
     assert "x^1.00" in svg.read_text()
+
+
+def test_depth_and_length_have_plots_of_their_own(tmp_path: Path) -> None:
+    for model in ("gpt2-2x128", "gpt2-24x128", "gpt2-2x128-8", "gpt2-2x256", "gpt2-small"):
+        results.record("prover", prover_row(model, 1, 1000, 1.0), tmp_path)
+    rows = results.load("prover", tmp_path)
+    assert [row["at"] for row in report.language(rows, "depth")] == [2, 24]
+    assert [row["at"] for row in report.language(rows, "length")] == [8, 64]
+    assert {"depth.png", "length.svg"} <= {path.name for path in report.write(tmp_path)}
+
+
+def test_integers_stand_beside_floats(tmp_path: Path) -> None:
+    row = {
+        "model": "nanogpt", "batch": 1, "engine_s": 0.5, "interpreter_s": 1.5,
+        "float_torch_s": 0.25, "engine_over_float": 2.0, "load_average": 0.1, "machine": "m",
+        "commit": "c",
+    }  # fmt: skip
+    results.record("engine", row, tmp_path)
+    (table,) = report.write(tmp_path)
+    assert "| nanogpt | 1 | 0.5 | 1.5 | 0.25 | 2 | 0.1 |" in table.read_text()
+
+
+def test_the_engine_answers_as_the_interpreter_does(tmp_path: Path) -> None:
+    models.build("breast-cancer-lr", 3, tmp_path)
+    row = engine.measure(tmp_path, "breast-cancer-lr", 3, 1)
+    assert set(row) == {"engine_s", "interpreter_s", "float_torch_s", "engine_over_float"}
+    assert all(value > 0 for value in row.values())
+
+
+def test_a_name_says_how_many_tokens_are_read() -> None:
+    assert models.named("gpt2-2x128").length == 64
+    assert models.named("gpt2-2x128-256").length == 256
+    assert models.named("transformer-4l-64").length == 16
+    with pytest.raises(UnknownModelName):
+        models.named("gpt2-2x128-0")
 
 
 def test_a_peer_without_figures_says_why(tmp_path: Path) -> None:
