@@ -17,7 +17,7 @@ export SOLCX_BINARY_PATH := $(CURDIR)/scripts/solc
 export PYTHONUTF8 := 1
 
 .PHONY: help setup demo test lint types layers invariants format contracts warmup bench \
-  bench-peers bench-cuda clean
+  bench-peers bench-language bench-cuda clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -105,6 +105,19 @@ bench: setup warmup ## measure kernels and proofs into bench/results, with table
 bench-peers: setup warmup ## the same models beside EZKL, which is installed under .build
 	@for model in $(BENCH_MODELS); do \
 	  $(BIN)/einproof bench peers --model $$model --runs $(BENCH_RUNS) --save; \
+	done
+	@$(BIN)/einproof bench report
+
+# Zoo first, then GPT-2's shape by depth and by tokens; llama-block needs 16 GB.
+BENCH_LANGUAGE := minilm-l6 nanogpt gpt2-1x128 gpt2-2x128 gpt2-4x128 gpt2-8x128 gpt2-24x128 \
+  gpt2-2x128-8 gpt2-2x128-16 gpt2-2x128-32 gpt2-2x128-128 gpt2-2x128-256 gpt2-small llama-block
+
+bench-language: setup warmup ## language models: proofs, gas, integers beside floats
+	@for model in $(BENCH_LANGUAGE); do \
+	  $(BIN)/einproof bench prover --model $$model --runs 3 --save; \
+	done
+	@for model in minilm-l6 nanogpt gpt2-small; do \
+	  $(BIN)/einproof bench engine --model $$model --save; \
 	done
 	@$(BIN)/einproof bench report
 
