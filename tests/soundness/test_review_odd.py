@@ -34,6 +34,7 @@ from tests.programs import Case, one
 from tests.proving import Setup, setup
 from tests.soundness import test_layout_meaning as meaning
 from tests.soundness.malice import Claim
+from tests.stacks import blocks
 
 OUT = 4  # the number of what the gadget makes
 
@@ -112,3 +113,12 @@ def test_one_output_is_proved_and_no_other(name: str) -> None:
             false = Claim.honest(made).change("made", at, delta).refit()
             assert false.broken(), (at, delta)
             assert false.refused() == "OpeningRejected", (at, delta)
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("slices", [1, 4])
+def test_terms_mean_the_relations_of_a_stack(
+    monkeypatch: pytest.MonkeyPatch, layers: int, slices: int
+) -> None:
+    monkeypatch.setitem(meaning.CASES, "a stack", (blocks(layers).program, 7))
+    meaning.test_terms_mean_the_relations("a stack", slices)
