@@ -43,6 +43,7 @@ from oracle.domain.terms import ClaimTerms, Quote
 REQUESTED, ANSWERED, RETURNED = topic("Requested"), topic("Answered"), topic("Returned")
 DISPUTED, DISSENTED, DRAWN = topic("Disputed"), topic("Dissented"), topic("Drawn")
 ANSWER = selector("answer")
+ZERO = "0x" + "00" * 20
 #: IOptimisticAssurance.Case and Challenge, IStakeVault.Account
 CASE = "(uint40,uint40,uint32,uint64,uint8,address,uint96,bytes32)"
 CHALLENGE = "(address,uint96,bytes32)"
@@ -207,7 +208,9 @@ class NodeChain:
             if not about or _bytes(log["blockHash"]) != block.hash:
                 continue
             sent = await self.node.rpc("eth_getTransactionByHash", log["transactionHash"])
-            data = _bytes(sent["input"]) if sent else b""
+            if not sent or to_checksum_address(sent["to"] or ZERO) != self.oracle:
+                continue  # through a contract, whose calldata may say anything
+            data = _bytes(sent["input"])
             if data[:4] == ANSWER:
                 return bytes(decode(FUNCTIONS["answer"], data[4:])[4])
         return b""
