@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from eth_abi.abi import encode
 from eth_hash.auto import keccak
@@ -466,6 +468,46 @@ def test_moves_on_another_claim_are_refused(tier: Court) -> None:
         tier.demand(request, lie(SIX, [6]), WHOLE)
     with reverts("WrongClaim"):
         tier.publish(request, lie(SIX, [6]), WHOLE)
+
+
+def test_judge_by_anyone_but_the_oracle_is_refused(tier: Court) -> None:
+    request = tier.request(input=SIX[0])
+    claim = (bytes(32), bytes(32), tier.operator, tier.operator, bytes(32), 0, bytes(32))
+    function = tier.optimistic.functions.judge(request.fields, claim, SIX[0], SIX[-1], b"")
+    with reverts("OnlyOracle", tier.oracle.address):
+        tier.chain.call(function)
+
+
+def test_moves_on_another_tiers_request_are_refused(tier: Court) -> None:
+    request = tier.stood(SIX)
+    other = replace(request, assurance=tier.scripted.address)
+    with reverts("WrongTier", tier.optimistic.address, tier.scripted.address):
+        tier.chain.call(
+            tier.optimistic.functions.publish(
+                other.fields, tier.operator, keccak(SIX[-1]), (0, 0, [], 0), [bytes(32)] * 7
+            ),
+            sender=tier.operator,
+        )
+
+
+def test_answer_above_the_free_stake_is_refused(tier: Court) -> None:
+    request = tier.request(input=SIX[0], terms=terms(coverage=6 * COVERAGE))
+    tier.ask(request, SIX[0])
+    with reverts("CoverageAboveFreeStake"):
+        tier.post(request, image=SIX[0], output=SIX[-1])
+
+
+def test_vault_that_does_not_name_the_tier_is_refused(tier: Court) -> None:
+    with reverts("NotATier", tier.vault.address):
+        tier.chain.deploy(
+            "contracts/assurance/BisectionAssurance.sol",
+            tier.oracle.address,
+            tier.verifier.address,
+            tier.registry.address,
+            tier.vault.address,
+            PARAMETERS,
+            2,
+        )
 
 
 def test_moves_after_the_end_are_refused(tier: Court) -> None:
