@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.24;
+
+import {BisectionAssurance} from "../../contracts/assurance/BisectionAssurance.sol";
+import {StakeVault} from "../../contracts/assurance/StakeVault.sol";
+import {IBisectionAssurance} from "../../contracts/interfaces/IBisectionAssurance.sol";
+import {IStakeVault} from "../../contracts/interfaces/IStakeVault.sol";
+import {IStakedAssurance} from "../../contracts/interfaces/IStakedAssurance.sol";
+import {InferenceOracle} from "../../contracts/oracle/InferenceOracle.sol";
+import {ModelRegistry} from "../../contracts/oracle/ModelRegistry.sol";
+import {Status} from "../../contracts/types/Status.sol";
+import {EchoVerifier} from "../contracts/harness/EchoVerifier.sol";
+import {Bailiff} from "./Bailiff.sol";
+import {VM} from "./Vm.sol";
+
+/// @notice What must hold of the bisection tier, whatever the players do.
+contract BisectionInvariants {
+    uint256 internal constant START = 1_750_000_000;
+    uint256 internal constant END = START + 2_000 days;
+
+    StakeVault internal vault;
+    BisectionAssurance internal tier;
+    InferenceOracle internal oracle;
+    Bailiff internal bailiff;
+
+    error Broken(string what, uint256 expected, uint256 got);
+
+    function setUp() public {
+        VM.warp(START);
+        ModelRegistry registry = new ModelRegistry();
+        EchoVerifier verifier = new EchoVerifier("srs");
+        oracle = new InferenceOracle();
+        address[4] memory tiers =
+            [VM.computeCreateAddress(address(this), 5), address(0), address(0), address(0)];
+        vault = new StakeVault(tiers);
+        tier = new BisectionAssurance(oracle, verifier, registry, vault, _parameters(), 2);
+        bytes32[] memory segments = new bytes32[](4);
+        for (uint256 i; i < segments.length; ++i) {
+            segments[i] = _register(registry, i);
+        }
+        bailiff = new Bailiff(oracle, vault, tier, tier.compose(segments));
+    }
+
+    function targetContracts() public view returns (address[] memory targets) {
+        targets = new address[](1);
+        targets[0] = address(bailiff);
+    }
+
+    /// @notice The vault holds stakes, credits and what was burned, to the wei; every lock is backed.
+    function invariant_vault_holds_what_it_owes_and_backs_every_lock() public view {
+        uint256 owed = vault.burned() + vault.credit(address(tier));
+        for (uint256 a; a < bailiff.actorCount(); ++a) {
+            address owner = bailiff.actor(a);
+            IStakeVault.Account memory account = vault.accountOf(owner);
+            owed += account.stake + vault.credit(owner);
+            if (account.locked > account.stake) {
+                revert Broken("locked above stake", account.stake, account.locked);
+            }
+            uint256 locked;
+            for (uint256 i; i < bailiff.jobCount(); ++i) {
+                if (bailiff.jobAt(i).payee == owner && bailiff.isLocked(i)) {
+                    locked += bailiff.lockOf(i);
+                }
+            }
+            _same("sum of locks", locked, account.locked);
+        }
+        _same("vault", owed * 1 gwei, address(vault).balance);
+    }
+
+    /// @notice The tier holds every bond that was not collected; spans owed are counted right.
+    function invariant_tier_holds_the_bonds_and_counts_what_is_owed() public view {
+        uint256 held;
+        for (uint256 i; i < bailiff.jobCount(); ++i) {
+            (uint256 bonds, uint256 owed, uint256 proved) = bailiff.tally(i);
+            held += bonds;
+            IBisectionAssurance.Game memory game = tier.gameOf(bailiff.idOf(i));
+            _same("owed", owed, game.owed);
+            _same("proved", proved, game.proved);
+        }
+        _same("tier", held + bailiff.kept(), address(tier).balance);
+    }
+
+    /// @notice Nobody honest was slashed; what is false and was pursued is never final; a slash
+    ///         divides one lock exactly.
+    function invariant_honest_operator_keeps_its_stake() public view {
+        _same("broken", 0, bailiff.broken());
+        if (vault.accountOf(bailiff.actor(0)).suspended) revert Broken("honest, slashed", 0, 1);
+    }
+
+    /// @notice Anyone can end every claim once W_max is over; then all that returns can be had.
+    function afterInvariant() public {
+        VM.warp(END);
+        for (uint256 i; i < bailiff.jobCount(); ++i) {
+            Bailiff.Job memory job = bailiff.jobAt(i);
+            (Status status,,) = oracle.statusOf(bailiff.idOf(i));
+            if (status < Status.Final) oracle.refund(job.request);
+            if (bailiff.isLocked(i)) {
+                (uint256 from, uint256 to) = bailiff.overdue(i);
+                tier.close(job.request, job.payee, keccak256(job.run[4]), from, to);
+            }
+            if (bailiff.isLocked(i)) revert Broken("still locked", 0, i);
+        }
+    }
+
+    function _parameters() private pure returns (IStakedAssurance.Parameters memory) {
+        return IStakedAssurance.Parameters({
+            window: 4 hours,
+            largeWindow: 24 hours,
+            largeCoverage: 5e8,
+            inclusionDelay: 0,
+            challengerCost: 1e6,
+            verifyGas: 1_000_000,
+            gasPriceCap: 1 gwei,
+            provingPrice: 1 gwei
+        });
+    }
+
+    function _register(ModelRegistry registry, uint256 segment) private returns (bytes32) {
+        bytes memory program = abi.encodePacked(
+            "EINP",
+            uint16(1),
+            uint8(12),
+            uint8(4),
+            uint16(1),
+            uint32(160),
+            uint32(4),
+            uint32(4),
+            uint32(0), // no committed tiles
+            hex"000100010000", // a tile of stage 1, one of stage 2
+            bytes32(hex"000100010000000000000101"), // R = C = n = mu = 1
+            new bytes(96),
+            segment
+        );
+        address[] memory programs = new address[](1);
+        address[] memory points = new address[](1);
+        programs[0] = registry.store(program);
+        points[0] = registry.store(abi.encode(1, 2));
+        return registry.register(programs, points, "srs", 0);
+    }
+
+    function _same(string memory what, uint256 expected, uint256 got) private pure {
+        if (expected != got) revert Broken(what, expected, got);
+    }
+}
