@@ -59,8 +59,8 @@ interface IModelRegistry {
     function addressOf(bytes calldata data) external view returns (address chunk);
 
     /// @notice Registers a model from stored chunks, after checking that this registry made them (what
-    ///         others made could be deleted, and made anew with other bytes), their shape, the header
-    ///         and every point. Registering the same content again returns the same id and does nothing.
+    ///         others made could be deleted, and made anew with other bytes), their shape, every bound
+    ///         of the verifier section (BadProgram; a verifier relies on them) and every point. Registering the same content again returns the same id and does nothing.
     /// @param programChunks blobs that hold the program, in order
     /// @param pointChunks blobs that hold the points, in order
     /// @param srsId structured reference string that the points were made with

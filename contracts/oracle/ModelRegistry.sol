@@ -9,6 +9,7 @@ import {
     UnknownModel,
     WrongLength
 } from "../types/ProofErrors.sol";
+import {Programs} from "../verifier/Program.sol";
 
 /// @title Models by content; the rules are in IModelRegistry.
 contract ModelRegistry is IModelRegistry {
@@ -46,7 +47,7 @@ contract ModelRegistry is IModelRegistry {
     ) external returns (bytes32 modelId) {
         bytes memory program_ = _join(programChunks);
         bytes memory points_ = _join(pointChunks);
-        (uint256 k, uint256 fixedTiles) = _checkHeader(program_);
+        (uint256 k, uint256 fixedTiles) = _checkProgram(program_);
         _checkPoints(points_, fixedTiles);
         bytes32 programHash = keccak256(program_);
         modelId = keccak256(abi.encode(FORMAT, programHash, keccak256(points_), srsId, k, auxHash));
@@ -182,7 +183,7 @@ contract ModelRegistry is IModelRegistry {
         }
     }
 
-    function _checkHeader(bytes memory program_)
+    function _checkProgram(bytes memory program_)
         private
         pure
         returns (uint256 k, uint256 fixedTiles)
@@ -201,6 +202,7 @@ contract ModelRegistry is IModelRegistry {
         if (verifierBytes == 0 || verifierBytes % 32 != 0 || verifierBytes > program_.length) {
             revert WrongVerifierBytes(program_.length, verifierBytes);
         }
+        Programs.check(program_, verifierBytes);
     }
 
     function _checkPoints(bytes memory points_, uint256 count) private pure {

@@ -158,7 +158,7 @@ library AxisKernel {
         return (at, out);
     }
 
-    /// @dev The value of a kernel record that `Programs.parse` accepted. A span is source, first
+    /// @dev The value of a kernel record that `Programs.check` accepted. A span is source, first
     ///      coordinate and number of coordinates, in the low three bytes of a word.
     function evaluate(uint256 record, Scope memory scope) internal pure returns (Fr) {
         unchecked {

@@ -2,7 +2,7 @@
 pragma solidity ^0.8.24;
 
 // Words of memory by address: what the verifier's tables and points are made of. Bounds are those
-// of the program, which `Programs.parse` has checked.
+// of the program, which `Programs.check` has checked.
 
 /// @dev The address of an array's first word.
 function addressOf(uint256[] memory words) pure returns (uint256 at) {

@@ -5,8 +5,8 @@ import {IModelRegistry} from "../interfaces/IModelRegistry.sol";
 import {UnknownModel} from "../types/ProofErrors.sol";
 
 /// @notice A registered model, read from the blobs that its manifest names (IModelRegistry). What
-///         the registry has checked is not checked again: the chunks' lengths, the header's, the
-///         points.
+///         the registry has checked is not checked again: the chunks' lengths, the verifier
+///         section's bounds, the points.
 library Model {
     uint256 private constant CHUNK_BYTES = 24_575;
     /// @dev Places in a manifest: the number of program chunks, and the first chunk's address.

@@ -39,9 +39,10 @@ struct Program {
     uint256 termsAt;
 }
 
-/// @notice What prover/program/format.py is to the Python verifier. `parse` refuses with
+/// @notice What prover/program/format.py is to the Python verifier. `check` refuses with
 ///         BadProgram(code) whatever would take a later step out of bounds; it says nothing of
-///         soundness.
+///         soundness. The registry checks, once, and keeps no other bytes; so the verifier only
+///         reads.
 library Programs {
     uint256 internal constant RECORD = 32;
     uint256 internal constant HEADER_BYTES = 4 * RECORD;
@@ -80,20 +81,26 @@ library Programs {
     uint256 private constant CONTRACTION = 8;
     uint256 private constant TERM = 9;
 
-    /// @dev The section's tables, every bound checked.
-    function parse(bytes memory section) internal pure returns (Program memory p) {
+    /// @dev The tables of a section that `check` accepted.
+    function read(bytes memory section) internal pure returns (Program memory p) {
+        uint256 at;
+        assembly ("memory-safe") {
+            at := add(section, 0x20)
+        }
+        return _read(at);
+    }
+
+    /// @dev Every bound of the section that the first `length` bytes of a program are.
+    function check(bytes memory program, uint256 length) internal pure {
         unchecked {
-            _require(section.length >= HEADER_BYTES, IDENTITY);
+            _require(length >= HEADER_BYTES, IDENTITY);
             uint256 at;
             assembly ("memory-safe") {
-                at := add(section, 0x20)
+                at := add(program, 0x20)
             }
-            _readHeader(p, at);
-            p.kernelsAt = at + HEADER_BYTES;
-            p.viewsAt = p.kernelsAt + RECORD * p.kernels;
-            p.contractionsAt = p.viewsAt + 2 * RECORD * p.views;
-            p.termsAt = p.contractionsAt + RECORD * p.contractions;
-            _require(section.length == p.termsAt + RECORD * p.terms - at, LENGTH);
+            Program memory p = _read(at);
+            _checkHeader(p, load(at));
+            _require(length == p.termsAt + RECORD * p.terms - at, LENGTH);
             _checkTiles(p);
             _checkKernels(p);
             _checkViews(p);
@@ -167,11 +174,10 @@ library Programs {
         }
     }
 
-    function _readHeader(Program memory p, uint256 at) private pure {
+    function _read(uint256 at) private pure returns (Program memory p) {
         (uint256 first, uint256 second, uint256 third) = (load(at), load(at + 32), load(at + 64));
-        p.slices = _field(first, 7, 1);
-        _require(_field(first, 0, 6) == MAGIC && 1 <= p.slices && p.slices <= SLICES, IDENTITY);
         p.k = _field(first, 6, 1);
+        p.slices = _field(first, 7, 1);
         p.fixedTiles = _field(first, 8, 2);
         p.inputBytes = _field(first, 14, 4);
         p.outputBytes = _field(first, 18, 4);
@@ -196,6 +202,16 @@ library Programs {
         p.mask1Offset = _field(third, 2, 4);
         p.mask2Tile = _field(third, 6, 2);
         p.mask2Offset = _field(third, 8, 4);
+        unchecked {
+            p.kernelsAt = at + HEADER_BYTES;
+            p.viewsAt = p.kernelsAt + RECORD * p.kernels;
+            p.contractionsAt = p.viewsAt + 2 * RECORD * p.views;
+            p.termsAt = p.contractionsAt + RECORD * p.contractions;
+        }
+    }
+
+    function _checkHeader(Program memory p, uint256 first) private pure {
+        _require(_field(first, 0, 6) == MAGIC && 1 <= p.slices && p.slices <= SLICES, IDENTITY);
         _require(6 <= p.k && p.k <= MAX_K && 1 <= p.n && p.n <= MAX_N, SIZES);
         _require(p.nF <= p.n && p.nT <= p.n && p.rhoLength <= MAX_RHO, SIZES);
         _require(p.rows >> p.nF == 0 && p.tableRows >> p.nT == 0, SIZES);

@@ -85,7 +85,7 @@ contract TensorVerifier is ITensorVerifier {
     ) external view {
         bytes memory manifest = Model.manifest(registry, modelId);
         if (bytes32(manifest) != srsId) revert WrongSrs(srsId, bytes32(manifest));
-        Program memory p = Programs.parse(Model.section(manifest));
+        Program memory p = Programs.read(Model.section(manifest));
         if (input.length != p.inputBytes) revert WrongLength(p.inputBytes, input.length);
         if (output.length != p.outputBytes) revert WrongLength(p.outputBytes, output.length);
         Layout memory at = _layout(p, proof);

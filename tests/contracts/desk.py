@@ -30,12 +30,14 @@ REQUEST_TYPE = (
 POINT = (1).to_bytes(32, "big") + (2).to_bytes(32, "big")
 
 
-def program(k: int = 12, fixed_tiles: int = 1, verifier_bytes: int = 64, **header: Any) -> bytes:
-    """Program bytes with a well-formed header (types/IModelRegistry) and nothing behind it."""
+def program(k: int = 12, fixed_tiles: int = 1, verifier_bytes: int = 160, **header: Any) -> bytes:
+    """The least that the registry takes: a header of four records, and a contraction of nothing."""
     head = header.get("magic", b"EINP") + header.get("version", 1).to_bytes(2, "big")
     head += bytes([k, 4]) + fixed_tiles.to_bytes(2, "big") + verifier_bytes.to_bytes(4, "big")
-    head += (128).to_bytes(4, "big") + (20).to_bytes(4, "big") + bytes(10)
-    return head + bytes(32) + b"source"
+    head += (128).to_bytes(4, "big") + (20).to_bytes(4, "big") + bytes(4)
+    head += bytes([0, 1, 0, 1, 0, 0])  # a tile of stage 1, one of stage 2
+    counts = bytes([0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 1, 1]).ljust(32, b"\0")  # R = C = n = mu = 1
+    return head + counts + bytes(96) + b"source"
 
 
 def register(chain: Chain, registry: Contract, code: bytes, points: bytes, srs: bytes) -> bytes:

@@ -146,10 +146,12 @@ def test_register_without_fixed_tiles_is_possible(shelf: Shelf) -> None:
         (program(version=0x101), "WrongVersion", (1, 0x101)),
         (program(k=5), "TileSizeOutOfRange", (6, 28, 5)),
         (program(k=29), "TileSizeOutOfRange", (6, 28, 29)),
-        (program(verifier_bytes=0), "WrongVerifierBytes", (70, 0)),
-        (program(verifier_bytes=33), "WrongVerifierBytes", (70, 33)),
-        (program(verifier_bytes=96), "WrongVerifierBytes", (70, 96)),
-        (program(verifier_bytes=2**32 - 32), "WrongVerifierBytes", (70, 2**32 - 32)),
+        (program(verifier_bytes=0), "WrongVerifierBytes", (166, 0)),
+        (program(verifier_bytes=33), "WrongVerifierBytes", (166, 33)),
+        (program(verifier_bytes=192), "WrongVerifierBytes", (166, 192)),
+        (program(verifier_bytes=2**32 - 32), "WrongVerifierBytes", (166, 2**32 - 32)),
+        (program(verifier_bytes=96), "BadProgram", (1,)),
+        (program(verifier_bytes=128), "BadProgram", (3,)),
     ],
 )
 def test_register_bad_program_is_refused(

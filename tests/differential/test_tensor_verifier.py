@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from web3.exceptions import Web3RPCError
 
-from prover import curve
+from prover import curve, identity
 from prover import verify as verifying
 from prover.curve import GENERATOR, encode_point, multiply
 from prover.errors import BadProgram
@@ -114,7 +114,8 @@ def random_side(rng: random.Random, size: int, tiles: int) -> bytes:
 def test_both_treat_any_program_alike(
     monkeypatch: pytest.MonkeyPatch, echo: Deployment, seed: int
 ) -> None:
-    """Mutated verifier sections: BadProgram of the same code, or the same question."""
+    """Mutated verifier sections: not registered, for the reason that Python has, or the same
+    question of both."""
     rng = random.Random(seed)
     made = setup(random_case(200 + seed))
     whole = fmt.serialize(made.layout.verifier)
@@ -125,15 +126,15 @@ def test_both_treat_any_program_alike(
             at = rng.randrange(32, len(data))  # the registry reads record 0
             data[at] = rng.choice((0, 1, 255, data[at] ^ 1, rng.randrange(256)))
         section = bytes(data)
-        model_id = echo.register(section, made.key.fixed_points, made.srs.id)
-        statement = replace(made.statement, model_id=model_id)
         try:
             program = fmt.parse(section)
         except BadProgram as error:
             with reverts("BadProgram", *error.args):
-                echo.verify(statement, b"")
+                echo.register(section, made.key.fixed_points, made.srs.id)
             refused += 1
             continue
+        model_id = echo.register(section, made.key.fixed_points, made.srs.id)
+        statement = replace(made.statement, model_id=model_id)
         key = replace(made.key, model_id=model_id, program=program)
         proof = random_proof(rng, program)
         expected = asked_by_python(monkeypatch, key, statement, proof)
@@ -173,17 +174,49 @@ def test_unused_bytes_are_not_read(monkeypatch: pytest.MonkeyPatch, echo: Deploy
     assert asked_by_solidity(echo, statement, proof) == expected
 
 
-def test_header_fields_that_the_registry_reads_are_checked_again(deployment: Deployment) -> None:
+def test_fields_of_the_first_record_are_checked(deployment: Deployment) -> None:
+    """By the registry; and what it takes, the verifier reads."""
     made = setup(mlp([3, 2]))
     whole = fmt.serialize(made.layout.verifier)
     for at, value, code in ((7, 5, 1), (6, 28, 0), (19, 255, 0), (23, 255, 4), (27, 0, 4)):
         section = whole[:at] + bytes([value]) + whole[at + 1 :]
-        model_id = deployment.register(section, made.key.fixed_points, made.srs.id)
-        statement = replace(made.statement, model_id=model_id)
-        with pytest.raises(Reverted) as caught:
-            deployment.verify(statement, b"")
-        expected = ("BadProgram", (code,)) if code else ("WrongLength",)
-        assert (caught.value.name, caught.value.arguments)[: len(expected)] == expected
+        with reverts("BadProgram", code) if code else reverts("WrongLength"):
+            model_id = deployment.register(section, made.key.fixed_points, made.srs.id)
+            deployment.verify(replace(made.statement, model_id=model_id), b"")
+
+
+def test_a_program_out_of_bounds_has_no_way_to_the_verifier(deployment: Deployment) -> None:
+    """Each bound broken once, in a program whose source section is in order: the registry refuses
+    it, and the id that it would have had is unknown."""
+    case = mlp([3, 2])
+    made = setup(case)
+    v, points = made.layout.verifier, made.key.fixed_points
+    span = fmt.Span(fmt.Source.R, v.n, 1)
+    term, record, view = v.terms[0], v.contractions[0], v.views[0]
+    broken = {
+        2: replace(v, rho_length=65),
+        4: replace(v, stage1_tiles=0),
+        5: replace(v, mask1=(v.tiles, 0)),
+        6: replace(v, kernels=(replace(v.kernels[0], p=span), *v.kernels[1:])),
+        7: replace(v, views=(replace(view, offset=v.input_bytes), *v.views[1:])),
+        8: replace(v, contractions=(replace(record, relation=v.relations), *v.contractions[1:])),
+        9: replace(v, terms=(replace(term, tile=v.tiles), *v.terms[1:])),
+    }
+    sections = {code: fmt.serialize(bad) for code, bad in broken.items()}
+    whole = fmt.serialize(v)
+    sections |= {
+        1: whole[:7] + b"\0" + whole[8:],
+        3: whole[:41] + bytes([whole[41] ^ 1]) + whole[42:],
+    }
+    for code, section in sections.items():
+        program = section + encode(case.program)
+        with reverts("BadProgram", code):
+            deployment.register(program, points, made.srs.id)
+        unknown = identity.model_id(
+            program, b"".join(map(encode_point, points)), made.srs.id, v.k, bytes(32)
+        )
+        with reverts("UnknownModel", unknown):
+            deployment.verify(replace(made.statement, model_id=unknown), b"")
 
 
 def test_the_first_wrong_part_is_named_by_both(deployment: Deployment) -> None:
@@ -249,10 +282,18 @@ def test_models_are_read_across_chunks(anvil: Chain, deployment: Deployment) -> 
     fixed = 800  # 51,200 bytes: three chunks, with a point across each border
     few = [multiply(GENERATOR, i + 1) for i in range(9)]
     points = tuple(curve.check_point(rng.choice(few)) for _ in range(fixed))
-    for size in (32, CHUNK - 7, CHUNK + 25, 2 * CHUNK + 18, 2 * CHUNK + 50):
+    least = fmt.VerifierProgram(
+        k=12, fixed_tiles=fixed, input_bytes=0, output_bytes=0, input_tiles=0, output_tiles=0,
+        stage1_tiles=1, stage2_tiles=1, relations=1, n=1, n_f=0, n_t=0, rho_length=0, c_max=0,
+        rows=0, table_rows=0, slices=1, mask1=(0, 0), mask2=(0, 0), kernels=(), views=(),
+        contractions=(fmt.ContractionRecord(0, 0, (0, 0, 0)),), terms=(),
+    )  # fmt: skip
+    for size in (160, CHUNK - 7, CHUNK + 25, 2 * CHUNK + 18, 2 * CHUNK + 50):
         size -= size % 32
-        header = b"EINP" + bytes([0, 1, 12, 4]) + fixed.to_bytes(2, "big") + size.to_bytes(4, "big")
-        program = (header + rng.randbytes(size))[:size] + rng.randbytes(rng.randrange(3000))
+        terms = [fmt.Term(0, 0, rng.randrange(1 << 63), (0,) * 5) for _ in range(size // 32 - 5)]
+        section = fmt.serialize(replace(least, terms=tuple(terms)))
+        assert len(section) == size
+        program = section + rng.randbytes(rng.randrange(3000))
         model_id = deployment.register(program, points, development_id())
         assert anvil.call(harness.functions.section(model_id)) == program[:size]
         found = anvil.call(harness.functions.points(model_id, 64 * fixed))

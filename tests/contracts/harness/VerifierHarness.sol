@@ -48,7 +48,8 @@ contract VerifierHarness {
 
     /// @dev The program's header and table addresses, less where the section begins.
     function parse(bytes memory section) external pure returns (Program memory) {
-        return Programs.parse(section);
+        Programs.check(section, section.length);
+        return Programs.read(section);
     }
 
     function kernel(uint256 record, Challenges memory drawn) external pure returns (Fr) {
@@ -105,7 +106,7 @@ contract VerifierHarness {
         pure
         returns (uint256[] memory scales, Fr factor, uint256[] memory found)
     {
-        Program memory p = Programs.parse(section);
+        Program memory p = Programs.read(section);
         uint256[] memory powers = Linear.claimPowers(p, drawn.batch);
         scales = Linear.scales(p, drawn, powers);
         uint256 table = Multilinear.eqTable(addressOf(drawn.side), p.mu);
