@@ -22,14 +22,18 @@ contract CommitteeAssurance is Openings, Pinned {
     uint256 internal constant REWARD_SHARE = 10;
     uint256 internal constant PROVE_FACTOR = 8;
     uint256 internal constant MIN_PROVE_CLOCK = 3 hours;
-    uint256 internal constant LONGEST = 6 days;
+    /// @dev A claim stands for at most so long: in its own epoch and in the three after it.
+    uint256 internal constant LONGEST = 3 days;
+    uint256 internal constant OPEN_EPOCHS = 4;
+    uint256 internal constant LANE = 56;
 
     bytes1 internal constant PROOF = 0x00;
     bytes1 internal constant AGREED = 0x01;
     bytes1 internal constant REFUTED = 0x02;
 
-    /// @inheritdoc ICommitteeAssurance
-    mapping(uint256 epoch => uint256) public reservedOf;
+    /// @dev Gwei of every seat that the claims of OPEN_EPOCHS epochs reserve, LANE bits each, the
+    ///      latest lowest; above them, which epoch that is. One seat may be drawn day after day.
+    uint256 private _reserves;
     /// @dev Who dissented first, with which seat, and the last second for a proof then.
     mapping(bytes32 requestId => Dissent) private _dissents;
 
@@ -123,6 +127,11 @@ contract CommitteeAssurance is Openings, Pinned {
         emit Dissented(requestId, member, proveBy);
     }
 
+    /// @inheritdoc ICommitteeAssurance
+    function reserved() external view returns (uint256 total) {
+        (, total) = _openReserves(_epoch());
+    }
+
     // --- verdicts -------------------------------------------------------------------------------
 
     function _agree(
@@ -136,12 +145,12 @@ contract CommitteeAssurance is Openings, Pinned {
         uint256 places =
             _checkQuorum(claim.requestId, epoch, claim.payee, keccak256(output), quorum);
         (uint256 share,,) = _shares(request);
-        uint256 reserved = reservedOf[epoch] + share;
-        if (reserved > _reservable()) {
-            revert CoverageAboveStake(_reservable() - reservedOf[epoch], share);
+        (uint256 lanes, uint256 total) = _openReserves(epoch);
+        if (total + share > _reservable()) {
+            revert CoverageAboveStake(_reservable() - total, share);
         }
 
-        reservedOf[epoch] = reserved;
+        _reserves = (epoch << (OPEN_EPOCHS * LANE)) | (lanes + share);
 
         emit Agreed(claim.requestId, epoch, places);
         return Status.Provisional;
@@ -214,6 +223,16 @@ contract CommitteeAssurance is Openings, Pinned {
                 reward: reward
             })
         );
+    }
+
+    /// @dev What was reserved in epochs whose claims may stand in this one, and the sum of it.
+    function _openReserves(uint256 epoch) private view returns (uint256 lanes, uint256 total) {
+        uint256 held = _reserves;
+        uint256 passed = epoch - (held >> (OPEN_EPOCHS * LANE));
+        if (passed < OPEN_EPOCHS) lanes = uint224(held << (LANE * passed));
+        for (uint256 left = lanes; left != 0; left >>= LANE) {
+            total += uint56(left);
+        }
     }
 
     // --- formulas -------------------------------------------------------------------------------

@@ -32,9 +32,10 @@ import {IAssurance} from "./IAssurance.sol";
 /// | none, once verifier or model is stopped | any | any | Retracted |
 /// | a claim, likewise | the same | any | Retracted |
 ///
-/// Coverage. A claim reserves (2 C + C / 10) / m of every seat of its epoch's committee, and an epoch
-/// reserves no more than a seat's stake less eight fines. So at least 2 C is to be had from any m who signed wrongly:
-/// C for the consumer, C / 10 for whoever proved it, the rest is burned.
+/// Coverage. A claim reserves (2 C + C / 10) / m of every seat, and the claims of an epoch and of the three
+/// before, which is as long as one may stand, reserve together no more than a seat's stake less eight
+/// fines: the same seats may be drawn every day. So at least 2 C is to be had from any m who signed
+/// wrongly: C for the consumer, C / 10 for whoever proved it, the rest is burned.
 interface ICommitteeAssurance is IAssurance {
     /// @notice Fixed when the tier is made.
     /// @param seats members of a committee, n
@@ -126,7 +127,7 @@ interface ICommitteeAssurance is IAssurance {
     /// @notice The member did not reveal this on-chain.
     error NotRevealed(uint256 place);
     error WrongCommitment(bytes32 expected, bytes32 got);
-    /// @notice The epoch's committee has no stake left for so much coverage.
+    /// @notice Seats have no stake left for so much coverage.
     error CoverageAboveStake(uint256 free, uint256 needed);
     error MalformedTerms(bytes32 got);
     error WrongEvidence(uint256 got);
@@ -196,8 +197,8 @@ interface ICommitteeAssurance is IAssurance {
     /// @notice keccak256 of an epoch's members; zero if it was not drawn.
     function committeeOf(uint256 epoch) external view returns (bytes32);
 
-    /// @notice Gwei of every seat that an epoch's claims have reserved.
-    function reservedOf(uint256 epoch) external view returns (uint256);
+    /// @notice Gwei of every seat that claims have reserved which may stand still.
+    function reserved() external view returns (uint256);
 
     /// @notice What a member signs (EIP-712).
     function digestOf(bytes32 requestId, uint256 epoch, bytes32 commitment)

@@ -268,7 +268,7 @@ def test_agree_coverage_above_the_seats_is_refused(council: Council, members: by
     big = terms(coverage=4 * COVERAGE)
     share = -(-(8 * COVERAGE + 4 * COVERAGE // 10) // QUORUM) + 2
     request = agreed(council, members, terms=big)
-    assert council.chain.call(council.council.functions.reservedOf(TODAY)) == share
+    assert council.chain.call(council.council.functions.reserved()) == share
     again = council.request(terms=big, nonce=1)
     council.ask(again)
     council.agree(again, members)
@@ -277,6 +277,29 @@ def test_agree_coverage_above_the_seats_is_refused(council: Council, members: by
     with reverts("CoverageAboveStake", most - 2 * share, share):
         council.agree(third, members)
     assert council.status(request)[0] == council.status(again)[0] == PROVISIONAL
+
+
+def test_agree_coverage_is_that_of_all_claims_that_may_stand(
+    council: Council, members: bytes
+) -> None:
+    """The same seats, drawn the next day, do not cover twice what they cover still."""
+    big = terms(coverage=4 * COVERAGE)
+    share = -(-(8 * COVERAGE + 4 * COVERAGE // 10) // QUORUM) + 2
+    for nonce in range(2):
+        agreed(council, members, terms=big, nonce=nonce)
+    for day in range(1, 5):
+        members = council.begin(TODAY + day)
+        request = council.request(terms=big, nonce=2, deadline=(TODAY + day + 1) * DAY)
+        reserved = council.chain.call(council.council.functions.reserved())
+        council.ask(request)
+        if day < 4:
+            assert reserved == 2 * share
+            with reverts("CoverageAboveStake", SEAT - 8 * FINE - 2 * share, share):
+                council.agree(request, members, epoch=TODAY + day)
+        else:
+            assert reserved == 0
+            council.agree(request, members, epoch=TODAY + day)
+            assert council.chain.call(council.council.functions.reserved()) == share
 
 
 @pytest.mark.parametrize(
