@@ -4,12 +4,14 @@
     ProofAssurance(tensor, registry)       InferenceOracle()
     StakeVault([the next])                 OptimisticAssurance(oracle, tensor, registry, vault, ...)
     AttestationRegistry(registry, rules)   AttestedAssurance(..., attestations)
+    DrandEvmnet() (every chain can check it) or, on Anvil, DevelopmentBeacon()
+    CommitteeAssurance(oracle, tensor, registry, vault, beacon, rules)
 
 and writes deployments/<chain id>.json:
 
     {"chain_id", "block", "srs": {"id", "k_max", "development"}, "pin",
      "optimistic": IOptimisticAssurance.Parameters, "attested": likewise,
-     "attesters": IAttestationRegistry.Rules,
+     "attesters": IAttestationRegistry.Rules, "committee": ICommitteeAssurance.Rules,
      "contracts": {name: {"address", "code_hash"}}}
 
 No contract has an owner: once deployed, the deploying account is an account like any other, unless
@@ -82,9 +84,12 @@ def deploy(
     named = list(attesters) or [str(account.address)] * (chain_id == DEVELOPMENT_CHAIN)
     rules = (named, len(named) // 2 + 1, ENROLMENT_DELAY, KEY_LIFE)
     vouched = [_create(account, "AttestationRegistry", registry, rules)] if named else []
+    development = chain_id == DEVELOPMENT_CHAIN
+    beacon = _create(account, "DevelopmentBeacon" if development else "DrandEvmnet")
     tiers = [created(str(account.address), int(account.nonce) + 1), ZERO, ZERO, ZERO]
     if named:
         tiers[1] = created(str(account.address), int(account.nonce) + 2)
+    tiers[2] = created(str(account.address), int(account.nonce) + 2 + len(vouched))
     vault = _create(account, "StakeVault", tiers)
     stakes = _create(
         account, "OptimisticAssurance", oracle, tensor, registry, vault, tuple(optimistic.values())
@@ -97,6 +102,11 @@ def deploy(
         )
         for known in vouched
     ]  # fmt: skip
+    seats = committee_rules(chain_id)
+    council = _create(
+        account, "CommitteeAssurance", oracle, tensor, registry, vault, beacon,
+        tuple(seats.values()),
+    )  # fmt: skip
 
     deployment = {
         "chain_id": chain_id,
@@ -106,7 +116,10 @@ def deploy(
         "optimistic": optimistic,
         "attested": attested,
         "attesters": dict(zip(("attesters", "quorum", "delay", "life"), rules, strict=True)),
-        "contracts": _entries([registry, mercury, tensor, tier, oracle, vault, stakes, *vouched]),
+        "committee": seats,
+        "contracts": _entries(
+            [registry, mercury, tensor, tier, oracle, vault, stakes, *vouched, beacon, council]
+        ),
     }
     write(deployment, folder)
     return deployment
@@ -132,6 +145,21 @@ def attested_parameters(chain_id: int) -> dict[str, int]:
     found = parameters(chain_id)
     window = HOUR + found["inclusionDelay"]
     return {**found, "window": window, "largeWindow": window}
+
+
+def committee_rules(chain_id: int) -> dict[str, int]:
+    """ICommitteeAssurance.Rules of a chain, in their order: 5 of 7 seats of an ether; on Anvil 2 of
+    3, so that few processes are a committee there."""
+    development = chain_id == DEVELOPMENT_CHAIN
+    first = chain_id in LAYER_1
+    return {
+        "seats": 3 if development else 7,
+        "quorum": 2 if development else 5,
+        "seatStake": ETHER // GWEI,
+        "fine": ETHER // GWEI // 100,
+        "window": 4 * HOUR if first else 24 * HOUR,
+        "grace": HOUR,
+    }
 
 
 def created(sender: str, nonce: int) -> str:

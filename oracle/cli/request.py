@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from oracle.adapters.deployment import ATTESTED, OPTIMISTIC, PROOF
+from oracle.adapters.deployment import ATTESTED, COMMITTEE, OPTIMISTIC, PROOF
 from oracle.bootstrap import Site
 from oracle.cli.prove import parse_word, read_input
 from oracle.domain.errors import SettingsInvalid
@@ -25,14 +25,16 @@ class TierName(StrEnum):
     PROOF = "proof"
     OPTIMISTIC = "optimistic"
     ATTESTED = "attested"
+    COMMITTEE = "committee"
 
 
 CONTRACTS = {
     TierName.PROOF: PROOF,
     TierName.OPTIMISTIC: OPTIMISTIC,
     TierName.ATTESTED: ATTESTED,
+    TierName.COMMITTEE: COMMITTEE,
 }
-STAKED = frozenset({TierName.OPTIMISTIC, TierName.ATTESTED})
+STAKED = frozenset(TierName) - {TierName.PROOF}
 
 
 def request(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from oracle.domain.chain import Identity
-from oracle.domain.request import STAKED, Request, Tier, TierKind
+from oracle.domain.request import Request, Tier, TierKind
 from oracle.domain.terms import ClaimTerms, Quote
 
 Report = dict[str, object]
@@ -100,7 +100,9 @@ def trust_report(
     if tier.kind is TierKind.ATTESTED and not proved:
         report["attested"] = _attested(hardware)
         report["could_have_cheated"] = [*_takers(hardware), *_cheats(tier, stake)]
-    if stake is not None and tier.kind in STAKED:
+    if tier.kind is TierKind.COMMITTEE and stake is not None and not proved:
+        report["could_have_cheated"] = [_capturers(stake.quote), *_cheats(tier, stake)[1:]]
+    if stake is not None and tier.kind is not TierKind.PROOF:
         report["staked"] = _staked(request, tier, stake.quote)
     return report
 
@@ -136,6 +138,15 @@ def _takers(hardware: AnswerKeyShown | None) -> list[str]:
         "the maker of the hardware, and whoever breaks it or takes the answer key out of it",
         "a quorum of the registry's attesters, by admitting a key that no such hardware holds",
     ]
+
+
+def _capturers(quote: Quote) -> str:
+    """Who could have agreed on what was not computed."""
+    return (
+        "a quorum of the day's committee together, if no other member, and nobody who re-executed "
+        f"the model, refuted it by a proof within {quote.window} s: they risked {quote.lock} gwei, "
+        f"of which at least {quote.burn} would be burned"
+    )
 
 
 def _attested(hardware: AnswerKeyShown | None) -> Report:

@@ -25,6 +25,8 @@ NAMES = [
     "OptimisticAssurance",
     "AttestationRegistry",
     "AttestedAssurance",
+    "DevelopmentBeacon",
+    "CommitteeAssurance",
 ]
 
 
@@ -64,7 +66,7 @@ def test_deploy_good_writes_what_is_on_the_chain(
         words = [tensor["address"], bytes.fromhex(tensor["code_hash"][2:]), srs.id]
         assert made["pin"] == "0x" + keccak(encode(["address", "bytes32", "bytes32"], words)).hex()
         vault = made["contracts"]["StakeVault"]["address"]
-        for staked in ("OptimisticAssurance", "AttestedAssurance"):
+        for staked in ("OptimisticAssurance", "AttestedAssurance", "CommitteeAssurance"):
             tier = made["contracts"][staked]["address"]
             word = encode(["address"], [tier])
             for name, argument in (("isTier(address)", word), ("vault()", b"")):
