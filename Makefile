@@ -17,7 +17,7 @@ export SOLCX_BINARY_PATH := $(CURDIR)/scripts/solc
 export PYTHONUTF8 := 1
 
 .PHONY: help setup demo test lint types layers invariants format contracts warmup bench \
-  bench-peers bench-language bench-cuda clean
+  bench-peers bench-language bench-cuda bench-mixed invariants-long halmos clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -124,6 +124,9 @@ bench-language: setup warmup ## language models: proofs, gas, integers beside fl
 bench-cuda: setup $(STAMPS)/cuda ## on a machine with a GPU: its kernels in lock-step, times, a proof's bytes
 	@NUMBA_ENABLE_CUDASIM=0 $(BIN)/python -m scripts.bench_cuda
 
+bench-mixed: setup ## 1,000 requests of both tiers, cheats, a process killed every 20 s
+	@$(BIN)/python -m tests.oracle.mixed 1000 20 $(or $(SEED),1)
+
 lint: setup ## ruff and forge fmt
 	$(call say,lint)
 	@$(BIN)/ruff check --quiet .
@@ -145,6 +148,22 @@ invariants: setup ## forge's fuzzing of the contracts
 test: lint types layers invariants ## everything that CI runs
 	$(call say,tests)
 	@$(BIN)/pytest -n 2 --dist loadfile --durations=20 # two workers: what CI's machine has
+
+# What needs an environment of its own: made under .build at first use, so that `setup` stays small.
+.build/%-venv/.made: requirements/%.txt
+	$(call say,$* in .build/$*-venv)
+	@$(PYTHON) -m venv .build/$*-venv
+	@.build/$*-venv/bin/python -m pip --quiet --disable-pip-version-check install --no-deps -r $<
+	@touch $@
+
+invariants-long: setup ## a million calls and more of the same fuzzing, into bench/results (SEED=0x...)
+	@nice -n 19 $(BIN)/python -m scripts.fuzz_long $(SEED)
+
+halmos: setup .build/halmos-venv/.made ## the vaults' arithmetic, for all amounts
+	@FOUNDRY_SRC=tests/symbolic FOUNDRY_TEST=tests/symbolic FOUNDRY_SCRIPT=.build/none \
+	  FOUNDRY_OUT=.build/halmos/out FOUNDRY_CACHE_PATH=.build/halmos/cache \
+	  .build/halmos-venv/bin/halmos --root . --forge-build-out .build/halmos/out \
+	  --contract VaultProofs --solver-timeout-assertion 60000
 
 format: setup ## rewrite Python and Solidity in the project's style
 	@$(BIN)/ruff check --quiet --fix . || true
