@@ -68,9 +68,11 @@ def generate(
     else:
         pieces = _steps(loaded, prompt, count, rule) if stepwise else None
         written = ""
+        if not as_json:
+            typer.echo(prompt, nl=False)
         for piece in pieces or tokens(loaded, prompt, count or MANY):
             if not as_json:
-                typer.echo(piece if written else prompt + piece, nl=False)
+                typer.echo(piece, nl=False)
             written += piece
         report["text"] = written
         if not as_json:

@@ -399,15 +399,17 @@ def _summary(model: Model, folder: Path) -> dict[str, Any]:
     verifier = model.layout.verifier
     low, high = model.quantizer.input.range
     sizes = [t.size for t in model.program.tensors if t.role.name == "WEIGHT"]
-    hidden = [
-        ", committed" if tiles else "" for tiles in (verifier.input_tiles, verifier.output_tiles)
-    ]
+    names = [t.name for t in model.program.tensors if t.role.name.endswith("_COMMITTED")]
+    sides = (model.quantizer.input, model.quantizer.output)
+    hidden = [", committed" if side.tensor in names else "" for side in sides]
+    beside = [name for name in names if name not in {side.tensor for side in sides}]
     return {
         "model": "0x" + model.id.hex(),
         "folder": str(folder),
         "secrets": "held" if model.secrets else "not here",
         "input": f"{list(model.quantizer.input.shape)} in [{low:g}, {high:g}]{hidden[0]}",
         "output": f"{list(model.quantizer.output.shape)}{hidden[1]}",
+        **({"committed": beside} if beside else {}),
         "weights": sum(sizes),
         "gadgets": [
             f"{line['gadget']} {line['tensor']} {line['shape']}"

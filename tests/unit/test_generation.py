@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner, Result
 
 from oracle.adapters.torch_engine import Network
+from oracle.cli import main
 from oracle.domain.errors import InputRefused
 from oracle.domain.sampling import EXPONENT, Sampling, SamplingRefused, gumbel
 from oracle.generation import (
@@ -32,7 +36,7 @@ from oracle.generation import (
 )  # fmt: skip
 from oracle.zoo.cached import CachedEntry, Step, compiled
 from oracle.zoo.nanogpt import NanoGPT
-from oracle.zoo.tokenizers import Characters
+from oracle.zoo.tokenizers import Characters, to_bytes
 from prover import api, kernels
 from prover.compiler import CompileError
 from prover.compiler.step import Public, compile_step
@@ -70,8 +74,9 @@ def made(tokens: int, **sizes: int) -> Model:
     program = compiled(entry(tokens, **sizes))
     tier = kernels.get()
     return Model.create(
-        program.program, program.weights, program.quantizer, tier, development_srs(tier, 13)
-    )
+        program.program, program.weights, program.quantizer, tier, development_srs(tier, 13),
+        tokenizer=to_bytes(Characters(LETTERS)),
+    )  # fmt: skip
 
 
 class Proved(NamedTuple):
@@ -313,6 +318,42 @@ def test_no_step_is_proved_about_another_cache(proved: Proved) -> None:
     other = TensorOpening.fresh(np.ones(shape, np.int64), session.srs.id, session.model.layout.k)
     with pytest.raises(api.OpeningMismatch):
         session.prove(bytes(32), claim.input, {CACHE: other})
+
+
+# --- the command line ---
+
+
+def command(*args: str) -> Result:
+    return CliRunner().invoke(main.app, list(args))
+
+
+def test_commands_prove_and_verify_a_text(proved: Proved, tmp_path: Path) -> None:
+    folder, file = str(tmp_path / "model"), str(tmp_path / "session.json")
+    proved.model.save(Path(folder))
+    made = command("generate", folder, "ac", "-n", "1", "--prove", "--out", file, "--json")
+    assert made.exit_code == 0, made.output
+    text = json.loads(made.stdout.splitlines()[-1])["text"]
+    assert len(text) == 1
+    found = command("verify", folder, file, "--json")
+    assert found.exit_code == 0, found.output
+    report = json.loads(found.stdout.splitlines()[-1])
+    assert (report["prompt"], report["text"], report["steps"]) == ("ac", text, 1)
+    plain = command("generate", folder, "ac", "-n", "1", "--json")
+    assert json.loads(plain.stdout.splitlines()[-1])["text"] == text
+    assert command("generate", folder, "abca", "-n", "1").stdout.startswith("abca")
+    assert command("generate", folder, "abca", "-n", "1").stdout.count("abca") == 1
+
+
+def test_commands_refuse_a_broken_session(proved: Proved, tmp_path: Path) -> None:
+    folder, file = tmp_path / "model", tmp_path / "session.json"
+    proved.model.save(folder)
+    file.write_text(claims(proved.greedy, 0, 2).to_json())
+    found = command("verify", str(folder), str(file), "--json")
+    assert found.exit_code == 1
+    assert json.loads(found.stdout.splitlines()[-1])["error"] == "ChainBroken"
+    for damaged in ('{"format": "einproof/session/v1"}', claims(proved.greedy).to_json()):
+        file.write_text(damaged)
+        assert command("verify", str(folder), str(file)).exit_code == 1
 
 
 # --- limits ---
