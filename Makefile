@@ -17,7 +17,7 @@ export SOLCX_BINARY_PATH := $(CURDIR)/scripts/solc
 export PYTHONUTF8 := 1
 
 .PHONY: help setup demo test lint types layers invariants format contracts warmup bench \
-  bench-peers bench-language bench-cuda bench-mixed invariants-long halmos clean
+  bench-peers bench-language bench-cuda bench-mixed invariants-long halmos slither clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -158,6 +158,9 @@ test: lint types layers invariants ## everything that CI runs
 
 invariants-long: setup ## a million calls and more of the same fuzzing, into bench/results (SEED=0x...)
 	@nice -n 19 $(BIN)/python -m scripts.fuzz_long $(SEED)
+
+slither: setup .build/slither-venv/.made ## static analysis; contracts/slither.json answers each finding
+	@$(BIN)/python -m scripts.static_analysis
 
 halmos: setup .build/halmos-venv/.made ## the vaults' arithmetic, for all amounts
 	@FOUNDRY_SRC=tests/symbolic FOUNDRY_TEST=tests/symbolic FOUNDRY_SCRIPT=.build/none \
