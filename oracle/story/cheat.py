@@ -1,4 +1,4 @@
-"""A cheating operator, for `einproof demo --tier optimistic`: the real service with one deliberate
+"""A cheating operator or member, for `einproof demo --tier`: the real service with one deliberate
 corruption, so that what catches it is caught in earnest.
 
     python -m oracle.story.cheat        (settings from EINPROOF_*, as einproof serve)
@@ -12,10 +12,10 @@ import asyncio
 import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from oracle.bootstrap import real_parts, serve
 from oracle.logs import configure_logs
-from oracle.ports import Engine
 from oracle.settings import read_settings
 
 CELL = 2  # bytes of an int16
@@ -26,11 +26,15 @@ class CorruptedEngine:
 
     name = "CORRUPTED ON PURPOSE"
 
-    def __init__(self, honest: Engine) -> None:
+    def __init__(self, honest: Any) -> None:
         self._honest = honest
 
     async def run(self, folder: Path, input: bytes) -> bytes:
         return swapped(await self._honest.run(folder, input))
+
+    async def traced(self, folder: Path, input: bytes) -> tuple[bytes, bytes]:
+        output, trace = await self._honest.traced(folder, input)
+        return swapped(output), trace
 
 
 def swapped(output: bytes) -> bytes:
@@ -47,7 +51,12 @@ async def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     parts = real_parts(settings)
-    await serve(settings, stop, replace(parts, engine=CorruptedEngine(parts.engine)))
+    corrupted = replace(
+        parts,
+        engine=CorruptedEngine(parts.engine),
+        tracer=CorruptedEngine(parts.tracer),
+    )
+    await serve(settings, stop, corrupted)
 
 
 if __name__ == "__main__":

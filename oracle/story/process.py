@@ -25,6 +25,7 @@ def service(
     *,
     roles: str = "operator",
     command: Sequence[str | Path] = SERVE,
+    **settings: str,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """One service with its own key, database and log, over the models of the story's folder."""
     environment = {
@@ -34,6 +35,7 @@ def service(
         "EINPROOF_ROLES": roles,
         "EINPROOF_MODELS": str(desk.folder / "models"),
         "EINPROOF_DATABASE": f"sqlite:///{desk.folder / name}.db",
+        **settings,
     }
     with (desk.folder / f"{name}.log").open("wb") as log:
         process = subprocess.Popen(

@@ -39,7 +39,7 @@ PEOPLE = {
     "challenger": CHALLENGER,
     "requester": REQUESTER,
 }
-PATIENCE = 60
+PATIENCE = 180
 
 
 @dataclass
@@ -138,25 +138,35 @@ class StakedStory(Story):
 
 
 class Ladder:
-    """The optimistic tier by hand, on a desk's chain."""
+    """A tier with stakes by hand, on a desk's chain: the optimistic one."""
+
+    people = PEOPLE
+    tier, kind = OPTIMISTIC, TierKind.OPTIMISTIC
+    seconds = 600
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._identity = Identity(desk.chain_id, desk.address("InferenceOracle"))
 
     def stake(self, key: str) -> None:
-        vault, account = self._desk.contract("StakeVault"), self._signer(key).address
-        accounts = self._desk.ape.accounts.test_accounts
-        sender = next(a for a in accounts if str(a.address) == account)
-        vault.stake(value=STAKE, sender=sender)
+        self._desk.contract("StakeVault").stake(value=STAKE, sender=self.account(key))
+
+    def account(self, key: str) -> Any:
+        """Ape's account of a development key."""
+        accounts, address = self._desk.ape.accounts.test_accounts, self.address(key)
+        return next(account for account in accounts if str(account.address) == address)
+
+    def address(self, key: str) -> str:
+        return self._signer(key).address
 
     def ask(self, model_id: bytes, image: bytes) -> Asked:
         terms = ClaimTerms(COVERAGE // GWEI, PROVING)
 
         async def work(purse: Wallet) -> Asked:
-            tier, registry = self._desk.address(OPTIMISTIC), self._desk.address("ModelRegistry")
+            tier, registry = self._desk.address(self.tier), self._desk.address("ModelRegistry")
             contracts = (tier, registry, model_id, image)
-            return await ask(purse, self._identity, *contracts, fee=FEE, seconds=600, terms=terms)
+            lasts = self.seconds
+            return await ask(purse, self._identity, *contracts, fee=FEE, seconds=lasts, terms=terms)
 
         return self._run(work)
 
@@ -185,8 +195,8 @@ class Ladder:
         """What each person has, in wallet, stake and credit; and what is burned; in wei."""
         vault = self._desk.contract("StakeVault")
         found = {}
-        for name, key in PEOPLE.items():
-            address = self._signer(key).address
+        for name, key in self.people.items():
+            address = self.address(key)
             held = vault.accountOf(address).stake + vault.credit(address)
             found[name] = int(self._desk.web3.eth.get_balance(address)) + held * GWEI
         return {**found, "burned": vault.burned() * GWEI}
@@ -198,7 +208,7 @@ class Ladder:
         async def whole() -> Any:
             node = Node(self._desk.url)
             try:
-                tiers = {self._desk.address(OPTIMISTIC): TierKind.OPTIMISTIC}
+                tiers = {self._desk.address(self.tier): self.kind}
                 chain = NodeChain(node, self._desk.address("InferenceOracle"), tiers)
                 return await work(Wallet(chain, self._signer(REQUESTER), self._desk.chain_id))
             finally:
