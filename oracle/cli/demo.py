@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 class TierName(StrEnum):
     PROOF = "proof"
     OPTIMISTIC = "optimistic"
+    ATTESTED = "attested"
 
 
 def demo(
@@ -31,6 +32,7 @@ def demo(
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
     """Classify a digit on-chain, proved or on stake, and see what becomes of cheats."""
+    from oracle.story.attested import AttestedStory
     from oracle.story.digits import Story
     from oracle.story.staked import StakedOutcome, StakedStory
 
@@ -43,8 +45,12 @@ def demo(
                 f"  [green]done[/green] {name:36} {found}", highlight=False, soft_wrap=True
             )
 
-        kind = Story if tier is TierName.PROOF else StakedStory
-        story = kind(folder.resolve(), lambda name: status.update(f"{name} ..."), said)
+        stories = {
+            TierName.PROOF: Story,
+            TierName.OPTIMISTIC: StakedStory,
+            TierName.ATTESTED: AttestedStory,
+        }
+        story = stories[tier](folder.resolve(), lambda name: status.update(f"{name} ..."), said)
         outcome = story.tell()
     seconds = time.perf_counter() - started
     if as_json:
@@ -52,6 +58,10 @@ def demo(
         return
     if isinstance(outcome, StakedOutcome):
         console.print(_sheet(outcome))
+        for name, error in outcome.refused.items():
+            console.print(f"  refused: {name:32} {error}", highlight=False, soft_wrap=True)
+        if "attested" in outcome.trust:
+            console.print(outcome.trust["attested"]["label"], style="yellow")
     else:
         console.print(_measured(outcome, seconds))
     console.print(DEVELOPMENT_WARNING, style="yellow")
@@ -77,10 +87,11 @@ def _measured(outcome: "Outcome", seconds: float) -> Table:
 
 def _sheet(outcome: "StakedOutcome") -> Table:
     """Wallet, stake and credit of everybody, in ether, before the first request and at the end."""
-    table = Table(
-        title=f"digit {outcome.truth}: {outcome.label} on honest stake; {outcome.claimed} cost its "
-        f"operator {outcome.slashed_gwei / 10**9:g} ether"
-    )
+    title = f"digit {outcome.truth}: {outcome.label} on honest stake"
+    if outcome.slashed_gwei:
+        lost = outcome.slashed_gwei / 10**9
+        title += f"; {outcome.claimed} cost who claimed it {lost:g} ether"
+    table = Table(title=title)
     for name in ("ether, in all", "before", "after", "change"):
         table.add_column(name, justify="left" if name == "ether, in all" else "right")
     for person, row in outcome.sheet.items():
