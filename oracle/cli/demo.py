@@ -22,6 +22,7 @@ class TierName(StrEnum):
     PROOF = "proof"
     OPTIMISTIC = "optimistic"
     ATTESTED = "attested"
+    COMMITTEE = "committee"
 
 
 def demo(
@@ -34,6 +35,7 @@ def demo(
     """Classify a digit on-chain, proved or on stake, and see what becomes of cheats."""
     from oracle.story.attested import AttestedStory
     from oracle.story.digits import Story
+    from oracle.story.seated import SeatedStory
     from oracle.story.staked import StakedOutcome, StakedStory
 
     console = Console(stderr=as_json)
@@ -49,6 +51,7 @@ def demo(
             TierName.PROOF: Story,
             TierName.OPTIMISTIC: StakedStory,
             TierName.ATTESTED: AttestedStory,
+            TierName.COMMITTEE: SeatedStory,
         }
         story = stories[tier](folder.resolve(), lambda name: status.update(f"{name} ..."), said)
         outcome = story.tell()
