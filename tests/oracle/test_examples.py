@@ -1,0 +1,65 @@
+"""The examples outside the chain: ABIs are the contracts', and web3_request.py gets answers."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts.export_abi import FOLDER, abis
+from tests.contracts.bench import ETHER
+from tests.evm import ROOT, Chain
+from tests.oracle.desk import LOGITS, Office
+from tests.oracle.mixed import OPERATOR, address
+from tests.oracle.test_kill import Daemon
+
+CELLS = [int.from_bytes(LOGITS[i : i + 2], "big", signed=True) for i in range(0, len(LOGITS), 2)]
+
+
+def test_exported_abis_are_the_contracts() -> None:
+    for name, abi in abis().items():
+        assert json.loads((FOLDER / f"{name}.json").read_text()) == abi, (
+            f"{name}: run python -m scripts.export_abi"
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.chain
+def test_web3_request_prints_answer_and_trust_under_both_tiers(tmp_path: Path) -> None:
+    with Chain.start() as chain:
+        office = Office(chain, staked=True)
+        office.desk.stake(10 * ETHER, address(OPERATOR))
+        daemon = Daemon(office, tmp_path, EINPROOF_KEY=OPERATOR)
+        daemon.start()
+
+        def request(*words: str) -> subprocess.CompletedProcess[str]:
+            command = [sys.executable, "examples/web3_request.py", "--input", "0x1234", *words]
+            return subprocess.run(
+                command, cwd=ROOT, env=daemon.environment, capture_output=True, text=True
+            )
+
+        model = ("--model", "0x" + office.desk.model_id.hex())
+        proved, staked = (request(*model, "--tier", tier) for tier in ("proof", "optimistic"))
+        assert proved.returncode == staked.returncode == 0, proved.stderr + staked.stderr
+        for ran in (proved, staked):
+            assert f"output     {CELLS}" in ran.stdout
+            assert f"payee      {address(OPERATOR)}" in ran.stdout
+        assert "standing   final" in proved.stdout
+        assert "proved     the registered program" in proved.stdout
+        assert "standing   provisional" in staked.stdout
+        assert "of which you get 100000000" in staked.stdout
+
+        unknown = request("--model", "0x" + "11" * 32, "--tier", "proof")
+        assert unknown.returncode != 0
+        assert "output" not in unknown.stdout
+
+        code = chain.web3.eth.get_code(office.desk.verifier.address)
+        chain.rpc("anvil_setCode", office.desk.verifier.address, "0x" + bytes(code).hex() + "00")
+        changed = request(*model, "--tier", "proof", "--seconds", "5")
+        assert changed.returncode != 0
+        assert "output" not in changed.stdout, "another verifier than the tier pins"
+        daemon.end(signal.SIGTERM)
