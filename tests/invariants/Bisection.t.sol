@@ -11,6 +11,7 @@ import {ModelRegistry} from "../../contracts/oracle/ModelRegistry.sol";
 import {Status} from "../../contracts/types/Status.sol";
 import {EchoVerifier} from "../contracts/harness/EchoVerifier.sol";
 import {Bailiff} from "./Bailiff.sol";
+import {registerModel} from "./Models.sol";
 import {VM} from "./Vm.sol";
 
 /// @notice What must hold of the bisection tier, whatever the players do.
@@ -36,7 +37,7 @@ contract BisectionInvariants {
         tier = new BisectionAssurance(oracle, verifier, registry, vault, _parameters(), 2);
         bytes32[] memory segments = new bytes32[](4);
         for (uint256 i; i < segments.length; ++i) {
-            segments[i] = _register(registry, i);
+            segments[i] = registerModel(registry, i);
         }
         bailiff = new Bailiff(oracle, vault, tier, tier.compose(segments));
     }
@@ -113,29 +114,6 @@ contract BisectionInvariants {
             gasPriceCap: 1 gwei,
             provingPrice: 1 gwei
         });
-    }
-
-    function _register(ModelRegistry registry, uint256 segment) private returns (bytes32) {
-        bytes memory program = abi.encodePacked(
-            "EINP",
-            uint16(1),
-            uint8(12),
-            uint8(4),
-            uint16(1),
-            uint32(160),
-            uint32(4),
-            uint32(4),
-            uint32(0), // no committed tiles
-            hex"000100010000", // a tile of stage 1, one of stage 2
-            bytes32(hex"000100010000000000000101"), // R = C = n = mu = 1
-            new bytes(96),
-            segment
-        );
-        address[] memory programs = new address[](1);
-        address[] memory points = new address[](1);
-        programs[0] = registry.store(program);
-        points[0] = registry.store(abi.encode(1, 2));
-        return registry.register(programs, points, "srs", 0);
     }
 
     function _same(string memory what, uint256 expected, uint256 got) private pure {

@@ -16,6 +16,7 @@ import {Status} from "../../contracts/types/Status.sol";
 import {Terms, toTerms} from "../../contracts/types/Terms.sol";
 import {EchoVerifier} from "../contracts/harness/EchoVerifier.sol";
 import {Market} from "./Market.sol";
+import {registerModel} from "./Models.sol";
 import {VM} from "./Vm.sol";
 
 /// @notice What must hold whatever the market does.
@@ -34,7 +35,7 @@ contract OptimisticInvariants {
     function setUp() public {
         VM.warp(START);
         ModelRegistry registry = new ModelRegistry();
-        bytes32 modelId = _register(registry);
+        bytes32 modelId = registerModel(registry, 0);
         GuardedVerifier verifier = new GuardedVerifier(
             new EchoVerifier("srs"), registry, keccak256(abi.encode(modelId, "input", "false"))
         );
@@ -192,17 +193,6 @@ contract OptimisticInvariants {
 
     function _same(string memory what, uint256 expected, uint256 got) private pure {
         if (expected != got) revert Broken(what, expected, got);
-    }
-
-    function _register(ModelRegistry registry) private returns (bytes32) {
-        bytes memory program = abi.encodePacked(
-            "EINP", uint16(1), uint8(12), uint8(4), uint16(1), uint32(32), bytes18(0)
-        );
-        address[] memory programs = new address[](1);
-        address[] memory points = new address[](1);
-        programs[0] = registry.store(program);
-        points[0] = registry.store(abi.encode(1, 2));
-        return registry.register(programs, points, "srs", 0);
     }
 }
 

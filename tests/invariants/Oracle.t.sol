@@ -10,6 +10,7 @@ import {Status} from "../../contracts/types/Status.sol";
 import {EchoVerifier} from "../contracts/harness/EchoVerifier.sol";
 import {ScriptedTier} from "../contracts/harness/ScriptedTier.sol";
 import {Crowd} from "./Crowd.sol";
+import {registerModel} from "./Models.sol";
 
 /// @notice What must hold whatever the crowd does.
 contract OracleInvariants {
@@ -23,7 +24,10 @@ contract OracleInvariants {
         EchoVerifier verifier = new EchoVerifier("srs");
         oracle = new InferenceOracle();
         crowd = new Crowd(
-            oracle, new ProofAssurance(verifier, registry), new ScriptedTier(), _register(registry)
+            oracle,
+            new ProofAssurance(verifier, registry),
+            new ScriptedTier(),
+            registerModel(registry, 0)
         );
     }
 
@@ -88,16 +92,5 @@ contract OracleInvariants {
 
     function _same(string memory what, uint256 expected, uint256 got) private pure {
         if (expected != got) revert Broken(what, expected, got);
-    }
-
-    function _register(ModelRegistry registry) private returns (bytes32) {
-        bytes memory program = abi.encodePacked(
-            "EINP", uint16(1), uint8(12), uint8(4), uint16(1), uint32(32), bytes18(0)
-        );
-        address[] memory programs = new address[](1);
-        address[] memory points = new address[](1);
-        programs[0] = registry.store(program);
-        points[0] = registry.store(abi.encode(1, 2));
-        return registry.register(programs, points, "srs", 0);
     }
 }
