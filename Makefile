@@ -17,7 +17,7 @@ export SOLCX_BINARY_PATH := $(CURDIR)/scripts/solc
 export PYTHONUTF8 := 1
 
 .PHONY: help setup demo test lint types layers invariants format contracts warmup bench \
-  bench-peers bench-language bench-cuda bench-mixed invariants-long halmos slither clean
+  bench-peers bench-language bench-cuda bench-mixed invariants-long halmos slither test-brownie clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -155,6 +155,10 @@ test: lint types layers invariants ## everything that CI runs
 	@$(PYTHON) -m venv .build/$*-venv
 	@.build/$*-venv/bin/python -m pip --quiet --disable-pip-version-check install --no-deps -r $<
 	@touch $@
+
+test-brownie: setup .build/brownie-venv/.made ## the Brownie example against a chain and a service
+	@$(BIN)/python -m examples.stage examples/brownie/run_tests.sh \
+	  $(CURDIR)/.build/brownie-venv/bin/brownie
 
 invariants-long: setup ## a million calls and more of the same fuzzing, into bench/results (SEED=0x...)
 	@nice -n 19 $(BIN)/python -m scripts.fuzz_long $(SEED)
