@@ -36,7 +36,8 @@ def fuzz(seed: str) -> dict[str, Any]:
     try:
         return dict(json.loads(ran.stdout))
     except json.JSONDecodeError:
-        sys.exit(f"expected forge's report, got: {ran.stderr.strip() or ran.stdout[-2000:]}")
+        said = ran.stderr.strip() or ran.stdout[-2000:]
+        sys.exit(f"expected forge's report, got exit code {ran.returncode}: {said}")
 
 
 def campaign(tests: dict[str, Any]) -> dict[str, Any]:
