@@ -67,7 +67,7 @@ def measure(folder: Path, runs: int) -> dict[str, Any]:
         "committed_input": model.input_is_committed,
         "committed_output": bool(model.layout.verifier.output_tiles),
         "weights_stored": sum(w.size for w in compiled.weights.values()),
-        "lookup_rows": model.layout.verifier.rows * 4,
+        "lookup_rows": model.layout.verifier.rows * model.layout.verifier.slices,
     }
 
 

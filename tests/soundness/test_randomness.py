@@ -203,6 +203,9 @@ def test_no_command_or_service_takes_a_seed() -> None:
         ("prover/prove.py", "prove", "entropy"),
         ("prover/proving/randomness.py", "__init__", "entropy"),
         ("oracle/examples/digits.py", "train", "seed"),  # of the example network's training
+        ("oracle/cli/generate.py", "generate", "seed"),  # public: which token is drawn
+        ("scripts/fuzz_long.py", "main", "seed"),  # forge's
+        ("scripts/fuzz_long.py", "fuzz", "seed"),
     }
 
 
