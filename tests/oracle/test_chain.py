@@ -40,6 +40,8 @@ from tests.oracle.world import run
 pytestmark = pytest.mark.chain
 
 CONTRACTS = (
+    "contracts/attested/AttestationRegistry.sol",
+    "contracts/attested/AttestedAssurance.sol",
     "contracts/oracle/InferenceOracle.sol",
     "contracts/oracle/ModelRegistry.sol",
     "contracts/assurance/OptimisticAssurance.sol",

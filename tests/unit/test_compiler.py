@@ -310,7 +310,7 @@ def test_quotients_side_effects_and_several_outputs_are_refused() -> None:
         (Quotient(), "aten.div.Tensor at node 'div'"),
         (Constant(), "depends on the input"),
         (Aliased(), "at node 'relu_': it changes 'linear' in place"),
-        (Two(), "one output, got 2"),
+        (Two(), "1 output, got 2"),
         (Identity(), "at least one linear layer"),
     ):
         with pytest.raises(CompileError, match=reason):
