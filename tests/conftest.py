@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,13 @@ if TYPE_CHECKING:
 activate()
 # The CUDA tier is tested in Numba's simulator; NUMBA_ENABLE_CUDASIM=0 tests it on a GPU.
 os.environ.setdefault("NUMBA_ENABLE_CUDASIM", "1")
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Weights that a test draws are the same in every run, whichever tests ran before."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture(scope="session")

@@ -137,6 +137,7 @@ def test_outside_its_domain_a_function_is_refused_by_name(function: Any) -> None
         _ = given.values
 
 
+torch.manual_seed(0)
 REFUSED: dict[str, tuple[Any, tuple[int, ...], str]] = {
     "transposed": (nn.ConvTranspose2d(1, 1, 2), (1, 1, 4, 4), r"aten\.conv_transpose2d"),
     "three dimensions": (nn.Conv3d(1, 1, 2), (1, 1, 4, 4, 4), r"aten\.conv3d"),

@@ -23,6 +23,7 @@ def last(x: torch.Tensor, lstm: nn.Module, head: nn.Module) -> torch.Tensor:
     return made
 
 
+torch.manual_seed(0)  # ranges are recorded on few examples: other weights may leave them
 MODELS: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
     "every state": (Apply(lambda x, m: m(x)[0], nn.LSTM(3, 5, **FIRST)), (2, 4, 3)),
     "a batch of one": (Apply(lambda x, m: m(x)[0], nn.LSTM(3, 5, **FIRST)), (1, 4, 3)),
@@ -70,7 +71,6 @@ def test_memories_are_proved_and_verified(name: str) -> None:
 def test_steps_cost_a_coordinate() -> None:
     """Eight times the steps: as many gadgets, and about as many terms for the verifier to read."""
     terms = []
-    torch.manual_seed(1)  # other weights have other ranges, and so a few terms more or less
     for steps in (4, 32):
         module = Apply(last, nn.LSTM(4, 8, **FIRST), nn.Linear(8, 2)).double()
         made = compiled(module, 1, steps, 4)

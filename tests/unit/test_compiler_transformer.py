@@ -89,6 +89,7 @@ def test_a_masked_key_contributes_nothing() -> None:
 # --- single operators ---
 
 
+torch.manual_seed(0)
 MATRIX, ROW = torch.randn(8, 3, dtype=torch.float64), torch.randn(4, 1, dtype=torch.float64)
 FUNCTIONS: dict[str, Any] = {
     "add itself": lambda y: y + y.relu(),
