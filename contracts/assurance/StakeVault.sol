@@ -7,7 +7,7 @@ import {Vault} from "./Vault.sol";
 /// @title Stakes in ETH, counted in gwei.
 contract StakeVault is Vault, IEtherVault {
     /// @param tiers contracts that may lock, made before or after; zero for none
-    constructor(address[4] memory tiers) Vault(tiers, 1 gwei) {}
+    constructor(address[] memory tiers) Vault(tiers, 1 gwei) {}
 
     /// @inheritdoc IEtherVault
     function stake() external payable {

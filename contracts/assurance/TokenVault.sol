@@ -27,7 +27,7 @@ contract TokenVault is Vault, ITokenVault {
     /// @param tiers contracts that may lock, made before or after; zero for none
     /// @param token_ the coin
     /// @param unit_ of its smallest units, how many amounts are counted in: 10^9 for 18 decimals, 1 for 6
-    constructor(address[4] memory tiers, IERC20 token_, uint256 unit_) Vault(tiers, unit_) {
+    constructor(address[] memory tiers, IERC20 token_, uint256 unit_) Vault(tiers, unit_) {
         if (address(token_).code.length == 0 || unit_ == 0) revert ZeroAddress();
         token = token_;
     }

@@ -7,6 +7,7 @@ import {IStakeVault} from "../interfaces/IStakeVault.sol";
 abstract contract Vault is IStakeVault {
     /// @dev Twice W_max, the longest that a claim can be open.
     uint256 internal constant WITHDRAWAL_DELAY = 14 days;
+    uint256 internal constant MOST_TIERS = 6;
 
     /// @inheritdoc IStakeVault
     uint256 public immutable unit;
@@ -14,6 +15,8 @@ abstract contract Vault is IStakeVault {
     address internal immutable _tier1;
     address internal immutable _tier2;
     address internal immutable _tier3;
+    address internal immutable _tier4;
+    address internal immutable _tier5;
 
     /// @inheritdoc IStakeVault
     mapping(address account => uint256) public credit;
@@ -30,10 +33,16 @@ abstract contract Vault is IStakeVault {
         _;
     }
 
-    /// @param tiers contracts that may lock, made before or after; zero for none
-    constructor(address[4] memory tiers, uint256 unit_) {
+    /// @param tiers contracts that may lock, made before or after: six at most
+    constructor(address[] memory tiers, uint256 unit_) {
         unit = unit_;
-        (_tier0, _tier1, _tier2, _tier3) = (tiers[0], tiers[1], tiers[2], tiers[3]);
+        if (tiers.length > MOST_TIERS) revert TooManyTiers(MOST_TIERS, tiers.length);
+        address[MOST_TIERS] memory named;
+        for (uint256 i; i < tiers.length; ++i) {
+            named[i] = tiers[i];
+        }
+        (_tier0, _tier1, _tier2) = (named[0], named[1], named[2]);
+        (_tier3, _tier4, _tier5) = (named[3], named[4], named[5]);
     }
 
     /// @inheritdoc IStakeVault
@@ -199,7 +208,12 @@ abstract contract Vault is IStakeVault {
     /// @inheritdoc IStakeVault
     function isTier(address account) public view returns (bool) {
         return account != address(0)
-            && (account == _tier0 || account == _tier1 || account == _tier2 || account == _tier3);
+            && (account == _tier0
+                || account == _tier1
+                || account == _tier2
+                || account == _tier3
+                || account == _tier4
+                || account == _tier5);
     }
 
     function _free(Account memory account) private pure returns (uint256) {

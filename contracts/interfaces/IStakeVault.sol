@@ -78,6 +78,8 @@ interface IStakeVault {
 
     /// @notice Only a tier named at construction may do this.
     error NotATier(address got);
+    /// @notice More tiers than a vault serves.
+    error TooManyTiers(uint256 max, uint256 got);
     /// @notice Stakes are whole units, not none, and below 2^64 of them.
     error WrongStake(uint256 got);
     /// @notice The free stake does not cover this lock: less coverage, another operator, or a proof.

@@ -44,6 +44,15 @@ def leave(bench: Bench, to: str = "") -> None:
     bench.chain.send(bench.vault.functions.leave(to or bench.rival), sender=bench.operator)
 
 
+def test_constructor_more_tiers_than_it_serves_is_refused(bench: Bench) -> None:
+    six = bench.chain.accounts[:6]
+    vault = bench.chain.deploy("contracts/assurance/StakeVault.sol", six)
+    assert all(bench.chain.call(vault.functions.isTier(tier)) for tier in six)
+    assert not bench.chain.call(vault.functions.isTier(bench.chain.accounts[6]))
+    with reverts("TooManyTiers", 6, 7):
+        bench.chain.deploy("contracts/assurance/StakeVault.sol", bench.chain.accounts[:7])
+
+
 def test_stake_whole_gwei_is_added(bench: Bench) -> None:
     bench.stake(5 * GWEI)
     assert bench.account()["stake"] == STAKE + 5

@@ -31,8 +31,8 @@ contract BisectionInvariants {
         ModelRegistry registry = new ModelRegistry();
         EchoVerifier verifier = new EchoVerifier("srs");
         oracle = new InferenceOracle();
-        address[4] memory tiers =
-            [VM.computeCreateAddress(address(this), 5), address(0), address(0), address(0)];
+        address[] memory tiers = new address[](1);
+        tiers[0] = VM.computeCreateAddress(address(this), 5);
         vault = new StakeVault(tiers);
         tier = new BisectionAssurance(oracle, verifier, registry, vault, _parameters(), 2);
         bytes32[] memory segments = new bytes32[](4);

@@ -41,9 +41,8 @@ contract OptimisticInvariants {
         );
         oracle = new InferenceOracle();
         DevelopmentBeacon beacon = _beacon();
-        address[4] memory tiers = [
-            VM.computeCreateAddress(address(this), _made() + 1), address(0), address(0), address(0)
-        ];
+        address[] memory tiers = new address[](1);
+        tiers[0] = VM.computeCreateAddress(address(this), _made() + 1);
         vault = new StakeVault(tiers);
         tier = _tier(verifier, registry, beacon);
         market = new Market(oracle, vault, tier, verifier, beacon, modelId);

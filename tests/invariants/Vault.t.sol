@@ -161,7 +161,9 @@ contract VaultInvariants {
         VM.warp(1_750_000_000);
         till = new Till();
         Token token = _token();
-        till.start(_vault([address(till), address(0), address(0), address(0)], token), token);
+        address[] memory tiers = new address[](1);
+        tiers[0] = address(till);
+        till.start(_vault(tiers, token), token);
     }
 
     function targetContracts() public view returns (address[] memory targets) {
@@ -199,7 +201,7 @@ contract VaultInvariants {
         return Token(address(0));
     }
 
-    function _vault(address[4] memory tiers, Token) internal virtual returns (Vault) {
+    function _vault(address[] memory tiers, Token) internal virtual returns (Vault) {
         return new StakeVault(tiers);
     }
 }
@@ -210,7 +212,7 @@ contract TokenVaultInvariants is VaultInvariants {
         return new Token();
     }
 
-    function _vault(address[4] memory tiers, Token token) internal override returns (Vault) {
+    function _vault(address[] memory tiers, Token token) internal override returns (Vault) {
         return new TokenVault(tiers, token, 1 gwei);
     }
 }
