@@ -140,7 +140,7 @@ class Session:
         name = self.model.quantizer.input.tensor
         if not self.model.input_is_committed:
             raise OpeningMismatch(f"{name} is public: expected its numbers, got an opening")
-        self._fits(name, opening)
+        _fits(self.model, name, opening)
         return self.model.encode(Role.INPUT, {}, {name: opening.points(self.kernels, self.srs)})
 
     def commit(self, values: Ints) -> TensorOpening:
@@ -175,21 +175,10 @@ class Session:
         for name, own in points.items():
             if name not in openings:
                 raise OpeningMissing(f"{name} is committed: expected its opening, got none")
-            self._fits(name, openings[name])
+            _fits(self.model, name, openings[name])
             openings[name].check(self.kernels, self.srs, own)
             given[name] = openings[name].values
         return given
-
-    def _fits(self, name: str, opening: TensorOpening) -> None:
-        tensor, k = self.model.program.tensors[self.model.program.named(name)], self.model.layout.k
-        if opening.values.shape != tensor.shape:
-            got = opening.values.shape
-            raise OpeningMismatch(f"{name}: expected an opening of shape {tensor.shape}, got {got}")
-        if opening.k != k:
-            raise OpeningMismatch(
-                f"{name}: expected tiles of 2^{k} cells, got 2^{opening.k}: build both models with"
-                " the same --tile-bits"
-            )
 
 
 @dataclass(frozen=True)
@@ -261,8 +250,8 @@ def check(model: Model, claim: Claim, context: bytes | None = None) -> None:
 def reveal(model: Model, claim: Claim, openings: Iterable[TensorOpening]) -> dict[str, Ints]:
     """The committed tensors of a claim that these openings show, by name.
 
-    Raises OpeningMismatch for one whose points are not in the claim. The caller must still `check`
-    the claim.
+    Raises OpeningMismatch for one whose points are not in the claim, or of another shape or tile
+    size than the tensor that they name. The caller must still `check` the claim.
     """
     given = list(openings)
     if not given:
@@ -280,8 +269,23 @@ def reveal(model: Model, claim: Claim, openings: Iterable[TensorOpening]) -> dic
                 f"expected an opening of {' or '.join(points) or 'a committed tensor'}, got one of"
                 f" other points"
             )
+        for name in named:
+            _fits(model, name, opening)
         found |= named
     return found
+
+
+def _fits(model: Model, name: str, opening: TensorOpening) -> None:
+    """Equal points say nothing under another shape or tile size: its cells stand elsewhere."""
+    tensor, k = model.program.tensors[model.program.named(name)], model.layout.k
+    if opening.values.shape != tensor.shape:
+        got = opening.values.shape
+        raise OpeningMismatch(f"{name}: expected an opening of shape {tensor.shape}, got {got}")
+    if opening.k != k:
+        raise OpeningMismatch(
+            f"{name}: expected tiles of 2^{k} cells, got 2^{opening.k}: build both models with"
+            " the same --tile-bits"
+        )
 
 
 def _unhex(text: object) -> bytes:

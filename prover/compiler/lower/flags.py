@@ -78,7 +78,8 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Flags:
     net.ops.append(Argmax(out, (*lead, 2), seen, BITS))
     net.plans[node.name] = x.lengths
     fixed = () if flat(x.lengths) else ((0, 0),)
-    return Flags(Cells(node.name, whole(x.lengths), 0, out, len(lead), fixed))
+    there = Cells(node.name, whole(x.lengths), 0, out, len(lead), fixed)
+    return Flags(there, opposite=node.target in ABSENT)
 
 
 def _compared(net: Network, node: Node, x: Value) -> Flags | None:
