@@ -29,6 +29,7 @@ contract BisectionAssurance is Staked, Compositions {
 
     mapping(bytes32 requestId => Game) private _games;
     mapping(bytes32 requestId => mapping(bytes32 bounds => Span)) private _spans;
+    mapping(bytes32 requestId => Halt) private _halts;
 
     /// @dev What a move is about, once it has been checked.
     struct Move {
@@ -82,7 +83,8 @@ contract BisectionAssurance is Staked, Compositions {
             revert OnlyOracle(address(oracle), msg.sender);
         }
         bool first = claim.standing == 0;
-        if (first && evidence.length == 0) return _post(request, claim);
+        bool none = output.length == 1 && output[0] == 0;
+        if (first && evidence.length == 0 && !none) return _post(request, claim);
         if (!first && claim.digest != claim.standing) {
             revert WrongClaim(claim.standing, claim.digest);
         }
@@ -90,9 +92,10 @@ contract BisectionAssurance is Staked, Compositions {
             if (!first) _void(request, claim.requestId, claim.payee);
             return Status.Retracted;
         }
-        if (first) revert WrongEvidence(0, evidence.length);
-        if (evidence.length == 0) return _settle(request, claim, keccak256(output));
+        if (first && !none) revert WrongEvidence(0, evidence.length);
+        if (!first && evidence.length == 0) return _settle(request, claim, none);
         if (evidence.length != 64) revert WrongEvidence(64, evidence.length);
+        if (first) return _halt(request, claim, evidence);
         (uint256 from, uint256 to) = abi.decode(evidence, (uint256, uint256));
         _lapse(request, claim.requestId, claim.payee, from, to);
         return Status.Retracted;
@@ -180,10 +183,7 @@ contract BisectionAssurance is Staked, Compositions {
         if (span.states != 0) revert AlreadyGiven(move.from, move.to);
         if (keccak256(input) != move.start) revert WrongStates(move.start, keccak256(input));
         if (keccak256(output) != move.end) revert WrongStates(move.end, keccak256(output));
-        bytes32 held = address(verifier).codehash;
-        if (held != codeHash) revert VerifierChanged(codeHash, held);
-        bytes32 context = contextOf(request, payee, move.from);
-        verifier.verify(segmentAt(request.modelId, move.from), context, input, output, proof);
+        _verifySegment(request, payee, move.from, input, output, proof);
 
         Game storage game = _games[move.requestId];
         span.states = PROVED;
@@ -191,6 +191,28 @@ contract BisectionAssurance is Staked, Compositions {
         if (span.owedBy != 0) --game.owed;
 
         emit SegmentProved(move.requestId, move.from);
+    }
+
+    /// @inheritdoc IBisectionAssurance
+    function refute(
+        Request calldata request,
+        address payee,
+        bytes calldata input,
+        bytes calldata output,
+        bytes calldata proof
+    ) external {
+        (bytes32 requestId,) = _checkClaim(request, payee, UNANSWERABLE, Status.Provisional);
+        Halt memory halt = _halts[requestId];
+        Span storage span = _spans[requestId][_bounds(halt.segment, halt.segment + 1)];
+        if (span.owedBy != 0) revert AlreadyDemanded(halt.segment, halt.segment + 1);
+        if (keccak256(input) != halt.state) revert WrongStates(halt.state, keccak256(input));
+        _verifySegment(request, msg.sender, halt.segment, input, output, proof);
+
+        // Nobody can give that span any more: it is no part of the claim.
+        (span.challenger, span.owedBy) = (msg.sender, uint40(block.timestamp - 1));
+        ++_games[requestId].owed;
+
+        emit Refuted(requestId, halt.segment, msg.sender);
     }
 
     /// @inheritdoc IBisectionAssurance
@@ -241,6 +263,11 @@ contract BisectionAssurance is Staked, Compositions {
     }
 
     /// @inheritdoc IBisectionAssurance
+    function haltOf(bytes32 requestId) external view returns (Halt memory) {
+        return _halts[requestId];
+    }
+
+    /// @inheritdoc IBisectionAssurance
     function spanAt(bytes32 requestId, uint256 from, uint256 to)
         external
         view
@@ -270,8 +297,28 @@ contract BisectionAssurance is Staked, Compositions {
         return Status.Provisional;
     }
 
+    /// @dev An operator says that there is no answer, and where the run halts: what the claim stands
+    ///      for is the span up to there, and that no output of that segment has a proof.
+    function _halt(Request calldata request, Claim calldata claim, bytes calldata evidence)
+        private
+        returns (Status)
+    {
+        (uint256 segment, bytes32 state) = abi.decode(evidence, (uint256, bytes32));
+        uint256 count = segmentCount(request.modelId);
+        if (segment >= count) revert NoSuchPart(count, segment);
+        if (segment == 0 && state != request.inputHash) {
+            revert WrongStates(request.inputHash, state);
+        }
+        _halts[claim.requestId] = Halt(segment, state);
+
+        emit Halted(claim.requestId, segment, state);
+
+        return _post(request, claim);
+    }
+
     /// @dev The standing claim handed in: final once all is proved, or silence has lasted long enough.
-    function _settle(Request calldata request, Claim calldata claim, bytes32 outputHash)
+    ///      A claim of no answer is never proved: it leaves the last segments out.
+    function _settle(Request calldata request, Claim calldata claim, bool none)
         private
         returns (Status)
     {
@@ -284,13 +331,12 @@ contract BisectionAssurance is Staked, Compositions {
             if (block.timestamp <= until) revert TooEarly(until, block.timestamp);
         }
         bool suspended = _release(request, claim.payee);
-        if (outputHash == UNANSWERABLE) return Status.Retracted;
-        if (suspended && !proved) revert OperatorSuspended(claim.payee);
-        if (game.until != 0) {
+        if (suspended && !proved && !none) revert OperatorSuspended(claim.payee);
+        if (game.until != 0 || game.proved != 0) {
             (game.payee, game.cost) = (claim.payee, uint96(_bond(_terms(request))));
             _decide(claim.requestId, Outcome.Upheld);
         }
-        return Status.Final;
+        return none ? Status.Retracted : Status.Final;
     }
 
     /// @dev What is owed did not come in time. Not the operator's fault if no proof could be accepted.
@@ -301,12 +347,12 @@ contract BisectionAssurance is Staked, Compositions {
         uint256 from,
         uint256 to
     ) private {
+        Span storage span = _spans[requestId][_bounds(from, to)];
+        if (span.owedBy == 0 || span.states != 0) revert NotOwed(from, to);
         if (to == from + 1 && _isStopped(segmentAt(request.modelId, from))) {
             _void(request, requestId, payee);
             return;
         }
-        Span storage span = _spans[requestId][_bounds(from, to)];
-        if (span.owedBy == 0 || span.states != 0) revert NotOwed(from, to);
         if (block.timestamp <= span.owedBy) revert TooEarly(span.owedBy, block.timestamp);
         if (!_isUnchanged() || _isStopped(request.modelId)) {
             _void(request, requestId, payee);
@@ -337,11 +383,12 @@ contract BisectionAssurance is Staked, Compositions {
     ) private view returns (Move memory move) {
         uint256 since;
         (move.requestId, since) = _checkClaim(request, payee, outputHash, Status.Provisional);
-        if (outputHash == UNANSWERABLE) revert NothingToProve(move.requestId);
         move.windowEnd = since + _window(_terms(request));
         if (place.to == 0) {
-            move.to = segmentCount(request.modelId);
-            (move.start, move.end) = (request.inputHash, outputHash);
+            (move.to, move.end) = outputHash == UNANSWERABLE
+                ? _claimedUpTo(move.requestId)
+                : (segmentCount(request.modelId), outputHash);
+            move.start = request.inputHash;
             move.demandBy = move.windowEnd;
             return move;
         }
@@ -355,6 +402,27 @@ contract BisectionAssurance is Staked, Compositions {
         move.to = from + (place.part + 1) * (to - from) / parts;
         (move.start, move.end) = (place.states[place.part], place.states[place.part + 1]);
         move.demandBy = parent.demandBy;
+    }
+
+    /// @dev The whole of a claim of no answer ends where its run halts.
+    function _claimedUpTo(bytes32 requestId) private view returns (uint256, bytes32) {
+        Halt memory halt = _halts[requestId];
+        if (halt.segment == 0) revert NothingToProve(requestId);
+        return (halt.segment, halt.state);
+    }
+
+    function _verifySegment(
+        Request calldata request,
+        address payee,
+        uint256 segment,
+        bytes calldata input,
+        bytes calldata output,
+        bytes calldata proof
+    ) private view {
+        bytes32 held = address(verifier).codehash;
+        if (held != codeHash) revert VerifierChanged(codeHash, held);
+        bytes32 context = contextOf(request, payee, segment);
+        verifier.verify(segmentAt(request.modelId, segment), context, input, output, proof);
     }
 
     function _spanOf(Move memory move) private view returns (Span storage) {

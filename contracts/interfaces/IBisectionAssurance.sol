@@ -22,13 +22,17 @@ import {IStakedAssurance} from "./IStakedAssurance.sol";
 ///
 /// | standing | claim | evidence | what becomes of it (`InferenceOracle.answer`) |
 /// | --- | --- | --- | --- |
-/// | none | any | empty | Provisional: the payee's stake is locked |
+/// | none | any output | empty | Provisional: the payee's stake is locked |
+/// | none | 0x00 | segment (32), state (32) | likewise: the run halts there |
 /// | a claim | the same | empty | after all clocks, or once every segment is proved: Final |
 /// | a claim | the same | from (32), to (32) | that span is overdue: Retracted, slashed |
-/// | a claim | the same | likewise, of a segment that was stopped | Retracted; stake free |
+/// | a claim | the same | likewise, of a segment that is owed and was stopped | Retracted; stake free |
 /// | any, once the verifier is stopped | any, or the same | not empty | Retracted; stake free |
 ///
-/// The output 0x00 says, as in IOptimisticAssurance, that there is no provable answer.
+/// The output 0x00 says, as in IOptimisticAssurance, that there is no provable answer. It names the
+/// *halt*: the first segment without an output, and the state before it. What can be demanded is the
+/// span up to there; a proof of any output of that segment from that state refutes the claim. Once all
+/// clocks are over it is given back: Retracted, stake free.
 interface IBisectionAssurance is IAssurance, IStakedAssurance {
     /// @notice How the contest of one claim ended.
     enum Outcome {
@@ -52,6 +56,14 @@ interface IBisectionAssurance is IAssurance, IStakedAssurance {
         Outcome outcome;
         address payee;
         uint96 cost;
+    }
+
+    /// @notice Where a run without an answer halts.
+    /// @param segment the first one without an output
+    /// @param state before it
+    struct Halt {
+        uint256 segment;
+        bytes32 state;
     }
 
     /// @notice One span of one claim.
@@ -96,6 +108,10 @@ interface IBisectionAssurance is IAssurance, IStakedAssurance {
         bytes32 indexed requestId, uint256 from, uint256 to, bytes32[] states, uint256 demandBy
     );
     event SegmentProved(bytes32 indexed requestId, uint256 segment);
+    /// @notice Its operator says that there is no answer: no output of that segment, from that state.
+    event Halted(bytes32 indexed requestId, uint256 segment, bytes32 state);
+    /// @notice There is one; that span is overdue from now on.
+    event Refuted(bytes32 indexed requestId, uint256 segment, address indexed challenger);
     event Decided(bytes32 indexed requestId, Outcome outcome);
     event BondCollected(
         bytes32 indexed requestId, uint256 from, uint256 to, address by, uint256 amount
@@ -109,7 +125,7 @@ interface IBisectionAssurance is IAssurance, IStakedAssurance {
     /// @notice A segment has committed inputs or outputs: their bytes have many blindings, so nobody
     ///         could tell from a state whether it is right.
     error CommittedBoundary(uint256 segment);
-    /// @notice Evidence is nothing, or a span.
+    /// @notice Evidence is nothing, a span, or, of a first claim of no answer, the halt.
     error WrongEvidence(uint256 expected, uint256 got);
     /// @notice Only the claim's payee or its agent says what its states are.
     error OnlyOperator(address payee, address got);
@@ -169,6 +185,18 @@ interface IBisectionAssurance is IAssurance, IStakedAssurance {
         bytes calldata proof
     ) external;
 
+    /// @notice Proves an output of the segment at which a claim of no answer says that the run halts.
+    ///         That segment's span is overdue then: hand the claim in, the reward is the caller's. By
+    ///         anyone, once, until the claim is settled.
+    /// @param proof bound to `contextOf` with the caller as payee, so that a copy earns nothing
+    function refute(
+        Request calldata request,
+        address payee,
+        bytes calldata input,
+        bytes calldata output,
+        bytes calldata proof
+    ) external;
+
     /// @notice Ends the lock of a claim whose request the oracle refunded (7 days after its deadline);
     ///         by anyone. If anything was owed, name it: it is overdue.
     function close(
@@ -203,6 +231,9 @@ interface IBisectionAssurance is IAssurance, IStakedAssurance {
         returns (bytes32);
 
     function gameOf(bytes32 requestId) external view returns (Game memory);
+
+    /// @notice Zeros for a claim of an answer.
+    function haltOf(bytes32 requestId) external view returns (Halt memory);
 
     function spanAt(bytes32 requestId, uint256 from, uint256 to) external view returns (Span memory);
 }

@@ -14,7 +14,17 @@ from eth_hash.auto import keccak
 from web3.contract import Contract
 
 from oracle.domain.bisection import Board, Held, Lapse, Place, Prove, Publish, Span, owed, pursue
-from tests.contracts.bench import BOND, ETHER, HOUR, PARAMETERS, PROVING, WINDOW, Bench, created
+from tests.contracts.bench import (
+    BOND,
+    ETHER,
+    HOUR,
+    PARAMETERS,
+    PROVING,
+    UNANSWERABLE,
+    WINDOW,
+    Bench,
+    created,
+)
 from tests.contracts.desk import POINT, SRS, ZERO, Request, program, register
 from tests.evm import Chain
 
@@ -93,11 +103,25 @@ class Court(Bench):
         self.post(request, image=run[0], output=run[-1])
         return request
 
+    def halted(self, run: Sequence[bytes], segment: int, **fields: Any) -> Request:
+        """The same of a run that halts at a segment: no answer, says the operator."""
+        request = self.request(input=run[0], **fields)
+        self.ask(request, run[0])
+        self.chain.send(self.halting(request, run, segment), sender=self.operator, gas=5_000_000)
+        return request
+
+    def halting(self, request: Request, run: Sequence[bytes], segment: int) -> Any:
+        evidence = encode(["uint256", "bytes32"], [segment, keccak(run[segment])])
+        return self.oracle.functions.answer(
+            request.fields, run[0], self.operator, UNANSWERABLE, evidence
+        )
+
     def naming(self, request: Request, run: Sequence[bytes]) -> tuple[Any, str, bytes]:
         return request.fields, self.operator, keccak(run[-1])
 
     def board(self, request: Request, run: Sequence[bytes]) -> Board:
-        """The contest as the chain's logs and words have it."""
+        """The contest as the chain's logs and words have it; of a claim of no answer, what it
+        stands for."""
         id = self.request_id(request)
         asked: Any = {"from_block": 0, "argument_filters": {"requestId": id}}
         split: dict[Span, tuple[bytes, ...]] = {}
@@ -111,8 +135,10 @@ class Court(Bench):
             held = self.chain.call(self.optimistic.functions.spanAt(id, *span))
             proved = span.is_segment and any(held[2])
             spans[span] = Held(split.get(span, ()), proved, held[3], held[4])
-        ends = (keccak(run[0]), keccak(run[-1]))
-        return Board(self.segments, self.arity, ends, self.since(request) + WINDOW, spans)
+        segment, state = self.chain.call(self.optimistic.functions.haltOf(id))
+        ends = (keccak(run[0]), bytes(state) if segment else keccak(run[-1]))
+        segments = segment or self.segments
+        return Board(segments, self.arity, ends, self.since(request) + WINDOW, spans)
 
     def place(self, request: Request, run: Sequence[bytes], span: Span) -> tuple[Any, ...]:
         return fields(self.board(request, run).place(span))

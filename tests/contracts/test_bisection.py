@@ -19,7 +19,6 @@ from tests.contracts.bench import (
     LOCK,
     PARAMETERS,
     REWARD,
-    UNANSWERABLE,
     WINDOW,
     WRONG,
     terms,
@@ -180,17 +179,6 @@ def test_undisputed_claim_is_final_after_its_window(tier: Court) -> None:
     tier.hand_in(request, SIX)
     assert tier.status(request)[0] == FINAL
     assert tier.account()["locked"] == 0
-
-
-def test_unanswerable_is_given_back_after_the_window(tier: Court) -> None:
-    run = [*SIX[:-1], UNANSWERABLE]
-    request = tier.stood(run)
-    with reverts("NothingToProve", tier.request_id(request)):
-        tier.demand(request, run, WHOLE)
-    tier.wait(WINDOW + 1)
-    tier.hand_in(request, run)
-    assert tier.status(request)[0] == RETRACTED
-    assert tier.account()["stake"] == STAKE // GWEI
 
 
 def test_first_claim_with_evidence_is_refused(tier: Court) -> None:
@@ -602,15 +590,20 @@ def test_stopped_version_gives_everything_back(chain: Chain) -> None:
 
 
 def test_stopped_segment_gives_the_claim_back(chain: Chain) -> None:
-    """A segment of which two outputs were proved is proved no more: nobody is slashed for it."""
+    """A segment of which two outputs were proved is proved no more: nobody is slashed for it. It
+    must be owed: else whoever made a false claim could take it back by naming any such segment."""
     made = court(chain, 2, 2, guarded=True)
     run = run_of(2)
     request = made.stood(run)
+    stop_model(made, made.ids[1])
+    for span in (Span(0, 1), Span(1, 2)):
+        with reverts("NotOwed", *span):
+            made.hand_in(request, run, span)
+    made.demand(request, run, Span(0, 2))
+    made.publish(request, run, Span(0, 2))
     with reverts("NotOwed", 1, 2):
         made.hand_in(request, run, Span(1, 2))
-    stop_model(made, made.ids[1])
-    with reverts("NotOwed", 0, 1):
-        made.hand_in(request, run, Span(0, 1))
+    made.demand(request, run, Span(1, 2))
     made.hand_in(request, run, Span(1, 2))
     assert made.outcome(request) == VOID
     assert made.account()["stake"] == STAKE // GWEI
