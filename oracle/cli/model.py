@@ -55,8 +55,8 @@ def build(
         typer.Argument(
             help="digits (trains the example), a name of the zoo (minilm-l6, nanogpt,"
             " nanogpt-steps, llama-block, lenet, lenet-average, resnet, lstm),"
-            " FILE.py:NAME (a torch module, or what makes one), or FILE.pt2 (torch.export.save); files"
-            " are run: take them from people you trust."
+            " FILE.py:NAME (a torch module, or what makes one), or FILE.pt2 (torch.export.save);"
+            " files are run: take them from people you trust."
         ),
     ],
     out: Out,
