@@ -13,12 +13,13 @@ contract BlsKeys is IBlsKeys {
     uint256 internal constant Q_LOW =
         0x64774b84f38512bf6730d2a0f6b0f6241eabfffeb153ffffb9feffffffffaaab;
 
-    /// @inheritdoc IBlsKeys
-    mapping(address owner => bytes32) public keyOf;
+    /// @dev Creates a contract whose code is a STOP and the key's 256 bytes, which follow.
+    bytes11 internal constant CREATION = 0x61010180600a5f395ff300;
+
     /// @inheritdoc IBlsKeys
     mapping(bytes32 key => address) public ownerOf;
-    /// @inheritdoc IBlsKeys
-    mapping(bytes32 roll => bool) public isPinned;
+    /// @dev Contracts that hold an owner's key as their code; made here only.
+    mapping(address owner => address) private _blobs;
 
     /// @inheritdoc IBlsKeys
     /// @dev The pairing refuses a key that is not canonical, not on the curve or not in the subgroup.
@@ -28,69 +29,67 @@ contract BlsKeys is IBlsKeys {
         if (_isZero(key)) revert AtInfinity();
         bytes32 hash = keccak256(key);
         if (ownerOf[hash] != address(0)) revert Taken(ownerOf[hash]);
-        if (keyOf[msg.sender] != 0) revert Taken(msg.sender);
+        if (_blobs[msg.sender] != address(0)) revert Taken(msg.sender);
         if (!Bls12381.verify(key, possessionOf(msg.sender, key), POSSESSION, proof)) {
             revert NotPossessed(msg.sender);
         }
+        bytes memory creation = abi.encodePacked(CREATION, key);
+        address blob;
+        assembly ("memory-safe") {
+            blob := create(0, add(creation, 0x20), mload(creation))
+        }
+        if (blob == address(0)) revert BlobNotCreated();
 
-        (keyOf[msg.sender], ownerOf[hash]) = (hash, msg.sender);
+        (_blobs[msg.sender], ownerOf[hash]) = (blob, msg.sender);
 
         emit Registered(msg.sender, key);
     }
 
     /// @inheritdoc IBlsKeys
-    function pin(address[] calldata owners, bytes[] calldata keys) external returns (bytes32 roll) {
-        if (keys.length != owners.length) revert WrongSize(owners.length, keys.length);
-        Roll memory members = Roll(new bytes32[](owners.length), new bytes(Bls12381.G2));
-        address last;
+    function sum(address[] calldata owners) external view returns (bytes memory total) {
+        total = new bytes(Bls12381.G2);
         for (uint256 i; i < owners.length; ++i) {
-            if (owners[i] <= last) revert WrongOrder(owners[i]);
-            last = owners[i];
-            members.keys[i] = keyOf[last];
-            _checkKey(i, members.keys[i], keys[i]);
-            members.sum = Bls12381.addG2(members.sum, keys[i]);
+            total = Bls12381.addG2(total, keyOf(owners[i]));
         }
-        roll = keccak256(abi.encode(members));
-
-        isPinned[roll] = true;
-
-        emit Pinned(roll, members);
     }
 
     /// @inheritdoc IBlsKeys
-    function signers(
-        Roll calldata members,
-        uint256 absent,
-        bytes[] calldata keys,
+    function signed(
+        bytes calldata total,
+        address[] calldata absent,
         bytes calldata message,
         bytes calldata signature
-    ) external view returns (uint256 present) {
-        bytes32 roll = keccak256(abi.encode(members));
-        if (!isPinned[roll]) revert NotPinned(roll);
-        if (signature.length != Bls12381.G1) revert WrongSize(Bls12381.G1, signature.length);
-        uint256 count = members.keys.length;
-        if (count < 256 && absent >> count != 0) revert WrongAbsence(absent);
-        bytes memory sum = members.sum;
-        uint256 gone;
-        for (uint256 place; place < count; ++place) {
-            if (absent >> place & 1 == 0) continue;
-            if (gone == keys.length) revert WrongSize(gone + 1, keys.length);
-            _checkKey(place, members.keys[place], keys[gone]);
-            sum = Bls12381.addG2(sum, _negated(keys[gone++]));
+    ) external view returns (bool) {
+        if (total.length != Bls12381.G2) {
+            revert WrongSize(Bls12381.G2, total.length);
         }
-        if (gone != keys.length) revert WrongSize(gone, keys.length);
-        if (_isZero(sum)) revert AtInfinity();
-        return Bls12381.verify(sum, message, QUORUM, signature) ? count - gone : 0;
+        if (signature.length != Bls12381.G1) revert WrongSize(Bls12381.G1, signature.length);
+        bytes memory present = total;
+        for (uint256 i; i < absent.length; ++i) {
+            present = Bls12381.addG2(present, _negated(keyOf(absent[i])));
+        }
+        if (_isZero(present)) revert AtInfinity();
+        return Bls12381.verify(present, message, QUORUM, signature);
+    }
+
+    /// @inheritdoc IBlsKeys
+    function hasKey(address owner) external view returns (bool) {
+        return _blobs[owner] != address(0);
+    }
+
+    /// @inheritdoc IBlsKeys
+    function keyOf(address owner) public view returns (bytes memory key) {
+        address blob = _blobs[owner];
+        if (blob == address(0)) revert NoKey(owner);
+        key = new bytes(Bls12381.G2);
+        assembly ("memory-safe") {
+            extcodecopy(blob, add(key, 0x20), 1, 256)
+        }
     }
 
     /// @inheritdoc IBlsKeys
     function possessionOf(address owner, bytes calldata key) public view returns (bytes memory) {
         return abi.encode(block.chainid, address(this), owner, key);
-    }
-
-    function _checkKey(uint256 place, bytes32 expected, bytes calldata key) private pure {
-        bytes32 got = keccak256(key);
-        if (expected == 0 || got != expected) revert WrongKey(place, expected, got);
     }
 
     /// @dev Minus a point of G2: q - y in both parts of y, zero staying zero.

@@ -137,37 +137,23 @@ abstract contract Openings is Seats {
 
     // --- for the tier ---------------------------------------------------------------------------
 
-    /// @dev m members at least, each once, committed to this claim; their places, a bit each.
+    /// @dev At least m members, each once, vouch for this claim: the committee's members, and the
+    ///      places of those, a bit each.
     function _checkQuorum(
         bytes32 requestId,
         uint256 epoch,
         address payee,
         bytes32 outputHash,
-        Quorum memory quorum
-    ) internal view returns (uint256 places) {
-        _checkMembers(epoch, quorum.members);
-        uint256 count = quorum.openings.length;
-        if (count < _quorum) revert NoQuorum(_quorum, count);
-        for (uint256 i; i < count; ++i) {
-            Opening memory opening = quorum.openings[i];
-            if (places >> opening.place != 0) revert WrongPlace(opening.place);
-            (, address member) = _member(quorum.members, opening.place);
-            places |= 1 << opening.place;
-            if (opening.v == 0) {
-                bytes32 claimed = keccak256(abi.encode(payee, outputHash, quorum.traceRoot));
-                bool here = summonsOf[requestId].epoch == epoch;
-                if (!here || revealedAt[requestId][opening.place] != claimed) {
-                    revert NotRevealed(opening.place);
-                }
-                continue;
-            }
-            bytes32 commitment =
-                keccak256(abi.encode(payee, outputHash, quorum.traceRoot, opening.salt, member));
-            // The zero address, who is nobody's member, for what is no signature.
-            address signer =
-                ecrecover(digestOf(requestId, epoch, commitment), opening.v, opening.r, opening.s);
-            if (signer != member) revert WrongSignature(opening.place, member, signer);
-        }
+        bytes memory quorum
+    ) internal view virtual returns (bytes memory members, uint256 places);
+
+    /// @dev A member that was summoned revealed this claim on-chain.
+    function _checkRevealed(bytes32 requestId, uint256 epoch, uint256 place, bytes32 claimed)
+        internal
+        view
+    {
+        bool here = summonsOf[requestId].epoch == epoch;
+        if (!here || revealedAt[requestId][place] != claimed) revert NotRevealed(place);
     }
 
     /// @dev Down to what claims may have reserved, no further.

@@ -46,7 +46,7 @@ abstract contract Seats is ICommitteeAssurance {
     }
 
     /// @inheritdoc ICommitteeAssurance
-    function enrol(uint256 seat) external {
+    function enrol(uint256 seat) public virtual {
         uint256 count = _seats.length;
         if (seat > count) revert NoSuchSeat(seat);
         uint256 epoch = _epoch();
@@ -90,7 +90,7 @@ abstract contract Seats is ICommitteeAssurance {
     }
 
     /// @inheritdoc ICommitteeAssurance
-    function draw() external returns (bytes memory members) {
+    function draw() public virtual returns (bytes memory members) {
         uint256 epoch = _epoch();
         if (committeeOf[epoch] != 0) revert AlreadyDrawn(epoch);
         uint64 round = randomness.roundAfter(epoch * EPOCH);
@@ -104,7 +104,7 @@ abstract contract Seats is ICommitteeAssurance {
             if (i == TRIES * _places) revert TooFewSeats(_places, filled);
             uint256 seat = uint256(keccak256(abi.encode(seed, i))) % count;
             Seat memory held = _seats[seat];
-            if (held.owner == address(0) || held.from > epoch) continue;
+            if (held.owner == address(0) || held.since > epoch) continue;
             if (held.until != 0 && held.until <= epoch) continue;
             if (_has(drawn, filled, seat)) continue;
             drawn[filled++] = seat;
@@ -188,6 +188,12 @@ abstract contract Seats is ICommitteeAssurance {
             word := mload(add(add(members, 0x20), mul(place, MEMBER_BYTES)))
         }
         return (word >> 224, address(uint160(word >> 64)));
+    }
+
+    function _count(uint256 places) internal pure returns (uint256 count) {
+        for (; places != 0; places &= places - 1) {
+            ++count;
+        }
     }
 
     function _epoch() internal view returns (uint256) {

@@ -28,7 +28,7 @@ import {IAssurance} from "./IAssurance.sol";
 /// | none | any | 1, abi.encode(Quorum) | Provisional |
 /// | a claim | the same | empty | after its window Final; if a member dissented, Retracted after its clock |
 /// | a claim | the same | 0, proof | Final; dissenters pay the fine |
-/// | a claim | other output | 2, abi.encode(payee, output hash, Quorum of what stands, proof) | Final; its members are slashed |
+/// | a claim | other output | 2, abi.encode(payee, output hash, abi.encode(Quorum of what stands), proof) | Final; its members are slashed |
 /// | none, once verifier or model is stopped | any | any | Retracted |
 /// | a claim, likewise | the same | any | Retracted |
 ///
@@ -56,12 +56,12 @@ interface ICommitteeAssurance is IAssurance {
     /// @notice One seat, in one slot.
     /// @param owner who holds it, and whose key signs; zero for a free one
     /// @param stake gwei that are left of it
-    /// @param from first epoch it can be drawn for
+    /// @param since first epoch it can be drawn for
     /// @param until first epoch for which it cannot any more; 0 for none
     struct Seat {
         address owner;
         uint48 stake;
-        uint24 from;
+        uint24 since;
         uint24 until;
     }
 
@@ -89,7 +89,7 @@ interface ICommitteeAssurance is IAssurance {
         Opening[] openings;
     }
 
-    event Enrolled(uint256 indexed seat, address indexed owner, uint256 from);
+    event Enrolled(uint256 indexed seat, address indexed owner, uint256 since);
     event Retired(uint256 indexed seat, uint256 until);
     event SeatLeft(uint256 indexed seat);
     event Drawn(uint256 indexed epoch, bytes members);

@@ -10,7 +10,7 @@ signed.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from eth_abi.abi import decode, encode
+from eth_abi.abi import encode
 from eth_hash.auto import keccak
 from eth_utils.address import to_checksum_address
 
@@ -138,7 +138,7 @@ def agreement(committee: Committee, trace: bytes, openings: Sequence[Opening]) -
 
 def refutation(payee: str, output: bytes, agreed: bytes, proof: bytes) -> bytes:
     """Evidence of another output than the one that stands: that one's payee, hash and members'
-    words (its own evidence), and the proof. Raises DecodingError if `agreed` is none."""
-    (quorum,) = decode((QUORUM,), agreed.removeprefix(AGREED))
-    kinds = ("address", "bytes32", QUORUM, "bytes")
+    words (its own evidence), and the proof."""
+    kinds = ("address", "bytes32", "bytes", "bytes")
+    quorum = agreed.removeprefix(AGREED)
     return REFUTED + encode(kinds, (payee, ids.output_hash(output), quorum, proof))

@@ -13,9 +13,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from eth_abi.abi import decode
-
-from oracle.adapters.abi import call_data
 from oracle.adapters.deployment import COMMITTEE
 from oracle.domain.chain import Status
 from oracle.domain.committee import DAY, MEMBER_BYTES
@@ -46,8 +43,6 @@ PEOPLE = {
     "requester": REQUESTER,
 }
 BOARD_PORT = "18760"
-#: ICommitteeAssurance.Seat
-SEAT = "(address,uint48,uint24,uint24)"
 
 
 class Chamber(Ladder):
@@ -91,9 +86,7 @@ class Chamber(Ladder):
 
     def left(self, key: str) -> int:
         """Gwei that are left of a member's seat."""
-        data = "0x" + call_data("seatAt", MEMBERS.index(key)).hex()  # Ape trips over a field `from`
-        found = self._desk.web3.eth.call({"to": self.council.address, "data": data})
-        return int(decode((SEAT,), bytes(found))[0][1])
+        return int(self.council.seatAt(MEMBERS.index(key)).stake)
 
     @property
     def council(self) -> Any:

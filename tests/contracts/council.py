@@ -9,6 +9,7 @@ from typing import Any
 from eth_abi.abi import encode
 from eth_hash.auto import keccak
 from web3.contract import Contract
+from web3.logs import DISCARD
 
 from tests.contracts.bench import COVERAGE, DAY, ETHER, GWEI, PROVING, created, guard, terms
 from tests.contracts.desk import HARNESS, LOGITS, ZERO, Desk, Request
@@ -37,6 +38,8 @@ class Council(Desk):
     """Its clock stands a little after the draw of day 1; members hold one seat or two, unless
     `owners` says who holds which."""
 
+    source = "contracts/committee/CommitteeAssurance.sol"
+
     def __init__(
         self,
         chain: Chain,
@@ -50,26 +53,36 @@ class Council(Desk):
         self.registry, self.verifier = registry or self.registry, verifier or self.verifier
         self.verifier = guard(self)
         self.beacon = chain.deploy("contracts/random/DevelopmentBeacon.sol")
+        more = self.prepare()
         deployer = chain.accounts[0]
         nonce = chain.web3.eth.get_transaction_count(deployer)
         tiers = [created(deployer, nonce + 1), ZERO, ZERO, ZERO]
         self.vault = chain.deploy("contracts/assurance/StakeVault.sol", tiers)
         self.council = chain.deploy(
-            "contracts/committee/CommitteeAssurance.sol",
+            self.source,
             self.oracle.address,
             self.verifier.address,
             self.registry.address,
             self.vault.address,
             self.beacon.address,
             rules,
+            *more,
         )
         self.pin = bytes(chain.call(self.council.functions.pin()))
         self.collector = chain.accounts[4]
         owners = list(owners) or [*chain.accounts[3:10], *chain.accounts[8:10]]
         for owner in dict.fromkeys(owners):
             self.chain.send(self.vault.functions.stake(), sender=owner, value=10 * ETHER)
+            self.admit(owner)
         for seat, owner in enumerate(owners):
             self.tell("enrol", seat, sender=owner)
+
+    def prepare(self) -> list[str]:
+        """What the tier's constructor takes besides, made before the vault."""
+        return []
+
+    def admit(self, owner: str) -> None:
+        """What an owner does before it takes a seat."""
 
     @property
     def epoch(self) -> int:
@@ -88,7 +101,7 @@ class Council(Desk):
         round = self.chain.call(self.beacon.functions.roundAfter(day * DAY))
         self.chain.send(self.beacon.functions.publish(round, b""))
         receipt = self.tell("draw")
-        (event,) = self.council.events.Drawn().process_receipt(receipt)
+        (event,) = self.council.events.Drawn().process_receipt(receipt, DISCARD)
         return bytes(event["args"]["members"])
 
     def request(self, **fields: Any) -> Request:
@@ -165,9 +178,13 @@ class Council(Desk):
         opened = [self.opening(request, members, place, output, **claim) for place in places]
         return members, claim.get("root", TRACE), opened
 
+    @staticmethod
+    def encoded(quorum: Any) -> bytes:
+        return encode([QUORUM_TYPE], [quorum])
+
     def agreeing(self, request: Request, members: bytes, output: bytes = LOGITS, **how: Any) -> Any:
         quorum = how.pop("quorum", None) or self.quorum(request, members, output=output, **how)
-        evidence = b"\1" + encode([QUORUM_TYPE], [quorum])
+        evidence = b"\1" + self.encoded(quorum)
         return self.answering(request, payee=how.get("payee", ""), output=output, proof=evidence)
 
     def agree(self, request: Request, members: bytes, output: bytes = LOGITS, **how: Any) -> Any:
@@ -188,8 +205,13 @@ class Council(Desk):
 
     def refuting(self, request: Request, stands: bytes, quorum: Any, output: bytes = LOGITS) -> Any:
         evidence = b"\2" + encode(
-            ["address", "bytes32", QUORUM_TYPE, "bytes"],
-            [self.payee, keccak(stands), quorum, self.proof(request, self.prover, output=output)],
+            ["address", "bytes32", "bytes", "bytes"],
+            [
+                self.payee,
+                keccak(stands),
+                self.encoded(quorum),
+                self.proof(request, self.prover, output=output),
+            ],
         )
         return self.answering(request, payee=self.prover, output=output, proof=evidence)
 

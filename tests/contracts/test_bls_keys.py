@@ -1,4 +1,4 @@
-"""BlsKeys against py_ecc: possession, quorums of large committees, attacks on both, their gas."""
+"""BlsKeys against py_ecc: possession, sums and what they signed, attacks on both, gas."""
 
 from __future__ import annotations
 
@@ -10,41 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eth_hash.auto import keccak
 from py_ecc.bls.hash_to_curve import hash_to_G1
-from py_ecc.optimized_bls12_381 import G1, G2, Z1, Z2, add, multiply, neg, normalize
+from py_ecc.optimized_bls12_381 import G1, G2, Z1, Z2, add, multiply, neg
 from web3.contract import Contract
 
+from tests.contracts.bls import POSSESSION, encoded, secret, sign, total
 from tests.evm import Chain, Reverted, reverts
 
-POSSESSION = b"EINPROOF_POSSESSION_BLS12381G1_XMD:SHA-256_SSWU_RO_POP_"
-QUORUM = b"EINPROOF_QUORUM_BLS12381G1_XMD:SHA-256_SSWU_RO_POP_"
 MESSAGE = b"epoch 20000, request 1, claim 2"
 SNAPSHOT = Path(__file__).parent / "gas_bls.json"
-#: Members, and how many of them sign.
-SIZES = {32: 22, 64: 43}
-MOST = 64
-
-
-def encoded(point: Any) -> bytes:
-    """As EIP-2537 has points of either group."""
-    if point[2] == type(point[2]).zero():
-        return bytes(64 * 2 * (len(getattr(point[0], "coeffs", (0,)))))
-    coordinates = [c for part in normalize(point) for c in getattr(part, "coeffs", (part,))]
-    return b"".join(int(getattr(c, "n", c)).to_bytes(64, "big") for c in coordinates)
-
-
-def secret(number: int) -> int:
-    return 10**9 + 7 * number
-
-
-def sign(number: int, message: bytes, tag: bytes = QUORUM) -> Any:
-    return multiply(hash_to_G1(message, tag, hashlib.sha256), secret(number))
-
-
-def total(points: Sequence[Any], zero: Any = Z1) -> Any:
-    for point in points:
-        zero = add(zero, point)
-    return zero
+MOST = 9
 
 
 class Club:
@@ -70,18 +46,17 @@ class Club:
         proof = encoded(sign(number, self.possession(owner, key), POSSESSION))
         return self.chain.send(self.contract.functions.register(key, proof), sender=owner)
 
-    def pin(self, count: int) -> tuple[list[bytes], bytes]:
-        receipt = self.chain.send(
-            self.contract.functions.pin(self.owners[:count], self.keys[:count])
-        )
-        (event,) = self.contract.events.Pinned().process_receipt(receipt)
-        return tuple(event["args"]["members"].values())
+    def total(self, count: int) -> bytes:
+        """The sum of the first keys, as the contract makes it."""
+        return bytes(self.chain.call(self.summing(range(count))))
 
-    def signers(self, roll: Any, absent: Sequence[int], signature: bytes, **how: Any) -> Any:
-        keys = how.get("keys", [self.keys[n] for n in absent])
-        bits = how.get("bits", sum(1 << n for n in absent))
+    def summing(self, numbers: Sequence[int]) -> Any:
+        return self.contract.functions.sum([self.owners[n] for n in numbers])
+
+    def signed(self, summed: bytes, absent: Sequence[int], signature: bytes, **how: Any) -> Any:
+        owners = [self.owners[n] for n in absent]
         message = how.get("message", MESSAGE)
-        return self.contract.functions.signers(roll, bits, keys, message, signature)
+        return self.contract.functions.signed(summed, owners, message, signature)
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +71,8 @@ def signatures() -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def roll(club: Club) -> Any:
-    return club.pin(8)
+def summed(club: Club) -> bytes:
+    return club.total(8)
 
 
 @pytest.fixture
@@ -107,57 +82,68 @@ def fresh(club: Club) -> Iterator[Club]:
     club.chain.restore(snapshot)
 
 
-def test_pin_sums_the_keys_as_py_ecc_does(club: Club, roll: Any) -> None:
-    keys, summed = roll
+def test_sum_is_that_of_py_ecc(club: Club, summed: bytes) -> None:
     assert summed == encoded(multiply(G2, sum(secret(n) for n in range(8))))
-    for number, key in enumerate(keys):
-        assert key == bytes(club.chain.call(club.contract.functions.keyOf(club.owners[number])))
+    twice = club.chain.call(club.summing((0, 1, 0)))
+    assert twice == encoded(multiply(G2, 2 * secret(0) + secret(1)))
+    for number in range(8):
+        held = club.chain.call(club.contract.functions.keyOf(club.owners[number]))
+        assert bytes(held) == club.keys[number]
+        owner = club.chain.call(club.contract.functions.ownerOf(keccak(club.keys[number])))
+        assert owner == club.owners[number]
 
 
 @pytest.mark.parametrize("absent", [(), (3,), (0, 7), (1, 2, 3, 4, 5, 6, 7)])
-def test_signers_of_those_present_are_counted(
-    club: Club, roll: Any, signatures: list[Any], absent: Sequence[int]
+def test_signed_by_all_who_are_present(
+    club: Club, summed: bytes, signatures: list[Any], absent: Sequence[int]
 ) -> None:
     present = [n for n in range(8) if n not in absent]
     signature = encoded(total([signatures[n] for n in present]))
-    assert club.chain.call(club.signers(roll, absent, signature)) == 8 - len(absent)
+    assert club.chain.call(club.signed(summed, absent, signature)) is True
 
 
-def test_signers_with_one_signature_missing_doubled_or_over_another_message_are_none(
-    club: Club, roll: Any, signatures: list[Any]
+def test_signed_with_one_signature_missing_doubled_or_over_another_message_is_false(
+    club: Club, summed: bytes, signatures: list[Any]
 ) -> None:
     everyone = signatures[:8]
     for wrong in (everyone[:7], [*everyone, everyone[0]], [neg(s) for s in everyone], []):
-        assert club.chain.call(club.signers(roll, (), encoded(total(wrong)))) == 0
+        assert club.chain.call(club.signed(summed, (), encoded(total(wrong)))) is False
     good = encoded(total(everyone))
-    assert club.chain.call(club.signers(roll, (), good, message=MESSAGE + b"!")) == 0
+    assert club.chain.call(club.signed(summed, (), good, message=MESSAGE + b"!")) is False
     other = [sign(n, MESSAGE, POSSESSION) for n in range(8)]  # a proof of possession is no word
-    assert club.chain.call(club.signers(roll, (), encoded(total(other)))) == 0
+    assert club.chain.call(club.signed(summed, (), encoded(total(other)))) is False
 
 
-def test_signers_that_are_all_absent_are_at_infinity(club: Club, roll: Any) -> None:
+def test_signed_by_nobody_is_at_infinity(club: Club, summed: bytes) -> None:
     """The signature at infinity would hold for no keys at all."""
     with reverts("AtInfinity"):
-        club.chain.call(club.signers(roll, range(8), encoded(Z1)))
+        club.chain.call(club.signed(summed, range(8), encoded(Z1)))
 
 
-def test_signers_of_keys_or_rolls_that_are_not_pinned_are_refused(
-    club: Club, roll: Any, signatures: list[Any]
+def test_signed_with_what_is_too_short_is_refused(
+    club: Club, summed: bytes, signatures: list[Any]
 ) -> None:
     signature = encoded(total(signatures[:7]))
-    keys, summed = roll
-    for forged in ((keys, encoded(G2)), (keys[:7], summed), ([*keys[:7], bytes(32)], summed)):
-        with reverts("NotPinned"):
-            club.chain.call(club.signers(forged, (7,), signature))
-    with reverts("WrongKey", 7):
-        club.chain.call(club.signers(roll, (7,), signature, keys=[club.keys[6]]))
-    for wrong in ([], [club.keys[7], club.keys[7]]):
-        with reverts("WrongSize"):
-            club.chain.call(club.signers(roll, (7,), signature, keys=wrong))
-    with reverts("WrongAbsence"):
-        club.chain.call(club.signers(roll, (7,), signature, bits=1 << 8))
     with reverts("WrongSize"):
-        club.chain.call(club.signers(roll, (7,), signature[:-1]))
+        club.chain.call(club.signed(summed, (7,), signature[:-1]))
+    with reverts("WrongSize"):
+        club.chain.call(club.signed(summed[:-1], (7,), signature))
+
+
+@pytest.mark.parametrize("how", ["off the curve", "not canonical"])
+def test_signed_with_what_is_no_signature_is_refused(
+    club: Club, summed: bytes, signatures: list[Any], how: str
+) -> None:
+    from py_ecc.optimized_bls12_381 import field_modulus
+
+    signature = bytearray(encoded(total(signatures[:8])))
+    if how == "off the curve":
+        signature[127] ^= 1
+    else:
+        number = int.from_bytes(signature[:64], "big") + field_modulus
+        signature[:64] = number.to_bytes(64, "big")
+    with reverts("PrecompileRefused"):
+        club.chain.call(club.signed(summed, (), bytes(signature)))
 
 
 def test_register_a_rogue_key_is_refused(fresh: Club) -> None:
@@ -233,37 +219,22 @@ def _outside(field: Any, b: Any, modulus: int) -> bytes:
     raise AssertionError("expected a point")
 
 
-def test_pin_owners_out_of_order_or_without_a_key_are_refused(fresh: Club) -> None:
-    club = fresh
+def test_keys_of_owners_without_one_are_refused(club: Club, summed: bytes) -> None:
+    nobody = club.chain.accounts[1]
     functions = club.contract.functions
-    for owners in ((1, 0), (0, 0)):
-        with reverts("WrongOrder"):
-            club.chain.send(
-                functions.pin([club.owners[n] for n in owners], [club.keys[n] for n in owners])
-            )
-    with reverts("WrongKey", 0):
-        club.chain.send(functions.pin([club.chain.accounts[1]], [club.keys[0]]))
-    with reverts("WrongKey", 0):
-        club.chain.send(functions.pin([club.owners[0]], [club.keys[1]]))
-    with reverts("WrongSize"):
-        club.chain.send(functions.pin([club.owners[0]], []))
+    assert not club.chain.call(functions.hasKey(nobody))
+    for call in (
+        functions.keyOf(nobody),
+        functions.sum([nobody]),
+        functions.signed(summed, [nobody], MESSAGE, encoded(G1)),
+    ):
+        with reverts("NoKey", nobody):
+            club.chain.call(call)
 
 
-def test_gas_of_quorums_is_the_snapshot(club: Club, signatures: list[Any]) -> None:
-    """Whole transactions, 21,000 and calldata included; the fewest who suffice sign."""
-    found: dict[str, int] = {"register": _gas_of_register(club)}
-    for count, quorum in SIZES.items():
-        pin = club.contract.functions.pin(club.owners[:count], club.keys[:count])
-        found[f"pin {count}"] = int(club.chain.send(pin)["gasUsed"])
-        roll = club.pin(count)
-        for absent in ((), range(quorum, count)):
-            present = count - len(absent)
-            signature = encoded(total(signatures[:present]))
-            call = club.signers(roll, absent, signature)
-            assert club.chain.call(call) == present
-            receipt = call.transact({"from": club.chain.accounts[0], "gas": 10_000_000})
-            mined = club.chain.web3.eth.wait_for_transaction_receipt(receipt)
-            found[f"{present} of {count}"] = int(mined["gasUsed"])
+def test_gas_of_a_registration_is_the_snapshot(club: Club) -> None:
+    """A whole transaction; what quorums cost is measured with their tier."""
+    found = {"register": _gas_of_register(club)}
     if os.environ.get("EINPROOF_SNAPSHOTS") == "write":
         SNAPSHOT.write_text(json.dumps(found, indent=2) + "\n")
     assert found == json.loads(SNAPSHOT.read_text())

@@ -211,8 +211,8 @@ def test_posts_are_judged_by_a_real_model_its_committee_and_a_proof() -> None:
         lie = output[2:] + output[:2]
         quorum = agree(council, request, input, members, lie)
         proof = proof_of(council, session, request, council.prover, input)
-        kinds = ["address", "bytes32", QUORUM_TYPE, "bytes"]
-        words = [council.payee, keccak(lie), quorum, proof]
+        kinds = ["address", "bytes32", "bytes", "bytes"]
+        words = [council.payee, keccak(lie), encode([QUORUM_TYPE], [quorum]), proof]
         function = council.answering(
             request,
             payee=council.prover,

@@ -177,7 +177,8 @@ class FakeCouncil(FakeChain):
             stage.status, stage.standing, stage.since = Status.PROVISIONAL, (payee, output), now
             return [Stood(request.id, payee, output, block.ref, now)]
         elif kind == REFUTED and not open_ and not same:
-            who, what, quorum, proof = decode(("address", "bytes32", QUORUM, "bytes"), rest)
+            who, what, said, proof = decode(("address", "bytes32", "bytes", "bytes"), rest)
+            (quorum,) = decode((QUORUM,), said)
             who = to_checksum_address(who)
             if (who, what) != (stage.standing[0], ids.output_hash(stage.standing[1])):
                 raise Refusal("WrongClaim")
