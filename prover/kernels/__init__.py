@@ -31,13 +31,18 @@ def available() -> list[str]:
     return [name for name in present if name != "ifma" or not features.missing_for_ifma()]
 
 
+def default() -> str:
+    """The tier that EINPROOF_KERNELS names, else the fastest here."""
+    return os.environ.get(VARIABLE) or available()[-1]
+
+
 def get(name: str | None = None) -> Kernels:
     """The tier called name, else the one that EINPROOF_KERNELS names, else the fastest here.
 
     Raises UnknownKernels for a tier that does not exist, whose packages are not installed, whose
     instructions this processor lacks, or whose device this machine lacks.
     """
-    wanted = name or os.environ.get(VARIABLE) or available()[-1]
+    wanted = name or default()
     if wanted not in TIERS:
         raise UnknownKernels(f"expected kernels out of {', '.join(TIERS)}; got {wanted!r}")
     if wanted == "ifma" and (missing := features.missing_for_ifma()):

@@ -1,5 +1,6 @@
 """Compiles a tier's kernels by calling each once: `python -m prover.kernels.warmup [tier]`."""
 
+import functools
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ import numpy as np
 
 from prover.curve import GENERATOR
 from prover.errors import EinproofError
+from prover.kernels import get
 from prover.kernels.interface import Kernels, Progress
 
 LENGTHS = (4, 140)  # a tier may have kernels for long vectors apart, and what is left over
@@ -69,7 +71,7 @@ def vector_calls(tier: Kernels, length: int) -> Iterator[tuple[str, Callable[[],
     yield "correlate", lambda: tier.correlate(v, v)
 
 
-COMPILED = ("scalar", "ifma")  # tiers whose code is kept per processor: prover.kernels.cpu.cache
+COMPILED = ("scalar", "ifma")  # tiers whose code is kept per processor: prover.kernels.cache
 
 
 def steps(tier: Kernels) -> Iterator[Progress]:
@@ -78,24 +80,35 @@ def steps(tier: Kernels) -> Iterator[Progress]:
     Where a compiled tier has not been warmed before, a process a thread compiles its share first,
     into the cache that all of them load from.
     """
-    every = list(calls(tier))
-    fresh = tier.name in COMPILED and not _marker(tier.name).exists()
-    total = len(every) * (2 if fresh else 1)
+    fresh = not is_warm(tier.name)
+    count = sum(1 for _ in calls(get("reference")))  # a tier's own inputs need its kernels
+    total = count * (2 if fresh else 1)
     yield 0, total, "start"
     for done, label in enumerate(_compile(tier.name) if fresh else (), start=1):
         yield done, total, label
-    for done, (label, call) in enumerate(every, start=total - len(every) + 1):
+    for done, (label, call) in enumerate(calls(tier), start=total - count + 1):
         call()
         yield done, total, label
-    if tier.name in COMPILED:
-        _marker(tier.name).touch()
+
+
+def is_warm(name: str) -> bool:
+    """Whether all of a tier's kernels have been compiled on this processor."""
+    return name not in COMPILED or _marker(name).exists()
+
+
+@functools.cache
+def fill(name: str) -> None:
+    """Compiles a tier's kernels where that has not been done; tries once."""
+    if not is_warm(name):
+        for _ in _compile(name):
+            pass
 
 
 def _marker(name: str) -> Path:
     """The file that says that all of a tier's kernels are in the cache."""
-    from prover.kernels.cpu import cache
+    from prover.kernels import native
 
-    return cache.folder() / f"warm-{name}"
+    return native.folder() / f"warm-{name}"
 
 
 def _compile(name: str) -> Iterator[str]:
@@ -103,11 +116,17 @@ def _compile(name: str) -> Iterator[str]:
 
     What a process that fails leaves undone is compiled by whoever calls it first.
     """
+    from prover.kernels import native
     from prover.kernels.cpu.kernel import threads
 
     command = [sys.executable, "-m", "prover.kernels.warmup", name]
     running = [
-        subprocess.Popen([*command, str(i), str(threads())], stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [*command, str(i), str(threads())],
+            env=native.environment(),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         for i in range(threads())
     ]
     labels: Queue[str | None] = Queue()
@@ -126,6 +145,8 @@ def _compile(name: str) -> Iterator[str]:
             ended += label is None
             if label is not None:
                 yield label
+        if not any(process.wait() for process in running):
+            _marker(name).touch()
     finally:
         for process in running:
             process.kill()
@@ -156,9 +177,11 @@ def main() -> None:
     from rich.progress import Progress as Bar
 
     from prover import kernels
+    from prover.kernels import native
 
     console = Console(stderr=True)
     started = time.perf_counter()
+    native.COMPILING = len(sys.argv) == 4
     try:
         tier = kernels.get(sys.argv[1] if len(sys.argv) > 1 else None)
     except EinproofError as refused:

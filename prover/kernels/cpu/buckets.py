@@ -1,23 +1,30 @@
 """A multi-scalar multiplication's points by bucket: lists of references, 2 i + (1 if negated)."""
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from prover.field import P
-from prover.kernels.cpu.kernel import entry, inner
-from prover.kernels.cpu.limbs import (
-    add_raw,
-    constant,
-    less,
-    load,
-    store,
-    sub_raw,
-    zero,
-)
+from prover.kernels.interface import Vec
+from prover.kernels.native import COMPILING, entry, inner
 
-order_fr, half_order_fr = constant(P), constant(P // 2 + 1)
+if COMPILING:
+    from prover.kernels.cpu.limbs import (
+        add_raw,
+        constant,
+        less,
+        load,
+        store,
+        sub_raw,
+        zero,
+    )
 
+    order_fr, half_order_fr = constant(P), constant(P // 2 + 1)
+
+
+Int32s: TypeAlias = npt.NDArray[np.int32]
+Int64s: TypeAlias = npt.NDArray[np.int64]
 
 # Scalars as magnitudes and references
 
@@ -90,17 +97,41 @@ def _offsets(counts: Any) -> None:
         counts[s + 1] += counts[s]
 
 
-@entry
 def by_bucket(
-    magnitudes: Any, references: Any, first: int, last: int, c: int, top: int, low: int, high: int
-) -> Any:
+    magnitudes: Vec,
+    references: Int32s,
+    first: int,
+    last: int,
+    c: int,
+    top: int,
+    low: int,
+    high: int,
+) -> tuple[Int32s, Int64s]:
     """The points first..last-1 by their digits in the windows low..high-1, of `top` in all.
 
     Segment w * 2^(c-1) + |digit| - 1; negated where a digit is negative.
     """
-    half, windows, count = 1 << c - 1, high - low, last - first
-    digits = np.empty((windows, count), np.int32)
-    starts = np.zeros(windows * half + 1, np.int64)
+    windows, count = high - low, last - first
+    order = np.empty(windows * count, dtype=np.int32)
+    starts = np.zeros((windows << c - 1) + 1, dtype=np.int64)
+    _by_bucket(magnitudes, references, first, count, c, top, low, windows, order, starts)
+    return order, starts
+
+
+@entry
+def _by_bucket(
+    magnitudes: Any,
+    references: Any,
+    first: int,
+    count: int,
+    c: int,
+    top: int,
+    low: int,
+    windows: int,
+    order: Any,
+    starts: Any,
+) -> None:
+    half, digits = 1 << c - 1, np.empty((windows, count), np.int32)
     for w in range(windows):
         shift = half if low + w < top - 1 else 0
         for k in range(count):
@@ -110,7 +141,6 @@ def by_bucket(
                 starts[w * half + abs(digit)] += 1
     _offsets(starts)
     ends = starts[:-1].copy()
-    order = np.empty(starts[-1], np.int32)
     for w in range(windows):
         for k in range(count):
             digit = digits[w, k]
@@ -118,24 +148,30 @@ def by_bucket(
                 s = w * half + abs(digit) - 1
                 order[ends[s]] = references[first + k] ^ (digit < 0)
                 ends[s] += 1
-    return order, starts
 
 
-@entry
-def by_line(starts: Any, windows: int, c: int) -> Any:
+def by_line(starts: Int64s, windows: int, c: int) -> tuple[Int32s, Int64s]:
     """The buckets that have points by row and column of their digits d = hi * width + lo.
 
     In a window the segments are hi = 1..half / width, then lo = 1..width-1.
     """
     half, split = 1 << c - 1, c // 2
+    lines = (half >> split) + (1 << split) - 1
+    order = np.empty(2 * windows * half, dtype=np.int32)
+    line_starts = np.zeros(windows * lines + 1, dtype=np.int64)
+    _by_line(starts, windows, c, order, line_starts)
+    return order, line_starts
+
+
+@entry
+def _by_line(starts: Any, windows: int, c: int, order: Any, line_starts: Any) -> None:
+    half, split = 1 << c - 1, c // 2
     width, rows = 1 << split, half >> split
-    lines = rows + width - 1
-    line_starts = np.zeros(windows * lines + 1, np.int64)
-    ends, order = line_starts, np.empty(0, np.int32)
+    lines, ends = rows + width - 1, line_starts
     for fill in range(2):
         if fill:
             _offsets(line_starts)
-            ends, order = line_starts[:-1].copy(), np.empty(line_starts[-1], np.int32)
+            ends = line_starts[:-1].copy()
         for s in range(windows * half):
             if starts[s] == starts[s + 1]:
                 continue
@@ -147,4 +183,3 @@ def by_line(starts: Any, windows: int, c: int) -> Any:
                     ends[line] += 1
                 elif line >= 0:
                     line_starts[line + 1] += 1
-    return order, line_starts

@@ -9,18 +9,20 @@ from typing import Any
 import numpy as np
 
 from prover.field import Q
-from prover.kernels.cpu.kernel import inner
-from prover.kernels.cpu.limbs import (
-    add_fq,
-    call_mul_fq,
-    equal,
-    load,
-    mul_fq,
-    one_fq,
-    store,
-    sub_fq,
-    zero,
-)
+from prover.kernels.native import COMPILING, inner
+
+if COMPILING:
+    from prover.kernels.cpu.limbs import (
+        add_fq,
+        call_mul_fq,
+        equal,
+        load,
+        mul_fq,
+        one_fq,
+        store,
+        sub_fq,
+        zero,
+    )
 
 EXPONENT = tuple(np.uint64((Q - 2) >> 64 * j & 2**64 - 1) for j in range(4))
 PLAIN, TANGENT, DONE = 0, 1, 2

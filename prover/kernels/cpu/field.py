@@ -8,22 +8,25 @@ import numpy as np
 from prover.errors import ZeroInverse
 from prover.field import P
 from prover.kernels import checks
-from prover.kernels.cpu.kernel import aligned, cell, entry, integers, plain, scalars
-from prover.kernels.cpu.kernel import inner as helper
-from prover.kernels.cpu.limbs import (
-    add_fr,
-    equal,
-    load,
-    mul_fr,
-    one,
-    one_fr,
-    square_fr,
-    store,
-    sub_fr,
-    widen,
-    zero,
-)
+from prover.kernels.cpu.kernel import aligned, cell, integers, plain, scalars
 from prover.kernels.interface import Int64s, Vec
+from prover.kernels.native import COMPILING, entry
+from prover.kernels.native import inner as helper
+
+if COMPILING:
+    from prover.kernels.cpu.limbs import (
+        add_fr,
+        equal,
+        load,
+        mul_fr,
+        one,
+        one_fr,
+        square_fr,
+        store,
+        sub_fr,
+        widen,
+        zero,
+    )
 
 EXPONENT = P - 2
 

@@ -1,46 +1,17 @@
-"""How kernels are compiled, and run in parts on several threads.
-
-A kernel releases the interpreter lock. Its arguments are C-contiguous arrays and plain integers
-alone, so that each is compiled for one signature.
-"""
+"""What goes into kernels and comes out of them, and how they run in parts on several threads."""
 
 import functools
 import math
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import config, njit
 
 from prover.field import P
-from prover.kernels.cpu import cache
 from prover.kernels.interface import Vec
-
-config.CACHE_DIR = str(cache.folder())  # read below, where an entry point is declared
-
-
-def _import_arrays() -> None:
-    """Numba's code for arrays, which it would load with the first kernel, without the import of
-    SciPy's linear algebra: a fifth of a second to see that BLAS is there, which no kernel calls.
-    Whoever does call it has Numba look then."""
-    from numba.np import linalg
-
-    found, linalg.ensure_blas = linalg.ensure_blas, lambda: None
-    try:
-        import_module("numba.np.arraymath")
-    finally:
-        linalg.ensure_blas = found
-
-
-_import_arrays()
-
-# An entry point is cached on disk; what it calls is compiled into it.
-entry = njit(cache=True, nogil=True, error_model="numpy")
-inner = njit(nogil=True, error_model="numpy")
 
 LINE = 64
 
@@ -51,14 +22,6 @@ def aligned(*shape: int) -> Vec:
     raw = np.empty(size + LINE, dtype=np.uint8)
     start = -raw.ctypes.data % LINE
     return raw[start : start + size].view(np.uint64).reshape(shape)
-
-
-@inner
-def rows_of_eight(count: int) -> Any:
-    """An array (count, 8) of uint64, not yet written, whose rows are cache lines."""
-    raw = np.empty(8 * count + 8, np.uint64)
-    start = -(raw.ctypes.data >> 3) & 7
-    return raw[start : start + 8 * count].reshape(count, 8)
 
 
 RADIX = 2**256

@@ -20,10 +20,13 @@ from prover.kernels import checks
 from prover.kernels.cpu.buckets import add_offset, by_bucket, by_line, centre, enter
 from prover.kernels.cpu.curve import add, double, infinity, inverse_fq, load_affine
 from prover.kernels.cpu.field import canonical, empty
-from prover.kernels.cpu.kernel import aligned, entry, integers, plain, run_all, threads, words
-from prover.kernels.cpu.limbs import load, mul_fq, one, store
+from prover.kernels.cpu.kernel import aligned, integers, plain, run_all, threads, words
 from prover.kernels.cpu.segments import sum_segments
 from prover.kernels.interface import Int64s, Points, Vec
+from prover.kernels.native import COMPILING, entry
+
+if COMPILING:
+    from prover.kernels.cpu.limbs import load, mul_fq, one, store
 
 GROUP = 1 << 20  # references, 4 bytes each, that a task holds at once
 LEAST_SHARED = 1 << 9  # points below which a second thread costs more than it saves

@@ -9,24 +9,27 @@ import numpy as np
 from prover.field import P
 from prover.kernels import checks
 from prover.kernels.cpu.field import empty, from_ints, zeros
-from prover.kernels.cpu.kernel import addresses, cell, entry, plain, ranges, run_all, scalars
-from prover.kernels.cpu.limbs import (
-    add_fr,
-    add_word_product,
-    high_part,
-    load,
-    load_at,
-    low_part,
-    mul_fr,
-    one_fr,
-    square_fr,
-    store,
-    sub_fr,
-    widen,
-    zero,
-    zero_wide,
-)
+from prover.kernels.cpu.kernel import addresses, cell, plain, ranges, run_all, scalars
 from prover.kernels.interface import Int64s, Vec
+from prover.kernels.native import COMPILING, entry
+
+if COMPILING:
+    from prover.kernels.cpu.limbs import (
+        add_fr,
+        add_word_product,
+        high_part,
+        load,
+        load_at,
+        low_part,
+        mul_fr,
+        one_fr,
+        square_fr,
+        store,
+        sub_fr,
+        widen,
+        zero,
+        zero_wide,
+    )
 
 LEAST_ROUND = 1 << 10  # a cell of a round costs some forty multiplications
 TOP_BIT = np.uint64(1 << 63)

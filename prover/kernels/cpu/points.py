@@ -12,27 +12,31 @@ from prover.errors import PointNotOnCurve, WrongLength
 from prover.field import Q
 from prover.kernels.cpu.curve import add_pairs
 from prover.kernels.cpu.field import canonical
-from prover.kernels.cpu.kernel import aligned, entry, integers, plain, ranges, run_all
-from prover.kernels.cpu.limbs import (
-    add_fq,
-    constant,
-    equal,
-    less,
-    load,
-    mul_fq,
-    one,
-    order_fq,
-    square_fq,
-    store,
-    zero,
-)
+from prover.kernels.cpu.kernel import aligned, integers, plain, ranges, run_all
 from prover.kernels.cpu.multilinear import powers
 from prover.kernels.cpu.segments import CHUNK, sum_segments
 from prover.kernels.interface import Points, Vec
+from prover.kernels.native import COMPILING, entry
+
+if COMPILING:
+    from prover.kernels.cpu.limbs import (
+        add_fq,
+        constant,
+        equal,
+        less,
+        load,
+        mul_fq,
+        one,
+        order_fq,
+        square_fq,
+        store,
+        zero,
+    )
+
+    b_fq = constant(B * 2**256 % Q)
 
 DIGIT = 8  # bits of a fixed-base window: its digits are the bytes of a scalar
 SHARE = 1 << 12  # multiples whose table entries are listed at a time
-b_fq = constant(B * 2**256 % Q)
 
 
 @entry

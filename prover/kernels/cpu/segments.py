@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from prover.kernels.cpu.curve import add_pairs
-from prover.kernels.cpu.kernel import entry, inner, rows_of_eight
-from prover.kernels.cpu.limbs import load, store, sub_fq, zero
+from prover.kernels.native import COMPILING, entry, inner
+
+if COMPILING:
+    from prover.kernels.cpu.limbs import load, store, sub_fq, zero
 
 CHUNK = 1024  # pairs that share an inversion: it costs about 400 multiplications
 RUN = 1 << 14  # points whose tree is summed while half of them lie in a core's cache
@@ -58,7 +60,7 @@ def summing(add_level: Callable[..., None]) -> Any:
         segments, begin, largest = starts.shape[0] - 1, 0, RUN
         for s in range(segments):
             largest = max(largest, starts[s + 1] - starts[s])
-        table = rows_of_eight(largest)
+        table = np.empty((largest, 8), np.uint64)
         left, right = np.empty((2, largest // 2 + PADDING), np.int32)
         places, tops = np.empty(largest // 2 + PADDING, np.int32), np.empty(segments + 1, np.int32)
         while begin < segments:

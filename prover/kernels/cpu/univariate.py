@@ -4,9 +4,12 @@ from typing import Any
 
 from prover.kernels import checks
 from prover.kernels.cpu.field import empty, zeros
-from prover.kernels.cpu.kernel import cell, entry, plain, scalars
-from prover.kernels.cpu.limbs import add_fr, load, mul_fr, store, zero
+from prover.kernels.cpu.kernel import cell, plain, scalars
 from prover.kernels.interface import Vec
+from prover.kernels.native import COMPILING, entry
+
+if COMPILING:
+    from prover.kernels.cpu.limbs import add_fr, load, mul_fr, store, zero
 
 
 @entry

@@ -15,7 +15,7 @@ from numba import cuda
 from numba.cuda.core import config
 
 from prover.field import P
-from prover.kernels.cpu import cache
+from prover.kernels import cache
 
 config.CUDA_LOW_OCCUPANCY_WARNINGS = 0  # the last steps of a reduction are small
 config.CACHE_DIR = str(cache.folder() / f"cuda-{numba_cuda.__version__}")

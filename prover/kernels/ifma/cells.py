@@ -9,12 +9,9 @@ from numba.extending import intrinsic
 
 from prover.field import P, Q
 from prover.kernels.ifma.lanes import (
-    BITS,
     BOOLS,
     FULL,
-    LIMBS,
     LOW,
-    WIDTH,
     WORD,
     canonical,
     give,
@@ -23,6 +20,7 @@ from prover.kernels.ifma.lanes import (
     splat,
     take,
 )
+from prover.kernels.ifma.shape import BITS, LIMBS, WIDTH
 
 
 def data(context: Any, builder: Any, kind: Any, array: Any, offset: Any) -> Any:

@@ -14,37 +14,39 @@ import numpy as np
 from prover.field import P
 from prover.kernels import checks
 from prover.kernels.cpu import field as scalar
-from prover.kernels.cpu import limbs
 from prover.kernels.cpu.field import empty
 from prover.kernels.cpu.kernel import (
     THREAD_WORK,
     cell,
-    entry,
     integers,
     plain,
     ranges,
     run_all,
     scalars,
 )
-from prover.kernels.cpu.kernel import inner as helper
-from prover.kernels.ifma.cells import choose, load, load_16, spread, store_fr
-from prover.kernels.ifma.lanes import (
-    WIDTH,
-    add_fr,
-    constant,
-    mul_2_fr,
-    mul_fr,
-    one_fr,
-    product_2_fr,
-    product_fr,
-    shifted,
-    sub_fr,
-    zero,
-)
-from prover.kernels.ifma.words import load_words, magnitude, negative
+from prover.kernels.ifma.shape import WIDTH
 from prover.kernels.interface import Int64s, Vec
+from prover.kernels.native import COMPILING, entry
+from prover.kernels.native import inner as helper
 
-one, square_fr = constant(1), constant(2**512 % P)
+if COMPILING:
+    from prover.kernels.cpu import limbs
+    from prover.kernels.ifma.cells import choose, load, load_16, spread, store_fr
+    from prover.kernels.ifma.lanes import (
+        add_fr,
+        constant,
+        mul_2_fr,
+        mul_fr,
+        one_fr,
+        product_2_fr,
+        product_fr,
+        shifted,
+        sub_fr,
+        zero,
+    )
+    from prover.kernels.ifma.words import load_words, magnitude, negative
+
+    one, square_fr = constant(1), constant(2**512 % P)
 
 
 def in_parts(kernel: Callable[..., None], length: int, *arguments: Any) -> None:

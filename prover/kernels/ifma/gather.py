@@ -25,7 +25,6 @@ from prover.kernels.ifma.cells import (
 from prover.kernels.ifma.lanes import (
     BOOLS,
     HALF,
-    WIDTH,
     WORD,
     canonical,
     give,
@@ -36,6 +35,7 @@ from prover.kernels.ifma.lanes import (
     splat,
     take,
 )
+from prover.kernels.ifma.shape import WIDTH
 
 INDEX = ir.IntType(32)
 

@@ -19,8 +19,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 
 from prover.field import P, Q
+from prover.kernels.ifma.shape import BITS, LIMBS, WIDTH
 
-BITS, LIMBS, WIDTH = 52, 5, 8
 LOW = 2**BITS - 1
 WORD = ir.IntType(64)
 HALF, FULL = ir.VectorType(WORD, 4), ir.VectorType(WORD, WIDTH)

@@ -7,30 +7,32 @@ import numpy as np
 from prover.curve import Point
 from prover.field import Q
 from prover.kernels.cpu import curve as scalar
-from prover.kernels.cpu import limbs
-from prover.kernels.cpu.kernel import entry, inner, rows_of_eight
 from prover.kernels.cpu.msm import sum_scalars, sum_small
 from prover.kernels.cpu.segments import place, summing
-from prover.kernels.ifma.cells import choose, load, load_raw, store_fq, store_raw
 from prover.kernels.ifma.field import canonical
-from prover.kernels.ifma.gather import load_x, load_y, prefetch, special, store_xy
-from prover.kernels.ifma.lanes import (
-    LIMBS,
-    WIDTH,
-    fall_fq,
-    gap_fq,
-    join_fq,
-    mul_raw_2_fq,
-    one_fq,
-    product_2_fq,
-    sub_fq,
-)
+from prover.kernels.ifma.shape import LIMBS, WIDTH
 from prover.kernels.interface import Int64s, Points, Vec
+from prover.kernels.native import COMPILING, entry, inner
+
+if COMPILING:
+    from prover.kernels.cpu import limbs
+    from prover.kernels.ifma.cells import choose, load, load_raw, store_fq, store_raw
+    from prover.kernels.ifma.gather import load_x, load_y, prefetch, special, store_xy
+    from prover.kernels.ifma.lanes import (
+        fall_fq,
+        gap_fq,
+        join_fq,
+        mul_raw_2_fq,
+        one_fq,
+        product_2_fq,
+        sub_fq,
+    )
+
+    sixty_four_fq = limbs.constant(64 * 2**256 % Q)
 
 CHUNK = 4096  # pairs that share an inversion, which is the scalar tier's: about 400 of its products
 BLOCKS = CHUNK // WIDTH
 AHEAD = 4 * WIDTH  # pairs between asking for points and adding them
-sixty_four_fq = limbs.constant(64 * 2**256 % Q)
 EVERY = (1 << WIDTH) - 1  # the mask of all lanes
 
 
@@ -164,7 +166,7 @@ def add_level(points: Any, left: Any, right: Any, places: Any, count: int, out: 
     Every lane has a chain of products of denominators, blocks taking turns at two, so that one
     multiplies while the other waits for its product.
     """
-    scratch, masks = rows_of_eight(4 * BLOCKS * LIMBS), np.empty(BLOCKS, np.int64)
+    scratch, masks = np.empty((4 * BLOCKS * LIMBS, 8), np.uint64), np.empty(BLOCKS, np.int64)
     ends, aside = np.empty((2 * WIDTH, 4), np.uint64), np.empty((WIDTH, 8), np.uint64)
     here = np.arange(WIDTH).astype(np.int32)
     for first in range(0, count, CHUNK):

@@ -10,47 +10,50 @@ from prover.field import P
 from prover.kernels import checks
 from prover.kernels.cpu import multilinear as scalar
 from prover.kernels.cpu.field import empty, from_ints, zeros
-from prover.kernels.cpu.kernel import addresses, cell, entry, plain, ranges, run_all, scalars
-from prover.kernels.cpu.kernel import inner as helper
+from prover.kernels.cpu.kernel import addresses, cell, plain, ranges, run_all, scalars
 from prover.kernels.cpu.multilinear import quadratic
-from prover.kernels.ifma.cells import load, load_at, load_raw, spread, store_fr, store_raw
 from prover.kernels.ifma.field import add, add_up, in_parts
 from prover.kernels.ifma.field import total as vector_total
-from prover.kernels.ifma.lanes import (
-    LIMBS,
-    WIDTH,
-    add_fr,
-    constant,
-    gap_fr,
-    mul_2_fr,
-    mul_fr,
-    mul_raw_fr,
-    one_fr,
-    product_2_fr,
-    rough_fr,
-    shifted,
-    sub_fr,
-    zero,
-)
-from prover.kernels.ifma.words import (
-    add_products,
-    beyond,
-    load_words,
-    no_sums,
-    noted,
-    parts,
-    put_across,
-    raised,
-    settled,
-    take_across,
-)
+from prover.kernels.ifma.shape import LIMBS, WIDTH
 from prover.kernels.interface import Int64s, Vec
+from prover.kernels.native import COMPILING, entry
+from prover.kernels.native import inner as helper
+
+if COMPILING:
+    from prover.kernels.ifma.cells import load, load_at, load_raw, spread, store_fr, store_raw
+    from prover.kernels.ifma.lanes import (
+        add_fr,
+        constant,
+        gap_fr,
+        mul_2_fr,
+        mul_fr,
+        mul_raw_fr,
+        one_fr,
+        product_2_fr,
+        rough_fr,
+        shifted,
+        sub_fr,
+        zero,
+    )
+    from prover.kernels.ifma.words import (
+        add_products,
+        beyond,
+        load_words,
+        no_sums,
+        noted,
+        parts,
+        put_across,
+        raised,
+        settled,
+        take_across,
+    )
+
+    lift_low_fr, lift_high_fr = constant(2**260 % P), constant(2**520 % P)
 
 LEAST_ROUND = 1 << 11
 STEP = 4 * WIDTH  # powers: four chains of products
 RISE = 1 << 31  # what makes the words of a small matrix positive
 TERMS = 512  # between two `settled`
-lift_low_fr, lift_high_fr = constant(2**260 % P), constant(2**520 % P)
 
 
 @entry

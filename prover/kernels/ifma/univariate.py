@@ -5,10 +5,14 @@ from typing import Any
 from prover.field import P
 from prover.kernels.cpu import univariate as scalar
 from prover.kernels.cpu.field import empty, zeros
-from prover.kernels.cpu.kernel import cell, entry, plain, scalars
-from prover.kernels.ifma.cells import load, spread, store_fr
-from prover.kernels.ifma.lanes import WIDTH, add_fr, mul_fr, zero
+from prover.kernels.cpu.kernel import cell, plain, scalars
+from prover.kernels.ifma.shape import WIDTH
 from prover.kernels.interface import Vec
+from prover.kernels.native import COMPILING, entry
+
+if COMPILING:
+    from prover.kernels.ifma.cells import load, spread, store_fr
+    from prover.kernels.ifma.lanes import add_fr, mul_fr, zero
 
 STEP = 4 * WIDTH  # Horner's rule in four chains of eight lanes
 

@@ -9,11 +9,8 @@ from numba.extending import intrinsic
 
 from prover.kernels.ifma.cells import data, everywhere, mask, read
 from prover.kernels.ifma.lanes import (
-    BITS,
     FULL,
-    LIMBS,
     LOW,
-    WIDTH,
     WORD,
     carried,
     give,
@@ -25,6 +22,7 @@ from prover.kernels.ifma.lanes import (
     sums,
     take,
 )
+from prover.kernels.ifma.shape import BITS, LIMBS, WIDTH
 
 
 @intrinsic

@@ -1,19 +1,17 @@
-"""Where compiled kernels are kept.
-
-Numba's own cache does not notice an edit in a module that a kernel imports, so the folder's name is
-a hash of everything that compiled code depends on.
-"""
+"""Where compiled kernels are kept: the folder's name is a hash of all that they depend on."""
 
 import hashlib
 import os
 import platform
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 
 import llvmlite
 import llvmlite.binding
 
-PACKAGE = Path(__file__).parents[2]
+CHOSEN = "EINPROOF_KERNEL_FOLDER"
+PACKAGE = Path(__file__).parents[1]
 
 
 def sources(package: Path) -> list[Path]:
@@ -21,6 +19,7 @@ def sources(package: Path) -> list[Path]:
     tiers = [package / "kernels" / tier for tier in ("cpu", "ifma", "cuda")]
     return [
         *(source for tier in tiers for source in sorted(tier.glob("*.py"))),
+        *(package / "kernels" / name for name in ("compiler.py", "native.py")),
         package / "field.py",
     ]
 
@@ -30,7 +29,10 @@ def fingerprint() -> str:
     digest = hashlib.sha256()
     for part in (
         platform.python_version(),
+        version("numba"),
         llvmlite.__version__,
+        os.environ.get("NUMBA_CPU_NAME", ""),
+        os.environ.get("NUMBA_CPU_FEATURES", ""),
         llvmlite.binding.get_host_cpu_name(),
         llvmlite.binding.get_host_cpu_features().flatten(),
     ):
@@ -52,7 +54,10 @@ def _usable(folder: Path) -> bool:
 
 
 def folder() -> Path:
-    """In NUMBA_CACHE_DIR, the user's cache or the temporary folder: the first that we can use."""
+    """In NUMBA_CACHE_DIR, the user's cache or the temporary folder: the first that we can use. The
+    processes that compile for one that has chosen are told its choice."""
+    if chosen := os.environ.get(CHOSEN):
+        return Path(chosen)
     name = f"kernels-{fingerprint()}"
     user = os.getuid() if hasattr(os, "getuid") else 0
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
