@@ -9,6 +9,7 @@ import sqlalchemy as sa
 import structlog
 
 from oracle.adapters.answer_key import open_answer_key
+from oracle.adapters.bls import BlsAggregation
 from oracle.adapters.board import BoardServer, RemoteBoard
 from oracle.adapters.chain import NodeChain
 from oracle.adapters.database import SqlStore
@@ -277,6 +278,7 @@ def _member(
         signer,
         board,
         recover_signer,
+        BlsAggregation(site.chain, signer),
         duty,
         name,
     )

@@ -1,6 +1,6 @@
 """What the use cases need of the world. Adapters implement these; fakes.py does so in memory."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -149,6 +149,31 @@ class Board(Protocol):
 
     async def read(self, request_id: bytes, epoch: int) -> list[Word]:
         """Raises BoardUnavailable."""
+        ...
+
+
+class Aggregation(Protocol):
+    """How members of a large committee sign as one (IBlsCommitteeAssurance). Points are encoded as
+    in EIP-2537. What asks the chain may raise ChainUnavailable."""
+
+    async def keys(self, tier: str) -> str:
+        """Where a tier's keys are registered; empty if its members sign one by one."""
+        ...
+
+    def sign(self, message: bytes) -> bytes:
+        """Our own signature, the same at every call."""
+        ...
+
+    async def holds(self, keys: str, owner: str, message: bytes, signature: bytes) -> bool:
+        """Whether that is the owner's signature of a message."""
+        ...
+
+    async def total(self, keys: str, owners: Sequence[str]) -> bytes:
+        """The sum of owners' keys, of one who is there twice twice."""
+        ...
+
+    def together(self, signatures: Sequence[bytes]) -> bytes:
+        """Their sum; each was found to hold."""
         ...
 
 

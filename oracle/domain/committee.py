@@ -4,7 +4,12 @@ commitment = keccak256(abi.encode(payee, output hash, trace root, salt, member))
 digest     = EIP-712 Commit(bytes32 requestId,uint256 epoch,bytes32 commitment)
 
 A member signs the digest before it has seen an answer, and shows the opening once a quorum has
-signed.
+signed. In a committee of many it shows, with the opening, its BLS signature of
+
+message    = EIP-712 Agree(bytes32 requestId,uint256 epoch,address payee,bytes32 output,
+                           bytes32 traceRoot)
+
+and those of a quorum, added up, are one signature of that message.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +25,7 @@ DAY = 86_400
 MEMBER_BYTES = 24
 OPENING = "(uint8,uint8,bytes32,bytes32,bytes32)"
 QUORUM = f"(bytes,bytes32,{OPENING}[])"
+AGGREGATE = "(bytes,bytes32,uint256,uint256,bytes,bytes)"
 #: First byte of the committee tier's evidence.
 PROOF, AGREED, REFUTED = b"\0", b"\1", b"\2"
 
@@ -27,6 +33,9 @@ DOMAIN = keccak(
     b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
 )
 COMMIT = keccak(b"Commit(bytes32 requestId,uint256 epoch,bytes32 commitment)")
+AGREE = keccak(
+    b"Agree(bytes32 requestId,uint256 epoch,address payee,bytes32 output,bytes32 traceRoot)"
+)
 
 #: Who signed a digest: (digest, r s v) -> address; empty if nobody can have.
 Recover = Callable[[bytes, bytes], str]
@@ -82,7 +91,8 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A member's signed commitment (`signature`: r, s, v); with its opening, once it is shown."""
+    """A member's signed commitment (`signature`: r, s, v); with its opening, once it is shown, and
+    in a committee of many its `share` of the one signature of what it opened."""
 
     request_id: bytes
     epoch: int
@@ -90,6 +100,7 @@ class Word:
     commitment: bytes
     signature: bytes
     opened: Opened | None = None
+    share: bytes = b""
 
     def sound(self, committee: Committee, chain_id: int, tier: str, recover: Recover) -> bool:
         """Whether that member of that committee said just this."""
@@ -105,12 +116,21 @@ class Word:
 
 def digest(chain_id: int, tier: str, request_id: bytes, epoch: int, commitment: bytes) -> bytes:
     """What a member signs (Openings.digestOf)."""
+    types = ("bytes32", "bytes32", "uint256", "bytes32")
+    return _typed(chain_id, tier, encode(types, (COMMIT, request_id, epoch, commitment)))
+
+
+def message(chain_id: int, tier: str, request_id: bytes, epoch: int, claim: Opened) -> bytes:
+    """What members of a committee of many sign together (BlsCommitteeAssurance.messageOf)."""
+    types = ("bytes32", "bytes32", "uint256", "address", "bytes32", "bytes32")
+    said = (claim.payee, ids.output_hash(claim.output), claim.trace)
+    return _typed(chain_id, tier, encode(types, (AGREE, request_id, epoch, *said)))
+
+
+def _typed(chain_id: int, tier: str, struct: bytes) -> bytes:
     names = (keccak(b"einproof committee"), keccak(b"1"), chain_id, tier)
     domain = encode(("bytes32", "bytes32", "bytes32", "uint256", "address"), (DOMAIN, *names))
-    said = encode(
-        ("bytes32", "bytes32", "uint256", "bytes32"), (COMMIT, request_id, epoch, commitment)
-    )
-    return keccak(b"\x19\x01" + keccak(domain) + keccak(said))
+    return keccak(b"\x19\x01" + keccak(domain) + keccak(struct))
 
 
 def signed_openings(committee: Committee, words: Sequence[Word], claim: bytes) -> list[Opening]:
@@ -134,6 +154,25 @@ def spoken_openings(revealed: Mapping[int, bytes], claim: bytes) -> list[Opening
 def agreement(committee: Committee, trace: bytes, openings: Sequence[Opening]) -> bytes:
     """Evidence that a quorum agrees."""
     return AGREED + encode((QUORUM,), ((committee.members, trace, list(openings)),))
+
+
+def aggregate(
+    committee: Committee,
+    trace: bytes,
+    signers: Sequence[int],
+    spoken: Sequence[int],
+    total: bytes,
+    signature: bytes,
+) -> bytes:
+    """The same of a committee of many: places that signed, places that revealed on-chain, the sum
+    of all members' keys, and that of the signatures."""
+    everyone = (1 << len(committee.owners)) - 1
+    masks = (everyone ^ _bits(signers), _bits(spoken))
+    return AGREED + encode((AGGREGATE,), ((committee.members, trace, *masks, total, signature),))
+
+
+def _bits(places: Sequence[int]) -> int:
+    return sum(1 << place for place in places)
 
 
 def refutation(payee: str, output: bytes, agreed: bytes, proof: bytes) -> bytes:

@@ -35,7 +35,8 @@ class WordBoard:
         known = held.get(word.member)
         if known is not None and known.commitment != word.commitment:
             raise BoardUnavailable(f"{word.member} committed to something else already")
-        if known is None or word.opened is not None:
+        # What was opened stays: its share is under no signature, so that anyone could put another.
+        if known is None or (known.opened is None and word.opened is not None):
             held[word.member] = word
         while len(self._rounds) > ROUNDS:
             self._rounds.pop(next(iter(self._rounds)))

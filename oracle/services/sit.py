@@ -21,17 +21,15 @@ from oracle.domain.committee import (
     Recover,
     Summons,
     Word,
-    agreement,
     digest,
     refutation,
-    signed_openings,
-    spoken_openings,
 )
 from oracle.domain.errors import BoardUnavailable, EngineDisagrees, TooLate, WrongTier
 from oracle.domain.job import Due, Job, Standing
 from oracle.domain.move import Move
 from oracle.domain.request import Answer, Request, Tier, TierKind
 from oracle.ports import (
+    Aggregation,
     Board,
     Chain,
     Clock,
@@ -45,6 +43,7 @@ from oracle.ports import (
 )
 from oracle.services.board import committed
 from oracle.services.moves import opening
+from oracle.services.quorum import Quorums
 from oracle.services.worker import Finding, Worker
 
 log = structlog.get_logger("sit")
@@ -82,6 +81,7 @@ class Sit(Worker):
         signer: Signer,
         board: Board,
         recover: Recover,
+        aggregation: Aggregation,
         duty: Duty,
         holder: str,
     ) -> None:
@@ -94,6 +94,7 @@ class Sit(Worker):
         self._signer = signer
         self._board = board
         self._recover = recover
+        self._quorums = Quorums(identity, aggregation)
         self._duty = duty
 
     async def _find(self, job: Job) -> Finding:
@@ -142,14 +143,14 @@ class Sit(Worker):
         ours = opening(self._signer, request, answer, committee.epoch)
         summons = await self._chain.summons(request)
         if summons is not None and summons.epoch == committee.epoch:
-            found = await self._answer_summons(request, answer, ours, committee, summons, now)
+            found = await self._answer_summons(request, answer, ours, committee, summons, tier, now)
             if found is not None:
                 return found
         words = await self._exchange(request, ours, committee, tier)
-        openings = signed_openings(committee, words, ours.claim)
-        if not self._duty.collects or len(openings) < committee.quorum:
+        if not self._duty.collects:
             return answer, None
-        return replace(answer, proof=agreement(committee, ours.trace, openings)), Due(Move.ANSWER)
+        evidence = await self._quorums.signed(tier, request, committee, ours, words)
+        return (replace(answer, proof=evidence), Due(Move.ANSWER)) if evidence else (answer, None)
 
     async def _exchange(
         self, request: Request, ours: Opened, committee: Committee, tier: Tier
@@ -172,6 +173,9 @@ class Sit(Worker):
                 sign = self._signer.attest(signed)
                 shown = ours if ready and mine is not None else None
                 word = Word(request.id, committee.epoch, me, said, sign, shown)
+                if shown:
+                    share = await self._quorums.share(tier, request, committee.epoch, ours)
+                    word = replace(word, share=share)
                 await self._board.put(word)
                 log.info("opened" if shown else "committed", id=request.id.hex())
             return words
@@ -186,6 +190,7 @@ class Sit(Worker):
         ours: Opened,
         committee: Committee,
         summons: Summons,
+        tier: Tier,
         now: int,
     ) -> Next | None:
         """The next of our places to speak for on-chain; then the quorum's, handed in."""
@@ -198,12 +203,11 @@ class Sit(Worker):
             if summons.commit_by < now <= summons.reveal_by and (made, shown) == (mine, nothing):
                 return answer, Due(Move.OPEN, 0, place, committee)
         revealed = {place: shown for place, (_, shown) in enumerate(said)}
-        openings = spoken_openings(revealed, ours.claim)
-        if len(openings) < committee.quorum:
+        evidence = await self._quorums.spoken(tier, committee, ours, revealed)
+        if not evidence:
             return None
         # Who is paid comes first; if it is away, any member keeps itself and others from a fine.
         later = 0 if self._duty.collects else (summons.commit_by + summons.reveal_by) // 2
-        evidence = agreement(committee, ours.trace, openings)
         return replace(answer, proof=evidence), Due(Move.ANSWER, later)
 
     # --- a claim stands ---

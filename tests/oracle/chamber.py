@@ -308,6 +308,13 @@ class Line:
         return self.board
 
 
+class Alone:
+    """An aggregation for committees whose members sign one by one."""
+
+    async def keys(self, tier: str) -> str:
+        return ""
+
+
 class Member(Service):
     """One member over one world; the first of them collects."""
 
@@ -347,6 +354,7 @@ class Member(Service):
             FakeSigner(key),
             port(line),
             fake_recover,
+            Alone(),
             Duty(COLLECTOR, collects),
             key,
         )
