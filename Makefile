@@ -161,7 +161,7 @@ test-brownie: setup .build/brownie-venv/.made ## the Brownie example against a c
 	  $(CURDIR)/.build/brownie-venv/bin/brownie
 
 invariants-long: setup ## a million calls and more of the same fuzzing, into bench/results (SEED=0x...)
-	@nice -n 19 $(BIN)/python -m scripts.fuzz_long $(SEED)
+	@nice -n 15 $(BIN)/python -m scripts.fuzz_long $(SEED)
 
 slither: setup .build/slither-venv/.made ## static analysis; contracts/slither.json answers each finding
 	@$(BIN)/python -m scripts.static_analysis

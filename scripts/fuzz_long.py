@@ -1,7 +1,8 @@
 """The long fuzzing of the contracts, `make invariants-long`: bench/results/invariants.json.
 
-forge calls the handlers of tests/invariants at random, and checks every invariant after each call.
-All invariants of one test contract are checked in one campaign, so its calls are counted once.
+forge calls the handlers of tests/invariants at random, and checks every invariant after every tenth
+call and at each run's end (foundry.toml). All invariants of one test contract are checked in one
+campaign, so its calls are counted once.
 """
 
 from __future__ import annotations

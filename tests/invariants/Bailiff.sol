@@ -15,6 +15,7 @@ import {VM} from "./Vm.sol";
 ///         can prove what is false: that is the verifier's part.
 contract Bailiff {
     struct Job {
+        bytes32 id;
         Request request;
         address payee;
         bytes[5] run;
@@ -78,7 +79,7 @@ contract Bailiff {
             nonce: _jobs.length
         });
         VM.prank(job.request.requester);
-        oracle.request(job.request, job.run[0]);
+        job.id = oracle.request(job.request, job.run[0]);
         if (!_answer(_jobs.length - 1, operator, "")) job.payee = address(0);
     }
 
@@ -163,7 +164,7 @@ contract Bailiff {
     }
 
     function idOf(uint256 i) public view returns (bytes32) {
-        return oracle.idOf(_jobs[i].request);
+        return _jobs[i].id;
     }
 
     function actor(uint256 i) public pure returns (address) {
