@@ -14,6 +14,7 @@ from oracle.adapters.board import BoardServer, RemoteBoard
 from oracle.adapters.chain import NodeChain
 from oracle.adapters.database import SqlStore
 from oracle.adapters.deployment import Deployment, read_deployment
+from oracle.adapters.drand import DrandRounds
 from oracle.adapters.keys import DEVELOPMENT_CHAIN, AccountSigner, open_signer
 from oracle.adapters.keys import recover as recover_signer
 from oracle.adapters.models import FolderModels
@@ -30,6 +31,7 @@ from oracle.ports import Board, Engine, ModelStore, Prover, Tracer
 from oracle.services.board import WordBoard
 from oracle.services.check import Check, Vigilance
 from oracle.services.flight import Posting, Runway
+from oracle.services.guard import Guard, Watchfulness
 from oracle.services.serve import LONGEST_OUTAGE_PAUSE, Crew, Serve, Write
 from oracle.services.sit import Duty, Sit
 from oracle.services.watch import Seat, Watch
@@ -88,6 +90,7 @@ class Site:
         own = (
             (Role.CHALLENGER, settings.challenger_key, settings.challenger_password_file, "dev:3"),
             (Role.MEMBER, settings.member_key, settings.member_password_file, "dev:4"),
+            (Role.WATCHER, settings.watcher_key, settings.watcher_password_file, "dev:6"),
         )
         for role, named, file, development in own:
             if role not in settings.played:
@@ -100,7 +103,7 @@ class Site:
         if len({signer.address for signer in found.values()}) < len(found):
             raise KeyRefused(
                 "two roles have one key, and would use its nonces against each other: name others "
-                "with EINPROOF_CHALLENGER_KEY, EINPROOF_MEMBER_KEY"
+                "with EINPROOF_CHALLENGER_KEY, EINPROOF_MEMBER_KEY, EINPROOF_WATCHER_KEY"
             )
         return found
 
@@ -139,8 +142,7 @@ async def serve(
         _crew(role, site, settings, store, signer, made, confirmations)
         for role, signer in signers.items()
     ]
-    poll = settings.poll or (0.2 if site.development else 4.0)
-    running = Serve(crews, SystemClock(), poll, alive)
+    running = Serve(crews, SystemClock(), _poll(settings, site.development), alive)
     monitor = None
     try:
         if settings.monitor_port is not None:
@@ -190,6 +192,7 @@ def _crew(
     and looks as late."""
     store, clock, name = opened.of(role), SystemClock(), holder()
     chain, identity = site.chain, site.identity
+    rounds = DrandRounds(settings.drand, site.deployment.beacons)
     workers: list[Worker]
     if role is Role.OPERATOR:
         seat = Seat(role, signer.address)
@@ -208,6 +211,24 @@ def _crew(
                 answer_key,
             )
             for _ in range(settings.workers)
+        ]
+    elif role is Role.WATCHER:
+        seat = Seat(role, signer.address)
+        pause = round(5 * _poll(settings, site.development))
+        workers = [
+            Guard(
+                chain,
+                store,
+                parts.models,
+                parts.engine,
+                parts.prover,
+                clock,
+                identity,
+                signer,
+                rounds,
+                Watchfulness(settings.max_attempts, pause=pause),
+                name,
+            )
         ]
     elif role is Role.MEMBER:
         councils = {at for at, kind in chain.tiers.items() if kind is TierKind.COMMITTEE}
@@ -238,7 +259,7 @@ def _crew(
         settings.bump_after,
         hourly_bonds=settings.hourly_bonds,
     )
-    runway = Runway(chain, store, signer, clock, identity.chain_id, posting, name)
+    runway = Runway(chain, store, signer, clock, identity.chain_id, posting, name, rounds)
     watch = Watch(chain, store, identity, site.deployment.block, confirmations, seat)
     return Crew(role, store, watch, workers, Write(runway), signer.address)
 
@@ -284,6 +305,10 @@ def _member(
     )
 
 
+def _poll(settings: Settings, development: bool) -> float:
+    return settings.poll or (0.2 if development else 4.0)
+
+
 def _terms(settings: Settings, address: str) -> Terms:
     return Terms(
         settings.payee or address,
@@ -295,6 +320,7 @@ def _terms(settings: Settings, address: str) -> Terms:
         coverage_rate=settings.coverage_rate,
         proving=settings.proving,
         unanswerable=settings.unanswerable,
+        audit_price=settings.audit_price,
     )
 
 

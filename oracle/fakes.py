@@ -22,16 +22,19 @@ from oracle.domain.block import Block
 from oracle.domain.chain import (
     Account,
     Answered,
+    Audit,
     Call,
     Case,
     Disputed,
     Event,
     Fees,
+    Guarding,
     Identity,
     Outcome,
     Receipt,
     Requested,
     Returned,
+    Shown,
     Signed,
     Status,
     Stood,
@@ -55,6 +58,8 @@ IDENTITY = Identity(31337, "0x" + "0c" * 20)
 TIER = Tier("0x" + "a5" * 20, b"\x77" * 32, "0x" + "7e" * 20, b"\x01" * 32, b"\x02" * 32, True)
 STAKED = replace(TIER, assurance="0x" + "0f" * 20, kind=TierKind.OPTIMISTIC, vault="0x" + "fa" * 20)
 ATTESTED = replace(STAKED, assurance="0x" + "a7" * 20, kind=TierKind.ATTESTED)
+AUDITED = replace(STAKED, assurance="0x" + "ad" * 20, kind=TierKind.AUDITED)
+BEACON = "0x" + "be" * 20
 TERMS = ClaimTerms(10**9, 60)
 QUOTE = Quote(10**9, 10**8, 10**9, window=600, prove=300, bond=10**16)
 REVEAL_TIME = 1000
@@ -137,6 +142,19 @@ class FakeProver:
         return output, fake_proof(context, output)
 
 
+class FakeRounds:
+    """A beacon whose signatures are empty. `fails` are raised first, in turn."""
+
+    def __init__(self, *fails: Exception) -> None:
+        self.fails = list(fails)
+
+    async def signature(self, audit: Audit) -> bytes:
+        await asyncio.sleep(0)
+        if self.fails:
+            raise self.fails.pop(0)
+        return b""
+
+
 class FakeSigner:
     """Signs by writing JSON; who owns the key is who is named."""
 
@@ -197,6 +215,8 @@ class Stage:
     reward: int = 0
     reveal_by: int = 0
     proved: bytes = bytes(32)
+    published: bool = False
+    stopped: bool = False
 
     @property
     def locked(self) -> bool:
@@ -217,8 +237,10 @@ class Mined:
 class FakeChain:
     """Blocks of requests and transactions. Each keeps the state after it, so a reorg is exact.
 
-    `stakes` are in gwei, and outside reorgs. `automine` mines a block after every transaction, like
-    Anvil. `down` makes every call fail.
+    `stakes` are in gwei, and outside reorgs. `drawn` are the requests that audits will draw; the
+    round that decides about a request has the number of its nonce. `broken`: every output can be
+    proved; `canary` is what the verifier's guard must never see. `automine` mines a block after
+    every transaction, like Anvil. `down` makes every call fail.
     """
 
     def __init__(self, *, automine: bool = False, balance: int = 10**24) -> None:
@@ -230,6 +252,9 @@ class FakeChain:
         self.chain: list[Mined] = []
         self.stakes = {OPERATOR: 10**13}
         self.stopped_models: set[bytes] = set()
+        self.drawn: set[bytes] = set()
+        self.broken = False
+        self.canary = bytes(32)
         self._salt = 0
         self._skip = 0
         self._requests = 0
@@ -266,6 +291,15 @@ class FakeChain:
         """A new request under the optimistic tier."""
         staked = {"assurance": STAKED.assurance, "terms": TERMS.word}
         return self.ask(input, **{**staked, **changes})
+
+    def ask_audited(self, input: bytes = b"", *, drawn: bool = False, **changes: Any) -> Request:
+        """A new request under the audited tier, whose claim will be drawn or not."""
+        terms = replace(TERMS, audits=5000).word
+        audited = {"assurance": AUDITED.assurance, "terms": terms}
+        request = self.ask(input, **{**audited, **changes})
+        if drawn:
+            self.drawn.add(request.id)
+        return request
 
     def wait(self, seconds: int) -> None:
         """A block that much later."""
@@ -306,7 +340,10 @@ class FakeChain:
 
     def answer_by(self, request: Request, payee: str) -> dict[str, Any]:
         """A stranger's transaction that answers the request with a proof."""
-        output = fake_output(request.input)
+        return self.prove_by(request, payee, fake_output(request.input))
+
+    def prove_by(self, request: Request, payee: str, output: bytes) -> dict[str, Any]:
+        """The same for any output: only a broken verifier takes a wrong one."""
         context = ids.context(IDENTITY.chain_id, IDENTITY.oracle, request, payee)
         answer = Answer(payee, output, fake_proof(context, output), TIER)
         return self.by(payee, self.answer_call(request, answer))
@@ -353,11 +390,13 @@ class FakeChain:
         return await self._up([e for mined in self.chain[first : last + 1] for e in mined.events])
 
     async def tier(self, assurance: str) -> Tier | None:
-        known = {tier.assurance: tier for tier in (TIER, STAKED, ATTESTED)}
+        known = {tier.assurance: tier for tier in (TIER, STAKED, ATTESTED, AUDITED)}
         return await self._up(known.get(assurance))
 
     async def stopped(self, tier: Tier, model_id: bytes) -> bool:
-        return await self._up(model_id in self.stopped_models)
+        stages = self.chain[-1].stages.values()
+        stopped = {stage.request.model_id for stage in stages if stage.stopped}
+        return await self._up(model_id in self.stopped_models | stopped)
 
     async def quote(self, tier: Tier, terms: bytes) -> Quote:
         return await self._up(QUOTE)
@@ -370,6 +409,39 @@ class FakeChain:
         _, commitment, bond = stage.disputes[index]
         found = (stage.outcome, stage.winner, stage.reward, stage.reveal_by, stage.proved)
         return await self._up(Case(*found, commitment, bond))
+
+    async def audit(self, request: Request) -> Audit:
+        stage = self.chain[-1].stages[request.id]
+        until = stage.since + QUOTE.window + QUOTE.prove
+        drawn = stage.published and request.id in self.drawn
+        found = Audit(BEACON, True, request.nonce, stage.published, drawn, until)
+        return await self._up(found)
+
+    def publish_call(self, beacon: str, round: int, signature: bytes) -> Call:
+        stages = self.chain[-1].stages.values()
+        about = next(stage.request for stage in stages if stage.request.nonce == round)
+        return replace(_call("publish", about), to=beacon)
+
+    async def shown(self, request: Request, transaction: bytes) -> Shown | None:
+        for item in [item for mined in self.chain for item in mined.contents]:
+            if isinstance(item, dict) and _hash(item) == transaction:
+                name, _, payee, output, proof = json.loads(bytes.fromhex(item["data"]))
+                assert name == "answer"
+                return await self._up(Shown(payee, bytes.fromhex(output), bytes.fromhex(proof)))
+        return await self._up(None)
+
+    async def guard(self, tier: Tier) -> Guarding | None:
+        return await self._up(Guarding(tier.verifier, self.canary))
+
+    def stop_call(self, guard: str, request: Request, context: bytes, shown: Shown) -> Call:
+        claim = (context.hex(), shown.output.hex(), shown.evidence.hex())
+        return replace(_call("stop", request, claim), to=guard)
+
+    def stop_model_call(
+        self, guard: str, request: Request, one: tuple[bytes, Shown], other: tuple[bytes, Shown]
+    ) -> Call:
+        pair = [(word.hex(), at.output.hex(), at.evidence.hex()) for word, at in (one, other)]
+        return replace(_call("stop", request, *pair), to=guard)
 
     def answer_call(self, request: Request, answer: Answer) -> Call:
         return _call("answer", request, answer.payee, answer.output.hex(), answer.proof.hex())
@@ -472,7 +544,7 @@ class FakeChain:
                 mined.events.append(Returned(item["refund"], ref, b""))
                 stages[item["refund"]].status = Status.REFUNDED
             else:
-                digest = item.get("hash", keccak(repr(item).encode()))
+                digest = _hash(item)
                 try:
                     mined.events += self._play(stages, item, mined.block, digest)
                     mined.receipts[digest] = Receipt(ref, True, 21_000)
@@ -540,7 +612,8 @@ class FakeChain:
                     raise Refusal("SameOutput")
             context = ids.context(IDENTITY.chain_id, IDENTITY.oracle, request, payee)
             good = named + fake_proof(context, claimed)
-            if evidence != good.hex() or claimed != fake_output(request.input):
+            true = claimed == fake_output(request.input) or self.broken
+            if evidence != good.hex() or not true:
                 raise Refusal("OpeningRejected")
             if stage.disputes:
                 stage.outcome = Outcome.UPHELD if same else Outcome.OVERTURNED
@@ -572,6 +645,15 @@ class FakeChain:
         if claimed == UNANSWERABLE:
             stage.status = Status.RETRACTED
             return [*returned]
+        if request.assurance == AUDITED.assurance:
+            if not stage.published:
+                raise Refusal("SeedUnknown")
+            if request.id in self.drawn:
+                if now <= stage.since + QUOTE.window + QUOTE.prove:
+                    raise Refusal("AuditOpen")
+                stage.outcome, stage.slashed = Outcome.LAPSED, True
+                stage.status = Status.RETRACTED
+                return [*returned]
         if self._account(stage.staker, stages).suspended:
             raise Refusal("OperatorSuspended")
         stage.status = Status.FINAL
@@ -604,6 +686,27 @@ class FakeChain:
         index, who = len(stage.disputes) - 1, item["from"]
         return [Disputed(stage.request.id, index, who, stage.prove_by, block.ref)]
 
+    def _publish(self, stage: Stage, now: int) -> None:
+        if now <= stage.since + QUOTE.window:
+            raise Refusal("RoundNotMade")
+        stage.published = True
+
+    def _stop(self, stage: Stage, now: int, *proofs: list[str]) -> None:
+        """One proof: of the canary. Two: of different outputs."""
+        request = stage.request
+        claims = [tuple(bytes.fromhex(part) for part in proof) for proof in proofs]
+        for context, output, proof in claims:
+            true = output == fake_output(request.input) or self.broken
+            if proof != fake_proof(context, output) or not true:
+                raise Refusal("OpeningRejected")
+        outputs = {output for _, output, _ in claims}
+        if len(claims) == 2 and len(outputs) < 2:
+            raise Refusal("SameOutput")
+        named = [ids.statement(request.model_id, request.input, each) for each in outputs]
+        if len(claims) == 1 and named != [self.canary]:
+            raise Refusal("NotTheCanary")
+        stage.stopped = True
+
     def _reveal(self, stage: Stage, now: int, index: int, salt: str) -> None:
         if stage.outcome is not Outcome.OVERTURNED:
             raise Refusal("WrongOutcome")
@@ -635,6 +738,12 @@ class FakeChain:
         if not bond or (stage.outcome is Outcome.UPHELD and index):
             raise Refusal("NothingLeft")
         stage.disputes[index] = (who, commitment, 0)
+
+
+def _hash(item: dict[str, Any]) -> bytes:
+    """A transaction's; a stranger's is of its text."""
+    known: bytes = item.get("hash", keccak(repr(item).encode()))
+    return known
 
 
 def _copied(stages: dict[bytes, Stage]) -> dict[bytes, Stage]:

@@ -16,6 +16,7 @@ from oracle.adapters.wallet import Wallet
 from oracle.domain import ids
 from oracle.domain.chain import (
     Answered,
+    Audit,
     Call,
     Disputed,
     Event,
@@ -180,16 +181,14 @@ async def await_answer(
         told = (wallet, asked, story)
         if isinstance(last, Answered):
             receipt = await chain.receipt(last.transaction)
-            stake, hardware = await _stake(wallet, asked, story), await _hardware(*told)
-            report = trust_report(identity, request, asked.tier, last.payee, stake, hardware)
+            report = await _report(identity, last.payee, *told)
             gas = receipt.gas_used if receipt else 0
             return Settled(last.output, last.payee, last.transaction, gas, report)
         if isinstance(last, Returned):
             raise NotAnswered("the payment went back: the answer was withdrawn, or there was none")
         if isinstance(last, Stood):
             if not final:
-                stake, hardware = await _stake(wallet, asked, story), await _hardware(*told)
-                report = trust_report(identity, request, asked.tier, last.payee, stake, hardware)
+                report = await _report(identity, last.payee, *told)
                 return Settled(last.output, last.payee, b"", 0, report)
             await asyncio.sleep(poll)
             continue
@@ -206,6 +205,24 @@ async def await_answer(
                 "running that holds this model and asks no higher fee?"
             )
         await asyncio.sleep(poll)
+
+
+async def _report(
+    identity: Identity, payee: str, wallet: Wallet, asked: Asked, story: list[Event]
+) -> Report:
+    """What an answer rests on after these events."""
+    told = (wallet, asked, story)
+    stake, hardware, audit = await _stake(*told), await _hardware(*told), await _audit(*told)
+    stopped = await wallet.chain.stopped(asked.tier, asked.request.model_id)
+    named = (asked.request, asked.tier, payee)
+    return trust_report(identity, *named, stake, hardware, audit, stopped)
+
+
+async def _audit(wallet: Wallet, asked: Asked, story: list[Event]) -> Audit | None:
+    """The draw, under the audited tier, if a claim stood at all."""
+    stood = any(isinstance(event, Stood) for event in story)
+    audited = asked.tier.kind is TierKind.AUDITED
+    return await wallet.chain.audit(asked.request) if audited and stood else None
 
 
 async def _hardware(wallet: Wallet, asked: Asked, story: list[Event]) -> AnswerKeyShown | None:
@@ -233,4 +250,7 @@ async def _stake(wallet: Wallet, asked: Asked, story: list[Event]) -> Stake | No
     ended = await wallet.chain.block(last.block.number)
     early = ended is not None and stood and ended.timestamp <= stood.timestamp + asked.quote.window
     proved = stood is None or stood.output != last.output or disputed or early
+    if not proved and asked.tier.kind is TierKind.AUDITED:  # drawn, it is proved after the window
+        shown = await wallet.chain.shown(asked.request, last.transaction)
+        proved = shown is not None and bool(shown.evidence)
     return Stake(asked.quote, Worth.PROOF if proved else Worth.SILENCE)

@@ -4,10 +4,25 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from oracle.domain.bisection import Board as Contest
+from oracle.domain.bisection import Place, Run, Span
 from oracle.domain.block import Block, BlockRef
-from oracle.domain.chain import Account, Call, Case, Event, Fees, Flown, Receipt, Signed, Unsigned
+from oracle.domain.chain import (
+    Account,
+    Audit,
+    Call,
+    Case,
+    Event,
+    Fees,
+    Flown,
+    Guarding,
+    Receipt,
+    Shown,
+    Signed,
+    Unsigned,
+)
 from oracle.domain.committee import Committee, Opened, Summons, Word
-from oracle.domain.job import Job, JobState, Lease
+from oracle.domain.job import Job, JobState, Lease, Standing
 from oracle.domain.request import Answer, Request, Tier
 from oracle.domain.terms import Quote
 
@@ -91,6 +106,62 @@ class Chain(Protocol):
         self, request: Request, committee: Committee, place: int, payee: str, output: bytes
     ) -> Call: ...
 
+    async def contest(self, request: Request, standing: Standing) -> Contest:
+        """The game over the claim of a composition, as it is at the head."""
+        ...
+
+    async def bond_of(self, request: Request, span: Span) -> tuple[str, int]:
+        """Who demanded a span, and the wei of its bond that were not collected."""
+        ...
+
+    def demand_call(
+        self, request: Request, standing: Standing, place: Place, bond: int
+    ) -> Call: ...
+
+    def split_call(
+        self, request: Request, standing: Standing, place: Place, states: Sequence[bytes]
+    ) -> Call: ...
+
+    def segment_call(
+        self, request: Request, standing: Standing, place: Place, proved: tuple[bytes, bytes, bytes]
+    ) -> Call:
+        """A segment's input, output and proof."""
+        ...
+
+    def refute_call(
+        self, request: Request, standing: Standing, proved: tuple[bytes, bytes, bytes]
+    ) -> Call:
+        """The same of the segment at which a claim of no answer halts."""
+        ...
+
+    def overdue_call(self, request: Request, standing: Standing, span: Span) -> Call: ...
+
+    def collect_bond_call(self, request: Request, span: Span) -> Call: ...
+
+    async def audit(self, request: Request) -> Audit:
+        """Whether a standing claim under the audited tier is drawn, as far as is known."""
+        ...
+
+    def publish_call(self, beacon: str, round: int, signature: bytes) -> Call: ...
+
+    async def shown(self, request: Request, transaction: bytes) -> Shown | None:
+        """What a plain transaction to the oracle handed in for a request; None if it did not."""
+        ...
+
+    async def guard(self, tier: Tier) -> Guarding | None:
+        """The guard of the tier's verifier; None if nothing guards it."""
+        ...
+
+    def stop_call(self, guard: str, request: Request, context: bytes, shown: Shown) -> Call:
+        """Stops a version by a proof (the evidence) of its canary."""
+        ...
+
+    def stop_model_call(
+        self, guard: str, request: Request, one: tuple[bytes, Shown], other: tuple[bytes, Shown]
+    ) -> Call:
+        """Stops a model by two proofs (the evidence), each with its context."""
+        ...
+
     async def preflight(self, sender: str, call: Call) -> int:
         """Gas that the call needs at the head. Raises CallRefused if it would revert."""
         ...
@@ -128,6 +199,10 @@ class Engine(Protocol):
 
     async def run(self, folder: Path, input: bytes) -> bytes:
         """The output under the integer semantics, every range checked. Raises InputRefused."""
+        ...
+
+    async def steps(self, folder: Path, input: bytes) -> Run:
+        """A composition's run. Raises ModelMissing if the folder holds none."""
         ...
 
 
@@ -179,7 +254,7 @@ class Aggregation(Protocol):
 
 class ModelStore(Protocol):
     async def find(self, model_id: bytes) -> Path:
-        """The model's folder. Raises ModelMissing."""
+        """The folder of a model or a composition. Raises ModelMissing."""
         ...
 
 
@@ -197,6 +272,15 @@ class Signer(Protocol):
 
     def secret(self, label: bytes) -> bytes:
         """A word that only this key can compute, the same at every call."""
+        ...
+
+
+class Rounds(Protocol):
+    """Where a public beacon's signatures are had."""
+
+    async def signature(self, audit: Audit) -> bytes:
+        """Of the round that decides, as the beacon's contract takes it. Raises BeaconUnavailable,
+        also if the round is not made yet."""
         ...
 
 

@@ -43,11 +43,14 @@ class Settings(BaseSettings):
     key: str = Field("", description="keystore file; dev:N, the default, on chain id 31337 only")
     password: SecretStr = SecretStr("")
     password_file: Path | None = None
-    roles: str = Field("operator", description="operator, challenger, member; with commas")
+    roles: str = Field("operator", description="operator, challenger, member, watcher")
     challenger_key: str = Field("", description="the challenger's own; default KEY if it is alone")
     challenger_password_file: Path | None = None
     member_key: str = Field("", description="the member's own; default KEY if it is alone")
     member_password_file: Path | None = None
+    watcher_key: str = Field("", description="the watcher's own; default KEY if it is alone")
+    watcher_password_file: Path | None = None
+    drand: str = Field("https://api.drand.sh", description="relay: rounds that draw audits")
     board: str = Field("", description="URL of the collector's board, where members put words")
     board_host: str = "127.0.0.1"
     board_port: int | None = Field(None, ge=0, le=65535, description="be the collector: host it")
@@ -57,9 +60,12 @@ class Settings(BaseSettings):
     answer_key: str = Field("", description="tpm:WHERE#LABEL, or a PEM file (attested tier)")
     min_fee: int = Field(0, ge=0)
     min_callback_price: int = Field(0, ge=0)
-    tiers: str = Field("proof,optimistic,attested", description="what an operator answers under")
+    tiers: str = Field(
+        "proof,optimistic,attested,audited,bisection", description="what an operator answers under"
+    )
     max_coverage: int = Field(10**18, ge=1, description="wei a request")
     coverage_rate: int = Field(0, ge=0, description="wei an ether of coverage and hour of window")
+    audit_price: int = Field(0, ge=0, description="wei for each proof that audits may ask for")
     proving: int = Field(60, ge=1, description="seconds; no request that declares less is answered")
     unanswerable: bool = Field(False, description="post that there is no answer, do not decline")
     hourly_bonds: int = Field(10**18, ge=0, description="wei that disputes may bind an hour")

@@ -1,15 +1,17 @@
 """Deploys the whole set with Ape: `ape run deploy --rpc URL`; from Python, `deploy(account, srs)`.
 
     ModelRegistry   MercuryVerifier(srs)   TensorVerifier(registry, mercury)
-    ProofAssurance(tensor, registry)       InferenceOracle()
-    StakeVault([the next])                 OptimisticAssurance(oracle, tensor, registry, vault, ...)
-    AttestationRegistry(registry, rules)   AttestedAssurance(..., attestations)
-    DrandEvmnet() (every chain can check it) or, on Anvil, DevelopmentBeacon()
-    CommitteeAssurance(oracle, tensor, registry, vault, beacon, rules)
+    GuardedVerifier(tensor, registry, canary)   and the canary's model, registered
+    ProofAssurance(guard, registry)        InferenceOracle()
+    AttestationRegistry(registry, rules)
+    DrandEvmnet() (every chain can check it), DrandQuicknet() or, on Anvil, DevelopmentBeacon()
+    StakeVault(all that follow), each (oracle, guard, registry, vault, ...):
+    OptimisticAssurance   AttestedAssurance   CommitteeAssurance   AuditedAssurance
 
 and writes deployments/<chain id>.json:
 
     {"chain_id", "block", "srs": {"id", "k_max", "development"}, "pin",
+     "canary": {"model_id", "input", "output"},
      "optimistic": IOptimisticAssurance.Parameters, "attested": likewise,
      "attesters": IAttestationRegistry.Rules, "committee": ICommitteeAssurance.Rules,
      "contracts": {name: {"address", "code_hash"}}}
@@ -35,16 +37,20 @@ from ape.contracts import ContractInstance
 from eth_hash.auto import keccak
 from eth_utils.address import to_checksum_address
 
+from oracle.canary import canary
 from prover import kernels
 from prover.errors import EinproofError
 from prover.field import ELEMENT_BYTES
+from prover.model import Model
 from prover.srs import Srs, development_srs, encode_g2, load_srs
 
 FOLDER = Path(__file__).resolve().parent.parent / "deployments"
 CONTRACTS = FOLDER.parent / "contracts"
 DEVELOPMENT_CHAIN = 31337
 DEVELOPMENT_K = 12
-ZERO = "0x" + "00" * 20
+DEVELOPMENT_BEACON = "DevelopmentBeacon"
+#: DrandQuicknet for chains with EIP-2537.
+BEACONS = ("DrandEvmnet", "DrandQuicknet", DEVELOPMENT_BEACON)
 HOUR, GWEI, ETHER = 3600, 10**9, 10**18
 ENROLMENT_DELAY, KEY_LIFE = 48 * HOUR, 7 * 24 * HOUR
 #: Mainnet, its test networks, Anvil. Any other chain is taken for an L2: longer clocks are safe.
@@ -56,11 +62,17 @@ class DeployError(EinproofError):
 
 
 def deploy(
-    account: AccountAPI, srs: Srs, folder: Path = FOLDER, attesters: Sequence[str] = ()
+    account: AccountAPI,
+    srs: Srs,
+    folder: Path = FOLDER,
+    attesters: Sequence[str] = (),
+    beacon_name: str = "",
 ) -> dict[str, Any]:
     """Deploys on the chain that ape is connected to, and writes its file; returns what it wrote.
+    `beacon_name` is one of BEACONS, a chain's default if empty.
 
-    Raises DeployError where the account has no funds, or for a development SRS on a real chain.
+    Raises DeployError where the account has no funds, for a development SRS on a real chain, and
+    for a beacon that is none there.
     """
     chain_id = ape.networks.provider.chain_id
     if srs.development and chain_id != DEVELOPMENT_CHAIN:
@@ -72,53 +84,59 @@ def deploy(
         raise DeployError(
             f"account {account.address} has no funds on chain {chain_id}: send it some ether"
         )
+    development = chain_id == DEVELOPMENT_CHAIN
+    beacon_name = beacon_name or (DEVELOPMENT_BEACON if development else "DrandEvmnet")
+    if beacon_name not in BEACONS or (beacon_name == DEVELOPMENT_BEACON and not development):
+        raise DeployError(
+            f"expected one of {', '.join(BEACONS)} as a beacon, {DEVELOPMENT_BEACON} on chain id "
+            f"{DEVELOPMENT_CHAIN} only; got {beacon_name} on {chain_id}"
+        )
     block = ape.chain.blocks.head.number or 0
     compile_changed()
 
     registry = _create(account, "ModelRegistry")
     mercury = _create(account, "MercuryVerifier", list(srs.s_g1), _words(srs), srs.k_max)
     tensor = _create(account, "TensorVerifier", registry, mercury)
-    tier = _create(account, "ProofAssurance", tensor, registry)
+    false = canary(srs)
+    _register(account, registry, false.model)
+    guard = _create(account, "GuardedVerifier", tensor, registry, false.hash)
+    proof = _create(account, "ProofAssurance", guard, registry)
     oracle = _create(account, "InferenceOracle")
-    optimistic = parameters(chain_id)
-    named = list(attesters) or [str(account.address)] * (chain_id == DEVELOPMENT_CHAIN)
+    named = list(attesters) or [str(account.address)] * development
     rules = (named, len(named) // 2 + 1, ENROLMENT_DELAY, KEY_LIFE)
     vouched = [_create(account, "AttestationRegistry", registry, rules)] if named else []
-    development = chain_id == DEVELOPMENT_CHAIN
-    beacon = _create(account, "DevelopmentBeacon" if development else "DrandEvmnet")
-    tiers = [created(str(account.address), int(account.nonce) + 1), ZERO, ZERO, ZERO]
-    if named:
-        tiers[1] = created(str(account.address), int(account.nonce) + 2)
-    tiers[2] = created(str(account.address), int(account.nonce) + 2 + len(vouched))
-    vault = _create(account, "StakeVault", tiers)
-    stakes = _create(
-        account, "OptimisticAssurance", oracle, tensor, registry, vault, tuple(optimistic.values())
-    )
-    attested = attested_parameters(chain_id)
-    vouched += [
-        _create(
-            account, "AttestedAssurance", oracle, tensor, registry, vault,
-            tuple(attested.values()), known,
-        )
-        for known in vouched
-    ]  # fmt: skip
+    beacon = _create(account, beacon_name)
+    optimistic, attested = parameters(chain_id), attested_parameters(chain_id)
     seats = committee_rules(chain_id)
-    council = _create(
-        account, "CommitteeAssurance", oracle, tensor, registry, vault, beacon,
-        tuple(seats.values()),
-    )  # fmt: skip
+    # Each after oracle, guard, registry and vault; the vault names them before they are made.
+    staked: list[tuple[str, tuple[Any, ...]]] = [
+        ("OptimisticAssurance", (tuple(optimistic.values()),)),
+        *(("AttestedAssurance", (tuple(attested.values()), known)) for known in vouched),
+        ("CommitteeAssurance", (beacon, tuple(seats.values()))),
+        ("AuditedAssurance", (tuple(optimistic.values()), beacon)),
+    ]
+    sender, following = str(account.address), int(account.nonce) + 1
+    vault = _create(
+        account, "StakeVault", [created(sender, following + at) for at in range(len(staked))]
+    )
+    tiers = [_create(account, name, oracle, guard, registry, vault, *more) for name, more in staked]
 
     deployment = {
         "chain_id": chain_id,
         "block": block + 1,
         "srs": {"id": _hex(srs.id), "k_max": srs.k_max, "development": srs.development},
-        "pin": _hex(tier.pin()),
+        "pin": _hex(proof.pin()),
+        "canary": {
+            "model_id": _hex(false.model.id),
+            "input": _hex(false.input),
+            "output": _hex(false.output),
+        },
         "optimistic": optimistic,
         "attested": attested,
         "attesters": dict(zip(("attesters", "quorum", "delay", "life"), rules, strict=True)),
         "committee": seats,
         "contracts": _entries(
-            [registry, mercury, tensor, tier, oracle, vault, stakes, *vouched, beacon, council]
+            [registry, mercury, tensor, guard, proof, oracle, *vouched, beacon, vault, *tiers]
         ),
     }
     write(deployment, folder)
@@ -218,6 +236,13 @@ def compile_changed() -> None:
     stamp.write_text(digest.hexdigest())
 
 
+def _register(account: AccountAPI, registry: ContractInstance, model: Model) -> None:
+    """Puts a model without fixed tiles, of one blob, on the chain: its program."""
+    registry.store(model.program_bytes, sender=account)
+    programs = [registry.addressOf(model.program_bytes)]
+    registry.register(programs, [], model.srs_id, model.aux_hash, sender=account)
+
+
 def _create(account: AccountAPI, name: str, *arguments: Any) -> ContractInstance:
     return account.deploy(ape.project.get_contract(name), *arguments)
 
@@ -248,8 +273,16 @@ def _hex(data: bytes) -> str:
 @click.option("--account", "alias", default="", help="Ape account; else Anvil's first.")
 @click.option("--srs", "path", type=click.Path(path_type=Path), help="srs.bin; else development.")
 @click.option("--attester", "attesters", multiple=True, help="Of the attested tier; repeat it.")
+@click.option("--beacon", type=click.Choice(BEACONS), help="Default by chain.")
 @click.option("--force", is_flag=True, help="Deploy anew although the chain has a deployment.")
-def cli(rpc: str, alias: str, path: Path | None, attesters: tuple[str, ...], force: bool) -> None:
+def cli(
+    rpc: str,
+    alias: str,
+    path: Path | None,
+    attesters: tuple[str, ...],
+    beacon: str | None,
+    force: bool,
+) -> None:
     """Deploys the contracts and writes deployments/<chain id>.json."""
     try:
         tier = kernels.get()
@@ -265,7 +298,7 @@ def cli(rpc: str, alias: str, path: Path | None, attesters: tuple[str, ...], for
                     f"{chain_id}; name an account with --account"
                 )
             account = ape.accounts.load(alias) if alias else ape.accounts.test_accounts[0]
-            deployment = deploy(account, srs, attesters=attesters)
+            deployment = deploy(account, srs, attesters=attesters, beacon_name=beacon or "")
     except EinproofError as error:
         raise click.ClickException(str(error)) from error
     for name, entry in deployment["contracts"].items():

@@ -17,6 +17,7 @@ from oracle.domain.ids import REQUEST_TYPES
 from oracle.domain.request import Request
 
 REQUEST = f"({','.join(REQUEST_TYPES)})"
+PROVEN = "(bytes32,bytes,bytes)"
 
 #: name -> argument types
 FUNCTIONS: Mapping[str, tuple[str, ...]] = {
@@ -60,6 +61,9 @@ FUNCTIONS: Mapping[str, tuple[str, ...]] = {
     "valueOf": ("uint64",),
     "publish": ("uint64", "bytes"),
     "development": (),
+    # AuditedAssurance
+    "auditOf": (REQUEST,),
+    "leastStake": ("bytes32",),
     # StakeVault
     "stake": (),
     "appoint": ("address",),
@@ -72,6 +76,9 @@ FUNCTIONS: Mapping[str, tuple[str, ...]] = {
     # ITensorVerifier, IGuardedVerifier
     "srsDevelopment": (),
     "isStopped": ("bytes32",),
+    "canary": (),
+    "stop": ("bytes32", "bytes32", "bytes", "bytes", "bytes"),
+    "stopModel": ("bytes32", "bytes", PROVEN, PROVEN),
     # ModelRegistry
     "store": ("bytes",),
     "addressOf": ("bytes",),
@@ -85,6 +92,24 @@ MEMBERS: Mapping[str, tuple[str, ...]] = {
     "leave": ("uint256",),
 }
 
+PLACE = "(uint256,uint256,bytes32[],uint256)"
+_CLAIM = (REQUEST, "address", "bytes32")
+
+#: BisectionAssurance
+GAME: Mapping[str, tuple[str, ...]] = {
+    "compose": ("bytes32[]",),
+    "segmentCount": ("bytes32",),
+    "arity": (),
+    "haltOf": ("bytes32",),
+    "gameOf": ("bytes32",),
+    "spanAt": ("bytes32", "uint256", "uint256"),
+    "demand": (*_CLAIM, PLACE),
+    "publish": (*_CLAIM, PLACE, "bytes32[]"),
+    "prove": (*_CLAIM, PLACE, "bytes", "bytes", "bytes"),
+    "refute": (REQUEST, "address", "bytes", "bytes", "bytes"),
+    "collect": ("bytes32", "uint256", "uint256"),
+}
+
 #: name -> all argument types, as declared
 EVENTS: Mapping[str, tuple[str, ...]] = {
     "Requested": ("bytes32", "bytes32", "address", REQUEST, "bytes"),
@@ -95,6 +120,11 @@ EVENTS: Mapping[str, tuple[str, ...]] = {
     # CommitteeAssurance
     "Drawn": ("uint256", "bytes"),
     "Dissented": ("bytes32", "address", "uint256"),
+    # BisectionAssurance
+    "Demanded": ("bytes32", "uint256", "uint256", "address", "uint256", "uint256"),
+    "Published": ("bytes32", "uint256", "uint256", "bytes32[]", "uint256"),
+    "SegmentProved": ("bytes32", "uint256"),
+    "Refuted": ("bytes32", "uint256", "address"),
 }
 
 #: name -> argument types; what an answer, a request or a registration may be refused with
@@ -151,6 +181,27 @@ ERRORS: Mapping[str, tuple[str, ...]] = {
     "WrongSignature": ("uint256", "address", "address"),
     "NotRevealed": ("uint256",),
     "CoverageAboveStake": ("uint256", "uint256"),
+    # AuditedAssurance, IRandomness
+    "WrongAuditRate": ("uint256", "uint256", "uint256"),
+    "StakeTooSmall": ("uint256", "uint256"),
+    "AuditOpen": ("uint256", "uint256"),
+    "WrongSignatureSize": ("uint256", "uint256"),
+    "NoSuchRound": ("uint64",),
+    "RoundNotMade": ("uint256", "uint256"),
+    # BisectionAssurance; NothingLeft has one argument more there
+    "OnlyOperator": ("address", "address"),
+    "WrongStates": ("bytes32", "bytes32"),
+    "NoSuchPart": ("uint256", "uint256"),
+    "AlreadyDemanded": ("uint256", "uint256"),
+    "AlreadyGiven": ("uint256", "uint256"),
+    "NotOwed": ("uint256", "uint256"),
+    "StillOwed": ("uint256",),
+    "WrongBoundary": ("uint256", "uint256", "uint256"),
+    "WrongSegmentCount": ("uint256", "uint256", "uint256"),
+    "CommittedBoundary": ("uint256",),
+    # IGuardedVerifier
+    "NotTheCanary": ("bytes32", "bytes32"),
+    "InnerChanged": ("bytes32", "bytes32"),
     # StakeVault
     "WrongStake": ("uint256",),
     "CoverageAboveFreeStake": ("uint256", "uint256"),

@@ -1,6 +1,6 @@
 """The Chain port over a node and the deployed contracts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from eth_abi.abi import decode
@@ -16,6 +16,8 @@ from oracle.adapters.abi import (
     selector,
     topic,
 )
+from oracle.adapters.audits import AuditCalls
+from oracle.adapters.bisection import DEMANDED, MOVES, REFUTED, GameCalls
 from oracle.adapters.rpc import Node
 from oracle.domain import ids
 from oracle.domain.block import Block, BlockRef
@@ -29,6 +31,7 @@ from oracle.domain.chain import (
     Event,
     Fees,
     Outcome,
+    Played,
     Receipt,
     Requested,
     Returned,
@@ -55,7 +58,7 @@ PROVE_FACTOR, HOUR, LEAST_PROVE_CLOCK = 8, 3600, 3 * 3600
 SPAN = 2000
 
 
-class NodeChain:
+class NodeChain(AuditCalls, GameCalls):
     """`tiers`: those that this side knows, by address."""
 
     def __init__(self, node: Node, oracle: str, tiers: Mapping[str, TierKind]) -> None:
@@ -78,7 +81,7 @@ class NodeChain:
         return await self._block(hex(number))
 
     async def events(self, first: int, last: int) -> list[Event]:
-        logs = [log for log in await self._logs(first, last) if not log.get("removed")]
+        logs = [log for log in await self._events(first, last) if not log.get("removed")]
         return [_event(log, await self._since(log)) for log in logs]
 
     async def _since(self, log: dict[str, Any]) -> int:
@@ -130,7 +133,9 @@ class NodeChain:
         ]
         compensation, reward, burn = decode(("uint256",) * 3, shares)
         window, prove = decode(("uint256",) * 2, clocks)
-        return Quote(compensation, reward, burn, window, prove, *decode(("uint256",), bond))
+        stake = await self.least_stake(tier, terms) if tier.kind is TierKind.AUDITED else 0
+        (due,) = decode(("uint256",), bond)
+        return Quote(compensation, reward, burn, window, prove, due, stake)
 
     async def _committees_quote(self, tier: Tier, terms: ClaimTerms) -> Quote:
         """CommitteeAssurance's formulas: 2 C + C / 10 of the stakes of those who sign."""
@@ -202,7 +207,7 @@ class NodeChain:
         return said
 
     async def agreement(self, request: Request, block: BlockRef) -> bytes:
-        logs = await self._logs(block.number, block.number)
+        logs = await self._events(block.number, block.number)
         for log in logs:
             about = [_bytes(each) for each in log["topics"][:2]] == [ANSWERED, request.id]
             if not about or _bytes(log["blockHash"]) != block.hash:
@@ -314,15 +319,20 @@ class NodeChain:
             int(found["timestamp"], 16),
         )
 
-    async def _logs(self, first: int, last: int) -> list[dict[str, Any]]:
-        """Halves a range that the node finds too large."""
-        kinds = (REQUESTED, ANSWERED, RETURNED, DISPUTED, DISSENTED)
+    async def _events(self, first: int, last: int) -> list[dict[str, Any]]:
+        kinds = (REQUESTED, ANSWERED, RETURNED, DISPUTED, DISSENTED, *MOVES)
         topics = [["0x" + each.hex() for each in kinds]]
+        return await self.logs(first, last, [self.oracle, *self.tiers], topics)
+
+    async def logs(
+        self, first: int, last: int, address: Sequence[str], topics: Sequence[Any]
+    ) -> list[dict[str, Any]]:
+        """Halves a range that the node finds too large."""
         query = {
-            "address": [self.oracle, *self.tiers],
+            "address": list(address),
             "fromBlock": hex(first),
             "toBlock": hex(last),
-            "topics": topics,
+            "topics": list(topics),
         }
         try:
             found: list[dict[str, Any]] = await self.node.rpc("eth_getLogs", query)
@@ -333,7 +343,8 @@ class NodeChain:
                     f"the node gives no logs of block {first}: {error}"
                 ) from error
             middle = (first + last) // 2
-            return await self._logs(first, middle) + await self._logs(middle + 1, last)
+            lower = await self.logs(first, middle, address, topics)
+            return lower + await self.logs(middle + 1, last, address, topics)
 
 
 def _event(log: dict[str, Any], since: int) -> Event:
@@ -346,6 +357,9 @@ def _event(log: dict[str, Any], since: int) -> Event:
         return Requested(request_from(fields, input, request_id, to_checksum_address), block)
     if kind == RETURNED:
         return Returned(request_id, block, transaction)
+    if kind in MOVES:
+        named = kind in (DEMANDED, REFUTED)
+        return Played(request_id, to_checksum_address(indexed[1][-20:]) if named else "", block)
     who = to_checksum_address(indexed[1][-20:])
     if kind == DISPUTED:
         index, _, _, prove_by = decode(("uint256", "uint256", "bytes32", "uint256"), data)

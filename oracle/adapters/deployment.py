@@ -15,16 +15,21 @@ from oracle.toolchain import ROOT
 FOLDER = ROOT / "deployments"
 PROOF, OPTIMISTIC, COMMITTEE = "ProofAssurance", "OptimisticAssurance", "CommitteeAssurance"
 
+BISECTION = "BisectionAssurance"
+AUDITED, GUARD = "AuditedAssurance", "GuardedVerifier"
+BEACONS = ("DevelopmentBeacon", "DrandEvmnet", "DrandQuicknet")
 ATTESTED, ATTESTATIONS = "AttestedAssurance", "AttestationRegistry"
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """Addresses by contract name; `block` is where the first of them was created."""
+    """Addresses by contract name; `block` is where the first of them was created; `canary` is what
+    the verifier's guard must never see proved: model id, input, output."""
 
     chain_id: int
     block: int
     contracts: Mapping[str, str]
+    canary: tuple[bytes, bytes, bytes] | None = None
 
     @property
     def tiers(self) -> dict[str, TierKind]:
@@ -36,7 +41,16 @@ class Deployment:
             known[self.address(ATTESTED)] = TierKind.ATTESTED
         if COMMITTEE in self.contracts:
             known[self.address(COMMITTEE)] = TierKind.COMMITTEE
+        if AUDITED in self.contracts:
+            known[self.address(AUDITED)] = TierKind.AUDITED
+        if BISECTION in self.contracts:
+            known[self.address(BISECTION)] = TierKind.BISECTION
         return known
+
+    @property
+    def beacons(self) -> dict[str, str]:
+        """The deployed beacons' names, by address."""
+        return {self.contracts[name]: name for name in BEACONS if name in self.contracts}
 
     def address(self, name: str) -> str:
         """Raises SettingsInvalid if the deployment has no such contract."""
@@ -53,7 +67,10 @@ def read_deployment(chain_id: int, path: Path | None = None) -> Deployment:
     try:
         found = json.loads(path.read_text())
         contracts = {name: _address(entry) for name, entry in found["contracts"].items()}
-        deployed = Deployment(int(found["chain_id"]), int(found["block"]), contracts)
+        told = found.get("canary")
+        names = ("model_id", "input", "output")
+        canary = tuple(bytes.fromhex(told[name][2:]) for name in names) if told else None
+        deployed = Deployment(int(found["chain_id"]), int(found["block"]), contracts, canary)
     except FileNotFoundError:
         raise SettingsInvalid(
             f"nothing is deployed on chain {chain_id} as far as {path} goes: run einproof deploy"

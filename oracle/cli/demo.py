@@ -23,6 +23,7 @@ class TierName(StrEnum):
     OPTIMISTIC = "optimistic"
     ATTESTED = "attested"
     COMMITTEE = "committee"
+    AUDITED = "audited"
 
 
 def demo(
@@ -34,6 +35,7 @@ def demo(
 ) -> None:
     """Classify a digit on-chain, proved or on stake, and see what becomes of cheats."""
     from oracle.story.attested import AttestedStory
+    from oracle.story.audited import AuditedStory
     from oracle.story.digits import Story
     from oracle.story.seated import SeatedStory
     from oracle.story.staked import StakedOutcome, StakedStory
@@ -52,6 +54,7 @@ def demo(
             TierName.OPTIMISTIC: StakedStory,
             TierName.ATTESTED: AttestedStory,
             TierName.COMMITTEE: SeatedStory,
+            TierName.AUDITED: AuditedStory,
         }
         story = stories[tier](folder.resolve(), lambda name: status.update(f"{name} ..."), said)
         outcome = story.tell()

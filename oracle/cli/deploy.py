@@ -25,6 +25,10 @@ def deploy(
     srs: Annotated[
         Path | None, typer.Option(envvar="EINPROOF_SRS", help="SRS file; default: development.")
     ] = None,
+    beacon: Annotated[
+        str,
+        typer.Option(help="DrandEvmnet or DrandQuicknet; default by chain."),
+    ] = "",
     force: Annotated[bool, typer.Option("--force", help="Deploy a second set.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
@@ -34,18 +38,20 @@ def deploy(
     where = None if settings.deployment is None else settings.deployment.resolve()
     os.chdir(ROOT)  # ape's project is the folder that one is in
     with Console(stderr=True).status(f"compiling and deploying by {settings.rpc}"):
-        deployment = _deploy(settings.rpc, account, path, where, force)
+        deployment = _deploy(settings.rpc, account, path, where, force, beacon)
     if as_json:
         typer.echo(json.dumps(deployment))
         return
     for name, entry in deployment["contracts"].items():
         typer.echo(f"{name:19} {entry['address']}")
+    if "DevelopmentBeacon" in deployment["contracts"]:
+        typer.echo(f"{'beacon':19} DEVELOPMENT: anyone can compute whom audits will draw")
     label = "  development: anyone can forge" if deployment["srs"]["development"] else ""
     typer.echo(f"{'SRS':19} {deployment['srs']['id']}{label}")
 
 
 def _deploy(
-    rpc: str, alias: str, srs: Path | None, where: Path | None, force: bool
+    rpc: str, alias: str, srs: Path | None, where: Path | None, force: bool, beacon: str
 ) -> dict[str, Any]:
     import ape
     from ape.exceptions import ApeException, ProviderError
@@ -67,7 +73,7 @@ def _deploy(
             if known.exists() and chain_id != DEVELOPMENT_CHAIN and not force:
                 raise SettingsInvalid(f"{known} exists: pass --force to deploy a second set")
             account = _account(ape, alias, chain_id)
-            return dict(script.deploy(account, loaded, known.parent))
+            return dict(script.deploy(account, loaded, known.parent, beacon_name=beacon))
     except (ProviderError, ConnectionError) as error:
         raise ChainUnavailable(
             f"no node answers at {rpc} ({error}): start one, or name another with EINPROOF_RPC"

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from oracle.adapters.deployment import ATTESTED, COMMITTEE, OPTIMISTIC, PROOF
+from oracle.adapters.deployment import ATTESTED, AUDITED, COMMITTEE, OPTIMISTIC, PROOF
 from oracle.bootstrap import Site
 from oracle.cli.prove import parse_word, read_input
 from oracle.domain.errors import SettingsInvalid
-from oracle.domain.terms import UNANSWERABLE, ClaimTerms
+from oracle.domain.terms import UNANSWERABLE, WHOLE, ClaimTerms
 from oracle.settings import read_settings
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class TierName(StrEnum):
     OPTIMISTIC = "optimistic"
     ATTESTED = "attested"
     COMMITTEE = "committee"
+    AUDITED = "audited"
 
 
 CONTRACTS = {
@@ -33,6 +34,7 @@ CONTRACTS = {
     TierName.OPTIMISTIC: OPTIMISTIC,
     TierName.ATTESTED: ATTESTED,
     TierName.COMMITTEE: COMMITTEE,
+    TierName.AUDITED: AUDITED,
 }
 STAKED = frozenset(TierName) - {TierName.PROOF}
 
@@ -63,6 +65,9 @@ def request(
     window: Annotated[
         int, typer.Option(min=0, help="Hours to dispute in; 0: the tier's own (optimistic).")
     ] = 0,
+    audit: Annotated[
+        float, typer.Option(min=0.02, max=1, help="Share of claims that are drawn (audited).")
+    ] = 0.1,
     wait: Annotated[bool, typer.Option(help="Wait for the answer, or for the refund.")] = True,
     final: Annotated[
         bool, typer.Option(help="Wait until it is final: for hours, if optimistic.")
@@ -87,7 +92,8 @@ def request(
         started = time.monotonic()
         terms = None
         if tier in STAKED:
-            terms = ClaimTerms(round(coverage * 10**9), proving, window)
+            audits = round(audit * WHOLE) if tier is TierName.AUDITED else 0
+            terms = ClaimTerms(round(coverage * 10**9), proving, window, audits)
         with console.status("sending the request"):
             asked = await ask(
                 wallet,
@@ -171,6 +177,13 @@ def _show(report: dict[str, Any]) -> None:
         staked = trust["staked"]
         covers = f"covers {staked['coverage_gwei']} gwei, {staked['window_seconds']} s to dispute"
         typer.echo(f"{'staked':14} {staked['locked_gwei']} gwei; {covers}")
+    if verifier["stopped"]:
+        typer.echo(f"{'STOPPED':14} no proof counts any more here: ask under a later version")
+    if "audited" in trust:
+        audited = trust["audited"]
+        draw = f"drawn: {audited.get('drawn', 'not known')}"
+        rate = audited["rate_of_10000"] / WHOLE
+        typer.echo(f"{'audited':14} with probability {rate:g}; {draw}; {audited.get('label', '')}")
     if "attested" in trust:
         attested = trust["attested"]
         typer.echo(f"{'attested':14} {attested.get('hardware', '')}  {attested['label']}")

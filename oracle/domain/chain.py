@@ -73,7 +73,16 @@ class Disputed:
     block: BlockRef
 
 
-Event = Requested | Answered | Returned | Stood | Disputed
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A move was made in the game over a composition's claim; by `challenger`, if it was one."""
+
+    request_id: bytes
+    challenger: str
+    block: BlockRef
+
+
+Event = Requested | Answered | Returned | Stood | Disputed | Played
 
 
 class Outcome(IntEnum):
@@ -116,6 +125,37 @@ class Account:
     def free(self) -> int:
         """What a new lock can take."""
         return max(self.stake - self.locked - self.queued, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Whether a claim under the audited tier is drawn: by `round` of `beacon`, once that is
+    published (`known`); `until` is the last second for the proof of a drawn one. `development`:
+    anyone can compute that beacon ahead of time."""
+
+    beacon: str
+    development: bool
+    round: int
+    known: bool
+    drawn: bool
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A claim that was handed in with evidence, as a transaction's calldata has it."""
+
+    payee: str
+    output: bytes
+    evidence: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Guarding:
+    """The guard of a verifier, and the statement that must never be proved there, hashed."""
+
+    address: str
+    canary: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,10 @@ class ChainUnavailable(OracleError):
     """The node does not answer; worth trying again."""
 
 
+class BeaconUnavailable(OracleError):
+    """No signature of the round is to be had; worth trying again."""
+
+
 class NodeRefused(OracleError):
     """The node answers, and will not do what it was asked."""
 

@@ -51,6 +51,11 @@ def context(chain_id: int, oracle: str, request: "Request", payee: str) -> bytes
     )
 
 
+def segment_context(context: bytes, segment: int) -> bytes:
+    """What a proof of one segment of a composition is bound to."""
+    return keccak(encode(("bytes32", "uint256"), (context, segment)))
+
+
 def model_id(program: bytes, points: bytes, srs_id: bytes, k: int, aux_hash: bytes) -> bytes:
     """The id of a model: its program, its tiles' commitments, and what they were made with."""
     return keccak(
@@ -64,6 +69,11 @@ def model_id(program: bytes, points: bytes, srs_id: bytes, k: int, aux_hash: byt
 def proof_pin(verifier: str, code_hash: bytes, srs_id: bytes) -> bytes:
     """What the Proof tier vouches with, in one word; requests quote it."""
     return keccak(encode(("address", "bytes32", "bytes32"), (verifier, code_hash, srs_id)))
+
+
+def statement(model_id: bytes, input: bytes, output: bytes) -> bytes:
+    """How a verifier's guard names its canary: keccak256(abi.encode(model id, input, output))."""
+    return keccak(encode(("bytes32", "bytes", "bytes"), (model_id, input, output)))
 
 
 def output_hash(output: bytes) -> bytes:

@@ -7,11 +7,13 @@ back, and the state is right again without a table of transitions:
     standing   the claim that stands provisionally        (likewise)
     demand     that claim's proof is demanded, until when (likewise)
     contest    our own dispute of it                      (likewise)
+    game       moves made over it, in a bisection         (likewise)
     closing    the block that settled or refunded it      (likewise)
     answer     output, and proof if there is one          (never taken back: they bind the request
                                                            id, and hold wherever that is included)
     due        what a decided dispute still owes us       (forgotten with its closing);
-               a committee member's next move             (forgotten with whatever it follows from)
+               a member's or watcher's next move          (forgotten with whatever it follows from);
+               an operator's round to publish             (forgotten once it was)
     flight     the nonce at which a signed move may still be mined
     verdict    why this service will do nothing
 """
@@ -20,9 +22,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from oracle.domain.block import BlockRef
+from oracle.domain.chain import Call
 from oracle.domain.committee import Committee
 from oracle.domain.move import Move, Role
-from oracle.domain.request import Answer, Request
+from oracle.domain.request import Answer, Request, TierKind
 from oracle.domain.terms import UNANSWERABLE
 
 
@@ -88,14 +91,24 @@ class Contest:
 
 
 @dataclass(frozen=True, slots=True)
+class Game:
+    """Moves of either side over the claim of a composition: where the first and the last are."""
+
+    first: BlockRef
+    last: BlockRef
+
+
+@dataclass(frozen=True, slots=True)
 class Due:
     """The next step to what a decided dispute owes us, or of a member (at a `place` of its
-    committee), from chain time `at` on; None: all done."""
+    committee), from chain time `at` on; `call` is what makes it, where that does not follow from
+    the job. None: all done."""
 
     move: Move | None
     at: int = 0
     place: int = 0
     committee: Committee | None = None
+    call: Call | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +151,7 @@ class Job:
     standing: Standing | None = None
     demand: Demand | None = None
     contest: Contest | None = None
+    game: Game | None = None
     closing: Closing | None = None
     answer: Answer | None = None
     due: Due | None = None
@@ -172,6 +186,15 @@ class Job:
         )
 
     @property
+    def playing(self) -> bool:
+        """In the game over a composition's claim: our own, once somebody plays or it is final by
+        proof only; or another's that is wrong, or over which we play."""
+        if self.answer is None or self.answer.tier.kind is not TierKind.BISECTION:
+            return False
+        begun = self.game is not None or self.demand is not None
+        return (self.mine and begun) or self.wrong or self.contest is not None
+
+    @property
     def at_risk(self) -> bool:
         """Money of ours is locked in it, so it is never given up."""
         summoned = self.due is not None and self.due.move in (Move.COMMIT, Move.OPEN)
@@ -182,13 +205,18 @@ class Job:
         """What it wants of the chain next, once `ripe_at` has come; None: nothing."""
         if self.seen is None:
             return None
+        if self.role is Role.WATCHER:
+            return None if self.verdict is not None or self.due is None else self.due.move
         if self.role is Role.MEMBER:
             rests = self.closing is not None or self.verdict is not None
             return None if rests or self.due is None else self.due.move
         if self.closing is not None:
-            return self.due.move if self.contest is not None and self.due is not None else None
+            owed = self.contest is not None or self.playing
+            return self.due.move if owed and self.due is not None else None
         if self.verdict is not None or self.answer is None:
             return None
+        if self.playing:
+            return None if self.due is None else self.due.move
         if self.role is Role.CHALLENGER:
             return self._challengers_move(self.answer)
         if self.standing is None:
@@ -197,7 +225,9 @@ class Job:
             return None
         if self.answer.proof:
             return Move.PROVE
-        return Move.FINALISE if self.demand is None else None
+        if self.demand is not None:
+            return None
+        return Move.FINALISE if self.due is None else self.due.move
 
     def _challengers_move(self, answer: Answer) -> Move | None:
         if self.contest is not None:
@@ -213,7 +243,7 @@ class Job:
     def ripe_at(self) -> int:
         """Chain time in seconds from which its move can succeed; 0: at once."""
         move = self.move
-        if self.role is Role.MEMBER:
+        if self._guided or self.playing:
             return 0 if move is None or self.due is None else self.due.at
         if move is Move.FINALISE and self.standing is not None and self.answer is not None:
             return self.standing.since + self.answer.window + 1
@@ -224,14 +254,18 @@ class Job:
     @property
     def answer_by(self) -> int | None:
         """Last second at which what it wants counts, if the request's deadline says so."""
-        bound = self.role is not Role.CHALLENGER and self.standing is None
+        watches = self.role in (Role.CHALLENGER, Role.WATCHER)
+        bound = not watches and self.standing is None
         return self.request.deadline if bound else None
 
     @property
     def state(self) -> JobState:
         if self.seen is None:
             return JobState.ORPHANED
-        if self.closing is not None and (self.contest is None or self._paid or self._sitting):
+        if self.role is Role.WATCHER:
+            return self._watched
+        owed = self.contest is not None or self.playing
+        if self.closing is not None and (not owed or self._paid or self._sitting):
             return self.closing.state
         if self.verdict is not None and self.closing is None:
             return self.verdict.state
@@ -247,10 +281,25 @@ class Job:
             return JobState.NEW
         if self._sitting and self.due is None:
             return JobState.SEATED if self.demand is None else JobState.DISPUTED
-        if self.mine:
+        if self.mine or (self.playing and self.due is None):
             return JobState.DISPUTED
         watching = self._challenging or self._sitting
         return JobState.PROVISIONAL if self.wrong or not watching else JobState.CHECKED
+
+    @property
+    def _watched(self) -> JobState:
+        """Of a watcher's job: each claim, and each ending, is looked at."""
+        if self.verdict is not None:
+            return self.verdict.state
+        if self.flight is not None:
+            return JobState.SENT
+        if self.move is not None:
+            return JobState.READY if self.ripe_at == 0 else JobState.PROVISIONAL
+        if self.closing is not None:
+            return JobState.DECIDED if self.due is None else self.closing.state
+        if self.standing is None:
+            return JobState.WAITING
+        return JobState.NEW if self.due is None else JobState.CHECKED
 
     @property
     def _paid(self) -> bool:
@@ -265,9 +314,14 @@ class Job:
         return self.role is Role.MEMBER
 
     @property
+    def _guided(self) -> bool:
+        """Its worker names its moves."""
+        return self.role in (Role.MEMBER, Role.WATCHER)
+
+    @property
     def _undue(self) -> "Due | None":
         """What is left of `due` when the claim that it follows from changes."""
-        return None if self._sitting else self.due
+        return None if self._guided or self.playing else self.due
 
     # --- what the chain says ---
 
@@ -280,7 +334,7 @@ class Job:
     def stood(self, standing: Standing) -> "Job":
         """A claim stands now. If it is ours after all, no earlier verdict keeps it undefended."""
         stands = replace(self, standing=standing, due=self._undue, attempts=0, not_before=0)
-        ours = stands.mine or stands._challenging or stands._sitting
+        ours = stands.mine or stands._challenging or stands._guided
         return replace(stands, verdict=None) if ours else stands
 
     def demanded(self, demand: Demand) -> "Job":
@@ -292,8 +346,17 @@ class Job:
     def contested(self, contest: Contest) -> "Job":
         return replace(self, contest=contest)
 
+    def played(self, block: BlockRef) -> "Job":
+        """A move of the game: ours follows anew, but for one that is in flight."""
+        first = block if self.game is None else self.game.first
+        due = self.due if self.flight is not None else None
+        moved = replace(self, game=Game(first, block), due=due, attempts=0, not_before=0)
+        return replace(moved, verdict=None) if self.mine else moved
+
     def closed(self, closing: Closing) -> "Job":
-        return replace(self, closing=closing, lease=None, attempts=0, not_before=0)
+        closed = replace(self, closing=closing, lease=None, attempts=0, not_before=0)
+        watches = self.role is Role.WATCHER
+        return replace(closed, due=None, verdict=None) if watches or self.playing else closed
 
     def rewound(self, ancestor: int) -> "Job":
         """Every block above `ancestor` is orphaned: take back what was known from them."""
@@ -312,16 +375,24 @@ class Job:
             contest=None if gone(self.contest) else self.contest,
             closing=None if gone(self.closing) else self.closing,
             answer=self.answer if keep else None,
-            due=None if gone(self.closing) or self._sitting else self.due,
+            game=self._game_until(ancestor),
+            due=None if gone(self.closing) or self._guided or self.playing else self.due,
             verdict=None if gone(self.standing) else self.verdict,
             lease=None if orphaned else self.lease,
         )
+
+    def _game_until(self, ancestor: int) -> Game | None:
+        if self.game is None or self.game.first.number > ancestor:
+            return None
+        later = self.game.last.number > ancestor
+        return Game(self.game.first, self.game.first) if later else self.game
 
     @property
     def newest(self) -> int:
         """Number of the newest block that a fact is from; -1 if none."""
         facts = (self.standing, self.demand, self.contest, self.closing)
         blocks = [fact.block.number for fact in facts if fact is not None]
+        blocks += [self.game.last.number] if self.game is not None else []
         return max([*blocks, -1 if self.seen is None else self.seen.number])
 
     # --- what the service does ---

@@ -9,6 +9,7 @@ class Role(StrEnum):
     OPERATOR = "operator"
     CHALLENGER = "challenger"
     MEMBER = "member"
+    WATCHER = "watcher"
 
 
 class Move(StrEnum):
@@ -32,6 +33,18 @@ class Move(StrEnum):
     DISSENT   our word that the claim which stands is wrong
     PROVE     a proof of the claim, where another dissented
     REFUTE    another output proved
+
+    Of a watcher, and PUBLISH of an operator too:
+
+    PUBLISH   the beacon's round that decides about an audit, handed in
+    SETTLE    a drawn claim handed in, its proof not having come
+    STOP      a verifier stopped, or a model there, by proofs that cannot both be right
+
+    In a bisection, of either side; PROVE is of one segment then, SETTLE of a span that is overdue,
+    REFUTE of the segment that is said to have no output, COLLECT of one span's bond:
+
+    DEMAND    a span of another's claim is to be split, or proved; with a bond
+    SPLIT     a span of our own claim split by the states of its run
     """
 
     ANSWER = "answer"
@@ -46,3 +59,7 @@ class Move(StrEnum):
     COMMIT = "commit"
     OPEN = "open"
     DISSENT = "dissent"
+    PUBLISH = "publish"
+    STOP = "stop"
+    DEMAND = "demand"
+    SPLIT = "split"

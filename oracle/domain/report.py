@@ -3,15 +3,18 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from oracle.domain.chain import Identity
+from oracle.domain.chain import Audit, Identity
 from oracle.domain.request import Request, Tier, TierKind
-from oracle.domain.terms import ClaimTerms, Quote
+from oracle.domain.terms import WHOLE, ClaimTerms, Quote
 
 Report = dict[str, object]
 
 #: How the label of a development SRS reads wherever it shows.
 DEVELOPMENT = "DEVELOPMENT SRS: its secret is public, anyone can forge proofs"
 
+
+#: And that of a development beacon.
+FORESEEABLE = "DEVELOPMENT BEACON: anyone can compute whom it will draw"
 
 #: And that of a software TPM.
 SOFTWARE = "SOFTWARE TPM: its secrets lie in a file, it vouches for nothing"
@@ -53,9 +56,12 @@ def trust_report(
     payee: str = "",
     stake: Stake | None = None,
     hardware: AnswerKeyShown | None = None,
+    audit: Audit | None = None,
+    stopped: bool = False,
 ) -> Report:
     """The report for an answer; plain JSON values. `stake` under the tiers that have one,
-    `hardware` under the attested one.
+    `hardware` under the attested one, `audit` under the audited one; `stopped`: no proof counts any
+    more, of this model or at all, by the verifier that the request pins.
 
     It speaks of what was asked for: an answer under another tier or pin is refused on-chain, so
     whoever settled the request, the report is the same but for the payee.
@@ -90,6 +96,7 @@ def trust_report(
             "address": tier.verifier,
             "code_hash": _hex(tier.code_hash),
             "pin": _hex(tier.pin),
+            "stopped": stopped,
         },
         "srs": {
             "id": _hex(tier.srs_id),
@@ -102,6 +109,18 @@ def trust_report(
         report["could_have_cheated"] = [*_takers(hardware), *_cheats(tier, stake)]
     if tier.kind is TierKind.COMMITTEE and stake is not None and not proved:
         report["could_have_cheated"] = [_capturers(stake.quote), *_cheats(tier, stake)[1:]]
+    if tier.kind is TierKind.AUDITED and stake is not None:
+        report["audited"] = _audited(request, stake, audit)
+        if not proved:
+            report["could_have_cheated"] = [
+                *_gamblers(request, stake.quote, audit),
+                *_cheats(tier, stake),
+            ]
+    if stopped:
+        report["not_proved"] = [
+            "anything by this verifier: it was stopped, for this model or for all",
+            *([] if proved else [f"that {output}"]),
+        ]
     if stake is not None and tier.kind is not TierKind.PROOF:
         report["staked"] = _staked(request, tier, stake.quote)
     return report
@@ -147,6 +166,41 @@ def _capturers(quote: Quote) -> str:
         f"the model, refuted it by a proof within {quote.window} s: they risked {quote.lock} gwei, "
         f"of which at least {quote.burn} would be burned"
     )
+
+
+def _gamblers(request: Request, quote: Quote, audit: Audit | None) -> list[str]:
+    """Who could have lied where nobody else can tell."""
+    rate = ClaimTerms.parse(request.terms).audits
+    liar = (
+        "the operator, where nobody else has the weights: drawn, with probability "
+        f"{rate / WHOLE:g}, it had to prove the answer or to lose its whole stake, {quote.stake} "
+        "gwei at least"
+    )
+    if audit is not None and audit.development:
+        return [f"the operator ({FORESEEABLE})", liar]
+    return [liar, "the beacon's operators together with the operator: they know whom it will draw"]
+
+
+def _audited(request: Request, stake: Stake, audit: Audit | None) -> Report:
+    report: Report = {
+        "rate_of_10000": ClaimTerms.parse(request.terms).audits,
+        "least_stake_gwei": stake.quote.stake,
+    }
+    if audit is None:
+        return report
+    provisional = stake.standing is Worth.PROVISIONAL
+    report |= {
+        "beacon": audit.beacon,
+        "label": FORESEEABLE if audit.development else "public: its rounds are signed",
+    }
+    if not provisional:
+        return {**report, "drawn": stake.standing is Worth.PROOF}
+    return {
+        **report,
+        "round": audit.round,
+        "drawn": audit.drawn if audit.known else "not known yet",
+        "prove_by": audit.until,
+    }
 
 
 def _attested(hardware: AnswerKeyShown | None) -> Report:

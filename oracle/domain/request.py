@@ -56,10 +56,13 @@ class TierKind(StrEnum):
     OPTIMISTIC = "Optimistic"
     ATTESTED = "Attested"
     COMMITTEE = "Committee"
+    AUDITED = "Audited"
+    BISECTION = "Bisection"
 
 
-#: Where an operator answers at once and its stake vouches; the attested tier asks for a key, too.
-STAKED = frozenset({TierKind.OPTIMISTIC, TierKind.ATTESTED})
+#: Where an operator answers at once and its stake vouches; the attested tier asks for a key, too,
+#: the audited one for a proof of what is drawn.
+STAKED = frozenset({TierKind.OPTIMISTIC, TierKind.ATTESTED, TierKind.AUDITED, TierKind.BISECTION})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,9 @@ class Tier:
 class Answer:
     """An output, and the evidence for it; a proof holds for this request and this payee, and for
     nothing else. An operator's provisional answer has none, its stake vouches; under the attested
-    tier `attestation` goes with it, a key (x, y) and its signature (r, s).
+    tier `attestation` goes with it, a key (x, y) and its signature (r, s). Of a composition's run
+    `states` are kept, and where it halts is shown (`attestation`) with the word that there is no
+    output (oracle/domain/bisection.py).
 
     `tier` is what it was made for, `engine` what recomputed the output, `seconds` proving took;
     `quote` is what the optimistic tier asks for; `why` says why there is no output, if there is
@@ -101,6 +106,7 @@ class Answer:
     why: str = ""
     attestation: bytes = b""
     trace: bytes = b""
+    states: bytes = b""
 
     @property
     def window(self) -> int:

@@ -7,23 +7,27 @@ from dataclasses import dataclass
 
 #: Output of one byte: the operator's word that the input has no provable answer.
 UNANSWERABLE = b"\0"
-COVERAGE_BITS, PROVING_BITS, HOURS_BITS = 40, 15, 8
+COVERAGE_BITS, PROVING_BITS, HOURS_BITS, AUDIT_BITS = 40, 15, 8, 14
+#: Audit rates are of so many claims; the least that the audited tier takes.
+WHOLE, LEAST_AUDITS = 10_000, 200
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimTerms:
     """Coverage in gwei, the declared proving time in seconds, the window in hours (0: the tier's
-    own)."""
+    own); of 10,000 claims, how many are audited (0 but under the audited tier)."""
 
     coverage: int
     proving: int
     hours: int = 0
+    audits: int = 0
 
     @property
     def word(self) -> bytes:
         """The 32 bytes of `Request.terms`."""
         shifted = self.hours << COVERAGE_BITS + PROVING_BITS | self.proving << COVERAGE_BITS
-        return (shifted | self.coverage).to_bytes(32, "big")
+        audits = self.audits << COVERAGE_BITS + PROVING_BITS + HOURS_BITS
+        return (audits | shifted | self.coverage).to_bytes(32, "big")
 
     @property
     def fits(self) -> bool:
@@ -32,6 +36,7 @@ class ClaimTerms:
             0 < self.coverage < 1 << COVERAGE_BITS
             and 0 < self.proving < 1 << PROVING_BITS
             and 0 <= self.hours < 1 << HOURS_BITS
+            and (self.audits == 0 or LEAST_AUDITS <= self.audits <= WHOLE)
         )
 
     @classmethod
@@ -42,13 +47,15 @@ class ClaimTerms:
             value % (1 << COVERAGE_BITS),
             (value >> COVERAGE_BITS) % (1 << PROVING_BITS),
             (value >> COVERAGE_BITS + PROVING_BITS) % (1 << HOURS_BITS),
+            (value >> COVERAGE_BITS + PROVING_BITS + HOURS_BITS) % (1 << AUDIT_BITS),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Quote:
     """What a tier asks for under some terms: the lock's three parts in gwei, the contest window and
-    the prove clock in seconds, the bond of a dispute in wei."""
+    the prove clock in seconds, the bond of a dispute in wei; `stake`, in gwei, is what an answer
+    under the audited tier needs in all."""
 
     compensation: int
     reward: int
@@ -56,6 +63,7 @@ class Quote:
     window: int
     prove: int
     bond: int
+    stake: int = 0
 
     @property
     def lock(self) -> int:

@@ -15,7 +15,7 @@ from oracle.domain.chain import Call, Fees, Flown, Receipt, Unsigned
 from oracle.domain.errors import NodeRefused, NonceTaken, Underpriced, WalletEmpty
 from oracle.domain.job import Flight, Job, JobState, Lease
 from oracle.domain.move import Move
-from oracle.ports import Chain, Clock, JobStore, Ledger, Signer
+from oracle.ports import Chain, Clock, JobStore, Ledger, Rounds, Signer
 from oracle.services.moves import order
 
 log = structlog.get_logger("post")
@@ -54,8 +54,10 @@ class Runway:
         chain_id: int,
         posting: Posting,
         holder: str,
+        rounds: Rounds,
     ) -> None:
         self.chain = chain
+        self.rounds = rounds
         self.store = store
         self.clock = clock
         self.posting = posting

@@ -19,6 +19,8 @@ MEMBERS_SALT = b"einproof/committee/v1"
 def order(chain: Chain, signer: Signer, job: Job, move: Move) -> Call | None:
     """The call of a job's move; None if it lacks what the move needs."""
     request, answer, standing, contest = job.request, job.answer, job.standing, job.contest
+    if job.due is not None and job.due.move is move and job.due.call is not None:
+        return job.due.call
     if contest is not None:
         if move is Move.REVEAL:
             return chain.reveal_call(request, contest.index, salt(signer, request))

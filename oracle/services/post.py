@@ -5,10 +5,11 @@ from functools import partial
 import structlog
 
 from oracle.domain.chain import TRANSACTION_GAS, Call, Fees, Flown
-from oracle.domain.errors import CallRefused
+from oracle.domain.errors import BeaconUnavailable, CallRefused
 from oracle.domain.job import Demand, Job, JobState, Verdict
 from oracle.domain.move import Move
 from oracle.ports import Ledger
+from oracle.services.audit import before_final
 from oracle.services.flight import Runway, lowest_free
 from oracle.services.moves import order
 
@@ -24,9 +25,14 @@ PASSING = (
     "CoverageAboveStake",
     "Overloaded",
     "TooEarly",
+    "SeedUnknown",
+    "RoundNotMade",
+    "AuditOpen",
 )
 
 HOUR = 3600
+#: Moves that carry a bond.
+BONDED = frozenset({Move.DISPUTE, Move.DEMAND})
 
 
 class Post:
@@ -54,7 +60,10 @@ class Post:
             call = None if move is None else order(runway.chain, runway.signer, job, move)
             if move is None or call is None:
                 continue
-            if move is Move.DISPUTE and not await self._affordable(job, call.value, now):
+            if move in BONDED and not await self._affordable(job, call.value, now):
+                continue
+            if move is Move.FINALISE and await self._audited(job, now):
+                posted = True
                 continue
             gas = await self._admissible(job, call)
             if gas is None:
@@ -86,6 +95,17 @@ class Post:
         log.warning("the budget for bonds is spent", id=job.request.id.hex(), reason=note)
         await self._change(job, job.postponed(now + RECHECK, note))
         return False
+
+    async def _audited(self, job: Job, now: int) -> bool:
+        """Whether an audit wants something else first."""
+        try:
+            asked = await before_final(self._runway.chain, self._runway.rounds, job)
+        except BeaconUnavailable as reason:
+            log.warning("no round to draw by, yet", id=job.request.id.hex(), reason=str(reason))
+            asked = job.postponed(now + RECHECK, str(reason))
+        if asked is not None:
+            await self._change(job, asked)
+        return asked is not None
 
     async def _admissible(self, job: Job, call: Call) -> int | None:
         """Gas for the job's move, if the contract would take it at the head."""

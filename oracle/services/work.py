@@ -22,10 +22,11 @@ from oracle.domain.errors import (
     Underpaid,
     WrongTier,
 )
-from oracle.domain.job import Job
+from oracle.domain.job import Due, Job, Standing
 from oracle.domain.request import STAKED, Answer, Request, Tier, TierKind
-from oracle.domain.terms import UNANSWERABLE, ClaimTerms, Quote
+from oracle.domain.terms import UNANSWERABLE, WHOLE, ClaimTerms, Quote
 from oracle.ports import AnswerKey, Chain, Clock, Engine, JobStore, Ledger, ModelStore, Prover
+from oracle.services.bisect import Bisect, answered, guide
 from oracle.services.worker import Finding, Worker
 
 log = structlog.get_logger("work")
@@ -44,8 +45,8 @@ class Terms:
 
     Under the optimistic tier, where the payee's stake vouches: coverage up to `max_coverage` gwei,
     for `coverage_rate` wei more an ether of coverage and hour of its window; no proving time below
-    `proving` seconds, which a proof takes here. `unanswerable`: post that an input has no answer,
-    in place of declining it.
+    `proving` seconds, which a proof takes here; `audit_price` wei for each proof that audits are
+    expected to ask for. `unanswerable`: post that an input has no answer, in place of declining it.
     """
 
     payee: str
@@ -58,12 +59,12 @@ class Terms:
     coverage_rate: int = 0
     proving: int = 1
     unanswerable: bool = False
+    audit_price: int = 0
 
     def price(self, terms: ClaimTerms, quote: Quote) -> int:
-        """The least fee, in wei: min_fee + coverage_rate * C * window."""
-        return self.min_fee + self.coverage_rate * terms.coverage * GWEI * quote.window // (
-            HOUR * ETHER
-        )
+        """The least fee, in wei: min_fee + coverage_rate * C * window + a * audit_price."""
+        covered = self.coverage_rate * terms.coverage * GWEI * quote.window // (HOUR * ETHER)
+        return self.min_fee + covered + self.audit_price * terms.audits // WHOLE
 
 
 class Work(Worker):
@@ -90,8 +91,12 @@ class Work(Worker):
         self._identity = identity
         self._terms = terms
         self._key = key
+        self._bisect = Bisect(chain, models, engine, prover, identity, terms.payee)
 
     async def _find(self, job: Job) -> Finding:
+        if job.playing and job.standing is not None and job.answer is not None:
+            due = await self._play(job, job.standing, job.answer)
+            return lambda ledger: guide(ledger, job, self._holder, due)
         answer = await (self._answer(job) if job.answer is None else self._proof(job, job.answer))
         log.info(
             "proved" if answer.proof else "answered",
@@ -114,6 +119,11 @@ class Work(Worker):
         plain = Answer(payee, b"", b"", tier, self._engine.name)
         if tier.kind in STAKED:
             plain = replace(plain, quote=await self._chain.quote(tier, request.terms))
+        if tier.kind is TierKind.BISECTION:
+            answer = answered(plain, await self._engine.steps(folder, request.input))
+            if answer.output == UNANSWERABLE and not self._terms.unanswerable:
+                raise InputRefused(answer.why)
+            return answer
         try:
             answer = replace(plain, output=await self._engine.run(folder, request.input))
         except InputRefused as reason:
@@ -123,6 +133,12 @@ class Work(Worker):
         if tier.kind is TierKind.ATTESTED:
             answer = replace(answer, attestation=await self._attest(request, answer))
         return answer if tier.kind in STAKED else await self._proof(job, answer)
+
+    async def _play(self, job: Job, standing: Standing, answer: Answer) -> Due:
+        """The next move of our side of a bisection."""
+        if job.closing is not None:
+            return await self._bisect.collect(job, standing)
+        return await self._bisect.defend(job, standing, answer)
 
     async def _attest(self, request: Request, answer: Answer) -> bytes:
         """The answer key and its signature over this claim."""
@@ -205,6 +221,12 @@ class Work(Worker):
         account = await self._chain.account(tier, mine.payee)
         if account.suspended:
             raise Uncovered(f"operator {mine.payee} was slashed, and stakes no more in this vault")
+        if account.stake < quote.stake:
+            raise Uncovered(
+                f"audited at {asked.audits} of {WHOLE}, this coverage needs a stake of "
+                f"{quote.stake} gwei in all, this service has {account.stake}: ask for a higher "
+                "rate, or for less coverage"
+            )
         if account.free < quote.lock:
             raise Uncovered(
                 f"locks {quote.lock} gwei, {account.free} of this service's stake are free: ask "

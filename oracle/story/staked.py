@@ -143,13 +143,14 @@ class Ladder:
     people = PEOPLE
     tier, kind = OPTIMISTIC, TierKind.OPTIMISTIC
     seconds = 600
+    held, audits = STAKE, 0
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._identity = Identity(desk.chain_id, desk.address("InferenceOracle"))
 
     def stake(self, key: str) -> None:
-        self._desk.contract("StakeVault").stake(value=STAKE, sender=self.account(key))
+        self._desk.contract("StakeVault").stake(value=self.held, sender=self.account(key))
 
     def account(self, key: str) -> Any:
         """Ape's account of a development key."""
@@ -160,7 +161,7 @@ class Ladder:
         return self._signer(key).address
 
     def ask(self, model_id: bytes, image: bytes) -> Asked:
-        terms = ClaimTerms(COVERAGE // GWEI, PROVING)
+        terms = ClaimTerms(COVERAGE // GWEI, PROVING, audits=self.audits)
 
         async def work(purse: Wallet) -> Asked:
             tier, registry = self._desk.address(self.tier), self._desk.address("ModelRegistry")

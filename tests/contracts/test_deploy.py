@@ -11,6 +11,7 @@ import pytest
 from eth_abi.abi import encode
 from eth_hash.auto import keccak
 
+from oracle.domain import ids
 from prover import kernels
 from prover.srs import Srs, development_srs
 from tests.evm import ROOT, Chain
@@ -19,14 +20,16 @@ NAMES = [
     "ModelRegistry",
     "MercuryVerifier",
     "TensorVerifier",
+    "GuardedVerifier",
     "ProofAssurance",
     "InferenceOracle",
+    "AttestationRegistry",
+    "DevelopmentBeacon",
     "StakeVault",
     "OptimisticAssurance",
-    "AttestationRegistry",
     "AttestedAssurance",
-    "DevelopmentBeacon",
     "CommitteeAssurance",
+    "AuditedAssurance",
 ]
 
 
@@ -41,7 +44,7 @@ def script() -> ModuleType:
 
 @pytest.fixture(scope="module")
 def srs(tmp_path_factory: pytest.TempPathFactory) -> Srs:
-    return development_srs(kernels.get("reference"), 4, tmp_path_factory.mktemp("srs"))
+    return development_srs(kernels.get("reference"), 7, tmp_path_factory.mktemp("srs"))
 
 
 @pytest.mark.slow
@@ -61,12 +64,12 @@ def test_deploy_good_writes_what_is_on_the_chain(
         for entry in made["contracts"].values():
             code = bytes(chain.web3.eth.get_code(entry["address"]))
             assert code and "0x" + keccak(code).hex() == entry["code_hash"]
-        assert made["srs"] == {"id": "0x" + srs.id.hex(), "k_max": 4, "development": True}
-        tensor = made["contracts"]["TensorVerifier"]
-        words = [tensor["address"], bytes.fromhex(tensor["code_hash"][2:]), srs.id]
+        assert made["srs"] == {"id": "0x" + srs.id.hex(), "k_max": 7, "development": True}
+        guard = made["contracts"]["GuardedVerifier"]
+        words = [guard["address"], bytes.fromhex(guard["code_hash"][2:]), srs.id]
         assert made["pin"] == "0x" + keccak(encode(["address", "bytes32", "bytes32"], words)).hex()
         vault = made["contracts"]["StakeVault"]["address"]
-        for staked in ("OptimisticAssurance", "AttestedAssurance", "CommitteeAssurance"):
+        for staked in NAMES[-4:]:
             tier = made["contracts"][staked]["address"]
             word = encode(["address"], [tier])
             for name, argument in (("isTier(address)", word), ("vault()", b"")):
@@ -74,12 +77,29 @@ def test_deploy_good_writes_what_is_on_the_chain(
                 to = vault if argument else tier
                 answer = bytes(chain.web3.eth.call({"to": to, "data": "0x" + data.hex()}))
                 assert answer == encode(["uint256"], [1] if argument else [int(vault, 16)])
+        canary = [bytes.fromhex(text[2:]) for text in made["canary"].values()]
+        assert read(chain, guard["address"], "canary()") == ids.statement(*canary)
+        assert canary[1:] == [b"\0\1\0\1", bytes(4)]  # relu of 1 is not 0
+        registry = made["contracts"]["ModelRegistry"]["address"]
+        assert read(chain, registry, "isRegistered(bytes32)", canary[0]) == padded(1)
+        beacon = made["contracts"]["DevelopmentBeacon"]["address"]
+        tier = made["contracts"]["AuditedAssurance"]["address"]
+        assert read(chain, tier, "randomness()") == padded(int(beacon, 16))
         assert made["attesters"]["attesters"] == [str(account.address)]
         tier = made["contracts"]["AttestedAssurance"]["address"]
         data = "0x" + keccak(b"attestations()")[:4].hex()
         answer = bytes(chain.web3.eth.call({"to": tier, "data": data}))
         found = made["contracts"]["AttestationRegistry"]["address"]
         assert answer == encode(["address"], [found])
+
+
+def read(chain: Chain, to: str, name: str, argument: bytes = b"") -> bytes:
+    data = keccak(name.encode())[:4] + argument
+    return bytes(chain.web3.eth.call({"to": to, "data": "0x" + data.hex()}))
+
+
+def padded(value: int) -> bytes:
+    return value.to_bytes(32, "big")
 
 
 @pytest.mark.parametrize(
@@ -102,6 +122,32 @@ def test_created_follows_the_accounts_nonce(script: ModuleType, nonce: int) -> N
     sender = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
     expected = keccak(rlp([to_canonical_address(sender), nonce]))[12:]
     assert bytes.fromhex(script.created(sender, nonce)[2:]) == expected
+
+
+@pytest.mark.parametrize(
+    ("chain_id", "beacon"), [("31337", "Dice"), ("5", "DevelopmentBeacon"), ("5", "Dice")]
+)
+def test_deploy_beacon_that_is_none_there_is_refused(
+    script: ModuleType, srs: Srs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    chain_id: str, beacon: str,
+) -> None:  # fmt: skip
+    import ape
+
+    monkeypatch.chdir(ROOT)
+    trusted = srs if chain_id == "31337" else Ceremony(srs)
+    with Chain.start("--chain-id", chain_id) as chain, ape.networks.parse_network_choice(chain.url):
+        with pytest.raises(script.DeployError, match="as a beacon"):
+            script.deploy(ape.accounts.test_accounts[0], trusted, tmp_path, beacon_name=beacon)
+        assert chain.web3.eth.block_number == 0
+
+
+class Ceremony:
+    """An SRS that is no development one, for what comes before it is looked at."""
+
+    development = False
+
+    def __init__(self, srs: Srs) -> None:
+        self.id = srs.id
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from oracle.domain.job import JobState
 from oracle.domain.report import SOFTWARE
 from oracle.domain.request import TierKind
 from oracle.domain.terms import ClaimTerms
-from oracle.fakes import FakeClock
+from oracle.fakes import FakeClock, FakeRounds
 from oracle.operations import ask, await_answer
 from oracle.services.flight import Posting, Runway
 from oracle.services.serve import Write
@@ -90,7 +90,7 @@ def test_service_answers_with_a_live_tpm_and_the_report_says_software(tmp_path):
             terms = Terms(hall.operator, tiers=frozenset({TierKind.ATTESTED}), max_coverage=10**12)
             parts = (EchoModels(), EchoEngine(), EchoProver(), clock, identity, terms, "me", key)
             work = Work(chain, store, *parts)
-            write = Write(Runway(chain, store, signer, clock, 31337, Posting(), "me"))
+            write = Write(Runway(chain, store, signer, clock, 31337, Posting(), "me", FakeRounds()))
 
             async def settle():
                 quiet = 0

@@ -27,7 +27,7 @@ from oracle.domain.errors import (
 from oracle.domain.job import JobState
 from oracle.domain.report import trust_report
 from oracle.domain.request import Answer
-from oracle.fakes import FakeClock
+from oracle.fakes import FakeClock, FakeRounds
 from oracle.services.flight import Posting, Runway
 from oracle.services.serve import Write
 from oracle.services.watch import Watch
@@ -44,12 +44,14 @@ CONTRACTS = (
     "contracts/attested/AttestedAssurance.sol",
     "contracts/oracle/InferenceOracle.sol",
     "contracts/oracle/ModelRegistry.sol",
+    "contracts/assurance/AuditedAssurance.sol",
+    "contracts/assurance/BisectionAssurance.sol",
+    "contracts/assurance/GuardedVerifier.sol",
     "contracts/assurance/OptimisticAssurance.sol",
     "contracts/assurance/ProofAssurance.sol",
     "contracts/assurance/StakeVault.sol",
     "contracts/committee/CommitteeAssurance.sol",
     "contracts/random/DevelopmentBeacon.sol",
-    "contracts/interfaces/IGuardedVerifier.sol",
     "contracts/interfaces/ITensorVerifier.sol",
     "contracts/types/ProofErrors.sol",
 )
@@ -89,7 +91,7 @@ def _type(item):
 
 def test_functions_and_events_are_those_of_the_contracts():
     functions, events = signatures("function"), signatures("event")
-    for known in (abi.FUNCTIONS, abi.MEMBERS):
+    for known in (abi.FUNCTIONS, abi.MEMBERS, abi.GAME):
         assert all(types in functions[name] for name, types in known.items())
     assert all(types in events[name] for name, types in abi.EVENTS.items())
 
@@ -282,7 +284,7 @@ def test_a_request_is_served_on_the_real_contracts_through_reorgs(office):
             Terms(office.desk.payee),
             "me",
         )
-        write = Write(Runway(chain, store, signer, clock, 31337, Posting(), "me"))
+        write = Write(Runway(chain, store, signer, clock, 31337, Posting(), "me", FakeRounds()))
 
         async def settle():
             quiet = 0

@@ -11,6 +11,7 @@ from oracle.domain.move import Role
 from oracle.domain.request import Request, TierKind
 from oracle.fakes import (
     ATTESTED,
+    AUDITED,
     CHALLENGER,
     IDENTITY,
     OPERATOR,
@@ -22,16 +23,20 @@ from oracle.fakes import (
     FakeEngine,
     FakeModels,
     FakeProver,
+    FakeRounds,
     FakeSigner,
 )
 from oracle.services.check import Check, Vigilance
 from oracle.services.flight import Posting, Runway
+from oracle.services.guard import Guard, Watchfulness
 from oracle.services.serve import Write
 from oracle.services.watch import Seat, Watch
 from oracle.services.work import Terms, Work
 from oracle.services.worker import recover
 
 BOTH = frozenset(TierKind)
+WATCHER = "0x" + "0e" * 20
+PAUSE = 1000
 
 
 class Service:
@@ -53,6 +58,7 @@ class Service:
         holder: str = "holder",
         key: str = OPERATOR,
         answer_key: Any = None,
+        rounds: Any = None,
     ) -> None:
         def port(real: Any) -> Any:
             return Crashing(real, plan) if plan else real
@@ -86,6 +92,7 @@ class Service:
                 IDENTITY.chain_id,
                 posting or Posting(),
                 holder,
+                port(rounds or FakeRounds()),
             )
         )
 
@@ -166,7 +173,8 @@ class Challenger(Service):
             return Crashing(real, plan) if plan else real
 
         on_chain, engine = port(chain), engine or FakeEngine()
-        seat = Seat(Role.CHALLENGER, key, {STAKED.assurance, ATTESTED.assurance})
+        tiers = {tier.assurance for tier in (STAKED, ATTESTED, AUDITED)}
+        seat = Seat(Role.CHALLENGER, key, tiers)
         self.watch = Watch(on_chain, self._store, IDENTITY, 1, confirmations, seat)
         self.work = Check(
             on_chain,
@@ -180,6 +188,61 @@ class Challenger(Service):
             Vigilance(),
             holder,
         )
+
+
+class Watcher(Service):
+    """The same for a watcher."""
+
+    def __init__(
+        self,
+        chain: FakeChain,
+        store: Any = None,
+        *,
+        clock: FakeClock | None = None,
+        models: Any = None,
+        engine: Any = None,
+        prover: Any = None,
+        confirmations: int = 0,
+        plan: CrashPlan | None = None,
+        holder: str = "watcher",
+        key: str = WATCHER,
+        rounds: Any = None,
+    ) -> None:
+        super().__init__(
+            chain,
+            store,
+            clock=clock,
+            prover=prover,
+            confirmations=confirmations,
+            plan=plan,
+            holder=holder,
+            key=key,
+        )
+
+        def port(real: Any) -> Any:
+            return Crashing(real, plan) if plan else real
+
+        on_chain = port(chain)
+        seat = Seat(Role.WATCHER, key)
+        self.watch = Watch(on_chain, self._store, IDENTITY, 1, confirmations, seat)
+        self.work = Guard(
+            on_chain,
+            self._store,
+            port(models or FakeModels(b"\x08" * 32)),
+            port(engine or FakeEngine()),
+            port(self.prover),
+            self.clock,
+            IDENTITY,
+            FakeSigner(key),
+            port(rounds or FakeRounds()),
+            Watchfulness(pause=PAUSE),
+            holder,
+        )
+
+    async def settle(self, *, mine: bool = True, turns: int = 200) -> None:
+        """After the pause between two looks."""
+        self.clock.time += PAUSE
+        await super().settle(mine=mine, turns=turns)
 
 
 def run(coroutine: Any) -> Any:

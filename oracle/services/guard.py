@@ -1,0 +1,216 @@
+"""The watcher's worker: sees to it that audits end, and that a broken verifier is stopped.
+
+It needs neither stake nor the audited models. A standing claim under the audited tier: its round is
+published if its operator does not, and if it is drawn and not proved in time, it is handed in. A
+final answer with a proof: if that is the canary's, or cannot be right beside another proof (seen
+before, or made here, where the model is at hand), the verifier's guard is told.
+"""
+
+import contextlib
+from dataclasses import dataclass, replace
+
+import structlog
+
+from oracle.domain import ids
+from oracle.domain.chain import Guarding, Identity, Shown
+from oracle.domain.errors import BeaconUnavailable, InputRefused, ModelMissing
+from oracle.domain.evidence import proof_in
+from oracle.domain.job import Closing, Due, Job, JobState, Standing
+from oracle.domain.move import Move
+from oracle.domain.request import Answer, Request, Tier, TierKind
+from oracle.domain.terms import UNANSWERABLE
+from oracle.ports import (
+    Chain,
+    Clock,
+    Engine,
+    JobStore,
+    Ledger,
+    ModelStore,
+    Prover,
+    Rounds,
+    Signer,
+)
+from oracle.services.worker import Finding, Worker
+
+log = structlog.get_logger("guard")
+
+#: Seconds that an operator has to publish its round itself.
+PATIENCE = 600
+
+#: What proofs speak about: verifier, model, input.
+Subject = tuple[str, bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Watchfulness:
+    """How a watcher works: tries before a request is given up, `lease` and the pause between two
+    looks at one claim in seconds."""
+
+    max_attempts: int = 20
+    lease: int = 60
+    pause: int = 20
+
+
+class Guard(Worker):
+    """Watches claims and proofs; the engine and the prover are for models that are at hand."""
+
+    def __init__(
+        self,
+        chain: Chain,
+        store: JobStore,
+        models: ModelStore,
+        engine: Engine,
+        prover: Prover,
+        clock: Clock,
+        identity: Identity,
+        signer: Signer,
+        rounds: Rounds,
+        watchfulness: Watchfulness,
+        holder: str,
+    ) -> None:
+        super().__init__(
+            store,
+            clock,
+            holder,
+            max_attempts=watchfulness.max_attempts,
+            lease=watchfulness.lease,
+        )
+        self._chain = chain
+        self._models = models
+        self._engine = engine
+        self._prover = prover
+        self._identity = identity
+        self._signer = signer
+        self._rounds = rounds
+        self._pause = watchfulness.pause
+        self._seen: dict[Subject, set[bytes]] | None = None
+
+    async def _find(self, job: Job) -> Finding:
+        answer, due = job.answer, None
+        if job.closing is not None:
+            answer, due = await self._compare(job, job.closing)
+        elif job.standing is not None:
+            due = await self._audit(job, job.standing)
+        again = self._clock.now() + self._pause
+        return lambda ledger: conclude(ledger, job, self._holder, answer, due, again)
+
+    # --- audits ---
+
+    async def _audit(self, job: Job, standing: Standing) -> Due | None:
+        """What a standing claim's audit asks for; None: look again."""
+        request = job.request
+        tier = await self._chain.tier(request.assurance)
+        audited = tier is not None and tier.kind is TierKind.AUDITED
+        if tier is None or not audited or job.demand or standing.output == UNANSWERABLE:
+            return Due(None)  # whoever demanded its proof sees to its clock
+        quote = await self._chain.quote(tier, request.terms)
+        now = (await self._chain.head()).timestamp
+        if now <= standing.since + quote.window:
+            return None
+        audit = await self._chain.audit(request)
+        if not audit.known:
+            if now <= audit.until - quote.prove + PATIENCE:
+                return None
+            try:
+                signature = await self._rounds.signature(audit)
+            except BeaconUnavailable as reason:
+                log.warning("no round to draw by, yet", id=request.id.hex(), reason=str(reason))
+                return None
+            call = self._chain.publish_call(audit.beacon, audit.round, signature)
+            return Due(Move.PUBLISH, call=call)
+        if not audit.drawn:
+            return Due(None)
+        log.info("drawn for an audit", id=request.id.hex(), prove_by=audit.until)
+        claim = Answer(standing.payee, standing.output, b"", tier)
+        call = self._chain.answer_call(request, claim)
+        return Due(Move.SETTLE, audit.until + 1, call=call)
+
+    # --- proofs ---
+
+    async def _compare(self, job: Job, closing: Closing) -> tuple[Answer | None, Due]:
+        """The proof that made a request final, and the stop that it calls for, if any."""
+        request, nothing = job.request, Due(None)
+        tier = await self._chain.tier(request.assurance)
+        guard = await self._chain.guard(tier) if tier is not None else None
+        if tier is None or guard is None or closing.state is not JobState.SETTLED:
+            return job.answer, nothing
+        found = await self._chain.shown(request, closing.transaction)
+        proof = b"" if found is None else proof_in(tier.kind, job.standing, found)
+        if found is None or not proof:
+            return job.answer, nothing
+        answer = Answer(found.payee, found.output, proof, tier)
+        if await self._chain.stopped(tier, request.model_id):
+            return answer, nothing
+        shown = replace(found, evidence=proof)
+        call = None
+        if ids.statement(request.model_id, request.input, shown.output) == guard.canary:
+            log.error("the canary was proved: the verifier is broken", id=request.id.hex())
+            call = self._chain.stop_call(
+                guard.address, request, self._context(request, shown), shown
+            )
+        elif (other := await self._other(request, tier, guard, shown)) is not None:
+            log.error("two proofs contradict each other", id=request.id.hex())
+            pair = (self._context(request, shown), shown), other
+            call = self._chain.stop_model_call(guard.address, request, *pair)
+        return answer, nothing if call is None else Due(Move.STOP, call=call)
+
+    async def _other(
+        self, request: Request, tier: Tier, guard: Guarding, shown: Shown
+    ) -> tuple[bytes, Shown] | None:
+        """A proof of another output for the same input: of an answer seen before, or our own."""
+        subject = (guard.address, request.model_id, request.input_hash)
+        for job in await self._known(subject, request.id):
+            if job.answer is not None and job.answer.output != shown.output:
+                known = Shown(job.answer.payee, job.answer.output, job.answer.proof)
+                return self._context(job.request, known), known
+        with contextlib.suppress(ModelMissing, InputRefused):
+            folder = await self._models.find(request.model_id)
+            if await self._engine.run(folder, request.input) == shown.output:
+                return None
+            mine = Shown(self._signer.address, b"", b"")
+            word = self._context(request, mine)
+            output, proof = await self._prover.prove(folder, word, request.input)
+            if output != shown.output:
+                return word, replace(mine, output=output, evidence=proof)
+        return None
+
+    async def _known(self, subject: Subject, own: bytes) -> list[Job]:
+        """Jobs whose proofs speak about the same. The index is of what the database holds."""
+        if self._seen is None:
+            self._seen = {}
+            for job in await self._store.run(lambda ledger: ledger.jobs(set(JobState), 1 << 30)):
+                if job.answer is not None:
+                    about = (job.request.model_id, job.request.input_hash)
+                    self._seen.setdefault((job.answer.tier.verifier, *about), set()).add(
+                        job.request.id
+                    )
+        held = self._seen.setdefault(subject, set())
+        others = [id for id in sorted(held) if id != own]
+        held.add(own)
+        found = await self._store.run(lambda ledger: [ledger.job(id) for id in others])
+        return [job for job in found if job is not None]
+
+    def _context(self, request: Request, shown: Shown) -> bytes:
+        return ids.context(self._identity.chain_id, self._identity.oracle, request, shown.payee)
+
+
+# --- what happens inside one transaction -------------------------------------------------------
+
+
+def conclude(
+    ledger: Ledger, job: Job, holder: str, answer: Answer | None, due: Due | None, again: int
+) -> bool:
+    """Keeps what a watcher found, if what it looked at is still so; else it looks again."""
+    present = ledger.job(job.request.id)
+    if present is None or not present.held_by(holder):
+        return False
+    seen = (job.seen, job.standing, job.demand, job.closing)
+    if (present.seen, present.standing, present.demand, present.closing) != seen:
+        ledger.put_job(replace(present.released(), attempts=0))
+        return False
+    kept = replace(present, answer=answer, lease=None)
+    if due is None:
+        ledger.put_job(replace(kept, attempts=0, not_before=again))
+    else:  # tries add up until a move is made: what the contract refuses is given up in the end
+        ledger.put_job(replace(kept.owed(due), attempts=kept.attempts if due.move else 0))
+    return True
