@@ -145,8 +145,9 @@ def _kind(node: Node) -> Any:
 def _best(
     nodes: tuple[Node, ...], graph: tuple[Node, ...], shapes: Mapping[str, tuple[int, ...]]
 ) -> tuple[int, Repeat] | None:
-    """The repeat that saves the most nodes, then that which carries the fewest values, and where
-    it begins."""
+    """The repeat that saves the most nodes, then that which carries the fewest values, then the
+    last (blocks that end with a norm carry what it made, which is as large in every layer), and
+    where it begins."""
     ids: dict[str, int] = {}
     kinds = [ids.setdefault(repr(_kind(node)), len(ids)) for node in nodes]
     readers: dict[str, set[str]] = {}
@@ -163,7 +164,7 @@ def _best(
                 if (repeat := _repeat(nodes[at:], period, layers, readers, shapes)) is not None
             ]
             if found:
-                return min(found, key=lambda one: len(one[1].carried))
+                return min(reversed(found), key=lambda one: len(one[1].carried))
     return None
 
 

@@ -21,6 +21,7 @@ from prover.compiler.errors import CompileError
 from prover.compiler.lower.network import (
     NOWHERE,
     Cells,
+    Flags,
     Network,
     Plan,
     Value,
@@ -82,9 +83,12 @@ def lower_repeat(
     _refine_as_asked(net)
     inner: dict[str, Any] = {}
     for name in repeat.shared:
-        if not isinstance(values[name], Value):
+        if isinstance(values[name], Flags):  # stored, and the same for every layer
+            inner[name] = values[name]
+        elif isinstance(values[name], Value):
+            inner[name] = net.stored(values[name])
+        else:
             raise NotStacked(repeat, f"which read {name}, no tensor")
-        inner[name] = net.stored(values[name])
     plans = [_plan(net, repeat, c, values[c.start]) for c in repeat.carried]
     scales = [_exponent(net, repeat, c, values[c.start]) for c in repeat.carried]
     starts = [

@@ -217,6 +217,10 @@ def test_a_small_minilm_is_close_proved_and_verified() -> None:
     module = small_minilm()
     examples = np.stack([padded(s, 2 + s % 6) for s in range(40)])
     made = compile_module(module, (1, 7), (0, 39), whole=True, examples=examples, weight_bits=12)
+    (stack,) = made.program.stacks  # the mask of padding is the same for every layer
+    assert stack.length == 2
+    entry = made.program.ops[stack.first]  # what is carried comes out of a norm, on one scale
+    assert made.program.tensors[entry.out].name == "layer_norm_2.before.layer_norm"
     for seed in range(6):
         ids = padded(100 + seed, 2 + seed)
         assert cosine(answer(made, ids), floats(module, ids)) > 0.999
