@@ -25,6 +25,7 @@ from prover.private import OpeningMismatch, OpeningMissing, TensorOpening
 from prover.program.evaluate import Ints
 from prover.program.interpret import interpret
 from prover.program.ir import Role
+from prover.program.proved import proved
 from prover.prove import Witness, prove
 from prover.srs import (
     Srs,
@@ -107,9 +108,17 @@ class Session:
     """A model ready to prove: SRS, layout and tiles are made once."""
 
     def __init__(
-        self, model: Model, kernels: Kernels | None = None, srs: Srs | None = None
+        self,
+        model: Model,
+        kernels: Kernels | None = None,
+        srs: Srs | None = None,
+        *,
+        declared: bool = True,
     ) -> None:
+        """`declared`: inputs that leave a declared range are refused; else only those that have no
+        proof (prover.program.proved)."""
         self.model = model
+        self.program = model.program if declared else proved(model.program)
         self.kernels = kernels or tiers.get()
         self.srs = srs or find_srs(self.kernels, model.srs_id, model.layout.k)
         if self.srs.id != model.srs_id:
@@ -117,13 +126,13 @@ class Session:
         self.fixed = model.fixed_tiles()
 
     @classmethod
-    def open(cls, folder: Path) -> Session:
-        return cls(Model.load(folder))
+    def open(cls, folder: Path, *, declared: bool = True) -> Session:
+        return cls(Model.load(folder), declared=declared)
 
     def run(self, data: bytes, openings: Openings | None = None) -> dict[str, Ints]:
         """Every tensor and hint for a statement's input; raises ValueRefused, WrongLength, or
         OpeningRefused where a committed input's opening is missing or another's."""
-        return interpret(self.model.program, self._given(data, openings or {}))
+        return interpret(self.program, self._given(data, openings or {}))
 
     def open_input(self, values: Ints) -> tuple[bytes, dict[str, TensorOpening]]:
         """(the statement's input, its opening by name) for the quantiser's tensor: an opening
@@ -159,7 +168,7 @@ class Session:
             for i in self.model.committed(Role.OUTPUT)
         }
         points = {name: opening.points(self.kernels, self.srs) for name, opening in made.items()}
-        output = self.model.encode(Role.OUTPUT, values, points)
+        output = self.model.encode(Role.OUTPUT, values, points, self.program)
         inputs = [given[program.tensors[i].name] for i in self.model.committed(Role.INPUT)]
         tiles = [tile for opening in (*inputs, *made.values()) for tile in opening.tiles()]
         statement = Statement(context, self.model.id, self.srs.id, data, output)
@@ -168,7 +177,7 @@ class Session:
 
     def _given(self, data: bytes, openings: Openings) -> dict[str, Ints]:
         """What the interpreter is given, every opening checked against the statement's points."""
-        given = {**self.model.owned.weights, **self.model.decode(Role.INPUT, data)}
+        given = {**self.model.owned.weights, **self.model.decode(Role.INPUT, data, self.program)}
         points = self.model.decode_points(Role.INPUT, data)
         if unknown := sorted(set(openings) - set(points)):
             raise OpeningMismatch(f"expected openings of {sorted(points)}, got ones of {unknown}")

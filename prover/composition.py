@@ -23,6 +23,7 @@ from prover.model import Model
 from prover.program.evaluate import Ints
 from prover.program.interpret import interpret
 from prover.program.ir import Program, Role
+from prover.program.proved import proved
 from prover.program.segments import divide
 from prover.program.unroll import layer_weights, unroll
 from prover.quantizer import Quantizer, Scaled
@@ -67,12 +68,14 @@ class Composition:
 
     def run(self, data: bytes) -> list[bytes]:
         """The bytes between segments for a statement's input: it first, the output last. The hash
-        of each is a state. Raises ValueRefused or WrongLength, as an input with no answer does."""
+        of each is a state. Only what has no proof is refused (prover.program.proved): raises
+        ValueRefused or WrongLength, as an input with no answer does."""
         run = [data]
         for model in self.segments:
-            given: Mapping[str, Ints] = model.decode(Role.INPUT, run[-1])
-            values = interpret(model.program, {**model.owned.weights, **given})
-            run.append(model.encode(Role.OUTPUT, values))
+            program = proved(model.program)
+            given: Mapping[str, Ints] = model.decode(Role.INPUT, run[-1], program)
+            values = interpret(program, {**model.owned.weights, **given})
+            run.append(model.encode(Role.OUTPUT, values, program=program))
         return run
 
     def save(self, folder: Path) -> None:

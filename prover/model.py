@@ -135,13 +135,15 @@ class Model:
         role: Role,
         values: Mapping[str, IntArray],
         points: Mapping[str, Sequence[Affine]] | None = None,
+        program: Program | None = None,
     ) -> bytes:
         """A side of the statement: its public tensors' cells (int16, big-endian, declared order),
         then its committed tensors' points (prover.private).
 
-        role: INPUT or OUTPUT. Raises ValueRefused, or ModelError where points are missing.
+        role: INPUT or OUTPUT. program: whose bounds the cells keep, by default the declared ones.
+        Raises ValueRefused, or ModelError where points are missing.
         """
-        tensors = [self.program.tensors[i] for i in self.program.with_role(role)]
+        tensors = [(program or self.program).tensors[i] for i in self.program.with_role(role)]
         parts = [check_values(t, values.get(t.name)).astype(">i2").tobytes() for t in tensors]
         given = points or {}
         for i in self.committed(role):
@@ -154,10 +156,13 @@ class Model:
             parts += [encode_point(point) for point in own]
         return b"".join(parts)
 
-    def decode(self, role: Role, data: bytes) -> dict[str, IntArray]:
-        """The public tensors of a side; raises WrongLength or ValueRefused."""
+    def decode(
+        self, role: Role, data: bytes, program: Program | None = None
+    ) -> dict[str, IntArray]:
+        """The public tensors of a side, within the bounds of `program` or those declared; raises
+        WrongLength or ValueRefused."""
         self._check_size(role, data)
-        tensors = [self.program.tensors[i] for i in self.program.with_role(role)]
+        tensors = [(program or self.program).tensors[i] for i in self.program.with_role(role)]
         size = 2 * sum(t.size for t in tensors)
         cells, at, found = np.frombuffer(data[:size], dtype=">i2").astype(np.int64), 0, {}
         for t in tensors:

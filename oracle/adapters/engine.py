@@ -5,7 +5,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from eth_hash.auto import keccak
 
@@ -14,21 +14,25 @@ from prover.errors import WrongLength
 from prover.folder import MODEL_JSON, SecretsMissing
 from prover.model import Model
 from prover.program.evaluate import ValueRefused
-from prover.program.ir import Role
+from prover.program.ir import Program, Role
+from prover.program.proved import proved
+
+Run: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
 class FolderEngine(ABC):
-    """Keeps loaded models, and loads one anew when its model.json changes."""
+    """Keeps loaded models, and loads one anew when its model.json changes. It refuses what has no
+    proof, and nothing else: stake hangs on that (prover.program.proved)."""
 
     name: str
 
     def __init__(self) -> None:
-        self._loaded: dict[Path, tuple[int, Model, Any]] = {}
+        self._loaded: dict[Path, tuple[int, Model, Program, Any]] = {}
         self._one_at_a_time = asyncio.Lock()
 
     @abstractmethod
-    def _network(self, model: Model) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
-        """From a model's input tensors to all its tensors, every range checked."""
+    def _network(self, program: Program, weights: Mapping[str, Any]) -> Run:
+        """From the input tensors to all tensors, every range checked."""
 
     async def run(self, folder: Path, input: bytes) -> bytes:
         async with self._one_at_a_time:
@@ -40,7 +44,7 @@ class FolderEngine(ABC):
     def _computed(self, folder: Path, input: bytes) -> tuple[bytes, Mapping[str, Any]]:
         """The output's bytes, and all tensors."""
         try:
-            model, network = self._load(folder)
+            model, program, network = self._load(folder)
         except SecretsMissing as error:
             raise ModelMissing(f"{folder}: {error}") from error
         for side, role in (("input", Role.INPUT), ("output", Role.OUTPUT)):
@@ -50,39 +54,40 @@ class FolderEngine(ABC):
                     "answer needs; prove it yourself, with einproof prove"
                 )
         try:
-            values = network(model.decode(Role.INPUT, input))
+            values = network(model.decode(Role.INPUT, input, program))
         except (ValueRefused, WrongLength) as error:
             raise InputRefused(str(error)) from error
-        outputs = [model.program.tensors[i].name for i in model.program.with_role(Role.OUTPUT)]
-        return model.encode(Role.OUTPUT, {name: values[name] for name in outputs}), values
+        outputs = [program.tensors[i].name for i in program.with_role(Role.OUTPUT)]
+        cells = {name: values[name] for name in outputs}
+        return model.encode(Role.OUTPUT, cells, program=program), values
 
-    def _load(self, folder: Path) -> tuple[Model, Any]:
+    def _load(self, folder: Path) -> tuple[Model, Program, Any]:
         changed = (folder / MODEL_JSON).stat().st_mtime_ns
         held = self._loaded.get(folder)
         if held is None or held[0] != changed:
             model = Model.load(folder)
-            held = (changed, model, self._network(model))
+            program = proved(model.program)
+            held = (changed, model, program, self._network(program, model.owned.weights))
             self._loaded[folder] = held
-        return held[1], held[2]
+        return held[1:]
 
 
 class TorchEngine(FolderEngine):
     name = "torch"
 
-    def _network(self, model: Model) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
+    def _network(self, program: Program, weights: Mapping[str, Any]) -> Run:
         from oracle.adapters.torch_engine import Network  # torch takes seconds to import
 
-        return Network(model.program, model.owned.weights).run
+        return Network(program, weights).run
 
 
 class InterpreterEngine(FolderEngine):
     name = "interpreter"
 
-    def _network(self, model: Model) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
+    def _network(self, program: Program, weights: Mapping[str, Any]) -> Run:
         from prover.program.interpret import interpret
 
-        weights = model.owned.weights
-        return lambda given: interpret(model.program, {**weights, **given})
+        return lambda given: interpret(program, {**weights, **given})
 
     async def traced(self, folder: Path, input: bytes) -> tuple[bytes, bytes]:
         """The output, and keccak256 over name, keccak256(64-bit big-endian cells) of every tensor

@@ -91,6 +91,6 @@ def _session(folder: Path) -> Any:
     changed = (folder / MODEL_JSON).stat().st_mtime_ns
     held = _sessions.get(folder)
     if held is None or held[0] != changed:
-        held = (changed, Session.open(folder))
+        held = (changed, Session.open(folder, declared=False))  # whatever has a proof
         _sessions[folder] = held
     return held[1]

@@ -137,8 +137,9 @@ class Network:
 
     def _requantize(self, op: Requantize, values: dict[int, torch.Tensor]) -> None:
         rounded = _rounded(op, values)
-        half, name = 1 << op.bits - 1, self.program.tensors[op.out].name
-        _within(rounded, -half, half - 1, name)
+        half, tensor = 1 << op.bits - 1, self.program.tensors[op.out]
+        if tensor.role != Role.OUTPUT:  # which is an int16 by its encoding
+            _within(rounded, -half, half - 1, tensor.name)
         self._store(op.out, rounded, values)
 
     def _relu(self, op: Relu, values: dict[int, torch.Tensor]) -> None:
@@ -181,25 +182,30 @@ class Network:
     def _max(self, op: Max, values: dict[int, torch.Tensor]) -> None:
         x = _affine(op.x, op.axes, range(len(op.axes)), values)
         top = x.amax(dim=-1)
-        self._spread(op, top, x)
+        self._spread(op, top[..., None] - x)
         self._store(op.out, top, values)
 
     def _argmax(self, op: Argmax, values: dict[int, torch.Tensor]) -> None:
         x = _affine(op.x, op.axes, range(len(op.axes)), values)
-        self._spread(op, x.amax(dim=-1), x)
-        self._store(op.out, x.argmax(dim=-1), values)  # the first, where several are greatest
+        first = x.argmax(dim=-1)  # where several are greatest
+        before = torch.arange(x.shape[-1], device=x.device) < first[..., None]
+        self._spread(op, x.amax(dim=-1)[..., None] - x - before.long())
+        self._store(op.out, first, values)
 
-    def _spread(self, op: Max | Argmax, top: torch.Tensor, x: torch.Tensor) -> None:
+    def _spread(self, op: Max | Argmax, gaps: torch.Tensor) -> None:
         name = self.program.tensors[op.out].name
-        _within(top[..., None] - x, 0, (1 << op.bits) - 1, f"{name}: what it exceeds others by")
+        _within(gaps, 0, (1 << op.bits) - 1, f"{name}: what it exceeds others by")
 
     def _divide(self, op: Divide, values: dict[int, torch.Tensor]) -> None:
         axes, name = range(len(op.axes)), self.program.tensors[op.out].name
         numerator = _affine(op.numerator, op.axes, axes, values)
         denominator = _affine(op.denominator, op.axes, axes, values)
-        _within(denominator, 1, (1 << op.rest_bits - 1), f"{name}: its denominator")
+        _within(denominator, 1, 1 << op.rest_bits, f"{name}: its denominator")
         total = (numerator << op.shift + 1) + denominator
         out = torch.div(total, 2 * denominator, rounding_mode="floor")
+        remainder = total - 2 * denominator * out
+        for rest in (remainder, 2 * denominator - 1 - remainder):
+            _within(rest, 0, (1 << op.rest_bits) - 1, f"{name}: its remainder")
         _within(out, -(1 << op.bits - 1), (1 << op.bits - 1) - 1, name)
         self._store(op.out, out, values)
 

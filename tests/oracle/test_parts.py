@@ -91,8 +91,8 @@ def test_engine_and_prover_agree_and_the_proof_holds(models, model):
 
 @pytest.mark.parametrize(
     "data",
-    [b"", bytes(127), bytes(130), b"\x7f\xff" * 64],
-    ids=["empty", "short", "long", "out-of-range"],
+    [b"", bytes(127), bytes(130)],
+    ids=["empty", "short", "long"],
 )
 def test_engine_and_prover_refuse_the_same_inputs(models, data):
     async def story():
@@ -114,9 +114,9 @@ def test_interpreter_and_torch_engine_agree(models, model):
         for number in range(5):
             outputs = [await e.run(models / "digits", image(model, number)) for e in engines]
             assert outputs[0] == outputs[1]
-        for engine in engines:
-            with pytest.raises(InputRefused):
-                await engine.run(models / "digits", b"\x7f\xff" * 64)
+        for beyond in (b"\x7f\xff" * 64, b"\x80\x00" * 64):  # no image, but it can be proved
+            outputs = [await e.run(models / "digits", beyond) for e in engines]
+            assert outputs[0] == outputs[1]
 
     run(story())
 
