@@ -1,5 +1,6 @@
 """einproof doctor: what this machine lacks, and how to mend it."""
 
+import ctypes
 import json
 import os
 import shutil
@@ -13,8 +14,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from oracle.toolchain import ROOT, SOLC
 from prover.errors import EinproofError
@@ -22,6 +21,7 @@ from prover.errors import EinproofError
 OK, NOTE, MISSING = "ok", "note", "missing"
 SETUP = "run: make setup"
 ANVIL_PORT = 8545
+DRIVER = "libcuda.so.1"
 GIB = 1 << 30
 PROBE = {
     "language": "Solidity",
@@ -69,6 +69,7 @@ def examine() -> Iterator[Finding]:
         check_disk,
         check_folders,
         check_port,
+        check_verifier,
     ]
     for check in checks:
         yield check()
@@ -152,6 +153,8 @@ def check_device() -> Finding:
     """The GPU, which nothing needs: kernels run on it where EINPROOF_KERNELS=cuda asks for it."""
     from prover import kernels
 
+    if not _loads(DRIVER):
+        return Finding("gpu", OK, f"none for kernels: no driver, {DRIVER}")
     try:
         kernels.get("cuda")
     except EinproofError as error:
@@ -192,6 +195,46 @@ def check_port() -> Finding:
     return Finding("port", OK, f"{ANVIL_PORT} is free")
 
 
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
+def check_verifier() -> Finding:
+    """Whether the deployed verifier was stopped; where no node answers, or nothing is deployed,
+    there is nothing to look at."""
+    import asyncio
+
+    from oracle.adapters.deployment import PROOF
+    from oracle.bootstrap import Site
+    from oracle.settings import read_settings
+
+    async def look() -> Finding:
+        site = await Site.reach(read_settings(rpc_timeout=2))
+        try:
+            tier = await site.chain.tier(site.deployment.address(PROOF))
+            if tier is None:
+                state = "the Proof tier vouches with another verifier than the code that is there"
+                return Finding("verifier", MISSING, state, "do not use this deployment")
+            guard = await site.chain.guard(tier)
+            stopped = await site.chain.stopped(tier, bytes(32))
+        finally:
+            site.chain.node.close()
+        if stopped:
+            mend = "no proof counts any more: run einproof deploy with a mended verifier"
+            return Finding("verifier", MISSING, f"{tier.verifier} was stopped", mend)
+        how = f"canary 0x{guard.canary.hex()[:16]}..." if guard else "nothing can stop it"
+        return Finding("verifier", OK, f"{tier.verifier}, {how}")
+
+    try:
+        return asyncio.run(look())
+    except EinproofError as error:
+        return Finding("verifier", OK, f"none to look at: {error}")
+
+
 def _existing(folder: Path) -> Path:
     while not folder.exists():
         folder = folder.parent
@@ -209,6 +252,9 @@ def _last_line(text: str) -> str:
 
 
 def _show(findings: list[Finding]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     marks = {OK: "[green]ok[/]", NOTE: "[yellow]note[/]", MISSING: "[red]missing[/]"}
     table = Table(box=None, show_header=False, pad_edge=False)
     for finding in findings:

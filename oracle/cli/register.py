@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from oracle.adapters.deployment import PROOF
 from oracle.bootstrap import Site
 from oracle.settings import read_settings
 
@@ -33,6 +34,8 @@ def register(
         registry = site.deployment.address("ModelRegistry")
         with console.status("registering") as status:
             done = await put(wallet, registry, loaded, status.update)
+        proofs = await site.chain.tier(site.deployment.address(PROOF))
+        stopped = proofs is not None and await site.chain.stopped(proofs, done.model_id)
         site.chain.node.close()
         return {
             "model": "0x" + done.model_id.hex(),
@@ -40,6 +43,8 @@ def register(
             "blobs_stored": done.stored,
             "gas": done.gas,
             "registry": registry,
+            "verifier": proofs.verifier if proofs else "",
+            "stopped": stopped,
             "chain_id": site.identity.chain_id,
         }
 
@@ -49,3 +54,5 @@ def register(
         return
     for name, value in report.items():
         typer.echo(f"{name:14} {value}")
+    if report["stopped"]:
+        typer.echo("no proof of this model counts there any more: deploy a later version", err=True)

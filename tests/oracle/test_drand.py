@@ -1,0 +1,104 @@
+"""Rounds of drand's networks from a relay, which here is a server of our own with real rounds."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from py_ecc.bls.point_compression import decompress_G1
+from py_ecc.bls.typing import G1Compressed
+from py_ecc.optimized_bls12_381 import normalize
+
+from oracle.adapters.drand import NETWORKS, DrandRounds, decompressed
+from oracle.domain.chain import Audit
+from oracle.domain.errors import BeaconUnavailable
+from tests.contracts.test_random import EVMNET, QUICKNET
+from tests.oracle.world import run
+
+EVM, QUICK = "0x" + "e0" * 20, "0x" + "90" * 20
+BEACONS = {EVM: "DrandEvmnet", QUICK: "DrandQuicknet"}
+#: Round 1000 of quicknet, as drand has it: 48 bytes.
+COMPRESSED = bytes.fromhex(
+    "b44679b9a59af2ec876b1a6b1ad52ea9b1615fc3982b19576350f93447cb1125e342b73a8dd2bacbe47e4b6b63ed5e39"
+)
+
+
+@pytest.fixture
+def relay():
+    said = {}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = said.get(self.path)
+            self.send_response(200 if body else 404)
+            self.end_headers()
+            self.wfile.write(json.dumps(body or {"error": "too early"}).encode())
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}", said
+    server.shutdown()
+    server.server_close()
+
+
+def audit(beacon, round=1000, development=False):
+    return Audit(beacon, development, round, False, False, 0)
+
+
+def put(said, name, round, signature, told=None):
+    path = f"/{NETWORKS[name]}/public/{round}"
+    said[path] = {"round": told or round, "signature": signature.hex()}
+
+
+def test_signatures_are_what_the_contracts_take(relay):
+    """test_random has both contracts accept these bytes."""
+    url, said = relay
+    rounds = DrandRounds(url + "/", BEACONS)
+    put(said, "DrandEvmnet", 1000, EVMNET[1000][0])
+    put(said, "DrandQuicknet", 1000, COMPRESSED)
+    assert run(rounds.signature(audit(EVM))) == EVMNET[1000][0]
+    x, y = QUICKNET[1000][0][:64], QUICKNET[1000][0][64:]
+    assert run(rounds.signature(audit(QUICK))) == x + y
+    assert run(rounds.signature(audit("0x00", development=True))) == b""
+
+
+def test_what_is_not_had_is_said(relay):
+    url, said = relay
+    rounds = DrandRounds(url, BEACONS)
+    put(said, "DrandEvmnet", 7, EVMNET[1000][0], told=8)
+    put(said, "DrandQuicknet", 7, EVMNET[1000][0])
+    for wrong, reason in (
+        (audit(EVM), "HTTPError"),
+        (audit(EVM, 7), "expected round 7, got 8"),
+        (audit(QUICK, 7), "expected a compressed point"),
+        (audit("0x01"), "no beacon of this deployment"),
+    ):
+        with pytest.raises(BeaconUnavailable, match=reason):
+            run(rounds.signature(wrong))
+    with pytest.raises(BeaconUnavailable, match="gives no signature"):
+        run(DrandRounds("http://127.0.0.1:9", BEACONS).signature(audit(EVM)))
+
+
+@pytest.mark.parametrize("larger", [False, True])
+def test_points_are_decompressed_as_py_ecc_does(larger):
+    data = bytes([COMPRESSED[0] & ~0x20 | 0x20 * larger]) + COMPRESSED[1:]
+    x, y = normalize(decompress_G1(G1Compressed(int.from_bytes(data, "big"))))
+    assert decompressed(data) == int(x).to_bytes(64, "big") + int(y).to_bytes(64, "big")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        COMPRESSED[:-1],
+        bytes([COMPRESSED[0] & 0x7F]) + COMPRESSED[1:],  # no flag
+        bytes([0xC0]) + bytes(47),  # infinity
+        bytes([0x9F]) + b"\xff" * 47,  # above the field
+        bytes([0x80]) + bytes(46) + b"\x01",  # x^3 + 4 is no square
+    ],
+)
+def test_what_is_no_point_is_refused(data):
+    with pytest.raises(BeaconUnavailable):
+        decompressed(data)
