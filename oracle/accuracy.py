@@ -145,7 +145,9 @@ def _perplexity(logits: FloatArray, following: IntArray) -> float:
 def _layers(
     graph: Graph, compiled: Compiled, inputs: Any, found: list[dict[str, IntArray]]
 ) -> Iterator[LayerError]:
-    """In the graph's order, what is stored under an operator's name; of stacked blocks each."""
+    """In the graph's order, what is stored under an operator's name; of stacked blocks each.
+
+    Not masks: a truth is exact, and may be stored as its opposite."""
     graph = explicit(fold_norms(fold_batch_norms(graph)))
     floats: list[dict[str, FloatArray]] = []
     for x in inputs:
@@ -160,6 +162,8 @@ def _layers(
         cells = [v[tensor] if layer is None else v[tensor][layer] for v in found]
         integers = np.stack([c.reshape(-1) for c in cells]).astype(np.float64)
         exact = np.stack([f[node.name].reshape(-1) for f in floats])
+        if exact.dtype == np.bool_:
+            continue
         made = np.ldexp(integers, -_exponent(integers, exact))
         width = float(np.ptp(exact)) or 1.0
         error = np.abs(made - exact) / width

@@ -19,7 +19,7 @@ from oracle.cli.main import app
 from oracle.zoo.entry import Entry, compiled_entry
 from prover.compiler import Compiled
 from tests.transformers import REACH, Apply, Block, answer, cosine, floats, inputs
-from tests.unit.test_zoo_language import small_entry
+from tests.unit.test_zoo_language import padded, small_entry, small_minilm
 
 
 def blocks(count: int = 3) -> Entry:
@@ -56,6 +56,15 @@ def test_every_block_has_its_layers(stacked: bool) -> None:
     assert kinds.count("aten.scaled_dot_product_attention.default") == 3
     for row in report.layers:
         assert 0 < row.rms <= row.most < 0.02, row
+
+
+def test_a_mask_of_the_input_is_no_layer() -> None:
+    ids = np.stack([padded(i, 1 + i % 7) for i in range(24)])
+    entry = Entry(small_minilm(), (1, 7), (0, 39), ids[:16], ids[16:], whole=True, weight_bits=12)
+    report = measure(entry, compiled_entry(entry))
+    assert report.least_cosine > 0.99
+    assert "aten.linear.default" in {row.operator for row in report.layers}
+    assert not {row.operator for row in report.layers} & {"aten.ne.Scalar", "aten.eq.Scalar"}
 
 
 def test_a_wrong_layer_is_seen_where_it_is() -> None:
