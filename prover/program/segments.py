@@ -182,6 +182,9 @@ def _segment(program: Program, start: int, stop: int) -> Program:
             made.keep(i)
         else:
             made.read(i)
+    if stop == len(program.ops):  # a statement's outputs are in the order of their numbers
+        for i in program.with_role(Role.OUTPUT):
+            made.keep(i)
     for op in program.ops[start:stop]:
         made.compute(op)
     if stop < len(program.ops):
