@@ -1,9 +1,9 @@
 """Slither over the contracts (`make slither`): a finding without an answer is a failure.
 
 solc gives the syntax trees only, which takes seconds; Slither reads them as a framework's build.
-The answers are in contracts/slither.json, a list of {"check", "where", "reason"}: `where` is the
-function or contract that Slither names, or * for all of a check where one reason serves. An answer
-that answers nothing is a failure too.
+The answers are in contracts/slither.json, a list of {"check", "where", "reason"}: `where` lists the
+functions, variables or contracts that Slither names for which that reason serves. A name that
+answers nothing is a failure too.
 """
 
 from __future__ import annotations
@@ -87,15 +87,15 @@ def place(finding: dict[str, Any]) -> str:
 def main() -> int:
     build()
     found = {(one["check"], one["where"]): one["impact"] for one in findings()}
-    answers = {(one["check"], one["where"]) for one in json.loads(ANSWERS.read_text())}
-    used = {key if key in answers else (key[0], "*") for key in found}
-    unanswered = sorted(key for key in found if not {key, (key[0], "*")} & answers)
-    for check, where in unanswered:
+    answers = {
+        (one["check"], where) for one in json.loads(ANSWERS.read_text()) for where in one["where"]
+    }
+    for check, where in sorted(found.keys() - answers):
         print(f"not answered: {found[check, where]:7} {check} in {where}")
-    for check, where in sorted(answers - used):
+    for check, where in sorted(answers - found.keys()):
         print(f"answers nothing: {check} in {where}")
     print(f"{len(found)} findings, {len(answers)} answers")
-    return int(bool(unanswered or answers - used))
+    return int(found.keys() != answers)
 
 
 if __name__ == "__main__":

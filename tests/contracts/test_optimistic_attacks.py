@@ -2,6 +2,7 @@
 
 import pytest
 from eth_hash.auto import keccak
+from web3.logs import DISCARD
 
 from tests.contracts.bench import (
     BOND,
@@ -85,6 +86,47 @@ def test_mass_disputes_of_all_claims_can_be_answered_in_time(bench: Bench) -> No
         bench.wait(proving)
         bench.prove(claim)
         assert bench.outcome(claim) == UPHELD
+
+
+def test_challenger_is_not_exhausted_by_many_cheats(bench: Bench) -> None:
+    """Stake for one bond is enough: who lost once is suspended, and its other claims' proofs are
+    demanded for nothing, however late."""
+    cheats = [bench.posted(WRONG, nonce=nonce) for nonce in range(4)]
+    before = bench.chain.balance(bench.challenger)
+    for place, request in enumerate(cheats):
+        receipt = bench.dispute(request, bond=0 if place else BOND)
+        before -= receipt["gasUsed"] * GAS_PRICE
+        bench.wait(CLOCK + 1)
+        bench.post(request, output=WRONG, sender=bench.stranger)
+        if not place:
+            bench.tell("collect", bench.request_id(request), 0)
+    assert {bench.outcome(request) for request in cheats} == {LAPSED}
+    assert bench.owed(bench.challenger) == 4 * REWARD
+    assert bench.chain.balance(bench.challenger) == before  # the one bond is back
+    assert bench.account()["stake"] == 10 * ETHER // GWEI - 4 * LOCK
+
+
+def test_output_that_stands_is_published_whole(bench: Bench) -> None:
+    """No answer is a hash of what nobody has seen: each stage's transaction carries and logs it."""
+    request = bench.request()
+    bench.ask(request)
+    for status, wait in ((PROVISIONAL, 0), (FINAL, WINDOW + 1)):
+        bench.wait(wait or 1)
+        receipt = bench.post(request)
+        (event,) = bench.oracle.events.Answered().process_receipt(receipt, errors=DISCARD)
+        assert (event["args"]["status"], event["args"]["output"]) == (status, LOGITS)
+        assert bench.status(request)[1] == bench.digest(output=event["args"]["output"])
+
+
+@pytest.mark.parametrize("part", [LOGITS[:-2], LOGITS[:2], LOGITS + b"\0"], ids=len)
+def test_output_that_is_not_whole_is_a_wrong_answer(bench: Bench, part: bytes) -> None:
+    request = bench.posted(part)
+    with reverts("ProofRefused"):
+        bench.prove(request, output=part, proof=bench.proof(request, output=LOGITS))
+    bench.refute(request, part)
+    assert bench.status(request) == (FINAL, bench.digest(bench.prover), False)
+    assert bench.burned() == COVERAGE + REWARD  # nobody disputed
+    assert bench.owed(bench.requester) == COVERAGE
 
 
 def test_commitment_copied_by_a_front_runner_earns_nothing(bench: Bench) -> None:
