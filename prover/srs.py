@@ -98,9 +98,11 @@ def encode_g2(point: PointG2) -> bytes:
 
 def srs_from_bytes(kernels: Kernels, k: int, points: bytes, s_g2: PointG2) -> Srs:
     """From 64 bytes a point; raises SrsError where one is infinite or not on the curve."""
-    for start in range(0, len(points), POINT_BYTES):
-        if points.startswith(INFINITY, start):
+    start = points.find(INFINITY)
+    while start >= 0:
+        if start % POINT_BYTES == 0:
             raise SrsError(f"power {start // POINT_BYTES}", "a finite point", "infinity")
+        start = points.find(INFINITY, start + 1)
     try:
         s_g1 = decode_point(points[POINT_BYTES : 2 * POINT_BYTES])
         return Srs(k, kernels.points_from_bytes(points), s_g1, s_g2)

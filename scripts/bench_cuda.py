@@ -7,7 +7,7 @@
 2. Times: field, matrix pass, sumcheck round, MSM from 2^20 to 2^largest, medians of five.
 3. A proof made on the GPU has the bytes of the scalar tier's, and verifies.
 
-It needs of the project's packages numpy, numba, numba-cuda, eth-hash with safe-pysha3 and py-ecc,
+It needs of the project's packages numpy, numba, numba-cuda, safe-pysha3 and py-ecc,
 so that it also runs on a bare machine. It stops with exit code 1 at the first difference;
 what was measured before is written all the same. In Numba's simulator steps 1 and 3 run at the
 sizes given, and nothing is timed.

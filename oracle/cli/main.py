@@ -10,11 +10,11 @@ import pkgutil
 import warnings
 from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 import oracle.cli
 from oracle.toolchain import activate
@@ -34,14 +34,22 @@ ADVICE = {
 
 
 class Commands(TyperGroup):
-    """Commands by file name, imported when used."""
+    """Commands by file name, imported when used; the list of them has their files' first lines."""
+
+    listing = False
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        self.listing = True
+        super().format_help(ctx, formatter)
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return sorted(name for name in _files() if self.get_command(ctx, name) is not None)
+        return sorted(_files())
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in _files():
             return None
+        if self.listing:
+            return TyperCommand(cmd_name, help=_summary(cmd_name))
         module = import_module(f"{oracle.cli.__name__}.{cmd_name}")
         app = getattr(module, "app", None)
         if app is None:
@@ -67,6 +75,8 @@ class Commands(TyperGroup):
 
 
 def _say(line: str, style: str) -> None:
+    from rich.console import Console  # not before there is something to say
+
     Console(stderr=True, soft_wrap=True).print(line, style=style, markup=False, highlight=False)
 
 
@@ -76,6 +86,13 @@ def _warn(message: Warning | str, *_: Any) -> None:
 
 def _files() -> set[str]:
     return {module.name for module in pkgutil.iter_modules(oracle.cli.__path__)} - {"main"}
+
+
+def _summary(name: str) -> str:
+    """What a command's file says it does, on its first line: `einproof NAME: ...`."""
+    with Path(__file__).with_name(f"{name}.py").open(encoding="utf-8") as file:
+        text = file.readline().strip().strip('"').partition(": ")[2]
+    return text[:1].upper() + text[1:]
 
 
 def _one_line(error: Exception) -> str:

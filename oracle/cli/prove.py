@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from oracle.files import OutputExists, check_writable, write_whole
+from oracle.terminal import status
 from prover.errors import EinproofError
 
 if TYPE_CHECKING:
@@ -50,17 +50,21 @@ def prove(
     PROOF.input.opening or PROOF.output.opening: whoever holds it can show the tensor, or prove
     about it again.
     """
-    from prover import api
+    from prover import api, kernels
+    from prover.kernels.warmup import is_warm
 
-    console = Console(stderr=True)
     bound = parse_word(context, "context")
     check_writable(out)
-    with console.status("loading the model and its SRS"):
+    if not is_warm(kernels.default()):
+        from oracle.cli.warmup import warmup
+
+        warmup()
+    with status("loading the model and its SRS"):
         session = api.Session.open(model)
         data, openings, made_here = open_input(session, input_file)
     secret_files = _opening_files(session, out, made_here)
     started = time.perf_counter()
-    with console.status(f"proving with kernels {session.kernels.name}"):
+    with status(f"proving with kernels {session.kernels.name}"):
         output, proof, made = session.prove(bound, data, openings)
     seconds = time.perf_counter() - started
     claim = api.Claim(bound, session.model.id, session.srs.id, data, output, proof)
@@ -88,7 +92,7 @@ def prove(
         for name, value in report.items():
             typer.echo(f"{name:14} {value}")
     if session.srs.development:
-        console.print(DEVELOPMENT_WARNING, style="yellow")
+        typer.secho(DEVELOPMENT_WARNING, err=True, fg="yellow")
 
 
 def _text(model: "Model", integers: "IntArray") -> dict[str, str]:

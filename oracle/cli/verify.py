@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from oracle.cli.prove import DEVELOPMENT_WARNING, parse_word, read_input
+from oracle.terminal import status
 from prover.errors import ProofError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def verify(
     openings = [TensorOpening.load(path) for path in opening_files or ()]
     started = time.perf_counter()
     try:
-        with Console(stderr=True).status("verifying"):
+        with status("verifying"):
             api.check(loaded, claim, bound)
             if asked not in (None, claim.input):
                 raise api.ClaimForeign(f"expected a proof about {input_file}, got another")
@@ -84,7 +84,7 @@ def _session(model: Path, file: Path, context: str | None, as_json: bool) -> Non
     bound = None if context is None else parse_word(context, "--context")
     started = time.perf_counter()
     try:
-        with Console(stderr=True).status("verifying"):
+        with status("verifying"):
             tokens = generation.verify_session(loaded, chain, bound)
     except (ProofError, api.ClaimForeign, generation.ChainBroken) as error:
         if as_json:

@@ -1,5 +1,6 @@
 """einproof warmup: compiles the kernels ahead of their first use."""
 
+import compileall
 import time
 from typing import Annotated
 
@@ -7,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from oracle.toolchain import ROOT
 from prover import kernels
 
 
@@ -15,7 +17,11 @@ def warmup(
         str | None, typer.Option("--kernels", help="Kernel tier; the fastest here by default.")
     ] = None,
 ) -> None:
-    """Compile the kernels for this CPU; later runs load them from the cache."""
+    """Compile the kernels for this CPU; later runs load them from the cache.
+
+    Python's modules too: where Python is told to keep no byte code, a start would otherwise
+    compile them each time.
+    """
     console = Console(stderr=True)
     started = time.perf_counter()
     chosen = kernels.get(tier)
@@ -30,3 +36,5 @@ def warmup(
         for done, total, label in chosen.warmup():
             progress.update(task, completed=done, total=total, description=label)
     console.print(f"kernels {chosen.name}: warm after {time.perf_counter() - started:.1f} s")
+    for package in ("prover", "oracle"):
+        compileall.compile_dir(ROOT / package, quiet=2)

@@ -2,9 +2,9 @@
 
 import hashlib
 import os
-import platform
+import sys
 import tempfile
-from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import llvmlite
@@ -26,10 +26,14 @@ def sources(package: Path) -> list[Path]:
 
 def fingerprint() -> str:
     """A hash of the kernel sources, the compiler's versions and the processor's features."""
+    spec = find_spec("numba")  # to import it, or to ask for its version, would take longer
+    if spec is None or spec.origin is None:
+        raise ImportError("expected the package numba, found none")
+    numba = Path(spec.origin).with_name("_version.py")
     digest = hashlib.sha256()
     for part in (
-        platform.python_version(),
-        version("numba"),
+        sys.version,
+        numba.read_text(),
         llvmlite.__version__,
         os.environ.get("NUMBA_CPU_NAME", ""),
         os.environ.get("NUMBA_CPU_FEATURES", ""),

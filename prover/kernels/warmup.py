@@ -1,5 +1,6 @@
 """Compiles a tier's kernels by calling each once: `python -m prover.kernels.warmup [tier]`."""
 
+import fcntl
 import functools
 import subprocess
 import sys
@@ -112,10 +113,20 @@ def _marker(name: str) -> Path:
 
 
 def _compile(name: str) -> Iterator[str]:
-    """Each function's name as soon as one of the processes has compiled it.
+    """Each function's name as soon as one of the processes has compiled it; none where somebody
+    else was at it, whom this waits for.
 
     What a process that fails leaves undone is compiled by whoever calls it first.
     """
+    from prover.kernels import native
+
+    with (native.folder() / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # until the file is closed
+        if not is_warm(name):
+            yield from _compile_locked(name)
+
+
+def _compile_locked(name: str) -> Iterator[str]:
     from prover.kernels import native
     from prover.kernels.cpu.kernel import threads
 

@@ -1,8 +1,11 @@
 """Compiled kernels are kept per source and processor, and only where nobody else can write."""
 
+import functools
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -130,6 +133,37 @@ def test_a_share_names_what_it_has_done() -> None:
     assert done.stdout.split("\n")[:-1] == list(warmup.share(get("reference"), 1, 9))
 
 
+def test_one_process_fills_a_cache_and_the_others_wait(
+    roots: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two at once, of which the compiling is told but not done."""
+    started, go = threading.Event(), threading.Event()
+    compiled = []
+
+    def compile_locked(name: str) -> Iterator[str]:
+        started.set()
+        go.wait(60)
+        compiled.append(name)
+        warmup._marker(name).touch()
+        yield "all"
+
+    monkeypatch.setattr(native, "folder", functools.cache(cache.folder))
+    monkeypatch.setattr(warmup, "_compile_locked", compile_locked)
+    found: list[list[str]] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(list(warmup._compile("scalar"))))
+        for _ in range(2)
+    ]
+    threads[0].start()
+    assert started.wait(60)
+    threads[1].start()
+    assert not warmup.is_warm("scalar")
+    go.set()
+    for thread in threads:
+        thread.join()
+    assert (compiled, found) == (["scalar"], [["all"], []])
+
+
 @pytest.mark.slow
 def test_a_cold_cache_is_filled_by_several_processes_once(roots: Path) -> None:
     """The scalar tier into an empty cache: compiled beside this process, loaded by it, and not
@@ -149,7 +183,7 @@ def test_a_cold_cache_is_filled_by_several_processes_once(roots: Path) -> None:
             check=True,
         )
         printed.append(done.stdout.split())
-        written.append({file: file.stat().st_mtime_ns for file in (roots / "cache").glob("*/*")})
+        written.append({file: file.stat().st_mtime_ns for file in (roots / "cache").glob("*/*.o")})
     calls = len(list(warmup.calls(get("reference"))))
     assert printed == [[str(1 + 2 * calls), "False"], [str(1 + calls), "False"]]
     assert written[0] == written[1]

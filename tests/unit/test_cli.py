@@ -77,6 +77,20 @@ def test_help_lists_each_command_file() -> None:
     assert "warmup" in listed
 
 
+def test_help_says_what_each_command_does() -> None:
+    """From the first line of its file: to list commands is not to import them."""
+    for name in main._files():
+        assert main._summary(name)[:1].isupper(), f"{name}.py begins with no `einproof {name}: ...`"
+    code = (
+        "import sys; from typer.testing import CliRunner; from oracle.cli.main import app;"
+        "shown = CliRunner().invoke(app, ['--help']).stdout;"
+        "print('What this machine lacks' in shown, 'numpy' in sys.modules,"
+        "*[n for n in sys.modules if n.startswith('oracle.cli.') and n != 'oracle.cli.main'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True False\n"
+
+
 def test_start_imports_nothing_heavy() -> None:
     code = (
         "import sys; from typer.testing import CliRunner; from oracle.cli.main import app;"

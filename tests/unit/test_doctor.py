@@ -74,6 +74,13 @@ def test_unknown_kernels_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_gpu_is_named_or_why_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "DRIVER", "libnothing.so")
+    found = doctor.check_device()
+    assert (found.state, found.found) == (
+        doctor.OK,
+        "none for kernels: no driver, libnothing.so",
+    )
+    monkeypatch.setattr(doctor, "_loads", lambda library: True)
     monkeypatch.setattr("prover.kernels.get", lambda name: None)
     monkeypatch.setattr("prover.kernels.cuda.kernel.device_name", lambda: "a device")
     found = doctor.check_device()
