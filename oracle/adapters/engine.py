@@ -9,9 +9,11 @@ from typing import Any, TypeAlias
 
 from eth_hash.auto import keccak
 
+from oracle.domain import bisection
 from oracle.domain.errors import InputHidden, InputRefused, ModelMissing
+from prover.composition import segment_ids
 from prover.errors import WrongLength
-from prover.folder import MODEL_JSON, SecretsMissing
+from prover.folder import MODEL_JSON, ModelNotFound, SecretsMissing
 from prover.model import Model
 from prover.program.evaluate import ValueRefused
 from prover.program.ir import Program, Role
@@ -38,8 +40,28 @@ class FolderEngine(ABC):
         async with self._one_at_a_time:
             return await asyncio.to_thread(self._run, folder, input)
 
+    async def steps(self, folder: Path, input: bytes) -> bisection.Run:
+        async with self._one_at_a_time:
+            return await asyncio.to_thread(self._steps, folder, input)
+
     def _run(self, folder: Path, input: bytes) -> bytes:
         return self._computed(folder, input)[0]
+
+    def _steps(self, folder: Path, input: bytes) -> bisection.Run:
+        try:
+            listed = segment_ids(folder)
+        except ModelNotFound as error:
+            raise ModelMissing(str(error)) from error
+        run = [input]
+        for at, expected in enumerate(listed):
+            part = folder / str(at)
+            if (found := self._load(part)[0].id) != expected:
+                raise ModelMissing(f"{part}: expected 0x{expected.hex()}, got 0x{found.hex()}")
+            try:
+                run.append(self._run(part, run[-1]))
+            except InputRefused:
+                return bisection.Run(tuple(run), halted=True)
+        return bisection.Run(tuple(run), halted=False)
 
     def _computed(self, folder: Path, input: bytes) -> tuple[bytes, Mapping[str, Any]]:
         """The output's bytes, and all tensors."""

@@ -1,10 +1,12 @@
-"""The models that this service holds: folders under one folder, found by the id in model.json."""
+"""The models that this service holds: folders under one folder, found by the id in model.json, or
+in composition.json."""
 
 import asyncio
 import json
 from pathlib import Path
 
 from oracle.domain.errors import ModelMissing
+from prover.composition import FILE as COMPOSITION
 from prover.folder import MODEL_JSON, WEIGHTS
 
 
@@ -18,7 +20,8 @@ class FolderModels:
 
     async def find(self, model_id: bytes) -> Path:
         folder = self._known.get(model_id)
-        if folder is None or not (folder / MODEL_JSON).is_file():
+        held = folder and ((folder / MODEL_JSON).is_file() or (folder / COMPOSITION).is_file())
+        if not held:
             self._known = await asyncio.to_thread(scan, self._root)
             folder = self._known.get(model_id)
         if folder is None:
@@ -30,10 +33,11 @@ class FolderModels:
 
 
 def scan(root: Path) -> dict[bytes, Path]:
-    """Model folders by id: `root` itself if it is one, and those directly under it; of two with
-    one id, the one that has the weights."""
+    """Models' and compositions' folders by id: `root` itself if it is one, and those directly under
+    it; of two with one id, the one that has the weights."""
     found: dict[bytes, Path] = {}
     paths = [root / MODEL_JSON, *sorted(root.glob(f"*/{MODEL_JSON}"))]
+    paths += [root / COMPOSITION, *sorted(root.glob(f"*/{COMPOSITION}"))]
     for path in sorted(paths, key=lambda path: not (path.parent / WEIGHTS).exists()):
         try:
             found.setdefault(bytes.fromhex(json.loads(path.read_bytes())["id"][2:]), path.parent)

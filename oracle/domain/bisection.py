@@ -3,14 +3,54 @@
 State i of a run is the hash of the bytes between segments i - 1 and i. A span is the sentence
 "state `stop` follows from state `start`". The rules are in IBisectionAssurance.sol; all that a
 player knows beside them is on the chain (`Board`) and in its own run of the model.
+
+A run without an answer halts: its states end before the segment that has no output.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 from itertools import pairwise
 from typing import NamedTuple, TypeAlias
+
+from eth_hash.auto import keccak
+
+STATE_BYTES = 32
+
+
+class Outcome(IntEnum):
+    """How the game over a claim ended; values as in IBisectionAssurance."""
+
+    NONE = 0
+    UPHELD = 1
+    LAPSED = 2
+    VOID = 3
+
+
+class Run(NamedTuple):
+    """A run: the input, then what each segment writes, up to the one that refuses what it reads if
+    it is `halted`."""
+
+    data: tuple[bytes, ...]
+    halted: bool
+
+    @property
+    def states(self) -> bytes:
+        """One after the other."""
+        return b"".join(keccak(each) for each in self.data)
+
+
+def states_from(states: bytes) -> list[bytes]:
+    """The inverse, as far as the states go."""
+    return [states[at : at + STATE_BYTES] for at in range(0, len(states), STATE_BYTES)]
+
+
+def halt(states: bytes) -> bytes:
+    """What a claim of no answer shows: the segment at which its run halts, and the state there."""
+    segment = len(states) // STATE_BYTES - 1
+    return segment.to_bytes(32, "big") + states[-STATE_BYTES:]
 
 
 class Span(NamedTuple):
@@ -56,17 +96,32 @@ class Held:
 @dataclass(frozen=True, slots=True)
 class Board:
     """The contest of one claim: of `segments` in all, split `arity` ways; `demand_by` is the last
-    second to demand the whole, `states` the claim's first and last."""
+    second to demand the whole, `states` the claim's first and last.
+
+    halts: a claim of no answer, over the segments before its halt; refuted: by a proof of the
+    segment there. until: last second at which anything can be demanded; proved: how many segments
+    are, `complete` if that is all of the run
+    """
 
     segments: int
     arity: int
     states: tuple[bytes, bytes]
     demand_by: int
     spans: Mapping[Span, Held] = field(default_factory=dict)
+    halts: bool = False
+    refuted: bool = False
+    until: int = 0
+    complete: bool = False
+    outcome: Outcome = Outcome.NONE
 
     @property
     def whole(self) -> Span:
         return Span(0, self.segments)
+
+    @property
+    def beyond(self) -> Span:
+        """The segment at which a claim of no answer halts."""
+        return Span(self.segments, self.segments + 1)
 
     def at(self, span: Span) -> Held:
         return self.spans.get(span, Held())
@@ -119,13 +174,21 @@ class Lapse:
 
 
 @dataclass(frozen=True, slots=True)
+class Refute:
+    """Prove an output of the segment at which the claim says that the run halts."""
+
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing to do before `until` has passed."""
+    """Nothing to do before `until` has passed: the last second to give a span."""
 
     until: int
+    span: Span
 
 
-Turn: TypeAlias = Publish | Prove | Demand | Lapse | Wait
+Turn: TypeAlias = Publish | Prove | Demand | Lapse | Refute | Wait
 
 
 def owed(board: Board) -> list[Publish | Prove]:
@@ -134,19 +197,43 @@ def owed(board: Board) -> list[Publish | Prove]:
     return [Prove(span) if span.is_segment else Publish(span) for _, span in due]
 
 
+def ungiven(board: Board, now: int) -> Publish | Prove | None:
+    """What a proof of the whole run lacks, demanded or not; None if nothing, or if it cannot
+    be given any more."""
+    pending, demand_by = [(board.whole, board.demand_by)], 0
+    while pending:
+        span, demand_by = pending.pop(0)
+        held = board.at(span)
+        if span.is_segment and not held.proved:
+            return Prove(span)
+        if not span.is_segment and not held.states:
+            return Publish(span) if now <= (held.owed_by or demand_by) else None
+        if not span.is_segment:
+            parts = [(part, held.demand_by) for part in span.parts(board.arity)]
+            pending = [*parts, *pending]
+    return None
+
+
 def pursue(board: Board, states: Sequence[bytes], now: int) -> Turn | None:
     """A challenger's next move against a claim, given the states of its own run; None if the claim
     is right, or nothing can be done against it (any more).
 
-    It follows the first part whose end is false: its start is true, so no proof of it exists.
+    It follows the first part whose end is false: its start is true, so no proof of it exists. What
+    lies beyond its own run's halt is false, too.
     """
+    if board.refuted:
+        return Lapse(board.beyond)
+    goes_on = board.halts and len(states) > board.segments + 1
+    if goes_on and states[board.segments] == board.states[1]:
+        return Refute(board.beyond)
+    states = [*states, *[b""] * (board.segments + 1 - len(states))]
     span, end, demand_by = board.whole, board.states[1], board.demand_by
     while end != states[span.stop]:
         held = board.at(span)
         if held.proved:
             return None
         if held.owed:
-            return Lapse(span) if now > held.owed_by else Wait(held.owed_by)
+            return Lapse(span) if now > held.owed_by else Wait(held.owed_by, span)
         if not held.states:
             return Demand(span) if now <= demand_by else None
         parts, demand_by = span.parts(board.arity), held.demand_by

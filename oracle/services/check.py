@@ -14,9 +14,10 @@ from oracle.domain.chain import Case, Identity, Outcome
 from oracle.domain.errors import Declined, EngineDisagrees, InputRefused, TooLate, WrongTier
 from oracle.domain.job import Due, Job
 from oracle.domain.move import Move
-from oracle.domain.request import STAKED, Answer, Request, Tier
+from oracle.domain.request import STAKED, Answer, Request, Tier, TierKind
 from oracle.domain.terms import UNANSWERABLE
 from oracle.ports import Chain, Clock, Engine, JobStore, Ledger, ModelStore, Prover, Signer
+from oracle.services.bisect import Bisect, answered, guide
 from oracle.services.moves import commitment, refutation
 from oracle.services.worker import Finding, Worker
 
@@ -57,6 +58,7 @@ class Check(Worker):
         self._prover = prover
         self._identity = identity
         self._signer = signer
+        self._bisect = Bisect(chain, models, engines[0], prover, identity, signer.address)
 
     async def look(self, job: Job) -> Finding:
         """What becomes of a job, for whoever asks by hand; raises as `_find` does."""
@@ -69,6 +71,9 @@ class Check(Worker):
                     job = replace(job, answer=await self._recompute(job))
             due = await self._due(job)
             return lambda ledger: owe(ledger, job, due)
+        if job.playing and job.standing is not None and job.answer is not None:
+            turn = await self._bisect.pursue(job, job.standing, job.answer)
+            return lambda ledger: guide(ledger, job, self._holder, turn)
         answer = await self._recompute(job)
         claimed = job.standing.output if job.standing else b""
         right = answer.output == claimed
@@ -86,17 +91,23 @@ class Check(Worker):
         if over and job.contest is None:
             raise TooLate("its window is over")
         folder = await self._models.find(request.model_id)
+        names = " and ".join(engine.name for engine in self._engines)
+        plain = Answer(self._signer.address, b"", b"", tier, names, quote=quote)
+        if tier.kind is TierKind.BISECTION:
+            one, other = [await engine.steps(folder, request.input) for engine in self._engines]
+            if one != other:
+                raise EngineDisagrees(f"{names} run apart: nothing is disputed; report it")
+            return answered(plain, one)
         outputs: list[bytes] = []
         for engine in self._engines:
             try:
                 outputs.append(await engine.run(folder, request.input))
             except InputRefused:
                 outputs.append(UNANSWERABLE)
-        names = " and ".join(engine.name for engine in self._engines)
         if outputs[0] != outputs[1]:
             shown = " and ".join(f"{output[:16].hex()}..." for output in outputs)
             raise EngineDisagrees(f"{names} computed {shown}: nothing is disputed; report it")
-        answer = Answer(self._signer.address, outputs[0], b"", tier, names, quote=quote)
+        answer = replace(plain, output=outputs[0])
         if standing is None or standing.output != UNANSWERABLE or outputs[0] == UNANSWERABLE:
             return answer
         word = ids.context(self._identity.chain_id, self._identity.oracle, request, answer.payee)
@@ -111,10 +122,15 @@ class Check(Worker):
             raise WrongTier(f"{request.assurance} is no tier whose claims can be disputed")
         return tier
 
+    async def _bisected(self, request: Request) -> bool:
+        return (await self._tier(request)).kind is TierKind.BISECTION
+
     async def _due(self, job: Job) -> Due:
         """The next step to what our ended dispute still owes us."""
         if job.contest is None:
             return Due(None)
+        if job.standing is not None and await self._bisected(job.request):
+            return await self._bisect.collect(job, job.standing)
         case = await self._chain.case(job.request, job.contest.index)
         matches = (
             job.answer is not None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import structlog
 
 from oracle.domain.block import Block, BlockRef
-from oracle.domain.chain import Answered, Disputed, Event, Identity, Requested, Stood
+from oracle.domain.chain import Answered, Disputed, Event, Identity, Played, Requested, Stood
 from oracle.domain.errors import ChainMoved
 from oracle.domain.job import Closing, Contest, Demand, Flight, Job, JobState, Standing
 from oracle.domain.move import Role
@@ -140,6 +140,8 @@ def tell(events: Sequence[Event]) -> None:
                 challenger=event.challenger,
                 prove_by=event.prove_by,
             )
+        elif isinstance(event, Played):
+            log.info("played", id=event.request_id.hex(), challenger=event.challenger)
         else:
             log.info("refunded", id=event.request_id.hex())
 
@@ -174,6 +176,11 @@ def take_in(ledger: Ledger, event: Event, seat: Seat) -> None:
         job = asked.demanded(Demand(event.prove_by, event.block))
         if event.challenger == seat.address:
             job = job.contested(Contest(event.index, event.block))
+        ledger.put_job(job)
+    elif isinstance(event, Played):
+        job = asked.played(event.block)
+        if event.challenger == seat.address and job.contest is None:
+            job = job.contested(Contest(0, event.block))
         ledger.put_job(job)
     elif isinstance(event, Answered):
         closing = Closing(

@@ -1,0 +1,130 @@
+"""The game over a composition's claim, as either side plays it: one look at the chain, one move.
+
+Nothing of the game is kept but the states of one's own run: every look reads the contest anew, so a
+restart, a reorg or another's move changes what comes next, and nothing else.
+"""
+
+from dataclasses import dataclass, replace
+
+import structlog
+
+from oracle.domain import bisection as game
+from oracle.domain import ids
+from oracle.domain.chain import Identity
+from oracle.domain.errors import EngineDisagrees, TooLate
+from oracle.domain.job import Due, Job, Standing
+from oracle.domain.move import Move, Role
+from oracle.domain.request import Answer, Request
+from oracle.domain.terms import UNANSWERABLE
+from oracle.ports import Chain, Engine, Ledger, ModelStore, Prover
+
+log = structlog.get_logger("bisect")
+
+
+@dataclass(frozen=True)
+class Bisect:
+    """What both sides need; `address` is the one that a challenger sends from."""
+
+    chain: Chain
+    models: ModelStore
+    engine: Engine
+    prover: Prover
+    identity: Identity
+    address: str
+
+    async def defend(self, job: Job, standing: Standing, answer: Answer) -> Due:
+        """The operator's next move: what it owes, the shortest clock first; else to hand the claim
+        in, once nothing can be demanded any more. Raises EngineDisagrees, TooLate, and what the
+        prover raises."""
+        request = job.request
+        board = await self.chain.contest(request, standing)
+        due = next(iter(game.owed(board)), None)
+        by_proof_only = job.demand is not None and not (board.complete or board.halts)
+        if due is None and by_proof_only:
+            now = (await self.chain.head()).timestamp
+            if (due := game.ungiven(board, now)) is None:
+                raise TooLate("its operator was slashed, and it cannot be proved whole any more")
+        if due is None:
+            return Due(Move.FINALISE, 0 if board.complete else board.until + 1)
+        place = board.place(due.span)
+        if isinstance(due, game.Publish):
+            ends = due.span.ends(game.states_from(answer.states), board.arity)
+            call = self.chain.split_call(request, standing, place, ends)
+            return Due(Move.SPLIT, call=call)
+        proved = await self._proved(request, due.span.start, answer.payee)
+        return Due(Move.PROVE, call=self.chain.segment_call(request, standing, place, proved))
+
+    async def pursue(self, job: Job, standing: Standing, answer: Answer) -> Due:
+        """A challenger's next move against a claim that is not its own run's. Raises
+        EngineDisagrees, and what the prover raises."""
+        request = job.request
+        board = await self.chain.contest(request, standing)
+        now = (await self.chain.head()).timestamp
+        match game.pursue(board, game.states_from(answer.states), now):
+            case game.Demand(span):
+                call = self.chain.demand_call(request, standing, board.place(span), answer.bond)
+                return Due(Move.DEMAND, call=call)
+            case game.Refute(span):
+                proved = await self._proved(request, span.start, self.address)
+                return Due(Move.REFUTE, call=self.chain.refute_call(request, standing, proved))
+            case game.Lapse(span):
+                return Due(Move.SETTLE, call=self.chain.overdue_call(request, standing, span))
+            case game.Wait(until, span):
+                call = self.chain.overdue_call(request, standing, span)
+                return Due(Move.SETTLE, until + 1, call=call)
+        log.info("nothing to be done", id=request.id.hex())
+        return Due(None)
+
+    async def collect(self, job: Job, standing: Standing) -> Due:
+        """A bond that is ours now that the game has ended: a challenger's own, or, if the claim was
+        upheld, the operator's share of each."""
+        board = await self.chain.contest(job.request, standing)
+        upheld = board.outcome is game.Outcome.UPHELD
+        if board.outcome is game.Outcome.NONE or upheld != (job.role is Role.OPERATOR):
+            return Due(None)
+        for span, held in board.spans.items():
+            if not held.owed_by:
+                continue
+            who, bond = await self.chain.bond_of(job.request, span)
+            if bond and (upheld or who == self.address):
+                return Due(Move.COLLECT, call=self.chain.collect_bond_call(job.request, span))
+        return Due(None)
+
+    async def _proved(
+        self, request: Request, segment: int, payee: str
+    ) -> tuple[bytes, bytes, bytes]:
+        """Input, output and proof of one segment of our own run."""
+        folder = await self.models.find(request.model_id)
+        run = (await self.engine.steps(folder, request.input)).data
+        whole = ids.context(self.identity.chain_id, self.identity.oracle, request, payee)
+        context = ids.segment_context(whole, segment)
+        output, proof = await self.prover.prove(folder / str(segment), context, run[segment])
+        if segment + 1 >= len(run) or output != run[segment + 1]:
+            raise EngineDisagrees(
+                f"{self.engine.name} and the prover differ over segment {segment}: nothing is "
+                "posted; report this model and input"
+            )
+        return run[segment], output, proof
+
+
+def answered(plain: Answer, run: game.Run) -> Answer:
+    """A run's answer, with its states; where it halts, that word and the halt."""
+    states = run.states
+    if not run.halted:
+        return replace(plain, output=run.data[-1], states=states)
+    why = f"unanswerable: segment {len(run.data) - 1} refuses what it reads"
+    halt = game.halt(states)
+    return replace(plain, output=UNANSWERABLE, states=states, attestation=halt, why=why)
+
+
+def guide(ledger: Ledger, job: Job, holder: str, due: Due) -> bool:
+    """Keeps what is due, if what it was looked up from is still so; else it is looked up anew."""
+    present = ledger.job(job.request.id)
+    if present is None or not present.held_by(holder):
+        return False
+    facts = (job.seen, job.standing, job.game, job.contest, job.closing)
+    if (present.seen, present.standing, present.game, present.contest, present.closing) != facts:
+        ledger.put_job(replace(present.released(), attempts=0))
+        return False
+    ledger.put_job(present.owed(due))
+    return True
