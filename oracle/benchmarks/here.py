@@ -9,6 +9,8 @@ from pathlib import Path
 
 from oracle.toolchain import ROOT
 
+RESULTS = "bench/results"
+
 
 def threads() -> int:
     """The processors that this process, and so its children, may use."""
@@ -21,12 +23,16 @@ def load_average() -> float:
 
 
 def commit() -> str:
-    """The commit that was measured, marked where files differ from it."""
-    ran = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
-    return ran.stdout.strip() or "unknown"
+    """The commit that was measured, marked where files that git knows differ from it; those that
+    hold what was measured do not count."""
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", f":!{RESULTS}")
+    name = _git("describe", "--always", "--abbrev=12") or "unknown"
+    return f"{name}-dirty" if changed else name
+
+
+def _git(*arguments: str) -> str:
+    ran = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True)
+    return ran.stdout.strip()
 
 
 def machine() -> str:

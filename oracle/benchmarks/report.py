@@ -28,17 +28,32 @@ QUANTITIES = (  # of a comparison: name in a row, name for a reader, unit
 INTRODUCTION = """# Measured
 
 Written by `einproof bench report` from the JSON beside it; [bench/README.md](../README.md) says
-how each figure comes about. Load is the machine's average over a minute, before and after, or
-after: above the number of threads, others were at work, and times are too long, for both sides.
+how each figure comes about. Every proof is zero-knowledge and hides the weights. Seconds are wall
+time unless they are said to be the processor's. Load is the machine's average over a minute, before
+and after, or after: above the number of threads, others were at work, and times are too long, for
+both sides.
 """
+SECTIONS = {  # what a section shows, in a sentence
+    "Beside EZKL 23.0.5": "The same network with the same weights, proved in turns by both; private"
+    " input and weights, public output. In the last column above 1: EZKL takes more.",
+    "einproof alone, warm": "A process whose kernels, model and reference string are loaded, as in"
+    " the service. Gas is a transaction straight to the verifier; the start is from the process's"
+    " beginning until a proof could begin.",
+    "Scaling": "Two square layers with random weights, a thousand to a hundred million of them."
+    " Work is stored weights and looked-up cells.",
+    "Integers beside floats": "One batch through the engine that answers requests, through the"
+    " definition of the integers' semantics, and through torch's float network.",
+    "Gas by part": "What a verification spends its gas on; below it what is paid once.",
+    "Kernels": "Operands of full size at random; each tier gives the same results.",
+}
 
 
 def write(folder: Path = RESULTS) -> list[Path]:
     """Writes results.md and plots (PNG and SVG) of what has rows; the paths written."""
     kinds = ("peers", "prover", "engine", "chain", "micro")
     peers, prover, engine, chain, micro = (load(kind, folder) for kind in kinds)
-    tables = [*peer_tables(peers), *prover_table(prover), *engine_table(engine)]
-    tables += [*chain_table(chain), *micro_table(micro)]
+    tables = [*peer_tables(peers), *prover_table(prover), *scaling_table(scaling(prover))]
+    tables += [*engine_table(engine), *chain_table(chain), *micro_table(micro)]
     (folder / TABLE).write_text("\n".join([INTRODUCTION, *tables]))
     written = [folder / TABLE]
     compared = [row for row in peers if "skipped" not in row["theirs"]]
@@ -61,6 +76,10 @@ def write(folder: Path = RESULTS) -> list[Path]:
 # tables
 
 
+def section(title: str) -> list[str]:
+    return [f"## {title}\n", f"{SECTIONS[title]}\n"]
+
+
 def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     lines = [list(heads), ["---"] * len(heads), *([shown(cell) for cell in row] for row in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
@@ -74,11 +93,13 @@ def shown(value: Any) -> str:
 
 
 def peer_tables(rows: Sequence[dict[str, Any]]) -> list[str]:
-    made = ["## Beside EZKL 23.0.5\n"] if rows else []
+    made = section("Beside EZKL 23.0.5") if rows else []
     for row in rows:
         ours, theirs, ratio = row["ours"], row["theirs"], row["theirs_over_ours"]
         made.append(f"### {row['model']}\n")
-        made.append(origin(row, f"medians of {row['runs']} turns, {ours['kernel_tier']} kernels"))
+        tiles = f"einproof's tiles of 2^{ours['k']} cells"
+        more = f"medians of {row['runs']} turns, {ours['kernel_tier']} kernels, {tiles}"
+        made.append(origin(row, more))
         if "skipped" in theirs:
             made.append(f"EZKL has no figures: {theirs['skipped']}.\n")
         cells = []
@@ -110,16 +131,37 @@ def prover_table(rows: Sequence[dict[str, Any]]) -> list[str]:
     if not rows:
         return []
     heads = (
-        "model", "batch", "prove (s)", "verify (s)", "commit (s)", "proof (bytes)", "gas",
-        "gas an inference", "peak (MB)", "kernels", "threads", "load",
+        "model", "batch", "start (s)", "prove (s)", "verify (s)", "commit (s)", "proof (bytes)",
+        "gas", "gas an inference", "peak (MB)", "tile 2^k", "kernels", "threads", "load",
     )  # fmt: skip
     names = (
-        "model", "batch", "prove_s", "verify_s", "commit_s", "proof_bytes", "gas",
-        "gas_an_inference", "peak_rss_mb", "kernel_tier", "threads", "load_average",
+        "model", "batch", "startup_s", "prove_s", "verify_s", "commit_s", "proof_bytes", "gas",
+        "gas_an_inference", "peak_rss_mb", "k", "kernel_tier", "threads", "load_average",
     )  # fmt: skip
     ordered = sorted(rows, key=lambda row: (work_of(row), row["model"], row["batch"]))
     cells = [[row[name] for name in names] for row in ordered]
-    return ["## einproof alone, warm\n", origin(rows[0], ""), table(heads, cells)]
+    return [*section("einproof alone, warm"), origin(rows[0], ""), table(heads, cells)]
+
+
+def scaling_table(rows: Sequence[dict[str, Any]]) -> list[str]:
+    if len(rows) < 2:
+        return []
+    names = ("model", "prove_s", "proof_bytes", "gas", "peak_rss_mb")
+    cells = [[work_of(row), *(row[name] for name in names)] for row in rows]
+    heads = ("work", "model", "prove (s)", "proof (bytes)", "gas", "peak (MB)")
+    return [
+        *section("Scaling"),
+        f"Proving time grows with the power {fitted(rows)[0]:.2f} of work: a line through all"
+        " points, each as heavy as the others, both axes logarithmic.\n",
+        table(heads, cells),
+    ]
+
+
+def fitted(rows: Sequence[dict[str, Any]]) -> tuple[float, float]:
+    """(p, c) such that proving takes about c work^p seconds: least squares over logarithms."""
+    x, y = (np.log([at(row) for row in rows]) for at in (work_of, lambda row: row["prove_s"]))
+    power, offset = np.polyfit(x, y, 1)
+    return float(power), float(np.exp(offset))
 
 
 def engine_table(rows: Sequence[dict[str, Any]]) -> list[str]:
@@ -131,7 +173,7 @@ def engine_table(rows: Sequence[dict[str, Any]]) -> list[str]:
         "load_average",
     )  # fmt: skip
     cells = [[row[name] for name in names] for row in rows]
-    return ["## Integers beside floats\n", origin(rows[0], ""), table(heads, cells)]
+    return [*section("Integers beside floats"), origin(rows[0], ""), table(heads, cells)]
 
 
 def chain_table(rows: Sequence[dict[str, Any]]) -> list[str]:
@@ -143,7 +185,7 @@ def chain_table(rows: Sequence[dict[str, Any]]) -> list[str]:
     ]
     once = [[part, *(row["once"][part] for row in rows)] for part in rows[0]["once"]]
     return [
-        "## Gas by part\n",
+        *section("Gas by part"),
         origin(rows[0], ""),
         table(heads, [*cells, ["all", *(row["gas"] for row in rows)]]),
         table(["paid once", *titles_of(rows)], once),
@@ -173,7 +215,7 @@ def micro_table(rows: Sequence[dict[str, Any]]) -> list[str]:
         for tier, n in columns
         if n == 1
     )
-    return ["## Kernels\n", origin(rows[0], f"sizes: {sizes}"), table(heads, cells)]
+    return [*section("Kernels"), origin(rows[0], f"sizes: {sizes}"), table(heads, cells)]
 
 
 def origin(row: dict[str, Any], more: str) -> str:
@@ -270,9 +312,9 @@ def draw_scaling(axes: Any, rows: Sequence[dict[str, Any]]) -> None:
     units."""
     x = np.array([work_of(row) for row in rows], dtype=float)
     y = np.array([row["prove_s"] for row in rows])
-    power, offset = np.polyfit(np.log(x), np.log(y), 1)
+    power, factor = fitted(rows)
     axes.loglog(x, y, "o-", color=OURS, label="proving time, warm (s)")
-    axes.loglog(x, np.exp(offset) * x**power, "--", color=OURS, label=f"fitted: x^{power:.2f}")
+    axes.loglog(x, factor * x**power, "--", color=OURS, label=f"fitted: x^{power:.2f}")
     gas = [row["gas"] / 1e6 for row in rows]
     axes.loglog(x, gas, "s-", color=THEIRS, label="verification (million gas)")
     axes.set_xlabel("stored weights + looked-up cells")

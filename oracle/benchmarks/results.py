@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from oracle.benchmarks import here
 from oracle.toolchain import ROOT
 
-RESULTS = ROOT / "bench" / "results"
+RESULTS = ROOT / here.RESULTS
 #: What tells a row from others of its kind; a newer row takes the place of an equal one.
 IDENTITY = ("model", "batch", "peer", "kernel_tier", "threads", "machine", "item")
 DIGITS = 5

@@ -68,7 +68,7 @@ def engine(
 def micro(
     size: Annotated[
         int, typer.Option(min=8, max=24, help="Vectors and points: 2 to this power.")
-    ] = 16,
+    ] = 20,
     kernels: Annotated[
         str | None, typer.Option(help="One kernel tier, cuda say; those of this processor if none.")
     ] = None,

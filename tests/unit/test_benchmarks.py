@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ast
 import json
+import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from oracle.benchmarks import chain, engine, models, peers, report, results
+from oracle.benchmarks import chain, engine, here, models, peers, report, results
 from oracle.benchmarks.models import MODELS, UnknownModelName, layers
 from oracle.benchmarks.proving import peak_rss_mb
 from oracle.benchmarks.solidity import deploy_and_call
@@ -32,12 +35,12 @@ def prover_row(model: str, batch: int, weights: int, seconds: float) -> dict[str
         "proof_bytes": 3776, "gas": 500_000, "gas_an_inference": 500_000 // batch,
         "peak_rss_mb": 166.0, "kernel_tier": "scalar", "threads": 2, "load_average": 0.5,
         "weights_stored": weights, "lookup_rows": 0, "machine": "m", "commit": "c",
-        "weights": "real",
+        "weights": "real", "k": 12, "startup_s": 0.4,
     }  # fmt: skip
 
 
 def peer_row(theirs: dict[str, Any]) -> dict[str, Any]:
-    ours = side(0.1, setup_s=0.2, gas=490_000, warm_prove_s=0.05, logit_error=0.1)
+    ours = side(0.1, setup_s=0.2, gas=490_000, warm_prove_s=0.05, logit_error=0.1, k=12)
     ours["kernel_tier"] = "scalar"
     return {
         "model": "digits-mlp", "runs": 5, "ours": ours, "theirs": theirs, "machine": "m",
@@ -91,7 +94,8 @@ def test_a_report_has_every_row_and_the_same_bytes_twice(tmp_path: Path) -> None
     text = written["results.md"].decode()
     assert "| prove, keys read from files (s) | 0.1 | 1 | 10 |" in text
     assert "| the same, fastest turn (s) | 0.1 | 1 | 10 |" in text
-    assert "| of-10000 | 16 | 1 |" in text
+    assert "einproof's tiles of 2^12 cells" in text
+    assert "| of-10000 | 16 | 0.4 | 1 |" in text
     assert "| Fr multiply | multiplication | 14 |" in text
     assert {path.name: path.read_bytes() for path in report.write(tmp_path)} == written
 
@@ -100,8 +104,53 @@ def test_the_fitted_power_of_linear_times_is_one(tmp_path: Path) -> None:
     for weights in (1000, 10_000, 100_000):
         row = prover_row("mlp" + f"-{weights}" * 3, 1, weights, weights * 1e-6)
         results.record("prover", {**row, "weights": "random"}, tmp_path)
-    (svg,) = (path for path in report.write(tmp_path) if path.name == "scaling.svg")
-    assert "x^1.00" in svg.read_text()
+    written = {path.name: path for path in report.write(tmp_path)}
+    assert "x^1.00" in written["scaling.svg"].read_text()
+    text = written["results.md"].read_text()
+    assert "with the power 1.00 of work" in text
+    assert "| 10,000 | mlp-10000-10000-10000 | 0.01 |" in text
+
+
+def repository(folder: Path) -> Callable[..., None]:
+    """A new one, with a file of code and one of results; the function runs git in it."""
+
+    def git(*arguments: str) -> None:
+        named = ("-c", "user.name=n", "-c", "user.email=e")
+        subprocess.run(["git", *named, *arguments], cwd=folder, check=True, capture_output=True)
+
+    for name in ("code.py", f"{here.RESULTS}/rows.json"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("first")
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "first")
+    return git
+
+
+def test_results_alone_do_not_make_a_commit_dirty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(here, "ROOT", tmp_path)
+    git = repository(tmp_path)
+    clean = here.commit()
+    assert len(clean) == 12
+    (tmp_path / here.RESULTS / "rows.json").write_text("second")
+    (tmp_path / "untracked.py").write_text("")
+    assert here.commit() == clean
+    (tmp_path / "code.py").write_text("second")
+    assert here.commit() == f"{clean}-dirty"
+    git("add", ".")
+    assert here.commit() == f"{clean}-dirty"
+
+
+def test_a_start_is_counted_from_the_process_on() -> None:
+    code = (
+        "import time; time.sleep(0.3); from oracle.benchmarks.proving import seconds_since_start;"
+        "print(seconds_since_start())"
+    )
+    started = time.perf_counter()
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 0.29 <= float(ran.stdout) <= time.perf_counter() - started + 0.02
 
 
 def test_depth_and_length_have_plots_of_their_own(tmp_path: Path) -> None:
