@@ -2,15 +2,18 @@
 
 import json
 from itertools import pairwise
+from math import ceil
 
 import numpy as np
 import pytest
+from eth_hash.auto import keccak
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from oracle.cli import main
 from oracle.domain.economics import Economy
+from oracle.domain.terms import WHOLE
 from tests.contracts.bench import CHALLENGER_COST, COVERAGE, LOCK, REWARD
 
 RUNNER = CliRunner()
@@ -70,6 +73,32 @@ def test_gains_are_those_of_a_simulation():
     caught = (dice.random((20_000, claims)) < audit).any(axis=1)
     gained = np.where(caught, -economy.beta * economy.stake, claims * economy.coverage).mean()
     assert gained == pytest.approx(economy.unwatched_gain([audit] * claims), abs=0.1)
+
+
+@pytest.mark.parametrize(("stake", "claims"), [(3, 1), (3, 5), (6, 4)])
+def test_the_audit_rate_of_the_contract_deters_in_simulated_draws(stake, claims):
+    """Ten thousand operators, each with wrong claims of different coverage, drawn as the contract
+    draws: keccak(value, request id) mod 10,000 < a, with a = C / (C + beta S) rounded up to
+    1/10,000. The mean gain is within four standard errors of the formula, and not positive; at half
+    the rates it pays, where a is not at its least."""
+    dice, draws = np.random.default_rng(claims), 10_000
+    coverages = dice.uniform(0.05, 1, claims)
+    rates = [ceil(WHOLE * Economy(c, stake).least_audit) for c in coverages]
+    lots = np.array([[lot(i, j) for j in range(claims)] for i in range(draws)])
+    for share, pays in ((1, False), (2, True)):
+        cut = np.array(rates) // share
+        caught = (lots < cut).any(axis=1)
+        gains = np.where(caught, -0.5 * stake, coverages.sum())
+        escapes = float(np.prod(1 - cut / WHOLE))
+        expected = escapes * coverages.sum() - (1 - escapes) * 0.5 * stake
+        error = gains.std(ddof=1) / np.sqrt(draws)
+        assert abs(gains.mean() - expected) <= 4 * error
+        assert (expected > 1e-3 * stake) == pays
+
+
+def lot(operator, claim):
+    word = keccak(operator.to_bytes(32, "big") + claim.to_bytes(32, "big"))
+    return int.from_bytes(word, "big") % WHOLE
 
 
 def test_more_stake_needs_fewer_audits_down_to_the_floor():
