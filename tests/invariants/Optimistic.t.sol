@@ -45,7 +45,15 @@ contract OptimisticInvariants {
         tiers[0] = VM.computeCreateAddress(address(this), _made() + 1);
         vault = new StakeVault(tiers);
         tier = _tier(verifier, registry, beacon);
-        market = new Market(oracle, vault, tier, verifier, beacon, modelId);
+        market = _market(verifier, beacon, modelId);
+    }
+
+    function _market(GuardedVerifier verifier, DevelopmentBeacon beacon, bytes32 modelId)
+        internal
+        virtual
+        returns (Market)
+    {
+        return new Market(oracle, vault, tier, verifier, beacon, modelId);
     }
 
     /// @dev No audits here.
@@ -128,12 +136,8 @@ contract OptimisticInvariants {
 
     /// @notice A valid proof before finality wins; slashes divide one lock exactly; a lock ends once;
     ///         nobody honest was slashed.
-    function invariant_claims_settle_once_and_nobody_honest_is_slashed() public view {
-        _same("broken", 0, market.broken());
-        for (uint256 i; i < market.jobCount(); ++i) {
-            bytes32 id = _id(i);
-            if (market.settled(id) > 1) revert Broken("settled", 1, market.settled(id));
-        }
+    function invariant_claims_settle_once_and_nobody_honest_is_slashed() public view virtual {
+        _claimsSettleOnce();
         if (vault.accountOf(market.actor(0)).suspended) revert Broken("honest, slashed", 0, 1);
     }
 
@@ -186,7 +190,15 @@ contract OptimisticInvariants {
         }
     }
 
-    function _id(uint256 i) private view returns (bytes32) {
+    function _claimsSettleOnce() internal view {
+        _same("broken", 0, market.broken());
+        for (uint256 i; i < market.jobCount(); ++i) {
+            bytes32 id = _id(i);
+            if (market.settled(id) > 1) revert Broken("settled", 1, market.settled(id));
+        }
+    }
+
+    function _id(uint256 i) internal view returns (bytes32) {
         return oracle.idOf(market.jobAt(i).request);
     }
 
