@@ -230,8 +230,8 @@ def verify_session(model: Model, chain: Chain, context: bytes | None = None) -> 
     """The tokens of a session that holds, prompt included; needs the public half of the model.
 
     Raises ChainBroken with the step, a ProofError, ClaimForeign, or NotStepwise. The caller must
-    still check: that the model is the audited one, that the prompt is the one that was asked, and
-    that the seed was fixed before anybody could choose it.
+    still check: that the model is the audited one, that prompt and temperature are what was asked
+    for, and that the seed was fixed before anybody could choose it.
     """
     steps = Steps.of(model)
     if not chain.claims:

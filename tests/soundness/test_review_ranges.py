@@ -9,8 +9,8 @@ any edge of what is.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +49,7 @@ from prover.quantizer import Quantizer, Scaled
 from prover.srs import development_srs
 from tests.programs import one
 from tests.soundness.meaning import objects, violated
+from tests.soundness.test_review_cells import CASES, holds, ready
 
 CONTEXT = bytes(32)
 WIDE = (-(1 << 15), (1 << 15) - 1)
@@ -222,3 +223,40 @@ def test_engines_refuse_where_a_relation_breaks(name: str) -> None:
         assert (found is None) == broken, x
         taken, refused = taken + (not broken), refused + broken
     assert taken > 5 and refused > 5
+
+
+# -- whole networks, far beyond what they were made for --------------------------------------------
+
+
+def answer_of(run: Callable[[], dict[str, np.ndarray]]) -> dict[str, list[int]] | None:
+    try:
+        return {name: cells.tolist() for name, cells in run().items()}
+    except (ValueRefused, InputRefused):
+        return None
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if not name.startswith("random")])
+def test_engines_agree_on_any_input_of_a_network(name: str) -> None:
+    """Integers of all sizes up to int16's ends; what is taken is what the relations allow."""
+    case, relations, _ = ready(name)
+    program, rng = proved(case.program), np.random.default_rng(5)
+    declared = {t.name: t for t in case.program.tensors}
+    weights = {n: v for n, v in case.given.items() if declared[n].role == Role.WEIGHT}
+    network, taken = Network(program, weights), 0
+    for attempt in range(40):
+        reach = 1 << attempt % 15 + 1
+        given = {
+            n: np.maximum(rng.integers(-reach, reach, v.shape), declared[n].lo)
+            for n, v in case.given.items()
+            if n not in weights
+        }
+        found = answer_of(partial(network.run, given))
+        made = answer_of(partial(run_program, program, {**weights, **given}))
+        if made is None:
+            assert found is None, given
+            continue
+        assert found == {n: made[n] for n in found or {}}, given
+        values = {i: np.array(made[t.name]) for i, t in enumerate(relations.tensors)}
+        assert holds(relations, values)
+        taken += 1
+    assert taken
