@@ -97,7 +97,8 @@ def pack_weights(weights: Mapping[str, IntArray]) -> bytes:
 
 
 def unpack_weights(data: bytes) -> dict[str, IntArray]:
-    """Integer tensors by name from safetensors; raises ModelDamaged."""
+    """Integer tensors by name from safetensors, in 16 bits if they are stored in fewer, else in 64;
+    raises ModelDamaged."""
     try:
         found = load_tensors(data)
     except (SafetensorError, ValueError, KeyError) as error:
@@ -105,7 +106,9 @@ def unpack_weights(data: bytes) -> dict[str, IntArray]:
     for name, cells in found.items():
         if cells.dtype.kind not in "iu" or cells.dtype == np.uint64:
             raise ModelDamaged(f"{WEIGHTS}: expected integers in {name!r}, got {cells.dtype}")
-    return {name: cells.astype(np.int64) for name, cells in found.items()}
+        kind = np.int16 if np.can_cast(cells.dtype, np.int16) else np.int64
+        found[name] = cells.astype(kind, copy=False)
+    return found
 
 
 def read(folder: Path, name: str) -> bytes:

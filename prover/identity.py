@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from prover.field import P
 from prover.keccak import keccak
 from prover.program.encode import encode
+from prover.program.evaluate import Stored, in_bytes
 from prover.program.format import serialize
 from prover.program.ir import Program, Role
 from prover.program.layout import Layout
-from prover.quantizer import IntArray
 
 ID_TAG = keccak(b"einproof/model/v1")
 BLINDER_TAG = b"einproof/blinder/v1"
@@ -42,11 +42,12 @@ def blinder(key: bytes, program_hash: bytes, srs_id: bytes, weights: bytes, tile
     return int.from_bytes(hmac.new(key, message, hashlib.sha512).digest(), "big") % P
 
 
-def weights_digest(program: Program, weights: Mapping[str, IntArray]) -> bytes:
+def weights_digest(program: Program, weights: Mapping[str, Stored]) -> bytes:
     """SHA-256 of the weights in program order, int64 big-endian; itself secret."""
     digest = hashlib.sha256()
     for i in program.with_role(Role.WEIGHT):
-        digest.update(weights[program.tensors[i].name].astype(">i8").tobytes())
+        for piece in in_bytes(weights[program.tensors[i].name], ">i8"):
+            digest.update(piece)
     return digest.digest()
 
 

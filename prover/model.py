@@ -53,7 +53,7 @@ from prover.kernels.interface import Kernels
 from prover.program.encode import decode
 from prover.program.evaluate import ValueRefused
 from prover.program.format import serialize
-from prover.program.interpret import check_values
+from prover.program.interpret import check_values, check_weight
 from prover.program.ir import Program, Role
 from prover.program.layout import Layout, layout
 from prover.program.validate import validate
@@ -405,7 +405,7 @@ def _checked_weights(program: Program, weights: Mapping[str, IntArray]) -> dict[
     names = [program.tensors[i].name for i in program.with_role(Role.WEIGHT)]
     if set(weights) != set(names):
         raise ValueRefused(f"expected weights {sorted(names)}, got {sorted(weights)}")
-    return {n: check_values(program.tensors[program.named(n)], weights[n]) for n in names}
+    return {n: check_weight(program.tensors[program.named(n)], weights[n]) for n in names}
 
 
 def check_quantizer(program: Program, quantizer: Quantizer) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from prover.field import P
 from prover.kernels.interface import Int64s, Kernels
 from prover.opening import prove_opening
 from prover.program.axis import evaluate
-from prover.program.evaluate import Ints
+from prover.program.evaluate import Ints, Stored
 from prover.program.format import MASK1_POWERS, MASK2_POWERS
 from prover.program.ir import Role
 from prover.program.layout import F_PADS, MASK1, MASK2, TABLE_PAD, G, H, Layout, M
@@ -55,7 +55,7 @@ class Witness:
     with the blinders that made them.
     """
 
-    values: Mapping[str, Ints]
+    values: Mapping[str, Stored]
     fixed: list[Tile]
     committed: list[Tile]
 
@@ -77,7 +77,7 @@ def prove(
     """
     entropy = entropy or fresh_entropy()
     blinders = [tile.blinder for tile in witness.fixed + witness.committed]
-    digest = witness_digest(dict(witness.values), blinders)
+    digest = witness_digest(witness.values, blinders)
     for attempt in range(ATTEMPTS):
         random = Randomness(entropy, statement.encode(), digest, attempt)
         masks = Masks.draw(layout, random)
@@ -216,32 +216,27 @@ class Attempt:
 
     # 2. gamma, beta; H and G
     def commit_helpers(self) -> tuple[Affine, ...]:
-        kernels, v, drawn, pads = self.kernels, self.v, self.drawn, self.masks.pads
+        kernels, drawn, pads = self.kernels, self.drawn, self.masks.pads
         drawn.gamma = self.transcript.challenge("gamma")
         drawn.beta = self.transcript.challenge("beta")
-        self.slices = self.columns.slices(kernels, drawn.gamma, pads.slices)
         self.table = self.columns.table(kernels, drawn.gamma, pads.table)
-        self.helper, self.table_helper, self.mult = columns.helpers(
-            kernels, self.slices, self.table, self.counts, drawn.beta, v.rows, pads
+        self.looked = self.columns.looked_up(kernels, self.table, pads.slices)
+        self.helpers = columns.helpers(
+            kernels, self.looked, self.table, self.counts, drawn.beta, pads
         )
-        cells = [kernels.zeros(1 << v.k) for _ in range(v.stage2_tiles)]
-        for name, column in ((H, self.helper), (G, self.table_helper)):
-            for block in self.layout.blocks[name]:
-                (start,), (bits,) = block.box.base, block.box.bits
-                tile = cells[block.tile - v.stage2_tile]
-                tile[block.offset : block.offset + (1 << bits)] = column[
-                    start : start + (1 << bits)
-                ]
-        return self._commit("stage 2", [Tile(c, next(self.blinders)) for c in cells])
+        made = tiles.helper_tiles(
+            kernels, self.layout, (H, self.helpers.rows, self.helpers.sources),
+            (G, self.helpers.tables, None),
+        )  # fmt: skip
+        return self._commit("stage 2", [replace(t, blinder=next(self.blinders)) for t in made])
 
     # 3. rho, alpha, tau; the joint sumcheck
     def run_main(self) -> tuple[int, tuple[tuple[int, ...], ...]]:
         kernels, v, drawn = self.kernels, self.v, self.drawn
         draw_relations(v, drawn, self.transcript.challenge)
         lookups = columns.LookupRounds(
-            kernels, self.layout, drawn,
-            self.slices, self.helper, self.table_helper, self.mult, self.table,
-        )  # fmt: skip
+            kernels, self.layout, drawn, self.looked, self.helpers, self.table
+        )
         self.contractions = [
             ContractionRounds(kernels, v.n, j, expr, c, drawn, self.values)
             for j, expr, c in self.layout.relations.contractions

@@ -83,6 +83,8 @@ def outcomes(tier: Kernels, log_size: int) -> Iterator[tuple[str, Any]]:
     yield "inner", tier.inner(a, b)
     yield "batch_inverse", held(tier.batch_inverse(nonzero))
     yield "powers", held(tier.powers(beta, n))
+    rows = rng.integers(0, short, (4, n)).astype(np.int32)
+    yield "pick", held(tier.pick(a[:short], rows))
     yield "eq_table", held(tier.eq_table([beta + i for i in range(log_size)]))
     for ints in (wide, (wide >> 48).astype(np.int16), (wide >> 32).astype(np.int32)):
         name = f"small_matvec {ints.dtype}"
@@ -102,6 +104,7 @@ def outcomes(tier: Kernels, log_size: int) -> Iterator[tuple[str, Any]]:
     yield "points", tier.points_to_ints(tier.points_from_bytes(tier.points_to_bytes(points)))
     yield "msm", tier.msm(points, a)
     yield "msm of one scalar", tier.msm(points, tier.from_ints([P - 2] * n))
+    yield "msm_picked", tier.msm_picked(points, a[:short], rows)
     small = rng.integers(-(1 << 15), (1 << 15) + 1, n)
     yield "msm_small", tier.msm_small(points, small)
     few = [None, *(curve.multiply(curve.GENERATOR, i) for i in (1, 2, 3, -1, -2, -3))]

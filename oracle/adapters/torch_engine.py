@@ -15,7 +15,8 @@ import numpy.typing as npt
 import torch
 
 from oracle.domain.errors import InputRefused
-from prover.program.interpret import check_values
+from prover.program.evaluate import Stored
+from prover.program.interpret import check_weight
 from prover.program.ir import (
     FIXED,
     Affine,
@@ -41,6 +42,7 @@ from prover.program.validate import validate
 
 IntArray = npt.NDArray[np.int64]
 EXACT = 1 << 53  # float64 holds every integer up to here
+PIECE = 1 << 22  # cells of a matrix that are converted to it at a time
 GIVEN = (Role.INPUT, Role.INPUT_COMMITTED)
 MADE = (Role.OUTPUT, Role.OUTPUT_COMMITTED)
 
@@ -54,7 +56,7 @@ class Network:
     """
 
     def __init__(
-        self, program: Program, weights: Mapping[str, IntArray], device: str = "cpu"
+        self, program: Program, weights: Mapping[str, Stored], device: str = "cpu"
     ) -> None:
         validate(program)
         self.program, self.device = program, torch.device(device)
@@ -63,7 +65,7 @@ class Network:
             if tensor.role == Role.TABLE:
                 cells = np.array(tensor.values, dtype=np.int64).reshape(tensor.shape)
             elif tensor.role == Role.WEIGHT:
-                cells = check_values(tensor, weights.get(tensor.name))
+                cells = check_weight(tensor, weights.get(tensor.name))
             else:
                 continue
             self._constants[i] = torch.from_numpy(cells)[None].to(self.device)
@@ -128,7 +130,7 @@ class Network:
     def _store(self, i: int, cells: torch.Tensor, values: dict[int, torch.Tensor]) -> None:
         tensor = self.program.tensors[i]
         _within(cells, tensor.lo, tensor.hi, tensor.name)
-        values[i] = cells.reshape(cells.shape[0], -1, *tensor.shape[1:])  # one layer, or all
+        values[i] = cells.long().reshape(len(cells), -1, *tensor.shape[1:])  # one layer, or all
 
     # --- gadgets ---
 
@@ -276,8 +278,18 @@ def _affine(
     shape = (1, *(lengths[axis] for axis in axes))
     total = torch.full(shape, affine.const, dtype=torch.int64, device=device)
     for coefficient, view in affine.terms:
-        total = total + coefficient * _view(view, lengths, axes, values)
+        total = total + coefficient * _view(view, lengths, axes, values).long()
     return total
+
+
+def _factor(
+    affine: Affine, lengths: Sequence[int], axes: Sequence[int], values: Mapping[int, torch.Tensor]
+) -> torch.Tensor:
+    """The same; one view by itself, such as a large weight, as it is stored."""
+    if len(affine.terms) == 1 and affine.terms[0][0] == 1 and not affine.const:
+        cells = _view(affine.terms[0][1], lengths, axes, values)
+        return cells.expand(len(cells), *(lengths[axis] for axis in axes))
+    return _affine(affine, lengths, axes, values)
 
 
 def _expr(expr: Expr, values: Mapping[int, torch.Tensor]) -> torch.Tensor:
@@ -291,8 +303,8 @@ def _contraction(expr: Expr, c: Contraction, values: Mapping[int, torch.Tensor])
     """A batched matrix product: (batch, x_free, summed) by (batch, summed, y_free)."""
     batch, summed, y_free = expr.batch(c), expr.summed(c), expr.y_free(c)
     x_free = tuple(a for a in expr.x_free(c) if a in c.x.axes)  # not those that nothing names
-    x = _affine(c.x, expr.axes, (*batch, *x_free, *summed), values)
-    y = _affine(c.y, expr.axes, (*batch, *y_free, *summed), values)
+    x = _factor(c.x, expr.axes, (*batch, *x_free, *summed), values)
+    y = _factor(c.y, expr.axes, (*batch, *y_free, *summed), values)
 
     def size(axes: tuple[int, ...]) -> int:
         return int(np.prod([expr.axes[a] for a in axes], dtype=np.int64))
@@ -313,15 +325,24 @@ def _rounded(op: Requantize | Relu, values: Mapping[int, torch.Tensor]) -> torch
 
 
 def matmul(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """x @ y for int64, exactly, whenever the result fits int64.
+    """x @ y in int64, exactly, whenever the result fits int64; both of any integer type.
 
-    In float64 while |x| |y| terms < 2^53; else the factor with more bits is split in two halves,
-    x = 2^h x_1 + x_0.
+    In float64 while |x| |y| terms < 2^53, y a piece of columns at a time; else the factor with more
+    bits is split in two halves, x = 2^h x_1 + x_0.
     """
-    most_x, most_y = int(x.abs().max()), int(y.abs().max())
+    most_x, most_y = _reach(x), _reach(y)
     if most_x * most_y * x.shape[-1] < EXACT:
-        return (x.double() @ y.double()).long()
+        if x.numel() > y.numel():  # the smaller one is converted whole
+            return matmul(y.transpose(-1, -2), x.transpose(-1, -2)).transpose(-1, -2)
+        left, step = x.double(), max(1, PIECE // max(1, y.shape[-2]))
+        pieces = [(left @ piece.double()).long() for piece in y.split(step, dim=-1)]
+        return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=-1)
     if most_x < most_y:
         return matmul(y.transpose(-1, -2), x.transpose(-1, -2)).transpose(-1, -2)
-    half = most_x.bit_length() // 2
+    half, x = most_x.bit_length() // 2, x.long()
     return (matmul(x >> half, y) << half) + matmul(x & ((1 << half) - 1), y)
+
+
+def _reach(x: torch.Tensor) -> int:
+    """The greatest magnitude."""
+    return max(int(x.max()), -int(x.min()))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from prover.kernels.interface import ElementOverflow, Int64s, LengthMismatch, Points, Vec
+from prover.kernels.interface import ElementOverflow, Int64s, LengthMismatch, Points, Rows, Vec
 
 SMALL_LIMIT = 1 << 62
 
@@ -43,6 +43,15 @@ def matrix_fits(ints: Int64s, v: Vec) -> None:
     """Raises LengthMismatch unless ints is a matrix with len(v) columns."""
     if ints.ndim != 2 or ints.shape[1] != len(v):
         raise LengthMismatch(f"expected a matrix of {len(v)} columns, got shape {ints.shape}")
+
+
+def rows_fit(values: Vec, rows: Rows) -> None:
+    """Raises LengthMismatch unless rows are some vectors of places in values."""
+    if rows.ndim != 2 or not len(rows):
+        raise LengthMismatch(f"expected rows of one cell or more, got shape {rows.shape}")
+    if rows.size and not 0 <= rows.min() <= rows.max() < len(values):
+        got = f"{rows.min()}..{rows.max()}"
+        raise LengthMismatch(f"expected rows of {len(values)} values, got {got}")
 
 
 def divisor_degree(b: int) -> None:

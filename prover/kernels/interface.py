@@ -23,6 +23,7 @@ from prover.errors import EinproofError
 Vec: TypeAlias = npt.NDArray[Any]
 Points: TypeAlias = Any
 Int64s: TypeAlias = npt.NDArray[np.signedinteger[Any]]  # of 64 bits or fewer
+Rows: TypeAlias = npt.NDArray[np.int32]  # (k, n): for each of n cells, k elements of a vector
 Progress: TypeAlias = tuple[int, int, str]
 
 
@@ -88,6 +89,10 @@ class Kernels(Protocol):
 
     def batch_inverse(self, a: Vec) -> Vec:
         """1/a, cell by cell; raises ZeroInverse if a cell is zero."""
+
+    def pick(self, values: Vec, rows: Rows) -> Vec:
+        """sum_k values[rows[k, x]] for every x; raises LengthMismatch where there is no such
+        row."""
 
     # multilinear tables: a vector of 2^n, the first variable on the top bit of the index
 
@@ -178,6 +183,9 @@ class Kernels(Protocol):
 
     def msm_small(self, points: Points, ints: Int64s) -> Point:
         """The same for signed integers of any width; raises ElementOverflow beyond 2^62."""
+
+    def msm_picked(self, points: Points, values: Vec, rows: Rows) -> Point:
+        """msm(points, pick(values, rows)), at less cost where few of the values are distinct."""
 
     def warmup(self) -> Iterator[Progress]:
         """Compiles what has to be compiled, yielding (done, total, label) after each step."""

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from prover.program import gadgets
-from prover.program.evaluate import Ints, ValueRefused, within
+from prover.program.evaluate import Ints, Stored, ValueRefused, within
 from prover.program.ir import Op, Program, Role, Tensor
 from prover.program.rewrite import at_layer, out_of
 
@@ -21,6 +21,18 @@ GIVEN = (Role.INPUT, Role.INPUT_COMMITTED, Role.WEIGHT)
 
 def check_values(tensor: Tensor, value: object) -> Ints:
     """The tensor's cells as int64 of its shape; raises ValueRefused."""
+    return _checked(tensor, value).astype(np.int64, copy=False)
+
+
+def check_weight(tensor: Tensor, value: object) -> Stored:
+    """The cells of a weight: in 16 bits where its range allows, else in 64; raises
+    ValueRefused."""
+    small = np.iinfo(np.int16)
+    fits = small.min <= tensor.lo and tensor.hi <= small.max
+    return _checked(tensor, value).astype(np.int16 if fits else np.int64, copy=False)
+
+
+def _checked(tensor: Tensor, value: object) -> Stored:
     array = np.asarray(value)
     if array.dtype.kind not in "iu" or array.shape != tensor.shape:
         raise ValueRefused(
@@ -28,11 +40,12 @@ def check_values(tensor: Tensor, value: object) -> Ints:
             f" got {array.dtype} of shape {array.shape}"
         )
     within(array, tensor.lo, tensor.hi, tensor.name)
-    return array.astype(np.int64, copy=False)
+    return array
 
 
-def interpret(program: Program, given: Mapping[str, Ints]) -> dict[str, Ints]:
-    """All tensors and hints by name, int64, from the inputs and the weights by name.
+def interpret(program: Program, given: Mapping[str, Stored]) -> dict[str, Stored]:
+    """All tensors and hints by name, int64 but for weights, from the inputs and the weights by
+    name.
 
     Raises ValueRefused for a given tensor that does not fit, a name that is not asked for, and any
     value out of range.
@@ -41,13 +54,14 @@ def interpret(program: Program, given: Mapping[str, Ints]) -> dict[str, Ints]:
     if set(given) != wanted:
         raise ValueRefused(f"expected tensors {sorted(wanted)}, got {sorted(given)}")
     numbers = {t.name: i for i, t in enumerate(program.tensors)}
-    values: dict[int, Ints] = {}
+    values: dict[int, Stored] = {}
     for i, tensor in enumerate(program.tensors):
         if tensor.role in GIVEN:
-            values[i] = check_values(tensor, given[tensor.name])
+            check = check_weight if tensor.role == Role.WEIGHT else check_values
+            values[i] = check(tensor, given[tensor.name])
         elif tensor.role == Role.TABLE:
             values[i] = np.array(tensor.values, dtype=np.int64).reshape(tensor.shape)
-    hints: dict[str, Ints] = {}
+    hints: dict[str, Stored] = {}
     for length, ops in program.steps():
         if length is not None:
             hints |= _layers(program, length, ops, values, numbers)
@@ -65,7 +79,7 @@ def _layers(
     program: Program,
     length: int,
     ops: tuple[Op, ...],
-    values: dict[int, Ints],
+    values: dict[int, Stored],
     numbers: Mapping[str, int],
 ) -> dict[str, Ints]:
     """Runs a stack, layer by layer: its tensors into `values`, its hints by name."""

@@ -3,21 +3,23 @@ sumcheck rounds."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from prover.challenges import Challenges
-from prover.kernels.interface import Kernels, Vec
+from prover.kernels.interface import Kernels, Rows, Vec
 from prover.lookup import batching, last, late
 from prover.program.addresses import Box
-from prover.program.evaluate import Ints, affine_values, view_values
-from prover.program.ir import View
-from prover.program.layout import GAP, Layout
-from prover.program.relations import Lookup, TableSpec
+from prover.program.evaluate import Ints, Stored, affine_values
+from prover.program.layout import Layout
+from prover.program.relations import TableSpec
 from prover.proof import LookupEvaluations
 from prover.proving.tiles import constant
+
+PIECE_BITS = 14  # the first round takes so many rows at a time, twice
 
 
 @dataclass
@@ -31,7 +33,7 @@ class Pads:
     table: int  # 0 where no table is secret
 
 
-def table_values(layout: Layout, spec: TableSpec, values: Mapping[int, Ints]) -> Ints | None:
+def table_values(layout: Layout, spec: TableSpec, values: Mapping[int, Stored]) -> Stored | None:
     if spec.values is None:
         return None
     return np.asarray(values[spec.values]).reshape(spec.rows, spec.width)
@@ -41,63 +43,59 @@ def _inside(box: Box) -> tuple[slice, ...]:
     return tuple(slice(b, b + (1 << s)) for b, s in zip(box.base, box.bits, strict=True))
 
 
+class Looked(NamedTuple):
+    """The columns f_kappa: cell x of column kappa is values[rows[kappa, x]], for 2^n_f cells.
+
+    values: the rows of T, then each column's pad, then zero.
+    """
+
+    values: Vec
+    rows: Rows
+
+
 class Columns:
-    """Integer columns first (they fix M), then the folded ones once gamma is drawn."""
+    """Which row of T is looked up where, which fixes M; then the folded columns once gamma is
+    drawn. The interpreter has run: every look-up finds its row."""
 
-    def __init__(self, layout: Layout, values: Mapping[int, Ints]) -> None:
-        self.layout, self.values = layout, values
+    def __init__(self, layout: Layout, values: Mapping[int, Stored]) -> None:
+        self.layout, self.values, v = layout, values, layout.verifier
         self.first_row = {i: row for i, box, row in layout.table_slots if box.base == (0,)}
-        self.indices = [self._index(lookup) for lookup in layout.relations.lookups]
+        self.rows = np.full((v.slices, 1 << v.n_f), v.table_rows + v.slices, dtype=np.int32)
+        self.rows[:, : v.rows] = self.first_row[0]  # gaps
+        self.rows[:, v.rows] = v.table_rows + np.arange(v.slices)  # pads
+        self._place_rows()
 
-    def _index(self, lookup: Lookup) -> Ints:
-        axes = range(len(lookup.axes))
-        return affine_values(lookup.index, lookup.axes, axes, self.values)
+    def _place_rows(self) -> None:
+        places = self._places()
+        for i, lookup in enumerate(self.layout.relations.lookups):
+            lo, axes = self.layout.relations.tables[lookup.table].lo, range(len(lookup.axes))
+            found = affine_values(lookup.index, lookup.axes, axes, self.values)
+            for slot in self.layout.slots:
+                if slot.lookup == i:
+                    inside = found[_inside(slot.box)].reshape(-1)
+                    at = slice(slot.row, slot.row + len(inside))
+                    self.rows[slot.slice, at] = places[lookup.table][inside - lo]
 
-    def multiplicities(self) -> Ints:
-        """M without its pad: how often each row of T is looked up, gaps counted at table 0's first
-        row."""
-        v = self.layout.verifier
-        counts = np.zeros(v.table_rows, dtype=np.int64)
-        for lookup, index in zip(self.layout.relations.lookups, self.indices, strict=True):
-            spec = self.layout.relations.tables[lookup.table]
-            rows = np.bincount(index.reshape(-1) - spec.lo, minlength=spec.rows)
-            for i, box, row in self.layout.table_slots:
-                if i == lookup.table:
-                    (start,), (bits,) = box.base, box.bits
-                    counts[row : row + (1 << bits)] += rows[start : start + (1 << bits)]
-        gaps = sum(end - start for _, start, end in self.layout.gaps)
-        counts[self.first_row[0]] += gaps
-        return counts
-
-    def slices(self, kernels: Kernels, gamma: int, pads: list[int]) -> list[Vec]:
-        """f_kappa over 2^n_f rows: folded rows, gaps, the pad at L, zeros."""
-        v = self.layout.verifier
-        found = [kernels.zeros(1 << v.n_f) for _ in range(v.slices)]
-        for slot in self.layout.slots:
-            lookup = self.layout.relations.lookups[slot.lookup]
-            index = self.indices[slot.lookup][_inside(slot.box)].reshape(-1)
-            part = found[slot.slice][slot.row : slot.row + len(index)]
-            kernels.add_scaled(part, 1, constant(kernels, lookup.table + 1, len(index)))
-            kernels.add_scaled(part, gamma, kernels.from_int64(np.ascontiguousarray(index)))
-            if lookup.values is not None:
-                kernels.add_scaled(
-                    part, 1, self._folded(kernels, lookup, lookup.values, slot.box, gamma)
-                )
-        for s, start, end in self.layout.gaps:
-            part = found[s][start:end]
-            kernels.add_scaled(part, 1, constant(kernels, GAP, end - start))
-        for column, pad in zip(found, pads, strict=True):
-            column[v.rows : v.rows + 1] = kernels.from_ints([pad])
+    def _places(self) -> dict[int, Ints]:
+        """By table: the rows of T that hold its own."""
+        tables = self.layout.relations.tables
+        found = {i: np.empty(spec.rows, dtype=np.int64) for i, spec in enumerate(tables)}
+        for i, box, row in self.layout.table_slots:
+            found[i][_inside(box)] = np.arange(row, row + (1 << box.size_bits))
         return found
 
-    def _folded(self, kernels: Kernels, lookup: Lookup, view: View, box: Box, gamma: int) -> Vec:
-        """sum_c gamma^(2+c) values[.., c] over the rows of a box."""
-        width = self.layout.relations.tables[lookup.table].width
-        lengths = (*lookup.axes, width)
-        axes = range(len(view.index))
-        cells = view_values(view, lengths, axes, self.values)
-        rows = cells.reshape(*lookup.axes, width)[_inside(box)].reshape(-1, width)
-        return fold_rows(kernels, rows, gamma)
+    def multiplicities(self) -> Ints:
+        """M without its pad: how often each row of T is looked up, gaps among them."""
+        v = self.layout.verifier
+        counts = np.zeros(v.table_rows, dtype=np.int64)
+        for rows in self.rows:
+            counts += np.bincount(rows[: v.rows], minlength=v.table_rows)
+        return counts
+
+    def looked_up(self, kernels: Kernels, table: Vec, pads: list[int]) -> Looked:
+        """f_kappa: folded rows, gaps, the pad at L, zeros. table: T, as `table` gives it."""
+        rows = table[: self.layout.verifier.table_rows]
+        return Looked(kernels.concat([rows, kernels.from_ints([*pads, 0])]), self.rows)
 
     def table(self, kernels: Kernels, gamma: int, pad: int) -> Vec:
         """T over 2^n_T rows."""
@@ -118,33 +116,43 @@ class Columns:
         return found
 
 
-def fold_rows(kernels: Kernels, rows: Ints, gamma: int) -> Vec:
+def fold_rows(kernels: Kernels, rows: Stored, gamma: int) -> Vec:
+    """sum_c gamma^(2+c) rows[.., c]."""
     powers = kernels.powers(gamma, rows.shape[1] + 2)[2:]
-    return kernels.small_matvec(np.ascontiguousarray(rows, dtype=np.int64), powers)
+    return kernels.small_matvec(np.ascontiguousarray(rows), powers)
+
+
+@dataclass
+class Helpers:
+    """H, G and M over all rows of their columns, pads in place. `sources`: what the cells of H are
+    sums of, where that is known: it makes their commitment cheap."""
+
+    rows: Vec
+    tables: Vec
+    mult: Vec
+    sources: Looked | None
 
 
 def helpers(
-    kernels: Kernels, slices: list[Vec], table: Vec, counts: Ints, beta: int, rows: int, pads: Pads
-) -> tuple[Vec, Vec, Vec]:
-    """(H, G, M) over all rows of their columns, pads in place; raises ZeroInverse if beta meets a
-    row."""
-    total = kernels.zeros(rows)
-    for column in slices:
-        against = kernels.sub(constant(kernels, beta, rows), column[:rows])
-        kernels.add_scaled(total, 1, kernels.batch_inverse(against))
-    helper = kernels.zeros(len(slices[0]))
-    helper[:rows] = total
-    helper[rows : rows + 1] = kernels.from_ints([pads.helper])
+    kernels: Kernels, looked: Looked, table: Vec, counts: Ints, beta: int, pads: Pads
+) -> Helpers:
+    """H, G and M; raises ZeroInverse if beta meets a row. A look-up's inverse is one of those of
+    the few values that are looked up."""
+    known = len(looked.values) - len(looked.rows) - 1
+    against = kernels.sub(constant(kernels, beta, known), looked.values[:known])
+    at_pads = [pads.helper] + [0] * len(looked.rows)
+    inverses = kernels.concat([kernels.batch_inverse(against), kernels.from_ints(at_pads)])
     used = np.flatnonzero(counts)
     wanted = kernels.sub(constant(kernels, beta, len(used)), table[used])
-    inverses = kernels.batch_inverse(wanted)
     table_helper = kernels.zeros(len(table))
-    table_helper[used] = kernels.mul(inverses, kernels.from_int64(counts[used]))
+    multiplied = kernels.mul(kernels.batch_inverse(wanted), kernels.from_int64(counts[used]))
+    table_helper[used] = multiplied
     table_helper[len(counts) : len(counts) + 1] = kernels.from_ints([pads.table_helper])
     mult = kernels.zeros(len(table))
     mult[: len(counts)] = kernels.from_int64(counts)
     mult[len(counts) : len(counts) + 1] = kernels.from_ints([pads.multiplicity])
-    return helper, table_helper, mult
+    sources = Looked(inverses, looked.rows)
+    return Helpers(kernels.pick(inverses, looked.rows), table_helper, mult, sources)
 
 
 class LookupRounds:
@@ -156,33 +164,26 @@ class LookupRounds:
         kernels: Kernels,
         layout: Layout,
         drawn: Challenges,
-        slices: list[Vec],
-        helper: Vec,
-        table_helper: Vec,
-        mult: Vec,
+        looked: Looked,
+        made: Helpers,
         table: Vec,
     ) -> None:
         v = layout.verifier
         self.kernels, self.drawn = kernels, drawn
         c_rows, c_table, c_sum = batching(v, drawn.alpha)
-        total = kernels.total(helper[: v.rows])
+        self.c_sum = c_sum
         self.rows = _RowPart(kernels, v.n, v.n_f, drawn.beta, c_rows, c_sum)
-        self.rows.vectors = [
-            _cut_eq(kernels, last(drawn.tau, v.n_f), v.rows),
-            _cut(kernels, v.n_f, v.rows),
-            helper,
-            *slices,
-        ]
-        self.rows.claim = c_sum * total
+        self.rows.columns = _RowColumns(kernels, last(drawn.tau, v.n_f), v.rows, made.rows, looked)
+        self.rows.claim = c_sum * kernels.total(made.rows[: v.rows])
         self.tables = _TablePart(kernels, v.n, v.n_t, drawn.beta, c_table, c_sum)
         self.tables.vectors = [
             _cut_eq(kernels, last(drawn.tau, v.n_t), v.table_rows),
-            _cut(kernels, v.n_t, v.table_rows),
-            table_helper,
+            _cut(kernels, 0, 1 << v.n_t, v.table_rows),
+            made.tables,
             table,
-            mult,
+            made.mult,
         ]
-        self.tables.claim = -c_sum * kernels.total(table_helper[: v.table_rows])
+        self.tables.claim = -c_sum * kernels.total(made.tables[: v.table_rows])
 
     def evaluations(self) -> LookupEvaluations:
         """The columns at r, once all rounds are done."""
@@ -196,8 +197,7 @@ class _Part:
         self, kernels: Kernels, n: int, variables: int, beta: int, c_eq: int, c_sum: int
     ) -> None:
         self.kernels, self.variables, self.beta = kernels, variables, beta
-        self.scale = late(n, variables)
-        self.c_eq, self.c_sum = c_eq, c_sum
+        self.c_eq, self.c_sum = c_eq * late(n, variables), c_sum * late(n, variables)
         self.claim = 0
         self.vectors: list[Vec] = []
 
@@ -205,19 +205,73 @@ class _Part:
         self.vectors = [self.kernels.fold(v, r) for v in self.vectors]
 
 
+class _RowColumns:
+    """E_L(tau, x), [x < L], H(x) and f_kappa(x) for the first round: read by pieces, so that no
+    vector is as long as they are."""
+
+    def __init__(
+        self, kernels: Kernels, tau: list[int], rows: int, helper: Vec, looked: Looked
+    ) -> None:
+        self.kernels, self.rows, self.helper, self.looked = kernels, rows, helper, looked
+        self.half, split = 1 << len(tau) - 1, max(1, len(tau) - PIECE_BITS)
+        self.high, self.low = kernels.eq_table(tau[:split]), kernels.eq_table(tau[split:])
+
+    def pieces(self) -> Iterator[list[Vec]]:
+        """The columns on some x of the lower half, then on those of the upper half."""
+        kernels, size = self.kernels, len(self.low)
+        for start in range(0, self.half, size):
+            ends = (start, self.half + start)
+            ranges = [slice(at, at + size) for at in ends]
+            cut = kernels.concat([_cut(kernels, at, size, self.rows) for at in ends])
+            rows = np.concatenate([self.looked.rows[:, at] for at in ranges], axis=1)
+            yield [
+                kernels.concat([self._eq(at) for at in ends]),
+                cut,
+                kernels.concat([self.helper[at] for at in ranges]),
+                *(kernels.pick(self.looked.values, row[None]) for row in rows),
+            ]
+
+    def _eq(self, first: int) -> Vec:
+        """E_L(tau, x) on as many x, from the first on, as `low` has."""
+        at = first // len(self.low)
+        found = self.kernels.outer(self.high[at : at + 1], self.low)
+        left = min(max(self.rows - first, 0), len(found))
+        found[left:] = self.kernels.zeros(len(found) - left)
+        return found
+
+
 class _RowPart(_Part):
+    columns: _RowColumns | None
+
     def round(self) -> list[int]:
-        e, cut, helper, *slices = self.vectors
-        return self.kernels.round_lookup(
-            e, cut, helper, slices, self.beta, self.c_eq * self.scale, self.c_sum * self.scale
-        )
+        if self.columns is None:
+            return self._round(self.vectors)
+        parts = map(self._round, self.columns.pieces())
+        return [sum(column) for column in zip(*parts, strict=True)]
+
+    def fold(self, r: int) -> None:
+        if self.columns is None:
+            super().fold(r)
+            return
+        made: list[Vec] = []
+        for start, piece in enumerate(self.columns.pieces()):
+            folded = [self.kernels.fold(vector, r) for vector in piece]
+            made = made or [self.kernels.zeros(self.columns.half) for _ in folded]
+            at = slice(start * len(folded[0]), (start + 1) * len(folded[0]))
+            for whole, part in zip(made, folded, strict=True):
+                whole[at] = part
+        self.vectors, self.columns = made, None
+
+    def _round(self, vectors: list[Vec]) -> list[int]:
+        e, cut, helper, *slices = vectors
+        return self.kernels.round_lookup(e, cut, helper, slices, self.beta, self.c_eq, self.c_sum)
 
 
 class _TablePart(_Part):
     def round(self) -> list[int]:
         e, cut, helper, table, mult = self.vectors
         return self.kernels.round_table(
-            e, cut, helper, table, mult, self.beta, self.c_eq * self.scale, self.c_sum * self.scale
+            e, cut, helper, table, mult, self.beta, self.c_eq, self.c_sum
         )
 
 
@@ -228,7 +282,6 @@ def _cut_eq(kernels: Kernels, point: list[int], rows: int) -> Vec:
     return table
 
 
-def _cut(kernels: Kernels, n: int, rows: int) -> Vec:
-    cells = np.zeros(1 << n, dtype=np.int64)
-    cells[:rows] = 1
-    return kernels.from_int64(cells)
+def _cut(kernels: Kernels, first: int, count: int, rows: int) -> Vec:
+    """[x < rows] for `count` cells from the first on."""
+    return kernels.from_int64((np.arange(first, first + count) < rows).astype(np.int64))

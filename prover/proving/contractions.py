@@ -12,7 +12,7 @@ from prover.field import P
 from prover.kernels.interface import Kernels, Vec
 from prover.lookup import late
 from prover.program.addresses import bits_for
-from prover.program.evaluate import Ints, affine_values
+from prover.program.evaluate import Stored, stored_values
 from prover.program.ir import Affine, Contraction, Expr
 from prover.proving.tiles import constant
 
@@ -24,7 +24,7 @@ def bind(
     bound: tuple[int, ...],
     free: tuple[int, ...],
     rho: list[int],
-    values: Mapping[int, Ints],
+    values: Mapping[int, Stored],
 ) -> Vec:
     """X(b, rho_i, k) for all (b, k), over padded axes: (small int) x (field) multiply-adds."""
     first = {}
@@ -41,7 +41,7 @@ def bind(
         else:  # X is the same along it
             weights = kernels.scale(weights, kernels.total(eq))
     named = tuple(axis for axis in free if axis in affine.axes)
-    cells = affine_values(affine, expr.axes, bound + named, values)
+    cells = stored_values(affine, expr.axes, bound + named, values)
     rows = int(np.prod([expr.axes[a] for a in bound], dtype=np.int64))
     matrix = cells.reshape(rows, -1)
     if not matrix.T.flags.c_contiguous:  # such as a weight from outputs to inputs, bound on these
@@ -74,7 +74,7 @@ class ContractionRounds:
         expr: Expr,
         contraction: Contraction,
         drawn: Challenges,
-        values: Mapping[int, Ints],
+        values: Mapping[int, Stored],
     ) -> None:
         batch, summed = expr.batch(contraction), expr.summed(contraction)
         bound = batch + summed

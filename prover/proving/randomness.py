@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-
-import numpy as np
+from collections.abc import Mapping
 
 from prover.field import P
-from prover.program.evaluate import Ints
+from prover.program.evaluate import Stored, in_bytes
 
 WIDE = 48  # bytes a field element: the bias of the reduction is below 2^-128
 
@@ -42,18 +41,19 @@ def fresh_entropy() -> bytes:
     return secrets.token_bytes(32)
 
 
-def witness_digest(values: dict[str, Ints], blinders: list[int]) -> bytes:
+def witness_digest(values: Mapping[str, Stored], blinders: list[int]) -> bytes:
     """SHA-256 of every tensor and of the blinders that come from outside: their number, then each
     with its length before it."""
     digest = hashlib.sha256(len(values).to_bytes(8, "big"))
 
-    def update(part: bytes | memoryview) -> None:
-        digest.update(len(part).to_bytes(8, "big"))
-        digest.update(part)
+    def update(part: bytes) -> None:
+        digest.update(len(part).to_bytes(8, "big") + part)
 
     for name in sorted(values):
         update(name.encode())
-        update(np.ascontiguousarray(values[name], dtype=np.int64).reshape(-1).view(np.uint8).data)
+        digest.update((8 * values[name].size).to_bytes(8, "big"))
+        for piece in in_bytes(values[name], "<i8"):
+            digest.update(piece)
     for blinder in blinders:
         update(blinder.to_bytes(32, "big"))
     return digest.digest()

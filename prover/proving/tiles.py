@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,13 +11,14 @@ from prover.commitment import commit
 from prover.curve import Affine
 from prover.errors import PointAtInfinity
 from prover.field import P
-from prover.kernels.interface import Kernels, Vec
+from prover.kernels.interface import Kernels, Rows, Vec
 from prover.program.addresses import Block
-from prover.program.evaluate import Ints
+from prover.program.evaluate import Ints, Stored
 from prover.program.ir import Role
 from prover.program.layout import Layout
 from prover.srs import Srs
 
+LEAST_PICKED = 13  # 2^13 cells: below it one sum for all of a tile is faster
 NOTHING: Ints = np.zeros(0, dtype=np.int64)
 
 
@@ -27,13 +28,15 @@ class Tile:
 
     small: integers (int64, weights int16 where they fit) of 2^k, none for zeros, or a dense vector
     of field elements; runs: field elements from a first cell on; scattered: field elements at the
-    cells of an array.
+    cells of an array. picked: where small is dense and its cells from a first one on are known to
+    be sums of few distinct elements (Kernels.pick): what the commitment is made of.
     """
 
     small: Ints | Vec
     blinder: int
     runs: list[tuple[int, Vec]] = field(default_factory=list)
     scattered: tuple[Ints, Vec] | None = None
+    picked: list[tuple[int, Vec, Rows]] = field(default_factory=list)
 
     @property
     def is_dense(self) -> bool:
@@ -96,7 +99,9 @@ class Tile:
         return found
 
     def commit(self, kernels: Kernels, srs: Srs, k: int) -> Affine:
-        point = commit(kernels, srs, self.small, self.blinder, k, self.runs, self.scattered)
+        point = commit(
+            kernels, srs, self.small, self.blinder, k, self.runs, self.scattered, self.picked
+        )
         if point is None:
             raise PointAtInfinity
         return point
@@ -127,7 +132,7 @@ def constant(kernels: Kernels, value: int, count: int) -> Vec:
     return cells
 
 
-def put(tile: Ints, block: Block, values: Ints) -> None:
+def put(tile: Ints, block: Block, values: Stored) -> None:
     """Copies a tensor's box to its place."""
     inside = values[
         tuple(slice(b, b + (1 << s)) for b, s in zip(block.box.base, block.box.bits, strict=True))
@@ -139,13 +144,14 @@ def small_tiles(
     layout: Layout,
     first: int,
     count: int,
-    values: Mapping[int, Ints],
+    values: Mapping[int, Stored],
     *roles: Role,
-    kind: type = np.int64,
+    narrow: Container[int] = (),
 ) -> list[Ints]:
-    """The integer cells of `count` tiles from `first`, from the tensors of the given roles; kind:
-    of integers that hold them."""
-    tiles: list[Ints] = [np.zeros(1 << layout.k, dtype=kind) for _ in range(count)]
+    """The integer cells of `count` tiles from `first`, from the tensors of the given roles; narrow:
+    the tiles that 16 bits are enough for."""
+    kinds = (np.int16 if first + t in narrow else np.int64 for t in range(count))
+    tiles: list[Ints] = [np.zeros(1 << layout.k, dtype=kind) for kind in kinds]
     for i, tensor in enumerate(layout.relations.tensors):
         if tensor.role in roles:
             for block in layout.blocks[i]:
@@ -153,12 +159,33 @@ def small_tiles(
     return tiles
 
 
-def weight_tiles(layout: Layout, weights: Mapping[int, Ints]) -> list[Ints]:
-    """The weight tiles' cells, in tile order; a quarter of the memory where they fit in int16."""
-    limits = np.iinfo(np.int16)
-    fit = all(limits.min <= w.min() and w.max() <= limits.max for w in weights.values())
-    kind = np.int16 if fit else np.int64
-    return small_tiles(layout, 0, layout.weight_tiles, weights, Role.WEIGHT, kind=kind)
+def helper_tiles(
+    kernels: Kernels, layout: Layout, *columns: tuple[str, Vec, tuple[Vec, Rows] | None]
+) -> list[Tile]:
+    """The tiles of columns of field elements, by name, blinders still to come. A column may come
+    with what its cells are sums of (Kernels.pick); a block that fills a tile is not copied."""
+    v = layout.verifier
+    tiles: list[Tile | None] = [None] * v.stage2_tiles
+    for name, column, sources in columns:
+        for block in layout.blocks[name]:
+            (start,), (bits,) = block.box.base, block.box.bits
+            cells, t = column[start : start + (1 << bits)], block.tile - v.stage2_tile
+            tile = tiles[t] or Tile(cells if bits == v.k else kernels.zeros(1 << v.k), 0)
+            if bits < v.k:
+                tile.small[block.offset : block.offset + (1 << bits)] = cells
+            if sources is not None and bits >= LEAST_PICKED:
+                values, rows = sources
+                tile.picked.append((block.offset, values, rows[:, start : start + (1 << bits)]))
+            tiles[t] = tile
+    return [tile or Tile(kernels.zeros(1 << v.k), 0) for tile in tiles]
+
+
+def weight_tiles(layout: Layout, weights: Mapping[int, Stored]) -> list[Ints]:
+    """The weight tiles' cells, in tile order, each in the integers that its weights need."""
+    small, count = np.iinfo(np.int16), layout.weight_tiles
+    large = (i for i, w in weights.items() if w.min() < small.min or small.max < w.max())
+    wide = {block.tile for i in large for block in layout.blocks.get(i, ())}
+    return small_tiles(layout, 0, count, weights, Role.WEIGHT, narrow=set(range(count)) - wide)
 
 
 def table_tiles(layout: Layout) -> list[Ints]:

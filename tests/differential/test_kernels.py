@@ -113,6 +113,21 @@ def test_batch_inverse(tier: Kernels, n: int) -> None:
             k.batch_inverse(k.from_ints([0, *values]))
 
 
+def some_rows(rng: np.random.Generator, shape: tuple[int, int], values: int) -> Any:
+    """Places in `values` values, half of them the same one."""
+    rows = rng.integers(0, values, shape)
+    rows[rng.random(shape) < 0.5] = values // 2
+    return rows.astype(np.int32)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (4, 129), (2, 64), (3, 0)])
+def test_pick(tier: Kernels, shape: tuple[int, int]) -> None:
+    rows = some_rows(np.random.default_rng(shape[1]), shape, 7)
+    values = cells(random.Random(shape[0]), 7)
+    both(tier, vector(lambda k: k.pick(k.from_ints(values), rows)))
+    both(tier, vector(lambda k: k.pick(k.from_ints(values), rows[:, ::2])))
+
+
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 4, 7])
 def test_eq_table(tier: Kernels, n: int) -> None:
     point = cells(random.Random(n), n)
@@ -259,6 +274,35 @@ def test_msm_that_cancels(tier: Kernels, random_points: list[curve.Point]) -> No
     small_sums(tier, points, [-3] * len(points))
 
 
+@pytest.mark.parametrize(("count", "values"), [(1, 1), (1, 64), (4, 3), (4, 20), (4, 60)])
+def test_msm_picked(
+    tier: Kernels, random_points: list[curve.Point], count: int, values: int
+) -> None:
+    """Few values, and as many as there are points; zero among them; equal and opposite points."""
+    rng = random.Random(values)
+    rows = some_rows(np.random.default_rng(count), (count, 64), values)
+    special = [rng.choice(SPECIAL) for _ in random_points]
+    for points in (random_points, special):
+        for scalars in (cells(rng, values), [rng.randrange(P) for _ in range(values)]):
+            both(
+                tier,
+                lambda k, p=points, s=scalars: k.msm_picked(k.load_points(p), k.from_ints(s), rows),
+            )
+
+
+def test_large_msm_picked_is_the_sum_of_its_cells(tier: Kernels) -> None:
+    """A value that most cells have, in pieces longer than a run; all threads."""
+    n, powers = 20_000, tier.generator_powers(1234567, 20_000)
+    for values, most in ((3, 0.9), (300, 0.5), (19_000, 0.1)):
+        rng = np.random.default_rng(values)
+        rows = rng.integers(0, values, (4, n)).astype(np.int32)
+        rows[rng.random(rows.shape) < most] = 1
+        v = tier.from_ints([0, *(cells(random.Random(values), values - 1))])
+        expected = tier.msm(powers, tier.pick(v, rows))
+        assert tier.msm_picked(powers, v, rows) == expected
+        assert tier.msm_picked(powers, tier.zeros(values), rows) is None
+
+
 def test_large_msm_equals_its_power_sum(tier: Kernels) -> None:
     """Many windows and threads: sum_i a_i [s^i] is [a(s)], for random, equal and small a."""
     s, n = 1234567, 5000
@@ -339,6 +383,14 @@ REFUSED: list[tuple[str, Callable[[Kernels], Any], type[EinproofError]]] = [
     (
         "matrix",
         lambda k: k.small_matvec(np.ones((2, 2), dtype=np.int64), k.zeros(3)),
+        LengthMismatch,
+    ),
+    ("rows below", lambda k: k.pick(k.zeros(2), np.full((1, 2), -1, np.int32)), LengthMismatch),
+    ("rows above", lambda k: k.pick(k.zeros(2), np.full((1, 2), 2, np.int32)), LengthMismatch),
+    ("no rows", lambda k: k.pick(k.zeros(2), np.zeros((0, 2), np.int32)), LengthMismatch),
+    (
+        "few picked",
+        lambda k: k.msm_picked(k.load_points([GENERATOR]), k.zeros(2), np.zeros((1, 2), np.int32)),
         LengthMismatch,
     ),
     ("divisor", lambda k: k.divide_power(k.zeros(4), 0, 1), LengthMismatch),

@@ -23,7 +23,7 @@ from prover.challenges import Challenges
 from prover.curve import encode_point
 from prover.field import P
 from prover.kernels.interface import Kernels, Vec
-from prover.program.evaluate import affine_values
+from prover.program.evaluate import affine_values, view_values
 from prover.program.ir import (
     STATEMENT,
     Affine,
@@ -31,10 +31,10 @@ from prover.program.ir import (
     Expr,
     Role,
 )
-from prover.program.layout import Layout
+from prover.program.layout import GAP, Layout
 from prover.prove import Attempt, Masks, Witness
 from prover.proving import contractions, tiles
-from prover.proving.columns import Columns
+from prover.proving.columns import Columns, Looked, fold_rows
 from prover.proving.contractions import ContractionRounds
 from prover.proving.randomness import Randomness
 from prover.proving.tiles import Tile
@@ -204,13 +204,51 @@ def _unit(values: Mapping[int, np.ndarray], tensors: Mapping[int, np.ndarray]) -
     return {i: tensors.get(i, np.zeros_like(v)) for i, v in values.items()}
 
 
+class Folded:
+    """The lookup columns by their definition: tag + gamma index + gamma^2 value + ..., whatever the
+    values; nothing need be a row of T."""
+
+    def __init__(self, layout: Layout, values: Mapping[int, np.ndarray]) -> None:
+        self.layout, self.values = layout, values
+        self.indices = [
+            affine_values(lookup.index, lookup.axes, range(len(lookup.axes)), values)
+            for lookup in layout.relations.lookups
+        ]
+
+    def slices(self, kernels: Kernels, gamma: int, pads: list[int]) -> list[Vec]:
+        v = self.layout.verifier
+        found = [kernels.zeros(1 << v.n_f) for _ in range(v.slices)]
+        for slot in self.layout.slots:
+            lookup = self.layout.relations.lookups[slot.lookup]
+            inside = tuple(
+                slice(b, b + (1 << s)) for b, s in zip(slot.box.base, slot.box.bits, strict=True)
+            )
+            index = np.ascontiguousarray(self.indices[slot.lookup][inside].reshape(-1))
+            part = found[slot.slice][slot.row : slot.row + len(index)]
+            kernels.add_scaled(part, 1, tiles.constant(kernels, lookup.table + 1, len(index)))
+            kernels.add_scaled(part, gamma, kernels.from_int64(index))
+            if lookup.values is not None:
+                width = self.layout.relations.tables[lookup.table].width
+                axes = range(len(lookup.values.index))
+                cells = view_values(lookup.values, (*lookup.axes, width), axes, self.values)
+                rows = cells.reshape(*lookup.axes, width)[inside].reshape(-1, width)
+                kernels.add_scaled(part, 1, fold_rows(kernels, rows, gamma))
+        for s, start, end in self.layout.gaps:
+            part = found[s][start:end]
+            kernels.add_scaled(part, 1, tiles.constant(kernels, GAP, end - start))
+        for column, pad in zip(found, pads, strict=True):
+            column[v.rows : v.rows + 1] = kernels.from_ints([pad])
+        return found
+
+
 class _Columns(Columns):
     """Lookup columns of bent values; multiplicities as right as they can be."""
 
     def __init__(self, bends: Bends, layout: Layout, values: Mapping[int, np.ndarray]) -> None:
-        super().__init__(layout, values)
-        self.zero = Columns(layout, _unit(values, {}))
-        self.bent = [(d, Columns(layout, _unit(values, t))) for d, t in bends]
+        self.layout, self.values = layout, values
+        self.first_row = {i: row for i, box, row in layout.table_slots if box.base == (0,)}
+        self.true, self.zero = Folded(layout, values), Folded(layout, _unit(values, {}))
+        self.bent = [(d, Folded(layout, _unit(values, t))) for d, t in bends]
 
     def multiplicities(self) -> np.ndarray:
         """Rows are counted by their index; one outside the table is left out."""
@@ -218,7 +256,7 @@ class _Columns(Columns):
         counts = np.zeros(v.table_rows, dtype=np.int64)
         for i, lookup in enumerate(self.layout.relations.lookups):
             spec = self.layout.relations.tables[lookup.table]
-            index = self.indices[i].astype(object)
+            index = self.true.indices[i].astype(object)
             for delta, other in self.bent:
                 index = index + delta * (other.indices[i] - self.zero.indices[i]).astype(object)
             for value in (index.reshape(-1) - spec.lo) % P:
@@ -231,7 +269,7 @@ class _Columns(Columns):
         return counts
 
     def slices(self, kernels: Kernels, gamma: int, pads: list[int]) -> list[Vec]:
-        found = super().slices(kernels, gamma, pads)
+        found = self.true.slices(kernels, gamma, pads)
         if self.bent:
             zeros = [0] * len(pads)
             base = self.zero.slices(kernels, gamma, zeros)
@@ -240,6 +278,19 @@ class _Columns(Columns):
                 for column, b, z in zip(found, bent, base, strict=True):
                     kernels.add_scaled(column, delta, kernels.sub(b, z))
         return found
+
+    def table(self, kernels: Kernels, gamma: int, pad: int) -> Vec:
+        self.gamma = gamma
+        return super().table(kernels, gamma, pad)
+
+    def looked_up(self, kernels: Kernels, table: Vec, pads: list[int]) -> Looked:
+        """Every cell a value of its own, after which come the pads, and zero."""
+        v, columns = self.layout.verifier, self.slices(kernels, self.gamma, pads)
+        known = kernels.concat([column[: v.rows] for column in columns])
+        rows = np.full((v.slices, 1 << v.n_f), len(known) + v.slices, dtype=np.int32)
+        rows[:, : v.rows] = np.arange(len(known)).reshape(v.slices, v.rows)
+        rows[:, v.rows] = len(known) + np.arange(v.slices)
+        return Looked(kernels.concat([known, kernels.from_ints([*pads, 0])]), rows)
 
 
 class _Contractions(ContractionRounds):

@@ -107,14 +107,14 @@ class LateMultiplicities(Attempt):
 
         honest = columns.helpers
 
-        def helpers(kernels: Any, slices: Any, table: Any, *rest: Any) -> Any:
-            helper, table_helper, mult = honest(kernels, slices, table, *rest)
+        def helpers(kernels: Any, looked: Any, table: Any, *rest: Any) -> Any:
+            made = honest(kernels, looked, table, *rest)
             beta = self.drawn.beta
             first = kernels.to_ints(table[:1])[0]
             share = self.extra * inverse(beta - first)
-            for column, value in ((mult, self.extra), (table_helper, share)):
+            for column, value in ((made.mult, self.extra), (made.tables, share)):
                 column[:1] = kernels.add(column[:1], kernels.from_ints([value]))
-            return helper, table_helper, mult
+            return made
 
         if not self.blind:
             early = iter(self.early)
@@ -167,9 +167,9 @@ class LateHelpers(Attempt):
         honest = columns.helpers
 
         def helpers(*arguments: Any) -> Any:
-            helper, table_helper, mult = honest(*arguments)
-            helper[:2] = kernels.add(helper[:2], kernels.from_ints(self.deltas))
-            return helper, table_helper, mult
+            made = honest(*arguments)
+            made.rows[:2] = kernels.add(made.rows[:2], kernels.from_ints(self.deltas))
+            return replace(made, sources=None)
 
         with patch.object(columns, "helpers", helpers):
             if not self.early:

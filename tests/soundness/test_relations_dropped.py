@@ -124,8 +124,8 @@ def test_rows_beyond_the_slices_do_not_count() -> None:
 
     expanded = columns._cut
 
-    def wider_cells(kernels: Any, n: int, count: int) -> Any:
-        return expanded(kernels, n, count + (count == rows))
+    def wider_cells(kernels: Any, first: int, count: int, length: int) -> Any:
+        return expanded(kernels, first, count, length + (length == rows))
 
     class Summed(PaddedSum):
         """Claims the sum over L + 1 rows."""

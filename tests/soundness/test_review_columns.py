@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -38,31 +39,34 @@ def dishonest(side: str) -> Iterator[None]:
         return found
 
     def helpers(
-        kernels: Any, slices: Any, table: Vec, tallied: Any, beta: int, rows: int, pads: Any
-    ) -> tuple[Vec, Vec, Vec]:
-        helper, table_helper, mult = true_helpers(kernels, slices, table, tallied, beta, rows, pads)
+        kernels: Any, looked: Any, table: Vec, tallied: Any, beta: int, pads: Any
+    ) -> columns.Helpers:
+        made, rows = true_helpers(kernels, looked, table, tallied, beta, pads), V.rows
         (first,) = kernels.to_ints(table[:1])
         excess = pow(beta - first, -1, P)
         # The pad is within a cut that comes later, too.
         if side == "H":
-            helper[rows + 1 : rows + 2] = kernels.from_ints([(excess - pads.helper) % P])
+            made.rows[rows + 1 : rows + 2] = kernels.from_ints([(excess - pads.helper) % P])
         else:
             last = len(tallied) + 1
             owed = (-excess - pads.table_helper) % P
-            table_helper[last : last + 1] = kernels.from_ints([owed])
-        return helper, table_helper, mult
+            made.tables[last : last + 1] = kernels.from_ints([owed])
+        return replace(made, sources=None)
 
-    def late_cut(kernels: Any, n: int, rows: int) -> Vec:
-        return true_cut(kernels, n, late_end(side, rows))
+    def late_cut(kernels: Any, first: int, count: int, rows: int) -> Vec:
+        return true_cut(kernels, first, count, late_end(side, rows))
 
     class Agreeing(columns.LookupRounds):
         """Both sums are those up to the later cut."""
 
         def __init__(self, kernels: Any, *arguments: Any) -> None:
             super().__init__(kernels, *arguments)
-            for part, sign, rows in ((self.rows, 1, V.rows), (self.tables, -1, V.table_rows)):
-                _, _, helper, *_ = part.vectors
-                part.claim = sign * part.c_sum * kernels.total(helper[: late_end(side, rows)])
+            made = arguments[3]
+            for part, factor, helper, rows in (
+                (self.rows, self.c_sum, made.rows, V.rows),
+                (self.tables, -self.c_sum, made.tables, V.table_rows),
+            ):
+                part.claim = factor * kernels.total(helper[: late_end(side, rows)])
             assert (self.rows.claim + self.tables.claim) % P == 0
 
     with patched(

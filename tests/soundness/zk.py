@@ -80,6 +80,9 @@ class Exponents:
 
     msm_small = msm
 
+    def msm_picked(self, points: Sequence[int], values: Vec, rows: Any) -> Affine:
+        return self.msm(points, reference.pick(values, rows))
+
 
 EXPONENTS: Kernels = Exponents()
 

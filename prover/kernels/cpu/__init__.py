@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from typing import cast
 
+from prover.curve import Point
 from prover.kernels import warmup as warming
 from prover.kernels.cpu import heap
 from prover.kernels.cpu.field import (
@@ -39,11 +40,21 @@ from prover.kernels.cpu.points import (
     points_to_bytes,
     points_to_ints,
 )
+from prover.kernels.cpu.segments import sum_segments
 from prover.kernels.cpu.univariate import correlate, divide_power, evaluate
-from prover.kernels.interface import Kernels, Progress
+from prover.kernels.interface import Kernels, Points, Progress, Rows, Vec
+from prover.kernels.picked import add_picked, sum_picked
 
 name = "scalar"
 heap.keep()
+
+
+def pick(values: Vec, rows: Rows) -> Vec:
+    return add_picked(add, values, rows)
+
+
+def msm_picked(points: Points, values: Vec, rows: Rows) -> Point:
+    return sum_picked(sum_segments, msm, pick, points, values, rows)
 
 
 def warmup() -> Iterator[Progress]:
@@ -67,10 +78,12 @@ __all__ = [
     "inner",
     "load_points",
     "msm",
+    "msm_picked",
     "msm_small",
     "mul",
     "name",
     "outer",
+    "pick",
     "points_from_bytes",
     "points_to_bytes",
     "points_to_ints",

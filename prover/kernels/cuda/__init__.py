@@ -20,13 +20,14 @@ from prover.kernels.cuda.field import (
     inner,
     mul,
     outer,
+    pick,
     scale,
     sub,
     to_ints,
     total,
     zeros,
 )
-from prover.kernels.cuda.msm import msm, msm_small
+from prover.kernels.cuda.msm import msm, msm_picked, msm_small
 from prover.kernels.cuda.multilinear import (
     eq_table,
     fold,
@@ -74,10 +75,12 @@ __all__ = [
     "inner",
     "load_points",
     "msm",
+    "msm_picked",
     "msm_small",
     "mul",
     "name",
     "outer",
+    "pick",
     "points_from_bytes",
     "points_to_bytes",
     "points_to_ints",

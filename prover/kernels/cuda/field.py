@@ -1,5 +1,6 @@
 """Vectors over Fr: cells of four 64-bit words on the device, Montgomery form."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,7 +35,7 @@ from prover.kernels.cuda.limbs import (
     widen,
     zero,
 )
-from prover.kernels.interface import Int64s, Vec
+from prover.kernels.interface import Int64s, Rows, Vec
 
 TOP_BIT = np.uint64(1 << 63)
 
@@ -263,3 +264,8 @@ def batch_inverse(a: Any) -> Vec:
     inverses: Any = batch_inverse(products)
     launch(_chunk_inverses, lanes, cells, len(a), out.words, inverses.words)
     return out
+
+
+def pick(values: Any, rows: Rows) -> Any:
+    checks.rows_fit(values, rows)
+    return functools.reduce(add, [values[row] for row in rows])

@@ -23,9 +23,10 @@ from prover.field import Q
 from prover.kernels import checks
 from prover.kernels.cuda.cells import empty
 from prover.kernels.cuda.curve import add, add_affine, infinity, load_sum, multiple, store_sum
+from prover.kernels.cuda.field import pick
 from prover.kernels.cuda.kernel import RADIX, SIMULATED, device, integers, kernel, launch, on_device
 from prover.kernels.cuda.limbs import half_fr, less, load, mul_fr, one, store, sub_fq, sub_fr, zero
-from prover.kernels.interface import Int64s, Points
+from prover.kernels.interface import Int64s, Points, Rows
 
 SEGMENT = 3 if SIMULATED else 32  # additions of a thread
 WEIGHED = 3 if SIMULATED else 32  # buckets of a thread
@@ -244,3 +245,7 @@ def msm_small(points: Points, ints: Int64s) -> Point:
     # Beyond small integers the plan depends on the length alone, and is remembered by it.
     rounded = largest if largest <= 1 << 16 else (1 << largest.bit_length()) - 1
     return _sum(points, magnitudes, negative, len(wide), rounded)
+
+
+def msm_picked(points: Points, values: Any, rows: Rows) -> Point:
+    return msm(points, pick(values, rows))

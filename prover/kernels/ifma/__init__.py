@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import cast
 
+from prover.curve import Point
 from prover.kernels import warmup as warming
 from prover.kernels.cpu import (
     concat,
@@ -30,7 +31,7 @@ from prover.kernels.ifma.field import (
     to_ints,
     total,
 )
-from prover.kernels.ifma.msm import msm, msm_small
+from prover.kernels.ifma.msm import msm, msm_small, sum_segments
 from prover.kernels.ifma.multilinear import (
     eq_table,
     fold,
@@ -42,9 +43,18 @@ from prover.kernels.ifma.multilinear import (
 )
 from prover.kernels.ifma.points import generator_powers
 from prover.kernels.ifma.univariate import correlate, divide_power, evaluate
-from prover.kernels.interface import Kernels, Progress
+from prover.kernels.interface import Kernels, Points, Progress, Rows, Vec
+from prover.kernels.picked import add_picked, sum_picked
 
 name = "ifma"
+
+
+def pick(values: Vec, rows: Rows) -> Vec:
+    return add_picked(add, values, rows)
+
+
+def msm_picked(points: Points, values: Vec, rows: Rows) -> Point:
+    return sum_picked(sum_segments, msm, pick, points, values, rows)
 
 
 def warmup() -> Iterator[Progress]:
@@ -68,10 +78,12 @@ __all__ = [
     "inner",
     "load_points",
     "msm",
+    "msm_picked",
     "msm_small",
     "mul",
     "name",
     "outer",
+    "pick",
     "points_from_bytes",
     "points_to_bytes",
     "points_to_ints",

@@ -13,13 +13,14 @@ from prover.kernels.reference.field import (
     inner,
     mul,
     outer,
+    pick,
     scale,
     sub,
     to_ints,
     total,
     zeros,
 )
-from prover.kernels.reference.msm import msm, msm_small
+from prover.kernels.reference.msm import msm, msm_picked, msm_small
 from prover.kernels.reference.multilinear import (
     eq_table,
     fold,
@@ -62,10 +63,12 @@ __all__ = [
     "inner",
     "load_points",
     "msm",
+    "msm_picked",
     "msm_small",
     "mul",
     "name",
     "outer",
+    "pick",
     "points_from_bytes",
     "points_to_bytes",
     "points_to_ints",

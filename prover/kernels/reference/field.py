@@ -7,7 +7,7 @@ import numpy as np
 from prover import field
 from prover.field import P
 from prover.kernels import checks
-from prover.kernels.interface import Int64s, Vec
+from prover.kernels.interface import Int64s, Rows, Vec
 
 
 def zeros(n: int) -> Vec:
@@ -71,3 +71,9 @@ def inner(a: Vec, b: Vec) -> int:
 
 def batch_inverse(a: Vec) -> Vec:
     return from_ints(field.batch_inverse(a.tolist()))
+
+
+def pick(values: Vec, rows: Rows) -> Vec:
+    checks.rows_fit(values, rows)
+    found: Vec = values[rows].sum(axis=0) % P
+    return found

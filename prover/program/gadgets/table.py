@@ -5,7 +5,9 @@ Unique: a table has one row for each index. docs/protocol/gadgets.md#table.
 
 from __future__ import annotations
 
-from prover.program.evaluate import Ints, Values, affine_values, within
+import numpy as np
+
+from prover.program.evaluate import Ints, Stored, Values, affine_values, within
 from prover.program.gadgets.shared import prove_range, range_hints, whole
 from prover.program.ir import Affine, Gather, Program, Range, Table
 from prover.program.relations import Relations, TableSpec
@@ -34,9 +36,9 @@ def run_gather(program: Program, op: Gather, values: Values) -> dict[str, Ints]:
     return {name: _rows(values[op.source], rows, name)}
 
 
-def _rows(table: Ints, rows: Ints, name: str) -> Ints:
+def _rows(table: Stored, rows: Ints, name: str) -> Ints:
     within(rows, 0, len(table) - 1, f"{name}: its index")
-    return table[rows]
+    return table[rows].astype(np.int64, copy=False)
 
 
 def expand_range(rel: Relations, op: Range) -> None:
@@ -48,4 +50,5 @@ def expand_range(rel: Relations, op: Range) -> None:
 def run_range(program: Program, op: Range, values: Values) -> dict[str, Ints]:
     name = program.tensors[op.tensor].name
     half = 1 << op.bits - 1
-    return range_hints(f"{name}.range", values[op.tensor], op.bits, program.limb, half, name)
+    cells = values[op.tensor].astype(np.int64, copy=False)
+    return range_hints(f"{name}.range", cells, op.bits, program.limb, half, name)
