@@ -3,19 +3,21 @@ wrong and a process killed at random now and then:
 
     python -m tests.oracle.mixed REQUESTS [SECONDS BETWEEN KILLS] [SEED]     (`make bench-mixed`)
 
-writes a row of bench/results/mixed.json. Contracts, database, processes and signals are real; the
-verifier, prover and engine are the tests' doubles, so gas is without the verifier's own. A round is
-asked, answered and disputed, then the chain's clock passes every window; the cheat, suspended by
-then, gives way to another with a key and a stake of its own.
+writes bench/results/mixed.json, and mixed.md of it. Contracts, database, processes and signals are
+real; the verifier, prover and engine are the tests' doubles, so gas is without the verifier's own.
+A round is asked, answered and disputed, then the chain's clock passes every window; the cheat,
+suspended by then, gives way to another with a key and a stake of its own.
 """
 
 from __future__ import annotations
 
+import math
 import random
 import signal
 import statistics
 import sys
 import tempfile
+import textwrap
 import threading
 import time
 from collections import Counter, defaultdict
@@ -49,6 +51,8 @@ PROOF, SILENT, PROVED, SLASHED = PATHS = (
 #: Of the requests.
 SHARES = (0.44, 0.40, 0.06, 0.10)
 PATIENCE = 900
+#: Student's t for 95%, by the number of values.
+STUDENT = {2: 12.71, 3: 4.30, 4: 3.18}
 
 
 @dataclass
@@ -61,7 +65,8 @@ class Mixed:
     dice: random.Random
     asked: dict[str, list[Request]] = field(default_factory=lambda: defaultdict(list))
     kills: Counter[str] = field(default_factory=Counter)
-    answering: float = 0.0
+    #: Of each round: requests, and seconds until all were answered, proved and disputed.
+    rounds: list[tuple[int, float]] = field(default_factory=list)
     daemons: dict[str, Daemon] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -83,7 +88,7 @@ class Mixed:
             self._until(lambda: all(self._at(one) == FINAL for one in asked[PROVED]))
             challenges = desk.optimistic.functions.challengeCount
             self._until(lambda: all(chain.call(challenges(r.id)) for r in asked[SLASHED]))
-            self.answering += time.monotonic() - started
+            self.rounds.append((count, time.monotonic() - started))
             self.office.wait(WINDOW + 1)  # the prove clock is shorter
             self._until(lambda: all(self._at(one) == RETRACTED for one in asked[SLASHED]))
             self._until(lambda: all(self._at(one) == FINAL for one in asked[SILENT]))
@@ -270,7 +275,8 @@ def mixed(
             run.round(requests // rounds, cheat)
     seconds = time.monotonic() - started
     run.check()
-    count = sum(map(len, run.asked.values()))
+    count, cheats = sum(map(len, run.asked.values())), len(run.asked[SLASHED])
+    rates = [asked / taken for asked, taken in run.rounds]
     return {
         "requests": count,
         "seed": seed,
@@ -278,15 +284,54 @@ def mixed(
         "seconds_between_kills": kill_every,
         "kills": sum(run.kills.values()),
         "seconds": round(seconds, 1),
-        "answered_a_second": round(count / run.answering, 2),
+        "answered_a_second": round(count / sum(taken for _, taken in run.rounds), 2),
+        "answered_a_second_95": [round(end, 2) for end in interval(rates)],
         "settled_a_second": round(count / seconds, 2),
+        "cheats": cheats,
+        "slashed": cheats,  # check() raises where one is not
+        "slashed_share_at_least_95": round(0.05 ** (1 / cheats), 3),
         "paths": run.gas(),
     }
 
 
+def interval(values: list[float]) -> tuple[float, float]:
+    """A mean's 95% confidence interval by Student's t; of one value, nothing is known."""
+    if len(values) == 1:
+        return 0.0, math.inf
+    mean, deviation = statistics.mean(values), statistics.stdev(values)
+    half = STUDENT[len(values)] * deviation / math.sqrt(len(values))
+    return max(0.0, mean - half), mean + half
+
+
+def table(row: dict[str, Any]) -> str:
+    """The page of a run."""
+    low, high = row["answered_a_second_95"]
+    told = (
+        f"{row['requests']} requests, {row['cheats']} of them answered wrongly, over three "
+        f"processes of the service, one killed at random every {row['seconds_between_kills']} s "
+        f"({row['kills']} kills), in {row['seconds']:.0f} s on {row['machine']}, at load "
+        f"{row['load_average']}, commit {row['commit']}. Every cheat was slashed (all "
+        f"{row['slashed']}: with 95% confidence a share of at least "
+        f"{row['slashed_share_at_least_95']:.1%}); nobody honest lost anything, and nothing was "
+        f"lost or answered twice. Answered, proved and disputed: {row['answered_a_second']} "
+        f"requests a second (95% interval of the rounds' mean: {low} to {high}); settled, all "
+        f"clocks and kills included: {row['settled_a_second']}. Verifier and prover are the tests' "
+        "doubles: gas is without the verifier's."
+    )
+    lines = ["# A mixed run", "", *textwrap.wrap(told, 100), ""]
+    lines += [
+        "| tier and path | requests | gas, mean | gas, most |",
+        "| --- | ---: | ---: | ---: |",
+    ]
+    for path, found in row["paths"].items():
+        figures = f"{found['requests']} | {found['gas_mean']:,} | {found['gas_most']:,}"
+        lines.append(f"| {path} | {figures} |")
+    return "\n".join(lines) + "\n"
+
+
 def main(requests: int = 1000, kill_every: float = 20, seed: int = 1) -> None:
     from oracle.benchmarks import here
-    from oracle.benchmarks.results import record
+    from oracle.benchmarks.results import RESULTS, record
     from oracle.toolchain import activate
 
     activate()
@@ -300,6 +345,7 @@ def main(requests: int = 1000, kill_every: float = 20, seed: int = 1) -> None:
     }
     print(row)
     record("mixed", row)
+    (RESULTS / "mixed.md").write_text(table(row))
 
 
 if __name__ == "__main__":
