@@ -173,7 +173,13 @@ library AxisKernel {
             }
             int256 shift = int32(uint32(record >> 128));
             if (kind == CUT) return Multilinear.cut(left, bitsP, constant_);
-            if (kind == SHIFT) return shifted(left, bitsP, right, bitsY, constant_, shift);
+            if (kind == SHIFT) {
+                // An axis that is cut, of most: cells see the rows of their own number.
+                if (shift == 0 && bitsP == bitsY && constant_ >> bitsP == 0) {
+                    return Multilinear.cutPair(left, right, bitsP, constant_);
+                }
+                return shifted(left, bitsP, right, bitsY, constant_, shift);
+            }
             if (kind == POWER) return power(scope.gamma, right, bitsY, constant_);
             return index(left, bitsP, shift);
         }

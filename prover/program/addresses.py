@@ -18,6 +18,7 @@ from prover.program.relations import Lookup
 # gas, up to 50,000) beat fewer rows.
 WHOLE_BOXES = ((1 << 10, 2), (1 << 16, 4))
 BOX_GAS, TILE_GAS = 1_000, 7_400
+TERM_GAS, CUT_GAS = 440, 1_000
 ONE_SLICE = 1 << 14  # up to so many rows they are all in one slice
 
 
@@ -28,21 +29,40 @@ def bits_for(length: int) -> int:
 
 @dataclass(frozen=True)
 class Box:
-    """Per axis: base and bits of a dyadic interval."""
+    """Per axis: base and bits of a dyadic interval. `cut`: of the first axis only so many are there
+    (0: all), so that the box' cells are the first of its 2^size_bits."""
 
     base: tuple[int, ...]
     bits: tuple[int, ...]
+    cut: int = 0
 
     @property
     def size_bits(self) -> int:
         return sum(self.bits)
 
+    @property
+    def first(self) -> int:
+        """Indices of the first axis."""
+        return self.cut or 1 << self.bits[0]
+
+    @property
+    def cells(self) -> int:
+        return self.first << self.size_bits - self.bits[0]
+
     def halves(self) -> tuple[Box, Box]:
         """Both halves along the first axis longer than 1."""
         axis = next(i for i, b in enumerate(self.bits) if b)
         bits = (*self.bits[:axis], self.bits[axis] - 1, *self.bits[axis + 1 :])
-        upper = self.base[axis] + (1 << bits[axis])
-        return Box(self.base, bits), Box((*self.base[:axis], upper, *self.base[axis + 1 :]), bits)
+        upper = (*self.base[:axis], self.base[axis] + (1 << bits[axis]), *self.base[axis + 1 :])
+        if self.cut:
+            return Box(self.base, bits), _leading(upper, self.cut - (1 << bits[0]), bits[1:])
+        return Box(self.base, bits), Box(upper, bits)
+
+
+def _leading(base: tuple[int, ...], length: int, bits: tuple[int, ...]) -> Box:
+    """One box of so many indices of the first axis, cut unless they are a power of two."""
+    first = bits_for(length)
+    return Box(base, (first, *bits), 0 if length == 1 << first else length)
 
 
 @dataclass(frozen=True)
@@ -64,11 +84,14 @@ def dyadic(length: int) -> list[tuple[int, int]]:
     return parts
 
 
-def boxes(shape: Sequence[int], k: int) -> list[Box]:
-    """The dyadic boxes of a shape, halved until each fits a tile."""
+def boxes(shape: Sequence[int], k: int, cut: bool = False) -> list[Box]:
+    """The dyadic boxes of a shape, halved until each fits a tile; with its first axis in one
+    piece, if it is to be cut."""
     found = []
-    for parts in cartesian(*(dyadic(length) for length in shape)):
-        pending = [Box(tuple(b for b, _ in parts), tuple(b for _, b in parts))]
+    firsts = [(0, 0)] if cut else dyadic(shape[0])
+    for parts in cartesian(firsts, *(dyadic(length) for length in shape[1:])):
+        base, bits = tuple(b for b, _ in parts), tuple(b for _, b in parts)
+        pending = [_leading(base, shape[0], bits[1:]) if cut else Box(base, bits)]
         while pending:
             box = pending.pop()
             if box.size_bits > k:
@@ -76,6 +99,20 @@ def boxes(shape: Sequence[int], k: int) -> list[Box]:
             else:
                 found.append(box)
     return found
+
+
+def worth_cutting(shape: Sequence[int], terms: int, k: int | None = None) -> bool:
+    """Whether what is seen in so many terms a box is laid out with its first axis in one piece: one
+    kernel more for the terms of the boxes that this saves and, in tiles of 2^k, the cells that may
+    stay empty after it."""
+    if len(shape) < 2 or shape[0] & shape[0] - 1 == 0:
+        return False
+    boxes, inner = 1, cell_count(shape[1:])
+    for length in shape[1:]:
+        boxes *= length.bit_count()
+    empty = 0 if k is None else ((1 << bits_for(shape[0])) - shape[0]) * inner
+    saved = TERM_GAS * terms * boxes * (shape[0].bit_count() - 1)
+    return saved > CUT_GAS + (TILE_GAS * empty >> (k or 0))
 
 
 def whole(length: int, k: int) -> int:
@@ -86,23 +123,47 @@ def whole(length: int, k: int) -> int:
     return min(lengths, key=lambda cells: (BOX_GAS * cells.bit_count() << k) + TILE_GAS * cells)
 
 
+class Space:
+    """Addresses below a limit, taken by boxes: each at a multiple of its 2^size_bits, the first
+    where its cells are free."""
+
+    def __init__(self, limit: int) -> None:
+        self.free = [(0, limit)]
+        self.used = 0
+
+    def take(self, box: Box) -> int | None:
+        """The first address; None if there is none."""
+        for i, (start, end) in enumerate(self.free):
+            at = -(-start >> box.size_bits) << box.size_bits
+            after = at + box.cells
+            if after <= end:
+                left = ((start, at), (after, end))
+                self.free[i : i + 1] = [part for part in left if part[0] < part[1]]
+                self.used += box.cells
+                return at
+        return None
+
+
 class Group:
-    """Tiles filled from the front, largest block first: every block then is aligned to its size."""
+    """Tiles filled from the front, largest block first."""
 
     def __init__(self, first_tile: int, k: int) -> None:
         self.first, self.k, self.wanted = first_tile, k, list[tuple[int, object, Box]]()
 
-    def want(self, owner: object, shape: Sequence[int]) -> None:
-        self.wanted += [(-box.size_bits, owner, box) for box in boxes(shape, self.k)]
+    def want(self, owner: object, shape: Sequence[int], cut: bool = False) -> None:
+        self.wanted += [(-box.size_bits, owner, box) for box in boxes(shape, self.k, cut)]
 
     def place(self, into: dict[object, list[Block]]) -> int:
         """Places what was wanted; the number of tiles used."""
-        at = 0
-        for negative_bits, owner, box in sorted(self.wanted, key=lambda w: w[0]):
+        space, end = Space(len(self.wanted) << self.k), 0
+        for _, owner, box in sorted(self.wanted, key=lambda w: w[0]):
+            at = space.take(box)
+            if at is None:
+                raise ValueError("a box larger than a tile")
             tile, offset = divmod(at, 1 << self.k)
             into.setdefault(owner, []).append(Block(self.first + tile, offset, box))
-            at += 1 << -negative_bits
-        return -(-at >> self.k)
+            end = max(end, at + box.cells)
+        return -(-end >> self.k)
 
 
 @dataclass(frozen=True)
@@ -135,25 +196,27 @@ def slice_rows(lookups: Sequence[Lookup]) -> int:
     return rows
 
 
-def place_rows(lookups: Sequence[Lookup], k: int) -> tuple[list[Slot], int]:
-    """K slices of L rows each: the largest box left goes to the emptiest slice if that
-    then holds at most L rows, else both its halves go back. Sizes never grow, so rows stay
-    aligned."""
+def place_rows(lookups: Sequence[Lookup], k: int) -> tuple[list[Slot], list[Space], int]:
+    """K slices of L rows each: the largest box left goes to the emptiest slice that has room for
+    it, else both its halves go back. The slices, for the rows that are left, and L."""
     pending: dict[int, list[tuple[int, Box]]] = {}
     for i, lookup in enumerate(lookups):
-        for box in boxes(lookup.axes, k):
+        terms = len(lookup.index.terms) + 2
+        for box in boxes(lookup.axes, k, worth_cutting(lookup.axes, terms)):
             pending.setdefault(box.size_bits, []).append((i, box))
     rows = slice_rows(lookups)
-    fill, slots = [0] * slice_count(lookups), []
+    slices, slots = [Space(rows) for _ in range(slice_count(lookups))], []
     for size in sorted(range(max(pending) + 1), reverse=True):
         for i, box in pending.pop(size, []):
-            emptiest = fill.index(min(fill))
-            if fill[emptiest] + (1 << size) <= rows:
-                slots.append(Slot(i, box, emptiest, fill[emptiest]))
-                fill[emptiest] += 1 << size
+            for number in sorted(range(len(slices)), key=lambda s: slices[s].used):
+                row = slices[number].take(box)
+                if row is not None:
+                    slots.append(Slot(i, box, number, row))
+                    break
             else:
-                pending.setdefault(size - 1, []).extend((i, half) for half in box.halves())
-    return slots, rows
+                for half in box.halves():
+                    pending.setdefault(half.size_bits, []).append((i, half))
+    return slots, slices, rows
 
 
 def _row_count(lookups: Sequence[Lookup]) -> int:

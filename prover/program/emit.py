@@ -150,22 +150,23 @@ class Emitter:
     ) -> list[Kernel] | None:
         factors = self.place(block.offset, block.box.size_bits)
         at = self.k - block.box.size_bits
+        first = block.box.first
         for index, base, bits in zip(view.index, block.box.base, block.box.bits, strict=True):
-            y = Span(Source.Y, at, bits)
-            at += bits
+            y, there = Span(Source.Y, at, bits), first or 1 << bits
+            at, first = at + bits, 0
             if index.axis == FIXED:
-                if not base <= index.offset < base + (1 << bits):
+                if not base <= index.offset < base + there:
                     return None
                 if bits:
                     factors.append(Kernel(Kind.EQ, y=y, const=index.offset - base))
             elif index.axis == fold:
                 factors.append(Kernel(Kind.POWER, y=y, const=2 + base))
             else:
-                span, first, length = spans[index.axis]
-                d = base - index.offset - first  # cell y sees row y + d of the span
-                if d + (1 << bits) <= 0 or d >= length:
+                span, start, length = spans[index.axis]
+                d = base - index.offset - start  # cell y sees row y + d of the span
+                if d + there <= 0 or d >= length:
                     return None
-                factors += axis_kernels(span, y, d, length)
+                factors += axis_kernels(span, y, d, length, there)
         return factors
 
     def _public(
@@ -216,17 +217,18 @@ class Emitter:
             self.term(fmt.SCALAR_SIDE, scale, sign * affine.const, cuts)
 
 
-def axis_kernels(span: Span, y: Span, d: int, length: int) -> list[Kernel]:
-    """Cells y < 2^bits see rows y + d of a span that is cut to length: eq where aligned and
-    inside, else a walk."""
+def axis_kernels(span: Span, y: Span, d: int, length: int, there: int) -> list[Kernel]:
+    """Cells y < there, at most 2^bits, see rows y + d of a span that is cut to length: eq where
+    aligned and inside, else a walk."""
     size = 1 << y.bits
     if y.bits > span.bits:
         start = -d  # the cell that sees row 0
-        if length == 1 << span.bits and start >= 0 and start % length == 0:
+        aligned = length == 1 << span.bits and start >= 0 and start % length == 0
+        if aligned and start + length <= there:
             return [Kernel(Kind.EQ, span, y, start >> span.bits)]
-    elif d >= 0 and d % size == 0 and d + size <= length:
+    elif d >= 0 and d % size == 0 and d + size <= length and there == size:
         return [Kernel(Kind.EQ, span, y, d >> y.bits)] if span.bits else []
-    return [Kernel(Kind.SHIFT, span, y, length, d)]
+    return [Kernel(Kind.SHIFT, span, y, min(length, d + there), d)]
 
 
 def merge(kernels: list[Kernel], join: Callable[[Kernel, Kernel], Kernel | None]) -> list[Kernel]:

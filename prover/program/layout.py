@@ -5,6 +5,7 @@ All of it is a function of the program and k (docs/protocol/layout.md).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from prover.program.addresses import (
     slice_count,
     slice_rows,
     whole,
+    worth_cutting,
 )
 from prover.program.emit import (
     Emitter,
@@ -72,7 +74,7 @@ def layout(program: Program, k: int | None = None) -> Layout:
     if not 6 <= k <= MAX_K:
         raise LayoutError(f"expected 6 <= k <= {MAX_K}, got {k}")
     _check_size(rel, k)
-    slots, rows = place_rows(rel.lookups, k)
+    slots, places, rows = place_rows(rel.lookups, k)
     table_slots, table_rows = _place_tables(rel, k)
     slices, n_f, n_t = slice_count(rel.lookups), rows.bit_length(), table_rows.bit_length()
     contractions = rel.contractions
@@ -84,11 +86,15 @@ def layout(program: Program, k: int | None = None) -> Layout:
     counts = []
     first = weight_tiles = 0
 
+    seen: Counter[object] = Counter(view.tensor for view in rel.views())
+    for i in program.with_role(Role.INPUT_COMMITTED, Role.OUTPUT_COMMITTED):
+        del seen[i]  # their points are about a shape alone, whatever the program does with them
+
     def group(owners: Iterable[tuple[object, Sequence[int]]]) -> None:
         nonlocal first
         g = Group(first, k)
         for owner, shape in owners:
-            g.want(owner, shape)
+            g.want(owner, shape, worth_cutting(shape, seen[owner], k))
         counts.append(g.place(blocks))
         first += counts[-1]
 
@@ -131,7 +137,8 @@ def layout(program: Program, k: int | None = None) -> Layout:
     for j, einsum in enumerate(rel.einsums):
         expr = einsum.expr
         emit.affine(j, einsum.lhs, spans_of(range(expr.free), expr.axes, Source.RHO, 0))
-    gaps = _emit_lookups(emit, rel, slots, rows, n, n_f, relations, c_max)
+    _emit_lookups(emit, rel, slots, rows, n, n_f, relations, c_max)
+    gaps = [(s, *gap) for s, place in enumerate(places) for gap in place.free]
     _emit_tables(emit, rel, table_slots, table_rows, n, n_t, scale_tables)
     _emit_helpers(emit, rows, table_rows, n, n_f, n_t, scale_tables + c_max + 1)
     records = _emit_contractions(emit, contractions, n, scale_sides)
@@ -234,9 +241,9 @@ def _emit_lookups(
     n_f: int,
     base: int,
     c_max: int,
-) -> list[tuple[int, int, int]]:
+) -> None:
     """Columns f_kappa at r_f: blocks, constants, gaps, pads."""
-    fills = [0] * slice_count(rel.lookups)
+    slices = slice_count(rel.lookups)
     for slot in slots:
         lookup = rel.lookups[slot.lookup]
         scale = base + slot.slice * (c_max + 1)
@@ -245,29 +252,32 @@ def _emit_lookups(
         for axis, (start, bits) in enumerate(zip(slot.box.base, slot.box.bits, strict=True)):
             spans[axis] = (Span(Source.R, first, bits), start, 1 << bits)
             first += bits
+        there = place
+        if slot.box.cut:
+            span = spans[0][0]
+            spans[0] = (span, slot.box.base[0], slot.box.cut)
+            there = [*place, Kernel(Kind.CUT, span, const=slot.box.cut)]
         if lookup.table + 1 != GAP:
-            emit.term(fmt.SCALAR_SIDE, scale, lookup.table + 1 - GAP, place)
+            emit.term(fmt.SCALAR_SIDE, scale, lookup.table + 1 - GAP, there)
         for coef, view in lookup.index.terms:
             emit.view(scale + 1, coef, view, spans, place)
         if lookup.index.const:
-            emit.term(fmt.SCALAR_SIDE, scale + 1, lookup.index.const, place)
+            emit.term(fmt.SCALAR_SIDE, scale + 1, lookup.index.const, there)
         if lookup.values is not None:
             rank = len(lookup.axes)
             if len(lookup.values.index) > rank:
                 emit.view(scale, 1, lookup.values, spans, place, fold=rank)
             else:
                 emit.view(scale + 2, 1, lookup.values, spans, place)
-        fills[slot.slice] = max(fills[slot.slice], slot.row + (1 << slot.box.size_bits))
     span = Span(Source.R, n - n_f, n_f)
-    for s in range(len(fills)):  # tag 1 on every row, gaps included; other tags corrected above
+    for s in range(slices):  # tag 1 on every row, gaps included; other tags corrected above
         emit.term(
             fmt.SCALAR_SIDE, base + s * (c_max + 1), GAP, [Kernel(Kind.CUT, span, const=rows)]
         )
-    for s, name in enumerate(F_PADS[: len(fills)]):
+    for s, name in enumerate(F_PADS[:slices]):
         (pad,) = emit.blocks[name]
         place = _row_place(Source.R, n - n_f, n_f, rows, 0)
         emit.term(pad.tile, base + s * (c_max + 1), 1, [*place, *emit.place(pad.offset, 0)])
-    return [(s, fill, rows) for s, fill in enumerate(fills) if fill < rows]
 
 
 def _emit_tables(
@@ -318,7 +328,9 @@ def _emit_helpers(
         for block in emit.blocks[name]:
             (start,), (size,) = block.box.base, block.box.bits
             y = Span(Source.Y, emit.k - size, size)
-            factors = emit.place(block.offset, size) + axis_kernels(span, y, start, length)
+            factors = emit.place(block.offset, size) + axis_kernels(
+                span, y, start, length, 1 << size
+            )
             emit.term(block.tile, scale, 1, factors)
 
 

@@ -6,6 +6,7 @@ the prover and the tests of soundness read it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from prover.program.ir import Affine, Contraction, Expr, Role, Tensor, View
@@ -71,6 +72,17 @@ class Relations:
         self, axes: tuple[int, ...], table: int, index: Affine, values: View | None = None
     ) -> None:
         self.lookups.append(Lookup(axes, table, index, values))
+
+    def views(self) -> Iterator[View]:
+        """Every place at which a tensor is seen by an einsum or a lookup."""
+        for einsum in self.einsums:
+            yield from (view for _, view in einsum.lhs.terms)
+            for c in einsum.expr.contractions:
+                yield from (view for side in (c.x, c.y) for _, view in side.terms)
+        for lookup in self.lookups:
+            yield from (view for _, view in lookup.index.terms)
+            if lookup.values is not None:
+                yield lookup.values
 
     @property
     def contractions(self) -> list[tuple[int, Expr, Contraction]]:

@@ -23,6 +23,7 @@ from tests.evm import Chain, Reverted, artifact, reverts
 from tests.onchain import CHUNK, Deployment
 from tests.programs import Case, mlp, random_case
 from tests.proving import setup, srs_of
+from tests.stacks import blocks
 from tests.tampering import random_proof, verdict
 
 HARNESS = "tests/contracts/harness"
@@ -48,6 +49,7 @@ def echo(anvil: Chain, deployment: Deployment) -> Deployment:
 CASES = {
     "mlp": lambda: mlp([6, 5, 3]),
     "a batch": lambda: mlp([5, 4, 3], batch=3),
+    "a stack": lambda: blocks(3),
     **{f"random {seed}": (lambda seed=seed: random_case(seed)) for seed in range(16)},
 }
 

@@ -110,8 +110,9 @@ def test_kernels(anvil: Chain, harness: Contract, kind: Kind) -> None:
 def test_shift_is_the_sum_that_it_stands_for(anvil: Chain, harness: Contract) -> None:
     rng = random.Random(5)
     for bits_p, bits_y in ((0, 0), (0, 2), (2, 0), (1, 3), (3, 1), (3, 3), (2, 4)):
-        for d in (*range(-9, 10), 1 << 30, -(1 << 31)):
-            n = rng.randint(0, 1 << bits_p)
+        cuts = [(0, n) for n in range((1 << bits_p) + 1)]  # with as many bits: cells see their rows
+        others = [(d, rng.randint(0, 1 << bits_p)) for d in (*range(-9, 10), 1 << 30, -(1 << 31))]
+        for d, n in (*cuts, *others):
             drawn = challenges(rng)
             kernel = Kernel(
                 Kind.SHIFT, Span(Source.RHO, 1, bits_p), Span(Source.Y, 2, bits_y), n, d

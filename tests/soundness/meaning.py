@@ -209,7 +209,7 @@ class Claims:
     @staticmethod
     def _inside(box: Any) -> Iterator[tuple[int, ...]]:
         ranges = [range(b, b + (1 << s)) for b, s in zip(box.base, box.bits, strict=True)]
-        return product(*ranges)
+        return product(ranges[0][: box.cut or None], *ranges[1:])
 
     @staticmethod
     def _spans(

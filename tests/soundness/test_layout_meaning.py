@@ -25,12 +25,15 @@ from prover.statement import encode_public
 from tests.programs import mlp, random_case
 from tests.soundness.meaning import Claims, bits_of, eq
 from tests.soundness.small import every_kind, four_slices
+from tests.stacks import blocks
 
 CASES = {
     "every kind": (every_kind().program, None),
     "every kind, split tiles": (every_kind().program, 6),
     "mlp": (mlp([3, 2, 2], limb=4).program, 6),
     "mlp, batch": (mlp([5, 3, 1], batch=3, limb=4).program, None),
+    "stack of 3": (blocks(3).program, None),
+    "stack of 6, split tiles": (blocks(6).program, 7),
     **{f"random {seed}": (random_case(seed).program, None) for seed in (1, 2, 4, 5, 6)},
 }
 
@@ -95,9 +98,9 @@ def test_terms_mean_the_relations(name: str, slices: int) -> None:
         **{name: [rng.randrange(P)] for name in (*F_PADS[: v.slices], TABLE_PAD)},
     }
     taken = set()
-    for owner, blocks in plan.blocks.items():
+    for owner, own in plan.blocks.items():
         source = cells[owner] if isinstance(owner, int) else np.array(columns[owner], dtype=object)
-        for block in blocks:
+        for block in own:
             box = block.box
             inside = source[
                 tuple(slice(b, b + (1 << s)) for b, s in zip(box.base, box.bits, strict=True))
@@ -139,6 +142,14 @@ def test_terms_mean_the_relations(name: str, slices: int) -> None:
     assert linear.tile_weights(v, drawn, values)[0] == extended, "weights are not multilinear in y"
 
 
+def test_axes_are_cut() -> None:
+    """The cases have tensors and rows whose first axis is in one piece, and cut."""
+    for name in ("stack of 3", "stack of 6, split tiles"):
+        plan = layout(*CASES[name])
+        assert any(b.box.cut for own in plan.blocks.values() for b in own)
+    assert any(slot.box.cut for slot in plan.slots)
+
+
 @pytest.mark.parametrize("slices", [1, 4])
 @pytest.mark.parametrize("name", CASES)
 def test_rows_of_the_lookup_are_each_there_once(name: str, slices: int) -> None:
@@ -167,3 +178,13 @@ def test_rows_of_the_lookup_are_each_there_once(name: str, slices: int) -> None:
     assert len({(i, at) for i, at, _ in table}) == len({row for _, _, row in table}) == len(table)
     assert {row for _, _, row in table} == set(range(plan.verifier.table_rows))
     assert len(table) == sum(spec.rows for spec in plan.relations.tables)
+
+
+def test_committed_tensors_are_laid_out_by_their_shape_alone() -> None:
+    """Whoever chains proofs by points relies on it: one that many relations read is not cut."""
+    public = mlp([7, 3, 1], batch=7, limb=4).program
+    given = replace(public.tensors[0], role=Role.INPUT_COMMITTED)
+    committed = replace(public, tensors=(given, *public.tensors[1:]))
+    assert not any(block.box.cut for block in layout(committed).blocks[0])
+    stored = replace(public, tensors=(replace(given, role=Role.ACTIVATION), *public.tensors[1:]))
+    assert any(block.box.cut for block in layout(stored).blocks[0])

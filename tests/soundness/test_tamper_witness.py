@@ -374,7 +374,7 @@ def test_cells_that_nobody_owns_do_not_matter() -> None:
         (b.tile, b.offset + x)
         for blocks in made.layout.blocks.values()
         for b in blocks
-        for x in range(1 << b.box.size_bits)
+        for x in range(b.box.cells)
     }
     v, k = made.layout.verifier, made.layout.k
 

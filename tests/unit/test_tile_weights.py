@@ -18,8 +18,14 @@ from prover.proving.tiles import NOTHING, Tile
 from prover.proving.weights import Weights, cut, expand
 from tests.programs import Case, mlp, random_case
 from tests.soundness.small import every_kind
+from tests.stacks import blocks
 
-CASES = [every_kind(), mlp([5, 7, 3], batch=3), *(random_case(seed) for seed in range(4))]
+CASES = [
+    every_kind(),
+    mlp([5, 7, 3], batch=3),
+    blocks(3),
+    *(random_case(seed) for seed in range(4)),
+]
 KERNELS = tiers.get("scalar")
 
 
