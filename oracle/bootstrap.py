@@ -8,7 +8,7 @@ from pathlib import Path
 import sqlalchemy as sa
 import structlog
 
-from oracle.adapters.answer_key import open_answer_key
+from oracle.adapters.answer_key import open_answer_keys
 from oracle.adapters.bls import BlsAggregation
 from oracle.adapters.board import BoardServer, RemoteBoard
 from oracle.adapters.chain import NodeChain
@@ -196,7 +196,8 @@ def _crew(
     workers: list[Worker]
     if role is Role.OPERATOR:
         seat = Seat(role, signer.address)
-        terms, answer_key = _terms(settings, signer.address), open_answer_key(settings.answer_key)
+        terms = _terms(settings, signer.address)
+        answer_key = open_answer_keys(settings.answer_key, chain)
         workers = [
             Work(
                 chain,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from oracle.domain.attested import Answering
 from oracle.domain.bisection import Board as Contest
 from oracle.domain.bisection import Place, Run, Span
 from oracle.domain.block import Block, BlockRef
@@ -285,14 +286,11 @@ class Rounds(Protocol):
 
 
 class AnswerKey(Protocol):
-    """A P-256 key that measured hardware holds, for answers under the attested tier."""
+    """P-256 keys that measured hardware holds, for answers under the attested tier."""
 
-    async def point(self) -> bytes:
-        """x and y. Raises KeyRefused."""
-        ...
-
-    async def sign(self, digest: bytes) -> bytes:
-        """r and s of a SHA-256. Raises KeyRefused."""
+    async def attest(self, claim: Answering, digest: bytes) -> bytes:
+        """x, y of a key that counts for the claim's owner and model; r, s of a SHA-256 by it.
+        Raises KeyRefused."""
         ...
 
 

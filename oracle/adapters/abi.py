@@ -120,6 +120,7 @@ EVENTS: Mapping[str, tuple[str, ...]] = {
     # CommitteeAssurance
     "Drawn": ("uint256", "bytes"),
     "Dissented": ("bytes32", "address", "uint256"),
+    "Fined": ("bytes32", "uint256", "uint256"),
     # BisectionAssurance
     "Demanded": ("bytes32", "uint256", "uint256", "address", "uint256", "uint256"),
     "Published": ("bytes32", "uint256", "uint256", "bytes32[]", "uint256"),
@@ -181,6 +182,12 @@ ERRORS: Mapping[str, tuple[str, ...]] = {
     "WrongSignature": ("uint256", "address", "address"),
     "NotRevealed": ("uint256",),
     "CoverageAboveStake": ("uint256", "uint256"),
+    # BlsCommitteeAssurance, BlsKeys
+    "NoKey": ("address",),
+    "WrongTotal": ("uint256", "bytes32", "bytes32"),
+    "WrongAggregate": ("uint256",),
+    "Taken": ("address",),
+    "NotPossessed": ("address",),
     # AuditedAssurance, IRandomness
     "WrongAuditRate": ("uint256", "uint256", "uint256"),
     "StakeTooSmall": ("uint256", "uint256"),

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
+import structlog
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from oracle.adapters.attestations import key_shown, registry_of
+from oracle.adapters.chain import NodeChain
 from oracle.adapters.tpm import Tpm
+from oracle.domain.attested import Answering
 from oracle.domain.errors import KeyRefused
 from oracle.ports import AnswerKey
 
+log = structlog.get_logger("work")
+
 WORD = 32
 LABEL = "answers"
+#: Seconds before a key's end at which its successor should be enrolled: the delay, and a day.
+RENEWAL = 3 * 86_400
 
 
 class TpmKey:
@@ -55,11 +64,50 @@ class FileKey:
         return r.to_bytes(WORD, "big") + s.to_bytes(WORD, "big")
 
 
-def open_answer_key(named: str) -> AnswerKey | None:
-    """tpm:WHERE#LABEL (oracle/adapters/tpm.py says what WHERE can be), a PEM file, or nothing.
+class AnswerKeys:
+    """Keys that follow each other: a claim is signed by the one that the registry counts longest
+    from now. One alone signs whatever the registry says: that it does not count yet is the chain's
+    to say."""
+
+    def __init__(self, chain: NodeChain, keys: Sequence[TpmKey | FileKey]) -> None:
+        self._chain, self._keys = chain, list(keys)
+
+    async def attest(self, claim: Answering, digest: bytes) -> bytes:
+        key = self._keys[0] if len(self._keys) == 1 else await self._current(claim)
+        return await key.point() + await key.sign(digest)
+
+    async def _current(self, claim: Answering) -> TpmKey | FileKey:
+        now = (await self._chain.head()).timestamp
+        registry = await registry_of(self._chain, claim.tier)
+        found: list[tuple[int, TpmKey | FileKey]] = []
+        last = 0
+        for key in self._keys:
+            named = (registry, claim.owner, claim.model_id, await key.point())
+            shown, ready_at = await key_shown(self._chain, *named)
+            if shown is None or shown.revoked or shown.until < now:
+                continue
+            last = max(last, shown.until)
+            if ready_at <= now:
+                found.append((shown.until, key))
+        if last < now + RENEWAL:
+            log.warning("answer keys end soon: enrol the next", until=last, owner=claim.owner)
+        if not found:
+            raise KeyRefused(
+                f"none of {len(self._keys)} answer keys counts now for {claim.owner} and model "
+                f"0x{claim.model_id.hex()}: enrol one with einproof attest enrol"
+            )
+        return max(found, key=lambda each: each[0])[1]
+
+
+def open_answer_keys(named: str, chain: NodeChain) -> AnswerKey | None:
+    """Those that are named, with commas between; none for an empty name. Raises KeyRefused."""
+    names = [each.strip() for each in named.split(",") if each.strip()]
+    return AnswerKeys(chain, [open_answer_key(name) for name in names]) if names else None
+
+
+def open_answer_key(named: str) -> TpmKey | FileKey:
+    """tpm:WHERE#LABEL (oracle/adapters/tpm.py says what WHERE can be), or a PEM file.
     Raises KeyRefused."""
-    if not named:
-        return None
     kind, _, rest = named.partition(":")
     if kind == "tpm":
         where, _, label = rest.partition("#")

@@ -15,6 +15,7 @@ from oracle.toolchain import ROOT
 FOLDER = ROOT / "deployments"
 PROOF, OPTIMISTIC, COMMITTEE = "ProofAssurance", "OptimisticAssurance", "CommitteeAssurance"
 
+BLS_COMMITTEE = "BlsCommitteeAssurance"
 BISECTION = "BisectionAssurance"
 AUDITED, GUARD = "AuditedAssurance", "GuardedVerifier"
 BEACONS = ("DevelopmentBeacon", "DrandEvmnet", "DrandQuicknet")
@@ -41,6 +42,8 @@ class Deployment:
             known[self.address(ATTESTED)] = TierKind.ATTESTED
         if COMMITTEE in self.contracts:
             known[self.address(COMMITTEE)] = TierKind.COMMITTEE
+        if BLS_COMMITTEE in self.contracts:
+            known[self.address(BLS_COMMITTEE)] = TierKind.COMMITTEE
         if AUDITED in self.contracts:
             known[self.address(AUDITED)] = TierKind.AUDITED
         if BISECTION in self.contracts:

@@ -1,4 +1,4 @@
-"""einproof committee: a member's seats, and the day's draw, by hand."""
+"""einproof committee: a member's seats, the day's draw, and fines for silence, by hand."""
 
 import asyncio
 import json
@@ -7,59 +7,94 @@ from typing import Annotated, Any
 
 import typer
 
-from oracle.adapters.deployment import COMMITTEE
+from oracle.adapters.deployment import BLS_COMMITTEE, COMMITTEE
+from oracle.cli.prove import parse_word
 from oracle.domain.committee import DAY
 from oracle.domain.errors import SettingsInvalid
 from oracle.settings import read_settings
 
 app = typer.Typer(
-    add_completion=False, no_args_is_help=True, help="Seats in the committee, and its draw."
+    add_completion=False,
+    no_args_is_help=True,
+    help="Seats in the committee, its draw, and fines for members that are silent.",
 )
 
 Seat = Annotated[int, typer.Argument(min=0, help="Number of the seat; see show.")]
 Rpc = Annotated[str | None, typer.Option(help="Node: http(s) URL or IPC socket.")]
 Key = Annotated[str | None, typer.Option(help="Keystore file (dev:N on 31337; default dev:4).")]
 Json = Annotated[bool, typer.Option("--json", help="Print one line of JSON.")]
+Large = Annotated[bool, typer.Option(help="The committee of many, which signs as one.")]
+Id = Annotated[str, typer.Argument(metavar="REQUEST", help="The request's id: 0x...")]
 Report = dict[str, Any]
 
 
 @app.command()
-def show(rpc: Rpc = None, key: Key = None, as_json: Json = False) -> None:
+def show(rpc: Rpc = None, key: Key = None, large: Large = False, as_json: Json = False) -> None:
     """The seats, who holds them, and today's committee."""
-    _do(_look, rpc, key, as_json)
+    _do(_look, rpc, key, large, as_json)
 
 
 @app.command()
-def enrol(seat: Seat, rpc: Rpc = None, key: Key = None, as_json: Json = False) -> None:
+def enrol(
+    seat: Seat, rpc: Rpc = None, key: Key = None, large: Large = False, as_json: Json = False
+) -> None:
     """Take a free seat, or the next new one: locks a seat's stake in the vault."""
-    _do(_seat("enrol", seat), rpc, key, as_json)
+    _do(_seat("enrol", seat), rpc, key, large, as_json)
 
 
 @app.command()
-def retire(seat: Seat, rpc: Rpc = None, key: Key = None, as_json: Json = False) -> None:
+def retire(
+    seat: Seat, rpc: Rpc = None, key: Key = None, large: Large = False, as_json: Json = False
+) -> None:
     """Serve today still, and not after."""
-    _do(_seat("retire", seat), rpc, key, as_json)
+    _do(_seat("retire", seat), rpc, key, large, as_json)
 
 
 @app.command()
-def leave(seat: Seat, rpc: Rpc = None, key: Key = None, as_json: Json = False) -> None:
+def leave(
+    seat: Seat, rpc: Rpc = None, key: Key = None, large: Large = False, as_json: Json = False
+) -> None:
     """Free a retired seat's stake, eight days after its last."""
-    _do(_seat("leave", seat), rpc, key, as_json)
+    _do(_seat("leave", seat), rpc, key, large, as_json)
 
 
 @app.command()
-def draw(rpc: Rpc = None, key: Key = None, as_json: Json = False) -> None:
+def draw(rpc: Rpc = None, key: Key = None, large: Large = False, as_json: Json = False) -> None:
     """Draw today's committee, if nobody has; anyone may. On Anvil, publishes the round first."""
-    _do(_draw, rpc, key, as_json)
+    _do(_draw, rpc, key, large, as_json)
+
+
+@app.command()
+def key(rpc: Rpc = None, key: Key = None, as_json: Json = False) -> None:
+    """Register the BLS key of your account, with the proof that it is yours: before a seat in the
+    committee of many. It is made of the account's key; there is nothing to keep."""
+    _do(_key, rpc, key, True, as_json)
+
+
+@app.command()
+def summon(
+    request: Id, rpc: Rpc = None, key: Key = None, large: Large = False, as_json: Json = False
+) -> None:
+    """Demand that the committee speaks on-chain, on a request of yours that nobody answered."""
+    _do(_summon(parse_word(request, "REQUEST")), rpc, key, large, as_json)
+
+
+@app.command()
+def fine(
+    request: Id, rpc: Rpc = None, key: Key = None, large: Large = False, as_json: Json = False
+) -> None:
+    """Fine all who were summoned and did not reveal in time; anyone may."""
+    _do(_fine(parse_word(request, "REQUEST")), rpc, key, large, as_json)
 
 
 class _Desk:
-    """The committee tier of a site, and a key there."""
+    """A committee tier of a site, and a key there."""
 
-    def __init__(self, site: Any, wallet: Any) -> None:
+    def __init__(self, site: Any, wallet: Any, large: bool) -> None:
         self.wallet = wallet
         self.chain = site.chain
-        self.council = site.deployment.address(COMMITTEE)
+        self.start = site.deployment.block
+        self.council = site.deployment.address(BLS_COMMITTEE if large else COMMITTEE)
 
     async def read(self, to: str, kinds: tuple[str, ...], name: str, *arguments: Any) -> Any:
         from eth_abi.abi import decode
@@ -67,6 +102,11 @@ class _Desk:
         from oracle.adapters.abi import call_data
 
         return decode(kinds, await self.chain.call(to, call_data(name, *arguments)))
+
+    async def logs(self, contract: str, kind: bytes, id: bytes) -> Any:
+        head = (await self.chain.head()).number
+        topics = ["0x" + kind.hex(), "0x" + id.hex()]
+        return await self.chain.logs(self.start, head, [contract], topics)
 
     async def tell(self, to: str, data: bytes) -> None:
         from oracle.domain.chain import Call
@@ -109,6 +149,77 @@ async def _draw(desk: _Desk) -> Report:
     return await _look(desk)
 
 
+async def _key(desk: _Desk) -> Report:
+    from oracle.adapters.bls import has_key, keys_of, register_call
+
+    keys, owner = await keys_of(desk.chain, desk.council), desk.wallet.signer.address
+    known = await has_key(desk.chain, keys, owner)
+    if not known:
+        await desk.wallet.transact(await register_call(desk.chain, keys, desk.wallet.signer))
+    return {"keys": keys, "owner": owner, "registered": "before" if known else "now"}
+
+
+def _summon(id: bytes) -> Callable[[_Desk], Awaitable[Report]]:
+    async def work(desk: _Desk) -> Report:
+        from oracle.adapters.abi import call_data
+
+        request = await _asked(desk, id)
+        await desk.tell(desk.council, call_data("summon", request.fields))
+        summons = await desk.chain.summons(request)
+        return {
+            "request": "0x" + id.hex(),
+            "day": summons.epoch,
+            "commit_by": summons.commit_by,
+            "reveal_by": summons.reveal_by,
+        }
+
+    return work
+
+
+def _fine(id: bytes) -> Callable[[_Desk], Awaitable[Report]]:
+    async def work(desk: _Desk) -> Report:
+        from oracle.adapters.abi import call_data, topic
+
+        request = await _asked(desk, id)
+        summons = await desk.chain.summons(request)
+        tier = await desk.chain.tier(desk.council)
+        if summons is None or tier is None:
+            raise SettingsInvalid(f"nobody was summoned for request 0x{id.hex()}")
+        committee = await desk.chain.committee(tier, summons.epoch)
+        said = await desk.chain.spoken(request, len(committee.owners))
+        logs = await desk.logs(desk.council, topic("Fined"), id)
+        known = {int(log["topics"][2], 16) for log in logs}
+        fined: dict[bool, list[str]] = {True: [], False: []}
+        for place, (_, revealed) in enumerate(said):
+            if revealed != bytes(32):
+                continue
+            before = committee.seats[place] in known
+            if not before:
+                data = call_data("fineAbsent", id, committee.members, place)
+                await desk.tell(desk.council, data)
+            fined[before].append(committee.owners[place])
+        return {"request": "0x" + id.hex(), "fined": fined[False], "fined_before": fined[True]}
+
+    return work
+
+
+async def _asked(desk: _Desk, id: bytes) -> Any:
+    """The request of that id, from its log. Raises SettingsInvalid if it is no such committee's."""
+    from eth_abi.abi import decode
+    from eth_utils.address import to_checksum_address
+
+    from oracle.adapters.abi import REQUEST, request_from, topic
+
+    logs = await desk.logs(desk.chain.oracle, topic("Requested"), id)
+    if not logs:
+        raise SettingsInvalid(f"the oracle was asked no request 0x{id.hex()}")
+    fields, input = decode((REQUEST, "bytes"), bytes.fromhex(logs[-1]["data"][2:]))
+    request = request_from(fields, input, id, to_checksum_address)
+    if request.assurance != desk.council:
+        raise SettingsInvalid(f"request 0x{id.hex()} is of tier {request.assurance}")
+    return request
+
+
 async def _look(desk: _Desk) -> Report:
     from eth_utils.address import to_checksum_address
 
@@ -130,7 +241,11 @@ async def _look(desk: _Desk) -> Report:
 
 
 def _do(
-    work: Callable[[_Desk], Awaitable[Report]], rpc: str | None, key: str | None, as_json: bool
+    work: Callable[[_Desk], Awaitable[Report]],
+    rpc: str | None,
+    key: str | None,
+    large: bool,
+    as_json: bool,
 ) -> None:
     from oracle.adapters.wallet import Wallet
     from oracle.bootstrap import Site
@@ -141,13 +256,19 @@ def _do(
         site = await Site.reach(settings)
         try:
             signer = site.signer(settings, "dev:4")
-            return await work(_Desk(site, Wallet(site.chain, signer, site.identity.chain_id)))
+            wallet = Wallet(site.chain, signer, site.identity.chain_id)
+            return await work(_Desk(site, wallet, large))
         finally:
             site.chain.node.close()
 
     report = asyncio.run(whole())
     if as_json:
         typer.echo(json.dumps(report))
+        return
+    if "seats" not in report:
+        for name, value in report.items():
+            shown = ", ".join(value) or "nobody" if isinstance(value, list) else value
+            typer.echo(f"{name:12} {shown}")
         return
     for name in ("tier", "day"):
         typer.echo(f"{name:10} {report[name]}")

@@ -56,6 +56,12 @@ class Committee:
         starts = range(0, len(self.members), MEMBER_BYTES)
         return [to_checksum_address(self.members[at + 4 : at + MEMBER_BYTES]) for at in starts]
 
+    @property
+    def seats(self) -> list[int]:
+        """Their numbers, by place."""
+        starts = range(0, len(self.members), MEMBER_BYTES)
+        return [int.from_bytes(self.members[start : start + 4], "big") for start in starts]
+
     def places(self, owner: str) -> list[int]:
         return [place for place, held in enumerate(self.owners) if held == owner]
 

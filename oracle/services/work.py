@@ -152,8 +152,7 @@ class Work(Worker):
             answer.payee,
             answer.output,
         )
-        digest = said(self._identity.chain_id, claim)
-        return await self._key.point() + await self._key.sign(digest)
+        return await self._key.attest(claim, said(self._identity.chain_id, claim))
 
     async def _proof(self, job: Job, answer: Answer) -> Answer:
         """The answer with its proof. Raises EngineDisagrees if the prover computes another."""

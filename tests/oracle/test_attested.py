@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from oracle.adapters.answer_key import open_answer_key
+from oracle.adapters.answer_key import open_answer_key, open_answer_keys
 from oracle.domain.attested import Answering, said
 from oracle.domain.chain import Status
 from oracle.domain.errors import InputRefused, KeyRefused
@@ -88,8 +88,8 @@ def test_answer_without_a_key_is_declined():
 
 def test_answer_with_another_key_is_refused_by_the_chain():
     class Stolen(FakeAnswerKey):
-        async def sign(self, digest):
-            return bytes(64)
+        async def attest(self, claim, digest):
+            return (await super().attest(claim, digest))[:64] + bytes(64)
 
     chain = FakeChain()
     operator = service(chain, Stolen())
@@ -192,7 +192,7 @@ def test_open_answer_key_what_is_none_is_refused(tmp_path):
     for named in (tmp_path / "key", tmp_path / "missing"):
         with pytest.raises(KeyRefused):
             open_answer_key(str(named))
-    assert open_answer_key("") is None
+    assert open_answer_keys("", None) is open_answer_keys(" , ", None) is None
 
 
 def test_open_answer_key_file_signs_what_p256_verifies(tmp_path):

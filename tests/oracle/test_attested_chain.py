@@ -6,7 +6,7 @@ import asyncio
 import pytest
 
 from oracle.adapters import attestations
-from oracle.adapters.answer_key import open_answer_key
+from oracle.adapters.answer_key import AnswerKeys, open_answer_key
 from oracle.adapters.attestations import REGISTRY, enrol_call, key_shown, registry_of
 from oracle.adapters.chain import NodeChain
 from oracle.adapters.keys import open_signer
@@ -88,7 +88,8 @@ def test_service_answers_with_a_live_tpm_and_the_report_says_software(tmp_path):
             store, clock = MemoryStore(), FakeClock()
             watch = Watch(chain, store, identity, 1, 0)
             terms = Terms(hall.operator, tiers=frozenset({TierKind.ATTESTED}), max_coverage=10**12)
-            parts = (EchoModels(), EchoEngine(), EchoProver(), clock, identity, terms, "me", key)
+            keys = AnswerKeys(chain, [key])
+            parts = (EchoModels(), EchoEngine(), EchoProver(), clock, identity, terms, "me", keys)
             work = Work(chain, store, *parts)
             write = Write(Runway(chain, store, signer, clock, 31337, Posting(), "me", FakeRounds()))
 

@@ -50,6 +50,8 @@ CONTRACTS = (
     "contracts/assurance/OptimisticAssurance.sol",
     "contracts/assurance/ProofAssurance.sol",
     "contracts/assurance/StakeVault.sol",
+    "contracts/committee/BlsCommitteeAssurance.sol",
+    "contracts/committee/BlsKeys.sol",
     "contracts/committee/CommitteeAssurance.sol",
     "contracts/random/DevelopmentBeacon.sol",
     "contracts/interfaces/ITensorVerifier.sol",

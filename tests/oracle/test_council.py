@@ -21,7 +21,7 @@ from oracle.domain.errors import BoardUnavailable
 from oracle.domain.request import TierKind
 from oracle.domain.terms import ClaimTerms
 from tests.contracts.bench import COVERAGE, PROVING, terms
-from tests.contracts.council import CLOCK, FINE, GRACE, SEAT, START, WINDOW, Council
+from tests.contracts.council import CLOCK, FINE, GRACE, SEAT, START, TRACE, WINDOW, Council
 from tests.contracts.desk import FINAL, PROVISIONAL
 from tests.evm import Chain
 from tests.oracle.desk import LOGITS, Office
@@ -218,12 +218,13 @@ def test_what_is_signed_and_quoted_is_what_the_contract_has(office):
     run(story())
 
 
-def test_seats_and_the_draw_by_hand(office, tmp_path, monkeypatch):
+def commands(contracts, url, tmp_path, monkeypatch):
+    """einproof committee, on these contracts."""
     deployment = tmp_path / "deployment.json"
-    contracts = {name: {"address": at} for name, at in office.contracts.items()}
+    contracts = {name: {"address": at} for name, at in contracts.items()}
     deployment.write_text(json.dumps({"chain_id": 31337, "block": 1, "contracts": contracts}))
     monkeypatch.setenv("EINPROOF_DEPLOYMENT", str(deployment))
-    monkeypatch.setenv("EINPROOF_RPC", office.evm.url)
+    monkeypatch.setenv("EINPROOF_RPC", url)
     monkeypatch.delenv("EINPROOF_KEY", raising=False)
 
     def call(*words, code=0):
@@ -231,6 +232,11 @@ def test_seats_and_the_draw_by_hand(office, tmp_path, monkeypatch):
         assert result.exit_code == code, result.output
         return json.loads(result.stdout) if "--json" in words else result.output
 
+    return call
+
+
+def test_seats_and_the_draw_by_hand(office, tmp_path, monkeypatch):
+    call = commands(office.contracts, office.evm.url, tmp_path, monkeypatch)
     shown = call("show", "--json")
     assert [seat["mine"] for seat in shown["seats"]] == [False, True, False, False]
     assert sorted(shown["committee"]) == sorted([*map(address, KEYS), address(KEYS[2])])
@@ -245,3 +251,32 @@ def test_seats_and_the_draw_by_hand(office, tmp_path, monkeypatch):
     assert address(COLLECTOR) not in drawn["committee"]
     assert call("draw", "--json") == drawn
     assert "place    0" in call("show")
+
+
+def test_summons_and_fines_by_hand(office, tmp_path, monkeypatch):
+    """Two of three owners stay away: their three seats are fined, once."""
+    call = commands(office.contracts, office.evm.url, tmp_path, monkeypatch)
+    request, desk = asked(office), office.desk
+    id = "0x" + request.id.hex()
+    by = ("--key", "dev:1", "--json")
+    assert address("dev:1") == desk.requester
+    assert "asked no request" in call("summon", "0x" + "00" * 32, code=1)
+    assert "OnlyRequester" in call("summon", id, code=1)
+    assert "nobody was summoned" in call("fine", id, code=1)
+    summoned = call("summon", id, *by)
+    assert summoned["day"] == TODAY
+    assert summoned["reveal_by"] - summoned["commit_by"] == GRACE
+    place = next(n for n in range(4) if desk.member(office.evm.members, n) == address(COLLECTOR))
+    word = desk.commitment(address(COLLECTOR), bytes(32), LOGITS)
+    named = (request.id, office.evm.members, place)
+    desk.tell("commit", *named, word, sender=address(COLLECTOR))
+    assert "TooEarly" in call("fine", id, code=1)
+    office.wait(GRACE + 1)
+    desk.tell("reveal", *named, desk.payee, keccak(LOGITS), TRACE, bytes(32))
+    office.wait(GRACE + 1)
+    fined = call("fine", id, "--json")
+    assert sorted(fined["fined"]) == sorted([address(KEYS[1]), *[address(KEYS[2])] * 2])
+    assert desk.burned() == 3 * FINE
+    again = call("fine", id, "--json")
+    assert (again["fined"], again["fined_before"]) == ([], fined["fined"])
+    assert "fined_before" in call("fine", id)

@@ -23,7 +23,17 @@ from tests.contracts.desk import FINAL, PROVISIONAL
 from tests.contracts.senate import Senate
 from tests.evm import Chain, artifact
 from tests.oracle.desk import LOGITS, Office
-from tests.oracle.test_council import COLLECTOR, KEYS, OTHERS, PORT, RULES, address, asked, status
+from tests.oracle.test_council import (
+    COLLECTOR,
+    KEYS,
+    OTHERS,
+    PORT,
+    RULES,
+    address,
+    asked,
+    commands,
+    status,
+)
 from tests.oracle.test_council import daemons as _daemons
 from tests.oracle.world import run
 
@@ -180,3 +190,23 @@ def test_functions_are_those_of_the_contracts():
             if entry["type"] == "function":
                 found[entry["name"]] = tuple(item["type"] for item in entry["inputs"])
     assert all(found[name] == types for name, types in bls.FUNCTIONS.items())
+
+
+def test_keys_and_seats_by_hand(office, tmp_path, monkeypatch):
+    contracts = {
+        "InferenceOracle": office.desk.oracle.address,
+        "ProofAssurance": office.desk.tier.address,
+        "BlsCommitteeAssurance": office.desk.council.address,
+    }
+    call = commands(contracts, office.evm.url, tmp_path, monkeypatch)
+    new = ("--key", "dev:6")
+    assert "NoKey" in call("enrol", "4", "--large", *new, code=1)
+    assert call("key", *new, "--json")["registered"] == "now"
+    assert call("key", *new, "--json")["registered"] == "before"
+    held = office.evm.call(office.desk.keys.functions.keyOf(address("dev:6")))
+    assert held == BlsKey.of(open_signer("dev:6", "", 31337)).public
+    office.evm.send(office.desk.vault.functions.stake(), sender=address("dev:6"), value=10**19)
+    assert call("enrol", "4", "--large", *new, "--json")["seats"][4]["mine"]
+    office.wait(DAY)
+    assert len(call("draw", "--large", "--json")["committee"]) == 4
+    assert "run einproof deploy" in call("show", code=1)

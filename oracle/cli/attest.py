@@ -1,0 +1,336 @@
+"""einproof attest: evidence of measured hardware, verified offline; answer keys by hand."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from oracle.adapters.deployment import ATTESTATIONS
+from oracle.cli.prove import parse_word
+from oracle.domain.errors import KeyRefused, SettingsInvalid
+from oracle.settings import read_settings
+
+if TYPE_CHECKING:
+    from oracle.adapters.wallet import Wallet
+    from oracle.attestation import Attested, Kind, Policy
+    from oracle.bootstrap import Site
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Verify hardware's evidence; enrol, approve and revoke keys that may answer.",
+)
+
+KindName = Annotated[str, typer.Argument(metavar="KIND", help="sgx tdx snp nitro nvidia tpm")]
+Parts = Annotated[
+    list[str], typer.Option("--part", metavar="NAME=FILE", help="Of the evidence; repeat it.")
+]
+Roots = Annotated[
+    list[str],
+    typer.Option(
+        "--root", metavar="HASH|FILE", help="Trusted in place of the pinned: SHA-256 or PEM."
+    ),
+]
+At = Annotated[str, typer.Option(help="Time to verify for: 2026-01-03T20:45:00Z; default now.")]
+Measured = Annotated[
+    list[str], typer.Option("--measurement", metavar="NAME=HEX", help="That must be so; repeat it.")
+]
+Crls = Annotated[list[Path], typer.Option("--crl", help="Revocation list (DER or PEM); repeat it.")]
+Statuses = Annotated[
+    list[str], typer.Option("--status", help="Of Intel's TCB, taken beside UpToDate; repeat it.")
+]
+ModelId = Annotated[str, typer.Argument(metavar="MODEL", help="Its id: 0x...")]
+AnswerKeyName = Annotated[
+    str, typer.Option("--answer-key", help="tpm:WHERE#LABEL or a PEM file; default the settings'.")
+]
+Rpc = Annotated[str | None, typer.Option(help="Node: http(s) URL or IPC socket.")]
+Key = Annotated[str | None, typer.Option(help="Keystore file (dev:N on 31337).")]
+Json = Annotated[bool, typer.Option("--json", help="Print one line of JSON.")]
+Report = dict[str, Any]
+
+
+@app.command()
+def verify(
+    kind: KindName,
+    part: Parts,
+    root: Roots = [],  # noqa: B006 (typer reads it, nobody writes it)
+    at: At = "",
+    report_data: Annotated[str, typer.Option(help="Nonce or report data, 0x...")] = "",
+    measurement: Measured = [],  # noqa: B006
+    crl: Crls = [],  # noqa: B006
+    status: Statuses = [],  # noqa: B006
+    as_json: Json = False,
+) -> None:
+    """Decide offline whether evidence is real; exit code 1, with the reason, if it is not."""
+    from oracle.attestation import verify as decide
+
+    named = _kind(kind)
+    shown = decide(
+        named, _parts(part), _policy(named, root, at, measurement, crl, status, report_data)
+    )
+    _print(_shown(shown), as_json)
+
+
+@app.command()
+def enrol(
+    model: ModelId,
+    kind: Annotated[
+        str, typer.Option(help="tpm: the contract decides; others: attesters.")
+    ] = "tpm",
+    answer_key: AnswerKeyName = "",
+    registers: Annotated[str, typer.Option(help="Of the TPM, to be quoted (tpm).")] = "0,7,10",
+    until: Annotated[
+        str, typer.Option(help="The voucher's end, as attesters approved it (tpm).")
+    ] = "",
+    part: Parts = [],  # noqa: B006
+    root: Roots = [],  # noqa: B006
+    at: At = "",
+    measurement: Annotated[
+        list[str], typer.Option("--measurement", help="Names that make the build; repeat it.")
+    ] = [],  # noqa: B006
+    rpc: Rpc = None,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Enrol an answer key of yours for a model, with its hardware's evidence. What attesters have
+    not approved yet is named, and nothing is sent: ask them, and come again."""
+    model_id, named = parse_word(model, "MODEL"), _kind(kind)
+
+    async def work(site: "Site", wallet: "Wallet") -> Report:
+        from oracle.adapters.answer_key import TpmKey, open_answer_key
+        from oracle.adapters.attestations import enrol_call, is_admitted
+        from oracle.attestation.enrolment import (
+            Applicant,
+            decide,
+            evidence_bytes,
+            from_tpm,
+            voucher_of,
+        )
+        from oracle.domain.attested import (
+            build_statement,
+            enrolment_statement,
+            key_id,
+            voucher_statement,
+        )
+
+        opened = open_answer_key(answer_key or read_settings().answer_key)
+        where = (site.identity.chain_id, site.deployment.address(ATTESTATIONS))
+        applicant = Applicant(*where, wallet.signer.address, model_id, await opened.point())
+        if named.value == "tpm" and not part:
+            if not isinstance(opened, TpmKey):
+                raise KeyRefused("a TPM's evidence is made with a key in it: tpm:WHERE#LABEL")
+            voucher = voucher_of(opened.tpm, int(_time(until).timestamp()))
+            numbers = [int(each) for each in registers.split(",")]
+            enrolment, proof = from_tpm(opened.tpm, applicant, opened.label, numbers, voucher)
+            evidence = proof.encoded
+            asked = {"voucher": voucher_statement(*where, voucher)}
+        else:
+            policy = _policy(named, root, at, [], [], [], "")
+            found = _parts(part)
+            enrolment = decide(named, found, policy, applicant, measurement)
+            evidence = evidence_bytes(named, found)
+            asked = {"enrolment": enrolment_statement(*where, enrolment, evidence)}
+        build = (enrolment.kind, model_id, enrolment.measurement)
+        asked["build"] = build_statement(*where, *build)
+        missing = {
+            name: "0x" + statement.hex()
+            for name, statement in asked.items()
+            if not await is_admitted(site.chain, where[1], statement)
+        }
+        report: Report = {
+            "owner": applicant.owner,
+            "key": "0x" + key_id(applicant.owner, model_id, applicant.point).hex(),
+            "measurement": "0x" + enrolment.measurement.hex(),
+            "until": enrolment.until,
+        }
+        if missing:
+            return {**report, "enrolled": False, **{f"approve {n}": s for n, s in missing.items()}}
+        await wallet.transact(enrol_call(where[1], enrolment, evidence))
+        return {**report, "enrolled": True}
+
+    _print(_run(work, rpc, key), as_json)
+
+
+@app.command()
+def approve(
+    statement: Annotated[
+        str, typer.Argument(metavar="STATEMENT", help="0x..., as enrol names it.")
+    ],
+    evidence: Annotated[Path, typer.Option(help="What you looked at: it is published.")],
+    rpc: Rpc = None,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Approve a statement, as an attester."""
+    word = parse_word(statement, "STATEMENT")
+
+    async def work(site: "Site", wallet: "Wallet") -> Report:
+        from oracle.adapters.attestations import approve_call, is_admitted
+
+        registry = site.deployment.address(ATTESTATIONS)
+        await wallet.transact(approve_call(registry, word, _read(evidence)))
+        return {"statement": statement, "admitted": await is_admitted(site.chain, registry, word)}
+
+    _print(_run(work, rpc, key), as_json)
+
+
+@app.command()
+def revoke(
+    model: ModelId,
+    answer_key: AnswerKeyName = "",
+    rpc: Rpc = None,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Revoke an answer key of yours, for ever."""
+    model_id = parse_word(model, "MODEL")
+
+    async def work(site: "Site", wallet: "Wallet") -> Report:
+        from oracle.adapters.answer_key import open_answer_key
+        from oracle.adapters.attestations import revoke_call
+
+        point = await open_answer_key(answer_key or read_settings().answer_key).point()
+        registry, owner = site.deployment.address(ATTESTATIONS), wallet.signer.address
+        await wallet.transact(revoke_call(registry, owner, model_id, point))
+        return {"owner": owner, "model": model, "revoked": True}
+
+    _print(_run(work, rpc, key), as_json)
+
+
+# --- what was typed -----------------------------------------------------------------------------
+
+
+def _kind(text: str) -> "Kind":
+    from oracle.attestation import Kind
+
+    try:
+        return Kind(text)
+    except ValueError:
+        kinds = ", ".join(Kind)
+        raise SettingsInvalid(f"expected one of {kinds} as KIND, got {text}") from None
+
+
+def _parts(named: list[str]) -> dict[str, bytes]:
+    return {name: _read(Path(path)) for name, path in (_pair(each, "--part") for each in named)}
+
+
+def _policy(
+    kind: "Kind",
+    roots: list[str],
+    at: str,
+    measurements: list[str],
+    crls: list[Path],
+    statuses: list[str],
+    report_data: str,
+) -> "Policy":
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    from oracle.attestation import ROOTS, Policy
+
+    def revocations(data: bytes) -> bytes:
+        pem = data.startswith(b"-----")
+        return x509.load_pem_x509_crl(data).public_bytes(Encoding.DER) if pem else data
+
+    wanted = dict(_pair(each, "--measurement") for each in measurements)
+    plain = Policy(frozenset(map(_root, roots)) or ROOTS[kind], _time(at))
+    return Policy(
+        plain.roots,
+        plain.at,
+        report_data=_hex(report_data, "--report-data") if report_data else None,
+        measurements={name: _hex(value, "--measurement") for name, value in wanted.items()},
+        crls=tuple(revocations(_read(path)) for path in crls),
+        statuses=plain.statuses | set(statuses),
+    )
+
+
+def _root(text: str) -> bytes:
+    """SHA-256 of a certificate: given, or of the last one in a PEM file."""
+    from hashlib import sha256
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    if not Path(text).is_file():
+        return parse_word(text if text.startswith("0x") else "0x" + text, "--root")
+    try:
+        last = x509.load_pem_x509_certificates(_read(Path(text)))[-1]
+    except ValueError as error:
+        raise SettingsInvalid(f"{text} holds no certificate in PEM: {error}") from None
+    return sha256(last.public_bytes(Encoding.DER)).digest()
+
+
+def _time(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text) if text else datetime.now(UTC)
+    except ValueError:
+        raise SettingsInvalid(f"expected a time like 2026-01-03T20:45:00Z, got {text}") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _pair(text: str, option: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise SettingsInvalid(f"expected NAME=... after {option}, got {text}")
+    return name, value
+
+
+def _hex(text: str, option: str) -> bytes:
+    try:
+        return bytes.fromhex(text.removeprefix("0x"))
+    except ValueError:
+        raise SettingsInvalid(f"expected hexadecimal digits after {option}, got {text}") from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SettingsInvalid(f"cannot read {path}: {error.strerror}") from error
+
+
+# --- what comes of it ---------------------------------------------------------------------------
+
+
+def _shown(attested: "Attested") -> Report:
+    return {
+        "kind": attested.kind.value,
+        "report_data": "0x" + attested.report_data.hex(),
+        "valid_until": attested.valid_until.isoformat(),
+        "status": attested.status,
+        "advisories": list(attested.advisories),
+        "measurements": {n: "0x" + v.hex() for n, v in sorted(attested.measurements.items())},
+    }
+
+
+def _run(
+    work: "Callable[[Site, Wallet], Awaitable[Report]]", rpc: str | None, key: str | None
+) -> Report:
+    from oracle.adapters.wallet import Wallet
+    from oracle.bootstrap import Site
+
+    settings = read_settings(rpc=rpc, key=key)
+
+    async def whole() -> Report:
+        site = await Site.reach(settings)
+        try:
+            signer = site.signer(settings, "dev:1")
+            return await work(site, Wallet(site.chain, signer, site.identity.chain_id))
+        finally:
+            site.chain.node.close()
+
+    return asyncio.run(whole())
+
+
+def _print(report: Report, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(report))
+        return
+    for name, value in report.items():
+        rows = value.items() if isinstance(value, dict) else [(name, value)]
+        for label, each in rows:
+            typer.echo(f"{label:18} {', '.join(each) if isinstance(each, list) else each}")
