@@ -1,12 +1,14 @@
 """Ways of writing one thing, brought to one operator, before anything else reads a graph.
 
-RMSNorm and unit length from their parts, masks from `where` and from sums with -inf, and what only
-moves and scales the cells of an axis, such as rotary embeddings, to `einproof.bands`. Each rule
-keeps the name of the node that it replaces; nodes that nothing reads any more go.
+RMSNorm and unit length from their parts, masks from `where` and from sums with -inf, the parts of a
+packed projection of a batch, and what only moves and scales the cells of an axis, such as rotary
+embeddings, to `einproof.bands`. Each rule keeps the name of the node that it replaces; nodes that
+nothing reads any more go.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
@@ -14,9 +16,11 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from prover.compiler.bands import bands
+from prover.compiler.lower import views
 from prover.compiler.lower.attention import HIDDEN
 from prover.compiler.lower.layer_norm import FOLDED
 from prover.compiler.nodes import CASTS, Nodes, chained, named, readers
+from prover.compiler.ranges import Ranges
 from prover.compiler.trace import Graph, Node, Ref
 
 Rule: TypeAlias = Callable[[Node, Nodes, Mapping[str, int]], Node | None]
@@ -155,6 +159,42 @@ def _hides(value: Any) -> bool:
     return not isinstance(value, Ref) and bool(np.all(np.asarray(value) <= HIDDEN))
 
 
+# --- parts ---
+
+
+def _part(node: Node, nodes: Nodes, _: Mapping[str, int]) -> Node | None:
+    """Some outputs of a linear map over a batch of sequences, queries of a packed projection say: a
+    map with those rows alone. Packed, its cells would have an axis for batch, tokens, parts, heads
+    and features, one more than a tensor has."""
+    steps, read = [node], _node(node.args[0], nodes) if node.target in PARTS else None
+    while read is not None and read.target in MOVED:
+        steps.append(read)
+        read = _node(read.args[0], nodes)
+    if read is None or read.target != "aten.linear.default":
+        return None
+    (x, weight, bias), rows = read.args, read.shape[:-1]
+    if sum(length > 1 for length in rows) < 2 or not isinstance(weight, np.ndarray):
+        return None
+    cells = np.arange(math.prod(read.shape)).reshape(read.shape)
+    taken: Any = cells
+    for step in reversed(steps):
+        taken = views.reference(step, (taken, *step.args[1:]), Ranges())
+    first = int(taken.flat[0])
+    own = slice(first, first + taken.shape[-1])
+    if not np.array_equal(taken, cells[..., own]):
+        return None
+    args = (x, weight[own], None if bias is None else bias[own])
+    return replace(node, target=read.target, args=args)
+
+
+PARTS = (*views.SLICED, *views.TAKEN)
+MOVED = tuple(
+    target
+    for target in (*views.SAME, *views.PERMUTED, *views.SPLIT)
+    if "dropout" not in target  # in training mode it is to be refused
+)
+
+
 # --- reading ---
 
 
@@ -194,4 +234,4 @@ def _alone(arg: Any, nodes: Nodes, count: Mapping[str, int]) -> bool:
     return False
 
 
-RULES: tuple[Rule, ...] = (_norm, _unit, _gain, _masks)
+RULES: tuple[Rule, ...] = (_norm, _unit, _gain, _masks, _part)

@@ -75,6 +75,57 @@ def test_torchs_own_encoder_layer() -> None:
         assert_close(module, 1, 5, 8)
 
 
+@pytest.mark.parametrize("norm_first", [True, False])
+def test_a_batch_of_torchs_own_encoder_layer(norm_first: bool) -> None:
+    """Its packed projection becomes three: one would need an axis more than a tensor has."""
+    module = nn.TransformerEncoderLayer(
+        8, 2, 16, batch_first=True, norm_first=norm_first, activation="gelu"
+    )
+    assert_close(module, 3, 5, 8)
+    made = compiled(module, 2, 5, 8)
+    names = {tensor.name for tensor in made.program.tensors if tensor.role is Role.WEIGHT}
+    parts = {name for name in names if name.startswith("select") and name.endswith(".weight")}
+    assert parts == {"select.weight", "select_1.weight", "select_2.weight"}
+    x = inputs(3, 2, 5, 8)
+    changed = x.copy()
+    changed[1] = -changed[1]
+    before, after = answer(made, x), answer(made, changed)
+    np.testing.assert_array_equal(before[0], after[0])
+    assert (before[1] != after[1]).any()
+
+
+class Parts(nn.Module):
+    """A packed projection of a batch, read by slices that are or are not the parts of it."""
+
+    def __init__(self, read: Any) -> None:
+        super().__init__()
+        self.packed, self.read = nn.Linear(8, 12), read
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.read(self.packed(x))
+
+
+@pytest.mark.parametrize(
+    ("read", "replaced"),
+    [
+        (lambda y: y[..., 4:8] * 0.5, True),
+        (lambda y: y.split(4, dim=-1)[1] * 0.5, True),
+        (lambda y: y.unflatten(-1, (3, 4))[..., 1, :] * 0.5, True),
+        (lambda y: y.unflatten(-1, (4, 3))[..., 1] * 0.5, False),
+        (lambda y: y[:, 1:3] * 0.5, False),
+        (lambda y: y[..., 4:8].transpose(0, 1)[1:] * 0.5, True),
+        (lambda y: y.transpose(0, 1)[1:] * 0.5, False),
+    ],
+    ids=["slice", "split", "select", "every third", "tokens", "turned part", "turned"],
+)
+def test_only_a_run_of_outputs_is_a_part(read: Any, replaced: bool) -> None:
+    module = Parts(read)
+    assert_close(module, 2, 5, 8)
+    tensors = compiled(module, 2, 5, 8).program.tensors
+    cells = [tensor.size for tensor in tensors if tensor.name.endswith(".weight")]
+    assert cells == [4 * 8 if replaced else 12 * 8]
+
+
 def test_a_masked_key_contributes_nothing() -> None:
     """Changing a later token leaves the integers of earlier ones alone, and only those."""
     made = compiled(Block(8, 2, 16, causal=True), 1, 6, 8)
