@@ -95,18 +95,26 @@ class Composition:
     @classmethod
     def load(cls, folder: Path) -> Composition:
         """The inverse; raises ModelNotFound, or ModelDamaged where the list names others."""
-        if not (folder / FILE).is_file():
-            raise ModelNotFound(f"expected a composition at {folder}, got no {FILE} there")
-        with damage(FILE, KeyError, TypeError):
-            record = json.loads((folder / FILE).read_bytes())
-            listed = list(record["segments"])
+        listed = segment_ids(folder)
         made = cls(tuple(Model.load(folder / str(i)) for i in range(len(listed))))
         for i, (model, named) in enumerate(zip(made.segments, listed, strict=True)):
-            if named != "0x" + model.id.hex():
-                raise ModelDamaged(f"segment {i}: expected {named}, got 0x{model.id.hex()}")
-        if record.get("id") != "0x" + made.id.hex():
-            raise ModelDamaged(f"{FILE}: its id is not that of its segments")
+            if named != model.id:
+                raise ModelDamaged(f"segment {i}: expected 0x{named.hex()}, got 0x{model.id.hex()}")
         return made
+
+
+def segment_ids(folder: Path) -> list[bytes]:
+    """The ids that a composition's folder lists; raises ModelNotFound, or ModelDamaged if its id is
+    not theirs."""
+    if not (folder / FILE).is_file():
+        raise ModelNotFound(f"expected a composition at {folder}, got no {FILE} there")
+    with damage(FILE, KeyError, TypeError, ValueError):
+        record = json.loads((folder / FILE).read_bytes())
+        ids = [bytes.fromhex(named[2:]) for named in record["segments"]]
+        known = bytes.fromhex(record["id"][2:])
+    if known != composition_id(ids):
+        raise ModelDamaged(f"{FILE}: its id is not that of its segments")
+    return ids
 
 
 def _raw(program: Program, role: Role) -> Scaled:
