@@ -158,7 +158,8 @@ abstract contract Council is Openings, Pinned {
     }
 
     /// @dev Another output is to be proved: whoever signed what stands is slashed. What was reserved
-    ///      is to be had from m seats at least, if they are held still.
+    ///      is to be had from m seats at least. It is reserved for as long as a claim may have to
+    ///      stand, and covers others then: for what nobody ended in time, nobody is slashed.
     function _refute(
         Request calldata request,
         Claim calldata claim,
@@ -177,6 +178,7 @@ abstract contract Council is Openings, Pinned {
         }
         (bytes memory members, uint256 places) =
             _checkQuorum(claim.requestId, _epochOf(claim.since), payee, outputHash, quorum);
+        if (block.timestamp > claim.since + LONGEST) return proof;
         uint256 count = _count(places);
         uint256 index;
         for (uint256 place; place < _places; ++place) {

@@ -417,6 +417,40 @@ def test_refute_two_wrong_claims_are_both_covered(council: Council, members: byt
     assert council.owed(council.requester) == 2 * COVERAGE
 
 
+def test_refute_after_its_time_slashes_nobody_and_leaves_what_covers_others(
+    council: Council, members: bytes
+) -> None:
+    """A wrong claim that nobody ended keeps no seat reserved after three days: were it slashed
+    then, a cheat could empty the seats that cover its next claim."""
+    big = terms(coverage=8 * COVERAGE)
+    stale = council.request(terms=big)
+    council.ask(stale)
+    quorum = council.quorum(stale, members, output=WRONG)
+    council.agree(stale, members, WRONG, quorum=quorum)
+    since = council.chain.now()
+    later = council.begin(TODAY + 4)
+    fresh = council.request(terms=big, nonce=1)
+    council.ask(fresh)
+    new = council.quorum(fresh, later, range(PLACES), WRONG)
+    council.agree(fresh, later, WRONG, quorum=new)
+    assert council.chain.now() > since + 3 * DAY
+    council.chain.send(council.refuting(stale, WRONG, quorum), gas=5_000_000)
+    assert council.status(stale)[0] == FINAL  # a proof wins at any time
+    assert council.burned() == council.owed(council.requester) == 0
+    council.chain.send(council.refuting(fresh, WRONG, new), gas=5_000_000)
+    assert council.owed(council.requester) == 8 * COVERAGE
+
+
+def test_refute_on_the_last_second_of_its_time_slashes(council: Council, members: bytes) -> None:
+    request = council.request()
+    council.ask(request)
+    quorum = council.quorum(request, members, output=WRONG)
+    council.agree(request, members, WRONG, quorum=quorum)
+    council.chain.next_timestamp(council.chain.now() + 3 * DAY)
+    council.chain.send(council.refuting(request, WRONG, quorum), gas=5_000_000)
+    assert council.owed(council.requester) == COVERAGE
+
+
 def test_proof_of_an_open_request_is_final(council: Council) -> None:
     request = council.request()
     council.ask(request)
