@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.24;
+
+import {GuardedVerifier} from "../../contracts/assurance/GuardedVerifier.sol";
+import {StakeVault} from "../../contracts/assurance/StakeVault.sol";
+import {CommitteeAssurance} from "../../contracts/committee/CommitteeAssurance.sol";
+import {ICommitteeAssurance} from "../../contracts/interfaces/ICommitteeAssurance.sol";
+import {IStakeVault} from "../../contracts/interfaces/IStakeVault.sol";
+import {InferenceOracle} from "../../contracts/oracle/InferenceOracle.sol";
+import {ModelRegistry} from "../../contracts/oracle/ModelRegistry.sol";
+import {DevelopmentBeacon} from "../../contracts/random/DevelopmentBeacon.sol";
+import {Status} from "../../contracts/types/Status.sol";
+import {EchoVerifier} from "../contracts/harness/EchoVerifier.sol";
+import {Assembly} from "./Assembly.sol";
+import {registerModel} from "./Models.sol";
+import {VM} from "./Vm.sol";
+
+/// @notice What must hold whatever a committee's members and its users do.
+contract CommitteeInvariants {
+    uint256 internal constant START = 1_750_000_000;
+    uint256 internal constant END = START + 2_000 days;
+    uint48 internal constant SEAT = 1e9;
+    uint48 internal constant FINE = 1e7;
+
+    StakeVault internal vault;
+    CommitteeAssurance internal tier;
+    InferenceOracle internal oracle;
+    Assembly internal assembly_;
+
+    error Broken(string what, uint256 expected, uint256 got);
+
+    function setUp() public {
+        VM.warp(START);
+        ModelRegistry registry = new ModelRegistry();
+        bytes32 modelId = registerModel(registry, 0);
+        GuardedVerifier verifier = new GuardedVerifier(
+            new EchoVerifier("srs"), registry, keccak256(abi.encode(modelId, "input", "false"))
+        );
+        oracle = new InferenceOracle();
+        DevelopmentBeacon beacon = new DevelopmentBeacon();
+        address[] memory tiers = new address[](1);
+        tiers[0] = VM.computeCreateAddress(address(this), 7);
+        vault = new StakeVault(tiers);
+        tier = new CommitteeAssurance(
+            oracle,
+            verifier,
+            registry,
+            vault,
+            beacon,
+            ICommitteeAssurance.Rules({
+                seats: 3, quorum: 2, seatStake: SEAT, fine: FINE, window: 4 hours, grace: 1 hours
+            })
+        );
+        assembly_ = new Assembly(oracle, vault, tier, verifier, beacon, modelId);
+    }
+
+    /// @dev forge reads this: it calls the assembly only.
+    function targetContracts() public view returns (address[] memory targets) {
+        targets = new address[](1);
+        targets[0] = address(assembly_);
+    }
+
+    /// @notice The vault holds stakes, credits and what was burned, to the wei; what is locked of an owner
+    ///         is what is left of its seats.
+    function invariant_vault_holds_what_it_owes_and_every_seat() public view {
+        uint256 owed = vault.burned() + vault.credit(address(tier));
+        uint256 count = tier.seatCount();
+        for (uint256 a; a < assembly_.actorCount(); ++a) {
+            address owner = assembly_.actor(a);
+            IStakeVault.Account memory account = vault.accountOf(owner);
+            owed += account.stake + vault.credit(owner);
+            if (account.locked > account.stake) {
+                revert Broken("locked above stake", account.stake, account.locked);
+            }
+            uint256 locked;
+            for (uint256 seat; seat < count; ++seat) {
+                ICommitteeAssurance.Seat memory held = tier.seatAt(seat);
+                if (held.owner == owner) locked += held.stake;
+            }
+            _same("seats", locked, account.locked);
+        }
+        _same("vault", owed * 1 gwei + assembly_.forced(), address(vault).balance);
+    }
+
+    /// @notice What is reserved is the sum over the claims of this day and the three before, and no more
+    ///         than fines leave of a seat. Fines leave so much of every seat that was not slashed.
+    function invariant_reserves_are_the_claims_of_four_days() public view {
+        uint256 epoch = block.timestamp / 1 days;
+        uint256 sum;
+        for (uint256 i; i < assembly_.jobCount(); ++i) {
+            Assembly.Job memory job = assembly_.jobAt(i);
+            if (job.since != 0 && job.since / 1 days + 4 > epoch) sum += job.share;
+        }
+        _same("reserved", sum, tier.reserved());
+        uint256 most = SEAT - 8 * FINE;
+        if (sum > most) revert Broken("reserved", most, sum);
+        for (uint256 seat; seat < tier.seatCount(); ++seat) {
+            ICommitteeAssurance.Seat memory held = tier.seatAt(seat);
+            if (held.owner == address(0) || vault.isSuspended(held.owner)) continue;
+            if (held.stake < most) revert Broken("fined", most, held.stake);
+        }
+    }
+
+    /// @notice A valid proof before finality wins, wrong claims are covered while they may have to stand,
+    ///         slashes divide exactly, nobody's word is made up; the honest member lost nothing.
+    function invariant_nobody_honest_loses() public view {
+        _same("broken", 0, assembly_.broken());
+        IStakeVault.Account memory account = vault.accountOf(assembly_.actor(0));
+        _same("honest stake", assembly_.honestStake(), account.stake);
+        if (account.suspended) revert Broken("honest, slashed", 0, 1);
+    }
+
+    /// @notice Whatever state the assembly was left in, anyone can end every request, and all who hold seats
+    ///         can have what is left of them.
+    function afterInvariant() public {
+        VM.warp(END);
+        for (uint256 i; i < assembly_.jobCount(); ++i) {
+            Assembly.Job memory job = assembly_.jobAt(i);
+            (Status status,,) = oracle.statusOf(oracle.idOf(job.request));
+            if (status < Status.Final) oracle.refund(job.request);
+        }
+        for (uint256 seat; seat < tier.seatCount(); ++seat) {
+            ICommitteeAssurance.Seat memory held = tier.seatAt(seat);
+            if (held.owner == address(0) || held.until != 0) continue;
+            VM.prank(held.owner);
+            tier.retire(seat);
+        }
+        VM.warp(END + 10 days);
+        for (uint256 seat; seat < tier.seatCount(); ++seat) {
+            ICommitteeAssurance.Seat memory held = tier.seatAt(seat);
+            if (held.owner == address(0)) continue;
+            VM.prank(held.owner);
+            tier.leave(seat);
+        }
+        for (uint256 a; a < assembly_.actorCount(); ++a) {
+            address owner = assembly_.actor(a);
+            uint256 held = vault.accountOf(owner).stake;
+            VM.prank(owner);
+            vault.queueWithdrawal(held);
+        }
+        VM.warp(END + 24 days);
+        for (uint256 a; a < assembly_.actorCount(); ++a) {
+            address owner = assembly_.actor(a);
+            uint256 held = vault.accountOf(owner).stake;
+            if (held == 0) continue;
+            VM.prank(owner);
+            _same("stake left", held, vault.leave(owner));
+        }
+    }
+
+    function _same(string memory what, uint256 expected, uint256 got) private pure {
+        if (expected != got) revert Broken(what, expected, got);
+    }
+}
