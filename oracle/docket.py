@@ -11,12 +11,15 @@ from oracle.adapters.wallet import Wallet
 from oracle.bootstrap import Parts, Site
 from oracle.domain.chain import Call, Receipt
 from oracle.domain.errors import OracleError
-from oracle.domain.job import Job, JobState
+from oracle.domain.job import Job, JobState, Lease
 from oracle.domain.move import Move, Role
 from oracle.domain.request import STAKED
 from oracle.services.check import Check, Vigilance
 from oracle.services.moves import order
 from oracle.services.watch import Seat, take_in
+
+HOLDER = "by hand"
+LOOKED_AT = frozenset({JobState.NEW, JobState.DISPUTED, JobState.DECIDED})
 
 
 class NothingToDispute(OracleError):
@@ -50,7 +53,7 @@ class Docket:
             site.identity,
             wallet.signer,
             Vigilance(),
-            "by hand",
+            HOLDER,
         )
 
     async def read(self) -> None:
@@ -83,14 +86,15 @@ class Docket:
     async def dispute(self, request_id: bytes) -> Done:
         """Checks a claim, and demands its proof if it is wrong; raises NothingToDispute if not."""
         job = await self.check(request_id)
-        if job.move not in (Move.DISPUTE, Move.REFUTE):
+        if job.move not in (Move.DISPUTE, Move.REFUTE, Move.DEMAND):
             why = "is disputed already" if job.wrong else "is what both engines compute here"
             raise NothingToDispute(f"the answer to 0x{request_id.hex()} {why}")
         return await self._make(job)
 
     async def claim(self) -> list[Done]:
         """Takes every step that is ripe towards what our disputes have earned: settle, reveal,
-        award, collect. What is credited in the vault stays there until `withdraw`."""
+        award, collect; and, of a bisection, the next demand. What is credited in the vault stays
+        there until `withdraw`."""
         done: list[Done] = []
         while (made := await self._next()) is not None:
             done.append(made)
@@ -117,11 +121,13 @@ class Docket:
         return None
 
     async def _look(self, job: Job) -> Job:
-        """The job after its worker has looked at it."""
-        if job.state in (JobState.NEW, JobState.DECIDED):
-            finding = await self._check.look(job)
-            await self._store.run(finding)
-        return self._store.ledger.job(job.request.id) or job
+        """The job after its worker has looked at it: to compute, and for what follows from that."""
+        while job.state in LOOKED_AT:
+            held = job.claimed(Lease(HOLDER, 1 << 62))
+            self._store.ledger.put_job(held)
+            await self._store.run(await self._check.look(held))
+            job = self._store.ledger.job(job.request.id) or job
+        return job
 
     async def _make(self, job: Job) -> Done:
         move = job.move

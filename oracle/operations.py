@@ -3,15 +3,16 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from eth_abi.abi import decode
 from eth_hash.auto import keccak
 from eth_utils.address import to_checksum_address
 
-from oracle.adapters.abi import call_data
+from oracle.adapters.abi import GAME, call_data
 from oracle.adapters.attestations import signing_key_of
+from oracle.adapters.chain import NodeChain
 from oracle.adapters.wallet import Wallet
 from oracle.domain import ids
 from oracle.domain.chain import (
@@ -21,6 +22,7 @@ from oracle.domain.chain import (
     Disputed,
     Event,
     Identity,
+    Played,
     Requested,
     Returned,
     Stood,
@@ -29,6 +31,7 @@ from oracle.domain.errors import CallRefused, ModelMissing, OracleError, Setting
 from oracle.domain.report import AnswerKeyShown, Report, Stake, Worth, trust_report
 from oracle.domain.request import Request, Tier, TierKind
 from oracle.domain.terms import ClaimTerms, Quote
+from prover.composition import composition_id
 from prover.model import Model
 
 #: Data bytes of one blob (ModelRegistry).
@@ -87,6 +90,25 @@ async def register(
     return Registration(model.id, False, stored, gas + receipt.gas_used)
 
 
+async def compose(wallet: Wallet, assurance: str, ids: Sequence[bytes]) -> Registration:
+    """Makes registered models a composition of a tier; nothing is sent if it is known. Raises as
+    `register` does."""
+    chain, id = wallet.chain, composition_id(list(ids))
+    if await segment_count(chain, assurance, id):
+        return Registration(id, True, 0, 0)
+    call = Call(assurance, call_data("compose", list(ids), among=GAME))
+    _, receipt = await wallet.transact(call)
+    if not await segment_count(chain, assurance, id):
+        raise SettingsInvalid(f"{assurance} computes another id than 0x{id.hex()}")
+    return Registration(id, False, 0, receipt.gas_used)
+
+
+async def segment_count(chain: NodeChain, assurance: str, id: bytes) -> int:
+    """How many segments a composition has; 0 if the tier knows none of that id."""
+    found = await chain.call(assurance, call_data("segmentCount", id, among=GAME))
+    return int(decode(("uint256",), found)[0])
+
+
 async def _is_registered(wallet: Wallet, registry: str, model_id: bytes) -> bool:
     found = await wallet.chain.call(registry, call_data("isRegistered", model_id))
     return bool(decode(("bool",), found)[0])
@@ -131,12 +153,17 @@ async def ask(
 
     Raises ModelMissing if it is not registered, CallRefused, WalletEmpty, ChainUnavailable.
     """
-    if not await _is_registered(wallet, registry, model_id):
+    tier = await wallet.chain.tier(assurance)
+    composed = tier is not None and tier.kind is TierKind.BISECTION
+    if not (
+        await segment_count(wallet.chain, assurance, model_id)
+        if composed
+        else await _is_registered(wallet, registry, model_id)
+    ):
         raise ModelMissing(
             f"model 0x{model_id.hex()} is not registered on chain {identity.chain_id}: run "
             "einproof register with its folder"
         )
-    tier = await wallet.chain.tier(assurance)
     if tier is None or (tier.kind is TierKind.PROOF) != (terms is None):
         raise SettingsInvalid(f"{assurance} takes other terms, or is no tier: run einproof deploy")
     if terms is not None and not terms.fits:
@@ -177,7 +204,8 @@ async def await_answer(
         head = await chain.head()
         found = await chain.events(asked.block, head.number)
         story = [event for event in found if _about(event, request)]
-        last = next((event for event in reversed(story) if not isinstance(event, Disputed)), None)
+        told_of = [event for event in story if not isinstance(event, Disputed | Played)]
+        last = told_of[-1] if told_of else None
         told = (wallet, asked, story)
         if isinstance(last, Answered):
             receipt = await chain.receipt(last.transaction)

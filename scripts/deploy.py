@@ -7,6 +7,7 @@
     DrandEvmnet() (every chain can check it), DrandQuicknet() or, on Anvil, DevelopmentBeacon()
     StakeVault(all that follow), each (oracle, guard, registry, vault, ...):
     OptimisticAssurance   AttestedAssurance   CommitteeAssurance   AuditedAssurance
+    BisectionAssurance
 
 and writes deployments/<chain id>.json:
 
@@ -51,6 +52,8 @@ DEVELOPMENT_K = 12
 DEVELOPMENT_BEACON = "DevelopmentBeacon"
 #: DrandQuicknet for chains with EIP-2537.
 BEACONS = ("DrandEvmnet", "DrandQuicknet", DEVELOPMENT_BEACON)
+#: Parts of a split, at most: compositions of so many segments are split at once.
+ARITY = 64
 HOUR, GWEI, ETHER = 3600, 10**9, 10**18
 ENROLMENT_DELAY, KEY_LIFE = 48 * HOUR, 7 * 24 * HOUR
 #: Mainnet, its test networks, Anvil. Any other chain is taken for an L2: longer clocks are safe.
@@ -114,6 +117,7 @@ def deploy(
         *(("AttestedAssurance", (tuple(attested.values()), known)) for known in vouched),
         ("CommitteeAssurance", (beacon, tuple(seats.values()))),
         ("AuditedAssurance", (tuple(optimistic.values()), beacon)),
+        ("BisectionAssurance", (tuple(optimistic.values()), ARITY)),
     ]
     sender, following = str(account.address), int(account.nonce) + 1
     vault = _create(

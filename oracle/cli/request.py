@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from oracle.adapters.deployment import ATTESTED, AUDITED, COMMITTEE, OPTIMISTIC, PROOF
+from oracle.adapters.deployment import (
+    ATTESTED,
+    AUDITED,
+    BISECTION,
+    COMMITTEE,
+    OPTIMISTIC,
+    PROOF,
+)
 from oracle.bootstrap import Site
 from oracle.cli.prove import parse_word, read_input
 from oracle.domain.errors import SettingsInvalid
@@ -27,6 +34,7 @@ class TierName(StrEnum):
     ATTESTED = "attested"
     COMMITTEE = "committee"
     AUDITED = "audited"
+    BISECTION = "bisection"
 
 
 CONTRACTS = {
@@ -35,6 +43,7 @@ CONTRACTS = {
     TierName.ATTESTED: ATTESTED,
     TierName.COMMITTEE: COMMITTEE,
     TierName.AUDITED: AUDITED,
+    TierName.BISECTION: BISECTION,
 }
 STAKED = frozenset(TierName) - {TierName.PROOF}
 
@@ -81,7 +90,7 @@ def request(
     from oracle.operations import ask, await_answer
 
     settings = read_settings(rpc=rpc, key=key)
-    loaded, model_id = _model(model)
+    loaded, last, model_id = _model(model)
     data = _input(source, loaded)
     console = Console(stderr=True)
 
@@ -116,7 +125,7 @@ def request(
                     wallet, site.identity, asked, final=final or terms is None
                 )
             report |= {
-                "output": _output(settled.output, loaded),
+                "output": _output(settled.output, last),
                 "answer": "0x" + settled.transaction.hex(),
                 "gas": settled.gas,
                 "seconds": round(time.monotonic() - started, 2),
@@ -132,13 +141,18 @@ def request(
         _show(report)
 
 
-def _model(text: str) -> "tuple[Model | None, bytes]":
+def _model(text: str) -> "tuple[Model | None, Model | None, bytes]":
+    """What quantises the input, what reads the output, and the id."""
     if text.startswith("0x"):
-        return None, parse_word(text, "MODEL")
+        return None, None, parse_word(text, "MODEL")
+    from prover.composition import FILE, Composition
     from prover.model import Model
 
+    if (Path(text) / FILE).is_file():
+        composition = Composition.load(Path(text))
+        return composition.segments[0], composition.segments[-1], composition.id
     loaded = Model.load(Path(text))
-    return loaded, loaded.id
+    return loaded, loaded, loaded.id
 
 
 def _input(source: str, model: "Model | None") -> bytes:

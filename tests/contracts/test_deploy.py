@@ -30,6 +30,7 @@ NAMES = [
     "AttestedAssurance",
     "CommitteeAssurance",
     "AuditedAssurance",
+    "BisectionAssurance",
 ]
 
 
@@ -69,7 +70,7 @@ def test_deploy_good_writes_what_is_on_the_chain(
         words = [guard["address"], bytes.fromhex(guard["code_hash"][2:]), srs.id]
         assert made["pin"] == "0x" + keccak(encode(["address", "bytes32", "bytes32"], words)).hex()
         vault = made["contracts"]["StakeVault"]["address"]
-        for staked in NAMES[-4:]:
+        for staked in NAMES[-5:]:
             tier = made["contracts"][staked]["address"]
             word = encode(["address"], [tier])
             for name, argument in (("isTier(address)", word), ("vault()", b"")):

@@ -6,20 +6,27 @@ import pytest
 from eth_abi.abi import encode
 from eth_hash.auto import keccak
 
+from oracle.adapters.deployment import Deployment
 from oracle.adapters.keys import open_signer
 from oracle.adapters.memory import MemoryStore
+from oracle.adapters.wallet import Wallet
+from oracle.bootstrap import Parts, Site
+from oracle.docket import Docket
 from oracle.domain.bisection import Outcome, Run, Span
+from oracle.domain.errors import ModelMissing
 from oracle.domain.job import JobState
-from oracle.domain.move import Role
+from oracle.domain.move import Move, Role
 from oracle.domain.request import TierKind
-from oracle.domain.terms import UNANSWERABLE
+from oracle.domain.terms import UNANSWERABLE, ClaimTerms
 from oracle.fakes import FakeClock, FakeRounds
+from oracle.operations import ask, compose, segment_count
 from oracle.services.check import Check, Vigilance
 from oracle.services.flight import Posting, Runway
 from oracle.services.serve import Write
 from oracle.services.watch import Seat, Watch
 from oracle.services.work import Terms, Work
-from tests.contracts.bench import BOND, COVERAGE, GWEI, LOCK, REWARD, WINDOW
+from prover.composition import composition_id
+from tests.contracts.bench import BOND, COVERAGE, GWEI, LOCK, PROVING, REWARD, WINDOW
 from tests.contracts.court import MOVE_TIME, STAKE, Court, court
 from tests.contracts.desk import FINAL, RETRACTED
 from tests.evm import Chain
@@ -231,3 +238,44 @@ def test_a_true_no_answer_is_given_back_after_its_window(office):
         assert desk.account(OPERATOR.address)["locked"] == 0
 
     run(story())
+
+
+def test_a_person_composes_asks_and_plays_by_hand(office):
+    desk, tier = office.desk, office.desk.optimistic.address
+
+    async def story():
+        chain = office.chain()
+        wallet = Wallet(chain, CHALLENGER, 31337)
+        known = await compose(wallet, tier, desk.ids)
+        assert known.known and known.model_id == desk.model_id
+        made = await compose(wallet, tier, desk.ids[:2])
+        assert not made.known and made.model_id == composition_id(desk.ids[:2])
+        assert await segment_count(chain, tier, made.model_id) == 2
+        with pytest.raises(ModelMissing):
+            await put(wallet, office, bytes(32))
+        cheat = Player(office, Role.OPERATOR, OPERATOR, Runner(lie=4))
+        request = (await put(wallet, office, desk.model_id)).request
+        await cheat.rest()
+        deployment = Deployment(31337, office.first, {})
+        parts = Parts(Models(), Runner(), Prover(desk.ids), Runner())
+        docket = Docket(Site(chain, office.identity, deployment, True), wallet, parts)
+        await docket.read()
+        assert (await docket.dispute(request.id)).move is Move.DEMAND
+        moves = []
+        for _ in range(12):
+            await cheat.rest()
+            await docket.read()
+            moves += [done.move for done in await docket.claim()]
+            office.wait(MOVE_TIME // 2)
+        assert moves == [Move.DEMAND, Move.DEMAND, Move.SETTLE, *[Move.COLLECT] * 3]
+        assert desk.owed(CHALLENGER.address) == COVERAGE + REWARD  # it asked, too
+
+    run(story())
+
+
+async def put(wallet, office, model_id):
+    """A request by hand."""
+    desk = office.desk
+    contracts = (desk.optimistic.address, desk.registry.address, model_id, INPUT)
+    terms = ClaimTerms(COVERAGE, PROVING)
+    return await ask(wallet, office.identity, *contracts, fee=1, seconds=3600, terms=terms)
