@@ -19,6 +19,7 @@ contract ModerationGate is InferenceConsumer {
     error PaymentTooSmall(uint256 min, uint256 got);
     error OnlyAuthor(address expected, address got);
     error NotPending(bytes32 postId);
+    error WrongExponent(uint256 most, uint256 got);
 
     /// @notice Lapsed: there will be no answer (none came, or members disagreed); the author was paid
     ///         back, and may submit the text again.
@@ -55,6 +56,7 @@ contract ModerationGate is InferenceConsumer {
         bytes32 modelId_,
         uint8 inputExponent_
     ) InferenceConsumer(oracle_, assurance_) {
+        if (inputExponent_ > 11) revert WrongExponent(11, inputExponent_); // 15 must fit int16
         (modelId, inputExponent) = (modelId_, inputExponent_);
     }
 

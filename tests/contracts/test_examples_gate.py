@@ -97,6 +97,11 @@ def standing(council: Council, gate: Contract, request: Request) -> int:
     return int(council.chain.call(gate.functions.standingOf(council.request_id(request))))
 
 
+def test_exponent_that_leaves_int16_is_refused(council: Council) -> None:
+    with reverts("WrongExponent", 11, 12):
+        board(council, council.model_id, 12)
+
+
 @pytest.mark.parametrize("text", ["a", "Aa!\x01", "z" * 40, HARMFUL[0], "ä€ " * 20])
 def test_features_are_the_counts(council: Council, gate: Contract, text: str) -> None:
     cells = council.chain.call(gate.functions.features(text))
