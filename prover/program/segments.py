@@ -55,6 +55,8 @@ def divide(program: Program, count: int) -> tuple[Program, ...]:
     _check(program)
     made = [0, *accumulate(program.tensors[out_of(op)].size for op in program.ops)]
     places, chosen = cuts(program), [0]
+    if not places:
+        raise NotDivisible(_uncut(program))
     for i in range(1, count):
         wanted = made[-1] * i / count
         left = [at for at in places if at > chosen[-1]]
@@ -94,6 +96,14 @@ def _crosses(program: Program, at: int) -> bool:
     finished = any(program.tensors[out_of(op)].role == Role.OUTPUT for op in program.ops[:at])
     fits = all(INT16[0] <= t.lo and t.hi <= INT16[1] and _pieces(t) for t in tensors)
     return fits and not finished and 0 < sum(t.size for t in tensors) <= STATE_CELLS
+
+
+def _uncut(program: Program) -> str:
+    """Why there is no place to cut."""
+    crossing = [live(program, at) for at in range(1, len(program.ops))]
+    cells = [sum(program.tensors[i].size for i in tensors) for tensors in crossing]
+    least = f"{min(cells)} cells cross at least" if cells else "it is one gadget"
+    return f"expected a place where at most {STATE_CELLS} cells, all int16, cross: {least}"
 
 
 def _stands(program: Program, start: int, stop: int) -> bool:

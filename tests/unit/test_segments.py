@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -11,9 +12,11 @@ import torch
 from torch import nn
 
 from prover.program.bounds import InvalidProgram
+from prover.program.evaluate import ValueRefused
 from prover.program.gadgets import expand
 from prover.program.interpret import interpret
-from prover.program.ir import PUBLIC, Program, Role
+from prover.program.ir import PUBLIC, Program, Requantize, Role
+from prover.program.rewrite import out_of
 from prover.program.segments import STATE_CELLS, NotDivisible, cut, cuts, divide, live
 from prover.program.unroll import layer_weights, unroll
 from prover.program.validate import PUBLIC_CELLS, validate
@@ -160,6 +163,30 @@ def test_stacked_transformer_is_unrolled_and_cut() -> None:
     assert max(held) <= sum(held) / 2  # each commits to its own layers alone
 
 
+def test_what_is_proved_of_a_tensor_is_proved_in_its_segment_too() -> None:
+    """A tensor that crosses is a copy of what its gadget made, with that gadget's range proof: so
+    no run goes on beyond a range at which the whole would stop."""
+    plain = mlp([6, 5, 4, 3]).program
+    first, tensors = plain.ops[0], list(plain.tensors)
+    tensors[first.out] = replace(tensors[first.out], lo=-128, hi=127)
+    narrow = Requantize(first.out, first.expr, first.shift, 8)
+    program = Program(plain.limb, tuple(tensors), (narrow, *plain.ops[1:]))
+    case = Case(program, mlp([6, 5, 4, 3]).given)
+    whole = validate(program)
+    for segment in cut(program, [1, 2]):
+        proved = validate(segment)
+        made = {segment.tensors[out_of(op)].name for op in segment.ops}
+        inputs = [segment.tensors[i] for i in segment.with_role(Role.INPUT)]
+        read = {t.name.removesuffix(".in") for t in inputs}
+        for name in made & set(whole) - read:
+            assert proved[name] == whole[name], name
+    beyond = {**case.given, "b0": np.full(5, 1 << 20)}
+    with pytest.raises(ValueRefused, match="y0"):
+        interpret(program, beyond)
+    with pytest.raises(ValueRefused, match="y0"):
+        parts(Case(program, beyond), cut(program, [1, 2]))
+
+
 def test_wide_states_cross_in_pieces() -> None:
     """More cells than one statement tensor takes."""
     case = mlp([4, 1500, 1100, 2])
@@ -174,6 +201,8 @@ def test_wide_states_cross_in_pieces() -> None:
 def test_states_beyond_what_the_oracle_takes_are_no_cut() -> None:
     case = mlp([2, STATE_CELLS + 1, 2])
     assert cuts(case.program) == []
+    with pytest.raises(NotDivisible, match=f"at most {STATE_CELLS} .* {STATE_CELLS + 1} cells"):
+        divide(case.program, 2)
     assert cuts(mlp([2, STATE_CELLS, 2]).program) == [1]
 
 
