@@ -24,6 +24,7 @@ class TierName(StrEnum):
     ATTESTED = "attested"
     COMMITTEE = "committee"
     AUDITED = "audited"
+    BISECTION = "bisection"
 
 
 def demo(
@@ -36,6 +37,7 @@ def demo(
     """Classify a digit on-chain, proved or on stake, and see what becomes of cheats."""
     from oracle.story.attested import AttestedStory
     from oracle.story.audited import AuditedStory
+    from oracle.story.bisected import BisectedStory
     from oracle.story.digits import Story
     from oracle.story.seated import SeatedStory
     from oracle.story.staked import StakedOutcome, StakedStory
@@ -55,6 +57,7 @@ def demo(
             TierName.ATTESTED: AttestedStory,
             TierName.COMMITTEE: SeatedStory,
             TierName.AUDITED: AuditedStory,
+            TierName.BISECTION: BisectedStory,
         }
         story = stories[tier](folder.resolve(), lambda name: status.update(f"{name} ..."), said)
         outcome = story.tell()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from oracle.bootstrap import real_parts, serve
+from oracle.domain.bisection import Run
 from oracle.logs import configure_logs
 from oracle.settings import read_settings
 
@@ -31,6 +32,11 @@ class CorruptedEngine:
 
     async def run(self, folder: Path, input: bytes) -> bytes:
         return swapped(await self._honest.run(folder, input))
+
+    async def steps(self, folder: Path, input: bytes) -> Run:
+        """True up to the last segment, which is given another output."""
+        run = await self._honest.steps(folder, input)
+        return run if run.halted else Run((*run.data[:-1], swapped(run.data[-1])), halted=False)
 
     async def traced(self, folder: Path, input: bytes) -> tuple[bytes, bytes]:
         output, trace = await self._honest.traced(folder, input)
