@@ -52,6 +52,7 @@ contract Assembly {
     uint256 public honestStake;
     mapping(uint256 epoch => bytes) public membersOf;
     Job[] internal _jobs;
+    uint256 private _time;
 
     constructor(
         InferenceOracle oracle_,
@@ -68,8 +69,8 @@ contract Assembly {
             _enrol(i, i);
         }
         _enrol(0, ACTORS);
-        VM.warp(block.timestamp + 1 days);
-        _draw(block.timestamp + 1 days);
+        _warp(block.timestamp + 1 days);
+        _draw();
     }
 
     function jobCount() external view returns (uint256) {
@@ -134,8 +135,9 @@ contract Assembly {
     /// @dev Seldom, or none are left.
     function retire(uint256 who, uint256 seat) external {
         if (who % 4 != 0) return;
+        seat %= tier.seatCount();
         VM.prank(actor(who >> 8));
-        try tier.retire(seat % tier.seatCount()) {} catch {}
+        try tier.retire(seat) {} catch {}
     }
 
     function leaveSeat(uint256 seat) external {
@@ -338,10 +340,11 @@ contract Assembly {
         private
     {
         (, address owner) = _holder(members, place);
+        bytes32 id = oracle.idOf(request);
         bytes32 word =
             keccak256(abi.encode(actor(0), keccak256(said), TRACE, bytes32(place), owner));
         VM.prank(owner);
-        try tier.commit(oracle.idOf(request), members, place, word) {} catch {}
+        try tier.commit(id, members, place, word) {} catch {}
     }
 
     function _reveal(Request memory request, uint256 place, bytes memory said) private {
@@ -356,25 +359,31 @@ contract Assembly {
 
     /// @dev Time passes; on its way actor 0 reveals what it committed to, when it may.
     function pass(uint32 time) external {
-        uint256 start = block.timestamp;
+        uint256 start = _time;
         uint256 to = start + (time % 8 == 0 ? time % 5 days : time % 6 hours);
         for (uint256 i; i < _jobs.length; ++i) {
             Request memory request = _jobs[i].request;
             (uint32 epoch, uint40 commitBy, uint40 revealBy) = tier.summonsOf(oracle.idOf(request));
             if (epoch == 0 || commitBy >= to || revealBy < start) continue;
-            VM.warp(commitBy < start ? start : commitBy + 1);
+            _warp(commitBy < start ? start : commitBy + 1);
             for (uint256 place; place < PLACES; ++place) {
                 (uint256 who,) = _holder(membersOf[epoch], place);
                 if (who == 0) _reveal(request, place, RIGHT);
             }
         }
+        _warp(to);
+        _draw();
+    }
+
+    /// @dev The time is kept here, too: solc takes block.timestamp for one within a call.
+    function _warp(uint256 to) private {
+        _time = to;
         VM.warp(to);
-        _draw(to);
     }
 
     /// @dev The round's time comes a few seconds after midnight.
-    function _draw(uint256 timestamp) private {
-        uint256 epoch = timestamp / EPOCH;
+    function _draw() private {
+        uint256 epoch = _time / EPOCH;
         if (membersOf[epoch].length != 0) return;
         try beacon.publish(beacon.roundAfter(epoch * EPOCH), "") {} catch {}
         try tier.draw() returns (bytes memory members) {
