@@ -33,6 +33,8 @@ from web3 import HTTPProvider, Web3
 from web3.contract import Contract
 from web3.exceptions import ContractLogicError
 
+from oracle.story.anvil import PRUNED
+
 ROOT = Path(__file__).resolve().parent.parent
 SOLC = ROOT / "scripts/solc/solc-v0.8.37"
 ANVIL = ROOT / "node_modules/.bin/anvil"
@@ -215,7 +217,7 @@ class Chain:
     def start(cls, *options: str, hardfork: str = "osaka") -> Self:
         """Starts Anvil on a free port with the 2^24 gas cap a transaction (EIP-7825) on."""
         command = [str(ANVIL), "--port", "0", "--hardfork", hardfork, "--enable-tx-gas-limit"]
-        command += ["--block-base-fee-per-gas", "0", *options]
+        command += ["--block-base-fee-per-gas", "0", *PRUNED, *options]
         # A file: Anvil logs every call, and would wait for ever on a full pipe.
         log = tempfile.TemporaryFile("w+")  # noqa: SIM115
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)

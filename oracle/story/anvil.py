@@ -16,6 +16,8 @@ from prover.errors import EinproofError
 
 STARTUP_SECONDS = 20
 GAS_CAP = "--enable-tx-gas-limit"  # EIP-7825, as on mainnet
+#: Old states are dropped: by default Anvil keeps them on disk, gigabytes of them if it is killed.
+PRUNED = ("--prune-history", "256")
 
 
 class AnvilFailed(EinproofError):
@@ -34,10 +36,12 @@ def anvil(log: Path, *options: str) -> Iterator[str]:
     to `log`. Raises AnvilFailed."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    command = [tool("anvil"), "--port", str(port), "--hardfork", "osaka", GAS_CAP, *options]
+    chosen = ("--port", str(port), "--hardfork", "osaka", GAS_CAP, *PRUNED, *options)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            [tool("anvil"), *chosen], stdout=output, stderr=subprocess.STDOUT
+        )
         try:
             _wait(process, url, log)
             yield url
