@@ -13,7 +13,18 @@ from eth_abi.abi import encode
 from eth_hash.auto import keccak
 from web3.contract import Contract
 
-from oracle.domain.bisection import Board, Held, Lapse, Place, Prove, Publish, Span, owed, pursue
+from oracle.domain.bisection import (
+    Board,
+    Demand,
+    Held,
+    Lapse,
+    Place,
+    Prove,
+    Publish,
+    Span,
+    owed,
+    pursue,
+)
 from tests.contracts.bench import (
     BOND,
     ETHER,
@@ -225,10 +236,8 @@ class Court(Bench):
         match turn:
             case Lapse(span):
                 self.hand_in(request, run, span, sender)
-            case None:
-                pass
-            case other if hasattr(other, "span"):
-                self.demand(request, run, other.span, sender=sender)
+            case Demand(span):
+                self.demand(request, run, span, sender=sender)
         return turn
 
     # --- what came of it ------------------------------------------------------------------------
