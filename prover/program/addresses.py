@@ -196,13 +196,14 @@ def slice_rows(lookups: Sequence[Lookup]) -> int:
     return rows
 
 
-def place_rows(lookups: Sequence[Lookup], k: int) -> tuple[list[Slot], list[Space], int]:
+def place_rows(lookups: Sequence[Lookup], k: int, cut: bool) -> tuple[list[Slot], list[Space], int]:
     """K slices of L rows each: the largest box left goes to the emptiest slice that has room for
-    it, else both its halves go back. The slices, for the rows that are left, and L."""
+    it, else both its halves go back; boxes are cut where that is worth it, if they may be. The
+    slices, for the rows that are left, and L."""
     pending: dict[int, list[tuple[int, Box]]] = {}
     for i, lookup in enumerate(lookups):
         terms = len(lookup.index.terms) + 2
-        for box in boxes(lookup.axes, k, worth_cutting(lookup.axes, terms)):
+        for box in boxes(lookup.axes, k, cut and worth_cutting(lookup.axes, terms)):
             pending.setdefault(box.size_bits, []).append((i, box))
     rows = slice_rows(lookups)
     slices, slots = [Space(rows) for _ in range(slice_count(lookups))], []

@@ -23,6 +23,10 @@ class LayoutError(EinproofError):
     """A program that does not fit format v1."""
 
 
+class TooManyKernels(LayoutError):
+    """A term is a product of more factors than its record has places for."""
+
+
 @dataclass
 class Emitter:
     """Collects kernels (each once), views and terms."""
@@ -72,7 +76,7 @@ class Emitter:
             ids = tuple(self.kernels[k] if isinstance(k, Kernel) else first + k for k in kernels)
             ids += tuple(self.views[v] for v in views)
             if len(ids) > 5:
-                raise LayoutError(f"a term needs {len(ids)} kernels, format v1 has 5")
+                raise TooManyKernels(f"a term needs {len(ids)} kernels, format v1 has 5")
             found.append(Term(tile, scale, coef, ids + (0,) * (5 - len(ids))))
         return tuple(found)
 

@@ -27,6 +27,7 @@ from prover.program.addresses import (
 from prover.program.emit import (
     Emitter,
     LayoutError,
+    TooManyKernels,
     axis_kernels,
     contraction_variables,
     spans_of,
@@ -74,7 +75,15 @@ def layout(program: Program, k: int | None = None) -> Layout:
     if not 6 <= k <= MAX_K:
         raise LayoutError(f"expected 6 <= k <= {MAX_K}, got {k}")
     _check_size(rel, k)
-    slots, places, rows = place_rows(rel.lookups, k)
+    try:
+        return _laid_out(program, rel, k, cut=True)
+    except TooManyKernels:  # a box that is cut costs its terms one more
+        return _laid_out(program, rel, k, cut=False)
+
+
+def _laid_out(program: Program, rel: Relations, k: int, cut: bool) -> Layout:
+    """The layout, with axes cut where that is worth it, or with none."""
+    slots, places, rows = place_rows(rel.lookups, k, cut)
     table_slots, table_rows = _place_tables(rel, k)
     slices, n_f, n_t = slice_count(rel.lookups), rows.bit_length(), table_rows.bit_length()
     contractions = rel.contractions
@@ -94,7 +103,7 @@ def layout(program: Program, k: int | None = None) -> Layout:
         nonlocal first
         g = Group(first, k)
         for owner, shape in owners:
-            g.want(owner, shape, worth_cutting(shape, seen[owner], k))
+            g.want(owner, shape, cut and worth_cutting(shape, seen[owner], k))
         counts.append(g.place(blocks))
         first += counts[-1]
 

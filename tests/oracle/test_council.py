@@ -20,6 +20,7 @@ from oracle.domain.committee import DAY, Opened, digest
 from oracle.domain.errors import BoardUnavailable
 from oracle.domain.request import TierKind
 from oracle.domain.terms import ClaimTerms
+from oracle.story.anvil import free_port
 from tests.contracts.bench import COVERAGE, PROVING, terms
 from tests.contracts.council import CLOCK, FINE, GRACE, SEAT, START, TRACE, WINDOW, Council
 from tests.contracts.desk import FINAL, PROVISIONAL
@@ -34,7 +35,7 @@ COLLECTOR, *OTHERS = KEYS = ("dev:3", "dev:4", "dev:5")
 #: 3 of 4 seats must agree; the last two are dev:5's.
 RULES = (4, 3, SEAT, FINE, WINDOW, GRACE)
 TODAY = START // DAY
-PORT = 18_790
+PORT = free_port()  # another one in each process that runs tests
 
 
 def address(key):
