@@ -165,6 +165,11 @@ class Job:
     # --- what follows from the facts ---
 
     @property
+    def facts(self) -> tuple[object, ...]:
+        """What the chain has said of it."""
+        return self.seen, self.standing, self.demand, self.contest, self.game, self.closing
+
+    @property
     def mine(self) -> bool:
         """The claim that stands is our own: our stake vouches, or our fee depends on it."""
         return (

@@ -17,6 +17,7 @@ from oracle.domain.move import Move, Role
 from oracle.domain.request import Answer, Request
 from oracle.domain.terms import UNANSWERABLE
 from oracle.ports import Chain, Engine, Ledger, ModelStore, Prover
+from oracle.services.worker import unchanged
 
 log = structlog.get_logger("bisect")
 
@@ -119,12 +120,7 @@ def answered(plain: Answer, run: game.Run) -> Answer:
 
 def guide(ledger: Ledger, job: Job, holder: str, due: Due) -> bool:
     """Keeps what is due, if what it was looked up from is still so; else it is looked up anew."""
-    present = ledger.job(job.request.id)
-    if present is None or not present.held_by(holder):
-        return False
-    facts = (job.seen, job.standing, job.game, job.contest, job.closing)
-    if (present.seen, present.standing, present.game, present.contest, present.closing) != facts:
-        ledger.put_job(replace(present.released(), attempts=0))
+    if (present := unchanged(ledger, job, holder)) is None:
         return False
     ledger.put_job(present.owed(due))
     return True

@@ -30,7 +30,7 @@ from oracle.ports import (
     Rounds,
     Signer,
 )
-from oracle.services.worker import Finding, Worker
+from oracle.services.worker import Finding, Worker, unchanged
 
 log = structlog.get_logger("guard")
 
@@ -201,12 +201,7 @@ def conclude(
     ledger: Ledger, job: Job, holder: str, answer: Answer | None, due: Due | None, again: int
 ) -> bool:
     """Keeps what a watcher found, if what it looked at is still so; else it looks again."""
-    present = ledger.job(job.request.id)
-    if present is None or not present.held_by(holder):
-        return False
-    seen = (job.seen, job.standing, job.demand, job.closing)
-    if (present.seen, present.standing, present.demand, present.closing) != seen:
-        ledger.put_job(replace(present.released(), attempts=0))
+    if (present := unchanged(ledger, job, holder)) is None:
         return False
     kept = replace(present, answer=answer, lease=None)
     if due is None:

@@ -44,7 +44,7 @@ from oracle.ports import (
 from oracle.services.board import committed
 from oracle.services.moves import opening
 from oracle.services.quorum import Quorums
-from oracle.services.worker import Finding, Worker
+from oracle.services.worker import Finding, Worker, unchanged
 
 log = structlog.get_logger("sit")
 
@@ -252,12 +252,7 @@ def decide(
     ledger: Ledger, job: Job, holder: str, answer: Answer, due: Due | None, again: int
 ) -> bool:
     """Keeps what a member found, if what it looked at is still so; else it looks again."""
-    present = ledger.job(job.request.id)
-    if present is None or not present.held_by(holder):
-        return False
-    seen = (job.seen, job.standing, job.demand, job.closing)
-    if (present.seen, present.standing, present.demand, present.closing) != seen:
-        ledger.put_job(replace(present.released(), attempts=0))
+    if (present := unchanged(ledger, job, holder)) is None:
         return False
     kept = present.answered(answer)
     ledger.put_job(replace(kept, not_before=again) if due is None else kept.owed(due))

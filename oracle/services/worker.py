@@ -146,6 +146,16 @@ def held(ledger: Ledger, job: Job, holder: str) -> Job | None:
     return present if present is not None and present.held_by(holder) else None
 
 
+def unchanged(ledger: Ledger, job: Job, holder: str) -> Job | None:
+    """The same, if the chain has said nothing new of it since `job` was read; if it has, what was
+    found is dropped, and the job is looked at anew."""
+    present = held(ledger, job, holder)
+    if present is not None and present.facts != job.facts:
+        ledger.put_job(replace(present.released(), attempts=0))
+        return None
+    return present
+
+
 def renew(ledger: Ledger, job: Job, lease: Lease) -> None:
     if (present := held(ledger, job, lease.holder)) is not None:
         ledger.put_job(present.leased(lease))
