@@ -14,6 +14,7 @@ import numpy as np
 
 from prover.curve import GENERATOR
 from prover.errors import EinproofError
+from prover.field import P
 from prover.kernels import get
 from prover.kernels.interface import Kernels, Progress
 
@@ -31,11 +32,15 @@ def calls(tier: Kernels) -> Iterator[tuple[str, Callable[[], object]]]:
 def point_calls(tier: Kernels) -> Iterator[tuple[str, Callable[[], object]]]:
     """Those on points: one long kernel serves most of them."""
     ints = np.arange(1, POINTS + 1, dtype=np.int64)
-    points, v = tier.load_points([GENERATOR] * POINTS), tier.from_int64(ints)
+    points = tier.load_points([GENERATOR] * POINTS)
+    v = tier.from_ints([P // 3 + i for i in range(POINTS)])  # small ones take one window
     yield "points_to_bytes", lambda: tier.points_to_bytes(points)
     yield "msm_small", lambda: tier.msm_small(points, ints)
     yield "int16 msm_small", lambda: tier.msm_small(points, ints.astype(np.int16))
     yield "msm", lambda: tier.msm(points, v)
+    places = np.zeros((1, POINTS), dtype=np.int32)
+    yield "pick", lambda: tier.pick(v, places)
+    yield "msm_picked", lambda: tier.msm_picked(points, v, places)
     yield "generator_powers", lambda: tier.generator_powers(2, POINTS)
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from prover.kernels import cache, get, native, warmup
+from prover.kernels import available, cache, get, native, warmup
+from prover.kernels.cpu import kernel
 
 
 @pytest.fixture
@@ -187,3 +188,44 @@ def test_a_cold_cache_is_filled_by_several_processes_once(roots: Path) -> None:
     calls = len(list(warmup.calls(get("reference"))))
     assert printed == [[str(1 + 2 * calls), "False"], [str(1 + calls), "False"]]
     assert written[0] == written[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tier", [name for name in warmup.COMPILED if name in available()])
+def test_a_proof_loads_no_kernel_that_was_not_warmed(tier: str) -> None:
+    """In a process of its own, where no other test has called a kernel."""
+    probe = (
+        "from prover.kernels import get, native;"
+        "steps = list(get().warmup());"
+        "from tests.programs import mlp; from tests.proving import setup;"
+        "load, late = native.Kernel._load, [];"
+        "native.Kernel._load = lambda self, signature:"
+        " late.append((self.function.__name__, signature)) or load(self, signature);"
+        "ready = setup(mlp([32, 64, 64, 16], batch=16)); ready.verify(ready.prove());"
+        "print(late)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", probe],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "EINPROOF_KERNELS": tier},
+        check=True,
+    )
+    assert done.stdout.split() == ["[]"]
+
+
+def test_a_task_may_run_tasks_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the pool's only thread too, where none is left to begin them."""
+    monkeypatch.setattr(kernel, "threads", lambda: 2)
+    both = threading.Barrier(2)
+
+    def outer(i: int) -> list[int]:
+        both.wait(10)  # one of the two tasks is on the pool's thread
+        return kernel.run_all([lambda: 2 * i, lambda: 2 * i + 1])
+
+    found: list[list[list[int]]] = []
+    tasks = [functools.partial(outer, i) for i in range(2)]
+    runner = threading.Thread(target=lambda: found.append(kernel.run_all(tasks)), daemon=True)
+    runner.start()
+    runner.join(30)
+    assert found == [[[0, 1], [2, 3]]]

@@ -59,7 +59,8 @@ def run_all(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
     others = [_pool().submit(work) for _ in range(min(threads(), len(tasks)) - 1)]
     work()
     for other in others:
-        other.result()
+        if not other.cancel():  # one that has not begun, as where a task calls this, has none left
+            other.result()
     return found
 
 
