@@ -7,14 +7,16 @@
     DrandEvmnet() (every chain can check it), DrandQuicknet() or, on Anvil, DevelopmentBeacon()
     StakeVault(all that follow), each (oracle, guard, registry, vault, ...):
     OptimisticAssurance   AttestedAssurance   CommitteeAssurance   AuditedAssurance
-    BisectionAssurance
+    BisectionAssurance   and, where the chain has BLS12-381 (EIP-2537):
+    BlsKeys()   BlsCommitteeAssurance(..., keys)
 
 and writes deployments/<chain id>.json:
 
     {"chain_id", "block", "srs": {"id", "k_max", "development"}, "pin",
      "canary": {"model_id", "input", "output"},
      "optimistic": IOptimisticAssurance.Parameters, "attested": likewise,
-     "attesters": IAttestationRegistry.Rules, "committee": ICommitteeAssurance.Rules,
+     "attesters": IAttestationRegistry.Rules,
+     "committee": ICommitteeAssurance.Rules, "large_committee": likewise, of BlsCommitteeAssurance,
      "contracts": {name: {"address", "code_hash"}}}
 
 No contract has an owner: once deployed, the deploying account is an account like any other, unless
@@ -52,6 +54,12 @@ DEVELOPMENT_K = 12
 DEVELOPMENT_BEACON = "DevelopmentBeacon"
 #: DrandQuicknet for chains with EIP-2537.
 BEACONS = ("DrandEvmnet", "DrandQuicknet", DEVELOPMENT_BEACON)
+#: Members from which one signature of all costs less than one of each (docs/assurance.md):
+#: BlsCommitteeAssurance is for so many, CommitteeAssurance for fewer; and how many by default.
+MANY, LARGE = 24, 32
+FEWEST, MOST = 3, 64
+#: EIP-2537's pairing, and of one pair of points at infinity, which multiply to one.
+PAIRING, INFINITY = "0x000000000000000000000000000000000000000F", "0x" + "00" * 384
 #: Parts of a split, at most: compositions of so many segments are split at once.
 ARITY = 64
 HOUR, GWEI, ETHER = 3600, 10**9, 10**18
@@ -70,12 +78,14 @@ def deploy(
     folder: Path = FOLDER,
     attesters: Sequence[str] = (),
     beacon_name: str = "",
+    members: int = 0,
 ) -> dict[str, Any]:
     """Deploys on the chain that ape is connected to, and writes its file; returns what it wrote.
-    `beacon_name` is one of BEACONS, a chain's default if empty.
+    `beacon_name` is one of BEACONS, a chain's default if empty; `members` is the size of a
+    committee: of the large one from MANY on, else of the small one.
 
     Raises DeployError where the account has no funds, for a development SRS on a real chain, and
-    for a beacon that is none there.
+    for a beacon or a committee that is none there.
     """
     chain_id = ape.networks.provider.chain_id
     if srs.development and chain_id != DEVELOPMENT_CHAIN:
@@ -94,6 +104,12 @@ def deploy(
             f"expected one of {', '.join(BEACONS)} as a beacon, {DEVELOPMENT_BEACON} on chain id "
             f"{DEVELOPMENT_CHAIN} only; got {beacon_name} on {chain_id}"
         )
+    bls = has_bls()
+    if members and not (FEWEST <= members <= MOST and (bls or members < MANY)):
+        raise DeployError(
+            f"expected a committee of {FEWEST} to {MOST if bls else MANY - 1} members on chain "
+            f"{chain_id}, which has {'' if bls else 'no '}BLS12-381 (EIP-2537); got {members}"
+        )
     block = ape.chain.blocks.head.number or 0
     compile_changed()
 
@@ -110,7 +126,9 @@ def deploy(
     vouched = [_create(account, "AttestationRegistry", registry, rules)] if named else []
     beacon = _create(account, beacon_name)
     optimistic, attested = parameters(chain_id), attested_parameters(chain_id)
-    seats = committee_rules(chain_id)
+    few, many = (members, LARGE) if members < MANY else (0, members)
+    seats, large = committee_rules(chain_id, few), committee_rules(chain_id, many)
+    keys = [_create(account, "BlsKeys")] if bls else []
     # Each after oracle, guard, registry and vault; the vault names them before they are made.
     staked: list[tuple[str, tuple[Any, ...]]] = [
         ("OptimisticAssurance", (tuple(optimistic.values()),)),
@@ -118,6 +136,7 @@ def deploy(
         ("CommitteeAssurance", (beacon, tuple(seats.values()))),
         ("AuditedAssurance", (tuple(optimistic.values()), beacon)),
         ("BisectionAssurance", (tuple(optimistic.values()), ARITY)),
+        *(("BlsCommitteeAssurance", (beacon, tuple(large.values()), held)) for held in keys),
     ]
     sender, following = str(account.address), int(account.nonce) + 1
     vault = _create(
@@ -139,8 +158,21 @@ def deploy(
         "attested": attested,
         "attesters": dict(zip(("attesters", "quorum", "delay", "life"), rules, strict=True)),
         "committee": seats,
+        **({"large_committee": large} if keys else {}),
         "contracts": _entries(
-            [registry, mercury, tensor, guard, proof, oracle, *vouched, beacon, vault, *tiers]
+            [
+                registry,
+                mercury,
+                tensor,
+                guard,
+                proof,
+                oracle,
+                *vouched,
+                beacon,
+                *keys,
+                vault,
+                *tiers,
+            ]
         ),
     }
     write(deployment, folder)
@@ -169,19 +201,26 @@ def attested_parameters(chain_id: int) -> dict[str, int]:
     return {**found, "window": window, "largeWindow": window}
 
 
-def committee_rules(chain_id: int) -> dict[str, int]:
-    """ICommitteeAssurance.Rules of a chain, in their order: 5 of 7 seats of an ether; on Anvil 2 of
-    3, so that few processes are a committee there."""
-    development = chain_id == DEVELOPMENT_CHAIN
+def committee_rules(chain_id: int, seats: int = 0) -> dict[str, int]:
+    """ICommitteeAssurance.Rules of a chain, in their order. Seats of an ether: 7 unless named; on
+    Anvil 3, so that few processes are a committee there. More than two thirds must agree; of
+    three, two."""
+    seats = seats or (3 if chain_id == DEVELOPMENT_CHAIN else 7)
     first = chain_id in LAYER_1
     return {
-        "seats": 3 if development else 7,
-        "quorum": 2 if development else 5,
+        "seats": seats,
+        "quorum": 2 if seats == 3 else 2 * seats // 3 + 1,
         "seatStake": ETHER // GWEI,
         "fine": ETHER // GWEI // 100,
         "window": 4 * HOUR if first else 24 * HOUR,
         "grace": HOUR,
     }
+
+
+def has_bls() -> bool:
+    """Whether the chain that ape is connected to computes pairings of BLS12-381 (EIP-2537)."""
+    found = ape.networks.provider.web3.eth.call({"to": PAIRING, "data": INFINITY})
+    return bytes(found) == (1).to_bytes(32, "big")
 
 
 def created(sender: str, nonce: int) -> str:
@@ -278,6 +317,9 @@ def _hex(data: bytes) -> str:
 @click.option("--srs", "path", type=click.Path(path_type=Path), help="srs.bin; else development.")
 @click.option("--attester", "attesters", multiple=True, help="Of the attested tier; repeat it.")
 @click.option("--beacon", type=click.Choice(BEACONS), help="Default by chain.")
+@click.option(
+    "--members", type=int, default=0, help="Of a committee; many: of BlsCommitteeAssurance."
+)
 @click.option("--force", is_flag=True, help="Deploy anew although the chain has a deployment.")
 def cli(
     rpc: str,
@@ -285,6 +327,7 @@ def cli(
     path: Path | None,
     attesters: tuple[str, ...],
     beacon: str | None,
+    members: int,
     force: bool,
 ) -> None:
     """Deploys the contracts and writes deployments/<chain id>.json."""
@@ -302,10 +345,12 @@ def cli(
                     f"{chain_id}; name an account with --account"
                 )
             account = ape.accounts.load(alias) if alias else ape.accounts.test_accounts[0]
-            deployment = deploy(account, srs, attesters=attesters, beacon_name=beacon or "")
+            deployment = deploy(
+                account, srs, attesters=attesters, beacon_name=beacon or "", members=members
+            )
     except EinproofError as error:
         raise click.ClickException(str(error)) from error
     for name, entry in deployment["contracts"].items():
-        click.echo(f"{name:19} {entry['address']}")
+        click.echo(f"{name:21} {entry['address']}")
     if srs.development:
         click.echo("development SRS: anyone can forge proofs on this chain", err=True)

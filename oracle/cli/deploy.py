@@ -29,6 +29,10 @@ def deploy(
         str,
         typer.Option(help="DrandEvmnet or DrandQuicknet; default by chain."),
     ] = "",
+    members: Annotated[
+        int,
+        typer.Option(help="Of a committee; from 24 on, of the one whose members sign as one."),
+    ] = 0,
     force: Annotated[bool, typer.Option("--force", help="Deploy a second set.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
@@ -38,20 +42,30 @@ def deploy(
     where = None if settings.deployment is None else settings.deployment.resolve()
     os.chdir(ROOT)  # ape's project is the folder that one is in
     with Console(stderr=True).status(f"compiling and deploying by {settings.rpc}"):
-        deployment = _deploy(settings.rpc, account, path, where, force, beacon)
+        deployment = _deploy(settings.rpc, account, path, where, force, beacon, members)
     if as_json:
         typer.echo(json.dumps(deployment))
         return
     for name, entry in deployment["contracts"].items():
-        typer.echo(f"{name:19} {entry['address']}")
+        typer.echo(f"{name:21} {entry['address']}")
     if "DevelopmentBeacon" in deployment["contracts"]:
-        typer.echo(f"{'beacon':19} DEVELOPMENT: anyone can compute whom audits will draw")
+        typer.echo(f"{'beacon':21} DEVELOPMENT: anyone can compute whom audits will draw")
+    for name in ("committee", "large_committee"):
+        if rules := deployment.get(name):
+            told = f"{rules['quorum']} of {rules['seats']} members must agree"
+            typer.echo(f"{name.replace('_', ' '):21} {told}")
     label = "  development: anyone can forge" if deployment["srs"]["development"] else ""
-    typer.echo(f"{'SRS':19} {deployment['srs']['id']}{label}")
+    typer.echo(f"{'SRS':21} {deployment['srs']['id']}{label}")
 
 
 def _deploy(
-    rpc: str, alias: str, srs: Path | None, where: Path | None, force: bool, beacon: str
+    rpc: str,
+    alias: str,
+    srs: Path | None,
+    where: Path | None,
+    force: bool,
+    beacon: str,
+    members: int,
 ) -> dict[str, Any]:
     import ape
     from ape.exceptions import ApeException, ProviderError
@@ -73,7 +87,8 @@ def _deploy(
             if known.exists() and chain_id != DEVELOPMENT_CHAIN and not force:
                 raise SettingsInvalid(f"{known} exists: pass --force to deploy a second set")
             account = _account(ape, alias, chain_id)
-            return dict(script.deploy(account, loaded, known.parent, beacon_name=beacon))
+            named = {"beacon_name": beacon, "members": members}
+            return dict(script.deploy(account, loaded, known.parent, **named))
     except (ProviderError, ConnectionError) as error:
         raise ChainUnavailable(
             f"no node answers at {rpc} ({error}): start one, or name another with EINPROOF_RPC"

@@ -25,12 +25,14 @@ NAMES = [
     "InferenceOracle",
     "AttestationRegistry",
     "DevelopmentBeacon",
+    "BlsKeys",
     "StakeVault",
     "OptimisticAssurance",
     "AttestedAssurance",
     "CommitteeAssurance",
     "AuditedAssurance",
     "BisectionAssurance",
+    "BlsCommitteeAssurance",
 ]
 
 
@@ -70,7 +72,7 @@ def test_deploy_good_writes_what_is_on_the_chain(
         words = [guard["address"], bytes.fromhex(guard["code_hash"][2:]), srs.id]
         assert made["pin"] == "0x" + keccak(encode(["address", "bytes32", "bytes32"], words)).hex()
         vault = made["contracts"]["StakeVault"]["address"]
-        for staked in NAMES[-5:]:
+        for staked in NAMES[-6:]:
             tier = made["contracts"][staked]["address"]
             word = encode(["address"], [tier])
             for name, argument in (("isTier(address)", word), ("vault()", b"")):
@@ -92,6 +94,53 @@ def test_deploy_good_writes_what_is_on_the_chain(
         answer = bytes(chain.web3.eth.call({"to": tier, "data": data}))
         found = made["contracts"]["AttestationRegistry"]["address"]
         assert answer == encode(["address"], [found])
+        for name, told in (
+            ("CommitteeAssurance", "committee"),
+            ("BlsCommitteeAssurance", "large_committee"),
+        ):
+            words = encode(["uint256"] * 6, list(made[told].values()))
+            assert read(chain, made["contracts"][name]["address"], "rules()") == words
+        large = made["contracts"]["BlsCommitteeAssurance"]["address"]
+        assert read(chain, large, "keys()") == padded(
+            int(made["contracts"]["BlsKeys"]["address"], 16)
+        )
+        assert (made["committee"]["seats"], made["large_committee"]["seats"]) == (3, 32)
+
+
+@pytest.mark.parametrize(
+    ("chain_id", "seats", "expected"),
+    [
+        (31337, 0, (3, 2)),
+        (1, 0, (7, 5)),
+        (1, 21, (21, 15)),
+        (31337, 32, (32, 22)),
+        (1, 64, (64, 43)),
+    ],
+)
+def test_committee_more_than_two_thirds_must_agree(
+    script: ModuleType, chain_id: int, seats: int, expected: tuple[int, int]
+) -> None:
+    made = script.committee_rules(chain_id, seats)
+    assert (made["seats"], made["quorum"]) == expected
+
+
+@pytest.mark.parametrize(("hardfork", "bls"), [("osaka", True), ("cancun", False)])
+def test_committee_that_a_chain_cannot_have_is_refused(
+    script: ModuleType, srs: Srs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    hardfork: str, bls: bool,
+) -> None:  # fmt: skip
+    import ape
+
+    monkeypatch.chdir(ROOT)
+    with (
+        Chain.start(hardfork=hardfork) as chain,
+        ape.networks.parse_network_choice(chain.url),
+    ):
+        assert script.has_bls() is bls
+        for members in (2, 65) if bls else (2, 24, 65):
+            with pytest.raises(script.DeployError, match="expected a committee of 3 to"):
+                script.deploy(ape.accounts.test_accounts[0], srs, tmp_path, members=members)
+        assert chain.web3.eth.block_number == 0
 
 
 def read(chain: Chain, to: str, name: str, argument: bytes = b"") -> bytes:

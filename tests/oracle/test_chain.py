@@ -261,8 +261,8 @@ def test_a_keystore_signs_and_its_mistakes_are_one_line(tmp_path):
         open_signer(str(path), "", 1)
     with pytest.raises(KeyRefused, match="expected chain id 31337, got 1"):
         open_signer("dev", "", 1)
-    with pytest.raises(KeyRefused, match="expected dev:0 to dev:9"):
-        open_signer("dev:10", "", 31337)
+    with pytest.raises(KeyRefused, match="expected dev:0 to dev:99"):
+        open_signer("dev:100", "", 31337)
     with pytest.raises(KeyRefused, match="no key"):
         open_signer("", "", 31337)
 
