@@ -49,7 +49,12 @@ class LayerError:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """`refused`: inputs that leave a recorded range. Perplexities are of the tokens that follow."""
+    """`refused`: inputs that leave a recorded range. Perplexities are of the tokens that follow.
+
+    Of vectors that are for comparing, each input's neighbours ranked by cosine:
+    `rank_correlation`, Spearman's between integers and floats, in the mean; `same_nearest`, the
+    share with the same first.
+    """
 
     inputs: int
     refused: int
@@ -58,6 +63,8 @@ class Accuracy:
     same_greatest: float
     perplexity: float | None
     float_perplexity: float | None
+    rank_correlation: float | None
+    same_nearest: float | None
     layers: tuple[LayerError, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -81,6 +88,7 @@ def measure(entry: Entry, compiled: Compiled, count: int | None = None) -> Accur
     if entry.following is not None:
         following = np.asarray(entry.following)[taken]
         perplexities = (_perplexity(made, following), _perplexity(floats, following))
+    ranks = _ranking(made, floats) if entry.compared and len(taken) > 2 else (None, None)
     few = [i for i in taken if i < EVALUATED]
     values = [v for i in few if (v := found[i]) is not None]
     graph = trace(entry.module, entry.shape, entry.whole)
@@ -92,6 +100,7 @@ def measure(entry: Entry, compiled: Compiled, count: int | None = None) -> Accur
         float(np.mean(cosines)),
         float(np.mean(choices)),
         *perplexities,
+        *ranks,
         layers,
     )
 
@@ -131,6 +140,22 @@ def _floats(entry: Entry, inputs: Any) -> FloatArray:
 def _cosine(a: FloatArray, b: FloatArray) -> float:
     lengths = math.sqrt(float((a * a).sum()) * float((b * b).sum()))
     return float((a * b).sum()) / lengths if lengths else float((a == b).all())
+
+
+def _ranking(made: FloatArray, floats: FloatArray) -> tuple[float, float]:
+    """Mean rank correlation of neighbours, and how often the nearest is the same."""
+    orders = []
+    for vectors in (made, floats):
+        rows = vectors.reshape(len(vectors), -1)
+        rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        alike = rows @ rows.T
+        others = [np.delete(row, i) for i, row in enumerate(alike)]
+        orders.append(np.argsort(np.stack(others), axis=1, kind="stable"))
+    ranks = [np.argsort(order, axis=1) for order in orders]  # the inverse permutation
+    n = ranks[0].shape[1]
+    apart = ((ranks[0] - ranks[1]) ** 2).sum(axis=1)
+    same = orders[0][:, -1] == orders[1][:, -1]
+    return float((1 - 6 * apart / (n * (n * n - 1))).mean()), float(same.mean())
 
 
 def _perplexity(logits: FloatArray, following: IntArray) -> float:

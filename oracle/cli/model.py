@@ -53,8 +53,8 @@ def build(
     source: Annotated[
         str,
         typer.Argument(
-            help="digits (trains the example), a name of the zoo (minilm-l6, nanogpt,"
-            " nanogpt-steps, llama-block, lenet, lenet-average, resnet, lstm),"
+            help="a name of the zoo (digits, minilm-l6, nanogpt, nanogpt-steps,"
+            " llama-block, lenet, lenet-average, resnet, lstm),"
             " FILE.py:NAME (a torch module, or what makes one), or FILE.pt2 (torch.export.save);"
             " files are run: take them from people you trust."
         ),
@@ -139,25 +139,28 @@ def accuracy(
     input_range: Annotated[str, typer.Option("--range", help="As for build.")] = "",
     weight_bits: Annotated[int | None, typer.Option(help="As for build.")] = None,
     plot: Annotated[
-        Path | None, typer.Option(help="Where a plot goes: .png, .svg or .pdf.")
+        list[Path] | None,
+        typer.Option(help="Where a plot goes: .png, .svg or .pdf; may be given again."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say how far a model's integers are from float torch, layer by layer."""
     from oracle import accuracy as report
+    from oracle.benchmarks import here, results
     from oracle.zoo.entry import compiled_entry
 
     entry = _entry(source, shape, input_range, inputs)
     bits = {"weight_bits": weight_bits} if weight_bits else {}
     with Console(stderr=True).status("compiling, and running both"):
         found = report.measure(entry, compiled_entry(entry, **bits), count)
-    if plot is not None:
+    for path in plot or []:
         try:
-            report.plot(found, source, plot)
+            report.plot(found, source, path)
         except (ImportError, ValueError) as error:
             raise SourceRefused(f"--plot: {error}") from error
     if as_json:
-        typer.echo(json.dumps(found.to_dict()))
+        said = {"model": source, "commit": here.commit(), **found.to_dict()}
+        typer.echo(json.dumps(results.rounded(said)))
     else:
         _show_accuracy(found)
 
@@ -251,13 +254,10 @@ class Options(NamedTuple):
 
 
 def _compile(source: str, shape: str, input_range: str, options: Options) -> Compiled:
-    from oracle.examples import digits
     from prover.compiler import compile_graph, compile_module
     from prover.compiler.trace import graph_of
 
     asked = options._asdict()
-    if source == "digits":
-        return compile_module(digits.digits(), digits.INPUT_SHAPE, digits.INPUT_RANGE, **asked)
     limits = _numbers(input_range, "--range", "0,1", float)
     if len(limits) != 2:
         raise SourceRefused(f"--range: expected two numbers like 0,1, got {input_range!r}")
@@ -275,7 +275,8 @@ def _module(source: str) -> Any:
     file, mark, name = source.rpartition(":")
     if not mark or not Path(file).is_file():
         raise SourceRefused(
-            f"expected digits, FILE.py:NAME or FILE.pt2 of a file that exists, got {source!r}"
+            "expected a name of the zoo, or FILE.py:NAME or FILE.pt2 of a file that exists,"
+            f" got {source!r}"
         )
     try:
         found = runpy.run_path(file).get(name)
@@ -356,6 +357,10 @@ def _show_accuracy(found: Accuracy) -> None:
     }
     if found.perplexity is not None and found.float_perplexity is not None:
         lines["perplexity"] = f"{found.perplexity:.4f}, of floats {found.float_perplexity:.4f}"
+    if found.rank_correlation is not None:
+        lines["ranking"] = (
+            f"{found.rank_correlation:.5f}, nearest the same {found.same_nearest:.1%}"
+        )
     for name, text in lines.items():
         console.print(f"{name:14} {text}", highlight=False)
 

@@ -70,11 +70,6 @@ def train(data: Digits, seed: int = SEED, epochs: int = 60) -> torch.nn.Sequenti
     return module.eval()
 
 
-def digits() -> torch.nn.Module:
-    """The trained network, for `einproof model build`."""
-    return train(load()[0])
-
-
 def accuracy(logits: npt.ArrayLike, labels: npt.NDArray[np.int64]) -> float:
     """The share of rows whose largest logit is the label's (the first, if several are largest)."""
     return float((np.argmax(np.asarray(logits), axis=1) == labels).mean())

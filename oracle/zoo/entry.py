@@ -37,6 +37,7 @@ class Entry:
     tokenizer: Tokenizer | None = None
     logits: torch.nn.Module | None = None
     following: IntArray | None = None  # the token after each held-out input
+    compared: bool = False  # its vectors are for ranking inputs by likeness
 
 
 def minilm_l6() -> Entry:
@@ -54,6 +55,7 @@ def minilm_l6() -> Entry:
         whole=True,
         weight_bits=12,
         tokenizer=minilm.tokenizer(),
+        compared=True,
     )
 
 
@@ -86,6 +88,20 @@ def nanogpt_steps() -> CachedEntry:
     texts, _ = nanogpt.windows(STEPPED, held_out=False)
     step = cached.Step(nanogpt.nanogpt(), cached.TOKENS)
     return cached.CachedEntry(step, texts[:, 0], 12, nanogpt.tokenizer())
+
+
+def digits() -> Entry:
+    """The example network of 8 x 8 digits; trained in two seconds."""
+    from oracle.examples import digits
+
+    training, held_out = digits.load()
+    return Entry(
+        digits.train(training),
+        digits.INPUT_SHAPE,
+        digits.INPUT_RANGE,
+        training.images[:CALIBRATED, None],
+        held_out.images[:, None],
+    )
 
 
 def image(name: str) -> Entry:
@@ -132,6 +148,7 @@ CALIBRATED, HELD_OUT = 200, 200
 STEPPED = 40  # texts that a step's ranges are recorded on
 IMAGES = ("lenet", "lenet-average", "resnet", "lstm")
 ZOO: dict[str, Callable[[], Entry]] = {
+    "digits": digits,
     "minilm-l6": minilm_l6,
     "nanogpt": nanogpt,
     "llama-block": llama_block,

@@ -1,21 +1,22 @@
 """Ways of writing one thing, brought to one operator, before anything else reads a graph.
 
 RMSNorm and unit length from their parts, masks from `where` and from sums with -inf, the parts of a
-packed projection of a batch, and what only moves and scales the cells of an axis, such as rotary
-embeddings, to `einproof.bands`. Each rule keeps the name of the node that it replaces; nodes that
-nothing reads any more go.
+packed projection, sums with a product, and what only moves and scales the cells of an axis, such as
+rotary embeddings, to `einproof.bands`. Each rule keeps the name of the node that it replaces; nodes
+that nothing reads any more go.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from prover.compiler.bands import bands
+from prover.compiler.errors import CompileError
 from prover.compiler.lower import views
 from prover.compiler.lower.attention import HIDDEN
 from prover.compiler.lower.layer_norm import FOLDED
@@ -28,7 +29,7 @@ Rule: TypeAlias = Callable[[Node, Nodes, Mapping[str, int]], Node | None]
 
 def rewritten(graph: Graph) -> Graph:
     """The same function of the input."""
-    nodes = named(graph)
+    nodes = dict(_taken_apart(named(graph)))
     for rule in RULES:
         count = readers(nodes)
         for name in list(nodes):
@@ -36,6 +37,28 @@ def rewritten(graph: Graph) -> Graph:
             if made is not None:
                 nodes[name] = made
     return chained(graph, bands(nodes))
+
+
+def _taken_apart(nodes: Nodes) -> Iterator[tuple[str, Node]]:
+    """beta a + alpha x y, which torch has as one operator, as a product and a sum."""
+    for name, node in nodes.items():
+        if node.target not in ADDED:
+            yield name, node
+            continue
+        added, x, y, beta, alpha = node.args
+        product = Node(f"{name}_product", "aten.matmul.default", (x, y), node.shape)
+        yield product.name, product
+        if alpha != 1:
+            scaled = Node(
+                f"{name}_scaled", "aten.mul.Scalar", (Ref(product.name), alpha), node.shape
+            )
+            yield scaled.name, scaled
+            product = scaled
+        args = (Ref(product.name), added, beta)
+        yield name, replace(node, target="aten.add.Tensor", args=args)
+
+
+ADDED = ("aten.addmm.default", "aten.baddbmm.default")
 
 
 # --- norms ---
@@ -163,9 +186,10 @@ def _hides(value: Any) -> bool:
 
 
 def _part(node: Node, nodes: Nodes, _: Mapping[str, int]) -> Node | None:
-    """Some outputs of a linear map over a batch of sequences, queries of a packed projection say: a
-    map with those rows alone. Packed, its cells would have an axis for batch, tokens, parts, heads
-    and features, one more than a tensor has."""
+    """Some outputs of a linear map, queries of a packed projection say, however they are taken
+    apart: a slice of its last axis, so that parts and heads are one axis and a stack's layers have
+    room. Over a batch of sequences, a map with those rows alone: packed, its cells would have an
+    axis for batch, tokens, parts and heads, and features, one more than a tensor has."""
     steps, read = [node], _node(node.args[0], nodes) if node.target in PARTS else None
     while read is not None and read.target in MOVED:
         steps.append(read)
@@ -173,16 +197,22 @@ def _part(node: Node, nodes: Nodes, _: Mapping[str, int]) -> Node | None:
     if read is None or read.target != "aten.linear.default":
         return None
     (x, weight, bias), rows = read.args, read.shape[:-1]
-    if sum(length > 1 for length in rows) < 2 or not isinstance(weight, np.ndarray):
+    if not isinstance(weight, np.ndarray):
         return None
     cells = np.arange(math.prod(read.shape)).reshape(read.shape)
     taken: Any = cells
-    for step in reversed(steps):
-        taken = views.reference(step, (taken, *step.args[1:]), Ranges())
+    try:
+        for step in reversed(steps):
+            taken = views.reference(step, (taken, *step.args[1:]), Ranges())
+    except CompileError:  # every other cell, say: `bands` may know what it is a part of
+        return None
     first = int(taken.flat[0])
     own = slice(first, first + taken.shape[-1])
     if not np.array_equal(taken, cells[..., own]):
         return None
+    if sum(length > 1 for length in rows) < 2:
+        cut: tuple[Any, ...] = (Ref(read.name), len(rows), own.start, own.stop, 1)
+        return replace(node, target="aten.slice.Tensor", args=cut)
     args = (x, weight[own], None if bias is None else bias[own])
     return replace(node, target=read.target, args=args)
 

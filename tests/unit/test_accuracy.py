@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.stats import spearmanr
 from torch import nn
 from typer.testing import CliRunner
 
@@ -97,6 +98,32 @@ def test_perplexity_is_that_of_what_follows() -> None:
     assert report.float_perplexity == pytest.approx(report.perplexity, rel=0.01)
 
 
+def test_rankings_are_those_of_the_vectors() -> None:
+    rng = np.random.default_rng(0)
+    floats = rng.normal(size=(9, 1, 5))
+    for noise in (0.0, 0.3):
+        made = floats + noise * rng.normal(size=floats.shape)
+        found, same = [], []
+        for i in range(9):
+            own = [[cosine(v[i], v[j]) for j in range(9) if j != i] for v in (made, floats)]
+            found.append(spearmanr(*own).statistic)
+            same.append(np.argmax(own[0]) == np.argmax(own[1]))
+        assert accuracy._ranking(made, floats) == pytest.approx((np.mean(found), np.mean(same)))
+        assert (noise == 0) == (np.mean(found) > 1 - 1e-9)
+
+
+def test_vectors_for_comparing_are_ranked() -> None:
+    ids = np.stack([padded(i, 1 + i % 7) for i in range(24)])
+    entry = Entry(small_minilm(), (1, 7), (0, 39), ids[:16], ids[16:], whole=True, weight_bits=12)
+    made = compiled_entry(entry)
+    assert measure(entry, made).rank_correlation is None
+    report = measure(replace(entry, compared=True), made)
+    assert report.rank_correlation is not None
+    assert report.same_nearest is not None
+    assert 0.9 < report.rank_correlation <= 1
+    assert 0.5 < report.same_nearest <= 1
+
+
 def test_inputs_that_leave_a_range_are_counted() -> None:
     module = Apply(lambda y: y.tanh())
     narrow = replace(blocks(), module=module, examples=blocks().examples * 0.1)
@@ -117,6 +144,7 @@ def test_the_command_and_its_plot(tmp_path: Path) -> None:
     words = [
         "model", "accuracy", f"{source}:net", "--shape", "2,6", "--range=-1,1",
         "--inputs", str(given), "--plot", str(tmp_path / "plot.svg"),
+        "--plot", str(tmp_path / "plot.png"),
     ]  # fmt: skip
 
     def run(*more: str) -> Any:
@@ -130,7 +158,9 @@ def test_the_command_and_its_plot(tmp_path: Path) -> None:
     assert [row["operator"] for row in found["layers"]] == [
         "aten.gelu.default", "aten.linear.default",
     ]  # fmt: skip
+    assert found["model"] == f"{source}:net"
     assert "<svg" in (tmp_path / "plot.svg").read_text()
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
     shown = run().output
     assert "gelu.default" in shown
     assert "5, 0 of them refused" in shown

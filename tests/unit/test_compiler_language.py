@@ -92,6 +92,7 @@ def test_rotary_embeddings_are_one_operator_however_written(name: str) -> None:
     assert targets(graph) == ["aten.linear.default", "einproof.bands"]
     assert len(graph.nodes[-1].args[1]) == 3  # where it is, and one distance to either side
     assert_close(module, 1, 5, 8)
+    assert_close(module, 2, 5, 8)
 
 
 @pytest.mark.parametrize("name", ["halves", "neighbours"])

@@ -148,6 +148,11 @@ FUNCTIONS: dict[str, Any] = {
     "mul": lambda y: y * y.sigmoid() * 0.37 * -2.0 / 3,
     "mul constant": lambda y: (y * MATRIX[:, 1]) * ROW,
     "matmul constant": lambda y: y @ MATRIX,
+    "sum with products": lambda y: torch.baddbmm(y[..., :4], y, y.transpose(1, 2), alpha=-0.3),
+    "sum with a matrix": lambda y: torch.addmm(ROW, y[0], MATRIX),
+    "sum with a mask": lambda y: torch.baddbmm(
+        torch.full((1, 4, 4), float("-inf")).triu(1).double(), y, y.transpose(1, 2)
+    ).softmax(-1),
     "products": lambda y: y @ y.transpose(-1, -2) @ y,
     "softmax": lambda y: y.softmax(-1),
     "masked softmax": lambda y: y.masked_fill(MATRIX[:, 0] > 0, float("-inf")).softmax(-1),
@@ -156,6 +161,8 @@ FUNCTIONS: dict[str, Any] = {
     "slices": lambda y: y[:, 1:3, 2:6] + y[:, 0:2].chunk(2, -1)[1],
     "last token": lambda y: y[:, -1] * 0.5,
     "transposed": lambda y: (y.view(1, 4, 2, 4).permute(0, 2, 1, 3) * 3).relu(),
+    "swapped": lambda y: (y.mT @ y).swapaxes(1, 2) + y.swapdims(1, 2) @ y + (y[0].T @ y[0].t().mT),
+    "moved": lambda y: y.view(1, 4, 2, 4).movedim(1, -2).movedim((1, 3), (2, 0)) * 1.5,
     "regrouped": lambda y: y.view(1, 8, 4).softmax(-1).view(1, 4, 8) + y,
     "expanded": lambda y: y[:, :1].expand(1, 4, 8) * y,
     "select": lambda y: y.unflatten(-1, (2, 4)).select(2, 1) - 1.5,
@@ -181,6 +188,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     ),
     "two axes": (lambda y: nn.functional.layer_norm(y, (4, 8)), "one normalised axis"),
     "cut across": (lambda y: y[:, :3].reshape(1, 4, 6).softmax(-1), "regrouped|cuts across"),
+    "half a sum": (lambda y: torch.baddbmm(y, y @ y.mT, y, beta=0.5), "node 'baddbmm'.*alpha"),
     "zero": (lambda y: y * 0.0, "not 0"),
 }
 

@@ -33,7 +33,12 @@ SAME = (
     *reshape.TARGETS, "aten._unsafe_view.default", "aten.alias.default", "aten.clone.default",
     "aten.detach.default", "aten.dropout_.default",
 )  # fmt: skip
-PERMUTED = ("aten.transpose.int", "aten.permute.default", "aten.t.default")
+SWAPPED = ("aten.transpose.int", "aten.swapaxes.default", "aten.swapdims.default")
+TURNED = ("aten.t.default", "aten.mT.default")
+PERMUTED = (
+    *SWAPPED, *TURNED, "aten.permute.default", "aten.movedim.int", "aten.movedim.intlist",
+    "aten.numpy_T.default",
+)  # fmt: skip
 SLICED = ("aten.slice.Tensor", "aten.select.int", "aten.narrow.default")
 SPLIT = (
     "aten.split.Tensor", "aten.split_with_sizes.default", "aten.chunk.default", "aten.unbind.int",
@@ -140,11 +145,23 @@ def _full(x: Masked, node: Node) -> Any:
 
 
 def _order(node: Node, rank: int, args: tuple[Argument, ...]) -> list[int]:
+    """Which axis of x each axis of the result is."""
     order = list(range(rank))
     if node.target == "aten.permute.default":
         return [axis % rank for axis in args[1]]
-    a, b = (0, rank - 1) if node.target == "aten.t.default" else (args[1] % rank, args[2] % rank)
-    order[a], order[b] = order[b], order[a]
+    if node.target == "aten.numpy_T.default":
+        return order[::-1]
+    if "movedim" in node.target:
+        source, place = (np.atleast_1d(a) % rank for a in args[1:3])
+        order = [axis for axis in order if axis not in source]
+        for to, axis in sorted(zip(place.tolist(), source.tolist(), strict=True)):
+            order.insert(to, axis)
+        return order
+    if node.target in SWAPPED:
+        a, b = args[1] % rank, args[2] % rank
+        order[a], order[b] = order[b], order[a]
+    elif rank > 1:
+        order[-2:] = order[:-3:-1]
     return order
 
 
