@@ -55,11 +55,11 @@ class Box:
         bits = (*self.bits[:axis], self.bits[axis] - 1, *self.bits[axis + 1 :])
         upper = (*self.base[:axis], self.base[axis] + (1 << bits[axis]), *self.base[axis + 1 :])
         if self.cut:
-            return Box(self.base, bits), _leading(upper, self.cut - (1 << bits[0]), bits[1:])
+            return Box(self.base, bits), leading(upper, self.cut - (1 << bits[0]), bits[1:])
         return Box(self.base, bits), Box(upper, bits)
 
 
-def _leading(base: tuple[int, ...], length: int, bits: tuple[int, ...]) -> Box:
+def leading(base: tuple[int, ...], length: int, bits: tuple[int, ...]) -> Box:
     """One box of so many indices of the first axis, cut unless they are a power of two."""
     first = bits_for(length)
     return Box(base, (first, *bits), 0 if length == 1 << first else length)
@@ -91,7 +91,7 @@ def boxes(shape: Sequence[int], k: int, cut: bool = False) -> list[Box]:
     firsts = [(0, 0)] if cut else dyadic(shape[0])
     for parts in cartesian(firsts, *(dyadic(length) for length in shape[1:])):
         base, bits = tuple(b for b, _ in parts), tuple(b for _, b in parts)
-        pending = [_leading(base, shape[0], bits[1:]) if cut else Box(base, bits)]
+        pending = [leading(base, shape[0], bits[1:]) if cut else Box(base, bits)]
         while pending:
             box = pending.pop()
             if box.size_bits > k:
@@ -105,7 +105,7 @@ def worth_cutting(shape: Sequence[int], terms: int, k: int | None = None) -> boo
     """Whether what is seen in so many terms a box is laid out with its first axis in one piece: one
     kernel more for the terms of the boxes that this saves and, in tiles of 2^k, the cells that may
     stay empty after it."""
-    if len(shape) < 2 or shape[0] & shape[0] - 1 == 0:
+    if shape[0] & shape[0] - 1 == 0:
         return False
     boxes, inner = 1, cell_count(shape[1:])
     for length in shape[1:]:

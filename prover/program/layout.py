@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from prover.program import format as fmt
 from prover.program.addresses import (
     Block,
-    Box,
     Group,
     Slot,
+    Space,
     bits_for,
-    boxes,
     cell_count,
+    leading,
     place_rows,
     slice_count,
     slice_rows,
@@ -49,7 +49,7 @@ class Layout:
     blocks: dict[object, list[Block]]  # by tensor number or column name
     slots: list[Slot]
     gaps: list[tuple[int, int, int]]  # slice, first row, end row
-    table_slots: list[tuple[int, Box, int]]  # table, box of rows, first row in T
+    table_firsts: list[int]  # of each table, its first row in T
     weight_tiles: int
 
     @property
@@ -84,7 +84,7 @@ def layout(program: Program, k: int | None = None) -> Layout:
 def _laid_out(program: Program, rel: Relations, k: int, cut: bool) -> Layout:
     """The layout, with axes cut where that is worth it, or with none."""
     slots, places, rows = place_rows(rel.lookups, k, cut)
-    table_slots, table_rows = _place_tables(rel, k)
+    table_firsts, table_rows = _place_tables(rel)
     slices, n_f, n_t = slice_count(rel.lookups), rows.bit_length(), table_rows.bit_length()
     contractions = rel.contractions
     mu = len(contractions).bit_length()
@@ -96,6 +96,7 @@ def _laid_out(program: Program, rel: Relations, k: int, cut: bool) -> Layout:
     first = weight_tiles = 0
 
     seen: Counter[object] = Counter(view.tensor for view in rel.views())
+    seen.update(spec.values for spec in rel.tables)
     for i in program.with_role(Role.INPUT_COMMITTED, Role.OUTPUT_COMMITTED):
         del seen[i]  # their points are about a shape alone, whatever the program does with them
 
@@ -148,7 +149,7 @@ def _laid_out(program: Program, rel: Relations, k: int, cut: bool) -> Layout:
         emit.affine(j, einsum.lhs, spans_of(range(expr.free), expr.axes, Source.RHO, 0))
     _emit_lookups(emit, rel, slots, rows, n, n_f, relations, c_max)
     gaps = [(s, *gap) for s, place in enumerate(places) for gap in place.free]
-    _emit_tables(emit, rel, table_slots, table_rows, n, n_t, scale_tables)
+    _emit_tables(emit, rel, table_firsts, table_rows, n, n_t, scale_tables)
     _emit_helpers(emit, rows, table_rows, n, n_f, n_t, scale_tables + c_max + 1)
     records = _emit_contractions(emit, contractions, n, scale_sides)
 
@@ -170,7 +171,7 @@ def _laid_out(program: Program, rel: Relations, k: int, cut: bool) -> Layout:
         terms=terms,
     )  # fmt: skip
     _check_written(verifier)
-    return Layout(program, rel, verifier, blocks, slots, gaps, table_slots, weight_tiles)
+    return Layout(program, rel, verifier, blocks, slots, gaps, table_firsts, weight_tiles)
 
 
 def _check_size(rel: Relations, k: int) -> None:
@@ -227,13 +228,16 @@ def _variables(rel: Relations, rows: int, table_rows: int) -> int:
     return max(rows.bit_length(), table_rows.bit_length(), *inner)
 
 
-def _place_tables(rel: Relations, k: int) -> tuple[list[tuple[int, Box, int]], int]:
-    found = [(i, box) for i, spec in enumerate(rel.tables) for box in boxes((spec.rows,), 31)]
-    placed, at = [], 0
-    for i, box in sorted(found, key=lambda f: -f[1].size_bits):
-        placed.append((i, box, at))
-        at += 1 << box.size_bits
-    return placed, at
+def _place_tables(rel: Relations) -> tuple[list[int], int]:
+    """Each table's rows, in order, from a multiple of their 2^bits on, largest first: its first
+    row; and |T|."""
+    space, firsts, end = Space(1 << 40), [0] * len(rel.tables), 0
+    for i in sorted(range(len(rel.tables)), key=lambda i: -rel.tables[i].rows):
+        at = space.take(leading((0,), rel.tables[i].rows, ()))
+        if at is None:
+            raise LayoutError("tables of too many rows")
+        firsts[i], end = at, max(end, at + rel.tables[i].rows)
+    return firsts, end
 
 
 def _row_place(source: Source, first: int, n: int, row: int, size_bits: int) -> list[Kernel]:
@@ -292,28 +296,33 @@ def _emit_lookups(
 def _emit_tables(
     emit: Emitter,
     rel: Relations,
-    placed: list[tuple[int, Box, int]],
+    firsts: list[int],
     table_rows: int,
     n: int,
     n_t: int,
     base: int,
 ) -> None:
-    """Column T at r_T: tags, indices, values, pad."""
+    """Column T at r_T: row t has index t, to which a table adds its tag, its values and what its
+    own indices are away from that. A row of no table has tag 0: no lookup."""
     secret = False
-    for i, box, row in placed:
-        spec = rel.tables[i]
-        (start,), (bits,) = box.base, box.bits
+    everywhere = Span(Source.R, n - n_t, n_t)
+    emit.term(fmt.SCALAR_SIDE, base + 1, 1, [Kernel(Kind.INDEX, everywhere)])
+    for i, (spec, row) in enumerate(zip(rel.tables, firsts, strict=True)):
+        bits = bits_for(spec.rows)
         place = _row_place(Source.R, n - n_t, n_t, row, bits)
         span = Span(Source.R, n - bits, bits)
-        emit.term(fmt.SCALAR_SIDE, base, i + 1, place)
-        index = Kernel(Kind.INDEX, span, shift=spec.lo + start)
-        emit.term(fmt.SCALAR_SIDE, base + 1, 1, [*place, index])
+        there = [*place, Kernel(Kind.CUT, span, const=spec.rows)]
+        if spec.rows == 1 << bits:
+            there = place
+        emit.term(fmt.SCALAR_SIDE, base, i + 1, there)
+        if spec.lo != row:
+            emit.term(fmt.SCALAR_SIDE, base + 1, spec.lo - row, there)
         if spec.values is None:
             continue
         secret = True
         rank = len(rel.tensors[spec.values].shape)
         view = View(spec.values, tuple(Index(a) for a in range(rank)))
-        spans = {0: (span, start, 1 << bits)}
+        spans = {0: (span, 0, spec.rows)}
         if rank == 2:
             emit.view(base, 1, view, spans, place, fold=1)
         else:

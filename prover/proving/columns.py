@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from prover.challenges import Challenges
+from prover.field import P
 from prover.kernels.interface import Kernels, Rows, Vec
 from prover.lookup import batching, last, late
 from prover.program.addresses import Box
@@ -59,30 +60,22 @@ class Columns:
 
     def __init__(self, layout: Layout, values: Mapping[int, Stored]) -> None:
         self.layout, self.values, v = layout, values, layout.verifier
-        self.first_row = {i: row for i, box, row in layout.table_slots if box.base == (0,)}
         self.rows = np.full((v.slices, 1 << v.n_f), v.table_rows + v.slices, dtype=np.int32)
-        self.rows[:, : v.rows] = self.first_row[0]  # gaps
+        self.rows[:, : v.rows] = layout.table_firsts[0]  # gaps
         self.rows[:, v.rows] = v.table_rows + np.arange(v.slices)  # pads
         self._place_rows()
 
     def _place_rows(self) -> None:
-        places = self._places()
         for i, lookup in enumerate(self.layout.relations.lookups):
-            lo, axes = self.layout.relations.tables[lookup.table].lo, range(len(lookup.axes))
+            first = self.layout.table_firsts[lookup.table]
+            first -= self.layout.relations.tables[lookup.table].lo
+            axes = range(len(lookup.axes))
             found = affine_values(lookup.index, lookup.axes, axes, self.values)
             for slot in self.layout.slots:
                 if slot.lookup == i:
                     inside = found[_inside(slot.box)].reshape(-1)
                     at = slice(slot.row, slot.row + len(inside))
-                    self.rows[slot.slice, at] = places[lookup.table][inside - lo]
-
-    def _places(self) -> dict[int, Ints]:
-        """By table: the rows of T that hold its own."""
-        tables = self.layout.relations.tables
-        found = {i: np.empty(spec.rows, dtype=np.int64) for i, spec in enumerate(tables)}
-        for i, box, row in self.layout.table_slots:
-            found[i][_inside(box)] = np.arange(row, row + (1 << box.size_bits))
-        return found
+                    self.rows[slot.slice, at] = inside + first
 
     def multiplicities(self) -> Ints:
         """M without its pad: how often each row of T is looked up, gaps among them."""
@@ -100,19 +93,17 @@ class Columns:
     def table(self, kernels: Kernels, gamma: int, pad: int) -> Vec:
         """T over 2^n_T rows."""
         v = self.layout.verifier
-        found = kernels.zeros(1 << v.n_t)
-        for i, box, row in self.layout.table_slots:
-            spec = self.layout.relations.tables[i]
-            (start,), (bits,) = box.base, box.bits
-            part = found[row : row + (1 << bits)]
-            index = np.arange(spec.lo + start, spec.lo + start + (1 << bits), dtype=np.int64)
-            kernels.add_scaled(part, 1, constant(kernels, i + 1, len(index)))
-            kernels.add_scaled(part, gamma, kernels.from_int64(index))
+        index = kernels.from_int64(np.arange(1 << v.n_t, dtype=np.int64))
+        found = kernels.scale(index, gamma)
+        tables = zip(self.layout.relations.tables, self.layout.table_firsts, strict=True)
+        for i, (spec, row) in enumerate(tables):
+            part = found[row : row + spec.rows]
+            moved = (i + 1 + gamma * (spec.lo - row)) % P
+            kernels.add_scaled(part, 1, constant(kernels, moved, spec.rows))
             rows = table_values(self.layout, spec, self.values)
             if rows is not None:
-                folded = fold_rows(kernels, rows[start : start + (1 << bits)], gamma)
-                kernels.add_scaled(part, 1, folded)
-        found[v.table_rows : v.table_rows + 1] = kernels.from_ints([pad])
+                kernels.add_scaled(part, 1, fold_rows(kernels, rows, gamma))
+        kernels.add_scaled(found[v.table_rows : v.table_rows + 1], 1, kernels.from_ints([pad]))
         return found
 
 

@@ -246,7 +246,6 @@ class _Columns(Columns):
 
     def __init__(self, bends: Bends, layout: Layout, values: Mapping[int, np.ndarray]) -> None:
         self.layout, self.values = layout, values
-        self.first_row = {i: row for i, box, row in layout.table_slots if box.base == (0,)}
         self.true, self.zero = Folded(layout, values), Folded(layout, _unit(values, {}))
         self.bent = [(d, Folded(layout, _unit(values, t))) for d, t in bends]
 
@@ -260,12 +259,11 @@ class _Columns(Columns):
             for delta, other in self.bent:
                 index = index + delta * (other.indices[i] - self.zero.indices[i]).astype(object)
             for value in (index.reshape(-1) - spec.lo) % P:
-                for table, box, row in self.layout.table_slots:
-                    if table == lookup.table:
-                        at = value - box.base[0]
-                        if 0 <= at < 1 << box.size_bits:
-                            counts[row + at] += 1
-        counts[self.first_row[0]] += sum(end - start for _, start, end in self.layout.gaps)
+                if value < spec.rows:
+                    counts[self.layout.table_firsts[lookup.table] + value] += 1
+        counts[self.layout.table_firsts[0]] += sum(
+            end - start for _, start, end in self.layout.gaps
+        )
         return counts
 
     def slices(self, kernels: Kernels, gamma: int, pads: list[int]) -> list[Vec]:

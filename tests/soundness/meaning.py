@@ -198,10 +198,12 @@ class Claims:
 
     def _table(self, r_t: Sequence[int]) -> int:
         relations, total = self.layout.relations, 0
-        for i, box, row in self.layout.table_slots:
-            for x, (at,) in enumerate(self._inside(box)):
-                values = table_row(relations.tables[i], at, self.cells)
-                total += eq(r_t, row + x) * fold(values, i + 1, self.drawn.gamma)
+        found = {t: fold((t,), 0, self.drawn.gamma) for t in range(1 << self.v.n_t)}
+        for i, first in enumerate(self.layout.table_firsts):
+            for x in range(relations.tables[i].rows):
+                values = table_row(relations.tables[i], x, self.cells)
+                found[first + x] = fold(values, i + 1, self.drawn.gamma)
+        total += sum(eq(r_t, t) * row for t, row in found.items())
         if any(spec.values is not None for spec in relations.tables):
             total += eq(r_t, self.v.table_rows) * self.columns[TABLE_PAD][0]
         return total

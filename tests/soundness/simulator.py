@@ -95,9 +95,10 @@ def range_column(layout: Layout, drawn: Challenges) -> int:
     """T(r_T) where every table is a range: public, the same for every witness."""
     v = layout.verifier
     eq = eq_expand(last(drawn.r, v.n_t))
-    return sum(
-        eq[row + i] * (table + 1 + drawn.gamma * (layout.relations.tables[table].lo + start + i))
-        for table, box, row in layout.table_slots
-        for (start,), (bits,) in ((box.base, box.bits),)
-        for i in range(1 << bits)
-    ) % P  # fmt: skip
+    found = [(0, t) for t in range(1 << v.n_t)]  # tag, index
+    for tag, (spec, first) in enumerate(
+        zip(layout.relations.tables, layout.table_firsts, strict=True), 1
+    ):
+        for x in range(spec.rows):
+            found[first + x] = tag, spec.lo + x
+    return sum(w * (tag + drawn.gamma * i) for w, (tag, i) in zip(eq, found, strict=True)) % P

@@ -156,7 +156,7 @@ def test_gaps_are_counted() -> None:
 
     def without_gaps(columns: Any) -> Any:
         counts = honest(columns)
-        counts[columns.first_row[0]] -= gaps
+        counts[columns.layout.table_firsts[0]] -= gaps
         return counts
 
     with patch.object(_Columns, "multiplicities", without_gaps):
