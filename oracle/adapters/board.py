@@ -6,6 +6,7 @@ them first; put a proxy with TLS before it on an open network.
 
 import asyncio
 import json
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -14,11 +15,15 @@ from concurrent.futures import TimeoutError as Overdue
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import structlog
+
 from oracle.adapters.codec import plain, typed
 from oracle.domain.committee import Word
 from oracle.domain.errors import BoardUnavailable, PortInUse
 from oracle.ports import Board
 from prover.errors import EinproofError
+
+log = structlog.get_logger("board")
 
 #: Most bytes of a word in JSON, and of a round: outputs are in them.
 LARGEST_WORD, LARGEST_ROUND = 1 << 20, 1 << 26
@@ -54,6 +59,17 @@ class RemoteBoard:
             raise BoardUnavailable(f"the board at {self._url} refuses: {said}") from error
         except (OSError, ValueError) as error:
             raise BoardUnavailable(f"the board at {self._url} does not answer: {error}") from error
+
+
+class _Server(ThreadingHTTPServer):
+    """Says in a line that whoever asked has hung up: killed, or tired of waiting."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        error = sys.exception()
+        if not isinstance(error, ConnectionError):
+            super().handle_error(request, client_address)
+            return
+        log.info("who asked has hung up", reason=str(error))
 
 
 class BoardServer:
@@ -109,7 +125,7 @@ class BoardServer:
                 pass
 
         try:
-            self._server = ThreadingHTTPServer((host, port), Handler)
+            self._server = _Server((host, port), Handler)
         except OSError as error:
             raise PortInUse(
                 f"cannot listen on {host}:{port} ({error.strerror}): choose another with "

@@ -19,7 +19,7 @@ from oracle.adapters.deployment import AUDITED
 from oracle.domain.chain import Status
 from oracle.domain.economics import Economy
 from oracle.domain.request import TierKind
-from oracle.domain.terms import WHOLE
+from oracle.domain.terms import WHOLE, ClaimTerms
 from oracle.examples import digits
 from oracle.operations import Asked
 from oracle.story.desk import FEE, Desk, StoryFailed
@@ -28,7 +28,9 @@ from oracle.story.staked import (
     CHEATER,
     COVERAGE,
     ETHER,
+    GWEI,
     OPERATOR,
+    PROVING,
     REQUESTER,
     Ladder,
     StakedOutcome,
@@ -54,7 +56,7 @@ class Lottery(Ladder):
 
     people = PEOPLE
     tier, kind = AUDITED, TierKind.AUDITED
-    held, audits = STAKE, RATE
+    held, terms = STAKE, ClaimTerms(COVERAGE // GWEI, PROVING, audits=RATE)
 
     def drawn(self, asked: Asked) -> bool:
         """Whether the beacon will draw the claim that stands."""
@@ -64,7 +66,7 @@ class Lottery(Ladder):
         round = beacon.roundAfter(since + window)
         value = keccak(encode(("string", "uint64"), ("einproof development beacon", round)))
         lot = keccak(encode(("bytes32", "bytes32"), (value, asked.request.id)))
-        return int.from_bytes(lot, "big") % WHOLE < RATE
+        return int.from_bytes(lot, "big") % WHOLE < ClaimTerms.parse(asked.request.terms).audits
 
     def status(self, asked: Asked) -> Status:
         return Status(self._desk.contract("InferenceOracle").statusOf(asked.request.id)[0])

@@ -142,8 +142,11 @@ class Ladder:
 
     people = PEOPLE
     tier, kind = OPTIMISTIC, TierKind.OPTIMISTIC
+    requester = REQUESTER
     seconds = 600
-    held, audits = STAKE, 0
+    held = STAKE
+    #: What a request asks for, unless it says otherwise; nothing under the tier of proofs.
+    terms: ClaimTerms | None = ClaimTerms(COVERAGE // GWEI, PROVING)
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -160,14 +163,16 @@ class Ladder:
     def address(self, key: str) -> str:
         return self._signer(key).address
 
-    def ask(self, model_id: bytes, image: bytes) -> Asked:
-        terms = ClaimTerms(COVERAGE // GWEI, PROVING, audits=self.audits)
+    def ask(
+        self, model_id: bytes, image: bytes, *, fee: int = FEE, terms: ClaimTerms | None = None
+    ) -> Asked:
+        terms = terms or self.terms
 
         async def work(purse: Wallet) -> Asked:
             tier, registry = self._desk.address(self.tier), self._desk.address("ModelRegistry")
             contracts = (tier, registry, model_id, image)
             lasts = self.seconds
-            return await ask(purse, self._identity, *contracts, fee=FEE, seconds=lasts, terms=terms)
+            return await ask(purse, self._identity, *contracts, fee=fee, seconds=lasts, terms=terms)
 
         return self._run(work)
 
@@ -211,7 +216,7 @@ class Ladder:
             try:
                 tiers = {self._desk.address(self.tier): self.kind}
                 chain = NodeChain(node, self._desk.address("InferenceOracle"), tiers)
-                return await work(Wallet(chain, self._signer(REQUESTER), self._desk.chain_id))
+                return await work(Wallet(chain, self._signer(self.requester), self._desk.chain_id))
             finally:
                 node.close()
 
