@@ -1,5 +1,5 @@
-"""LSTMs from torch.export: close to torch, the same integers everywhere, proved; gas hardly knows
-the steps."""
+"""LSTMs and GRUs from torch.export: close to torch, the same integers everywhere, proved; gas
+hardly knows the steps."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tests.convolutions import Apply, assert_close, compiled
 from tests.proving import setup
 
 FIRST: dict[str, Any] = {"batch_first": True}
+BOTH: dict[str, Any] = {"batch_first": True, "bidirectional": True}
 
 
 def last(x: torch.Tensor, lstm: nn.Module, head: nn.Module) -> torch.Tensor:
@@ -50,6 +51,26 @@ MODELS: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
     ),
     "one unit": (Apply(lambda x, m: m(x)[0], nn.LSTM(3, 1, **FIRST)), (1, 4, 3)),
     "one feature": (Apply(lambda x, m: m(x)[0], nn.LSTM(1, 3, **FIRST)), (1, 4, 1)),
+    "both directions": (Apply(lambda x, m: m(x)[0], nn.LSTM(3, 5, **BOTH)), (2, 4, 3)),
+    "both directions, two layers, every last state": (
+        Apply(
+            lambda x, m, d: torch.cat([d(y) for y in m(x)[1]], -1), nn.LSTM(3, 5, 2, **BOTH),
+            nn.Linear(5, 2),
+        ),
+        (2, 5, 3),
+    ),
+    "GRU, every state": (Apply(lambda x, m: m(x)[0], nn.GRU(3, 5, **FIRST)), (2, 4, 3)),
+    "GRU, a batch of one": (Apply(lambda x, m: m(x)[0], nn.GRU(3, 5, **FIRST)), (1, 7, 3)),
+    "GRU, time first, two layers": (
+        Apply(lambda x, m, d: d(m(x)[1]), nn.GRU(3, 5, 2), nn.Linear(5, 2)), (4, 2, 3),
+    ),
+    "GRU, no bias": (Apply(lambda x, m: m(x)[0], nn.GRU(3, 5, bias=False, **FIRST)), (1, 4, 3)),
+    "GRU, both directions": (Apply(lambda x, m: m(x)[0], nn.GRU(3, 5, 2, **BOTH)), (2, 4, 3)),
+    "GRU, one unit": (Apply(lambda x, m: m(x)[0], nn.GRU(3, 1, **FIRST)), (1, 4, 3)),
+    "GRU over an LSTM": (
+        Apply(lambda x, m, n: n(m(x)[0])[0][:, -1], nn.LSTM(3, 5, **FIRST), nn.GRU(5, 4, **FIRST)),
+        (2, 6, 3),
+    ),
 }  # fmt: skip
 
 
@@ -60,7 +81,14 @@ def test_memories_are_close_to_torch(name: str) -> None:
     assert made.program.stacks
 
 
-@pytest.mark.parametrize("name", ["two layers' last states", "three of them", "one unit"])
+PROVED = [
+    "two layers' last states", "three of them", "one unit",
+    "both directions, two layers, every last state",
+    "GRU, time first, two layers", "GRU, both directions", "GRU, one unit",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PROVED)
 def test_memories_are_proved_and_verified(name: str) -> None:
     module, shape = MODELS[name]
     _, given = assert_close(module, *shape)
@@ -68,23 +96,20 @@ def test_memories_are_proved_and_verified(name: str) -> None:
     ready.verify(ready.prove())
 
 
-def test_steps_cost_a_coordinate() -> None:
+@pytest.mark.parametrize(("kind", "gadgets"), [(nn.LSTM, 9), (nn.GRU, 7)])
+def test_steps_cost_a_coordinate(kind: Any, gadgets: int) -> None:
     """Eight times the steps: as many gadgets, and about as many terms for the verifier to read."""
     terms = []
     for steps in (4, 32):
-        module = Apply(last, nn.LSTM(4, 8, **FIRST), nn.Linear(8, 2)).double()
+        module = Apply(last, kind(4, 8, **FIRST), nn.Linear(8, 2)).double()
         made = compiled(module, 1, steps, 4)
         (stack,) = made.program.stacks
-        assert stack == Stack(stack.first, 9, steps)
+        assert stack == Stack(stack.first, gadgets, steps)
         terms.append(len(layout(made.program).verifier.terms))
     assert terms[1] < 1.15 * terms[0]
 
 
 REFUSED: dict[str, tuple[nn.Module, tuple[int, ...], str]] = {
-    "two directions": (
-        Apply(lambda x, m: m(x)[0], nn.LSTM(3, 4, bidirectional=True, **FIRST)),
-        (2, 4, 3), "one direction",
-    ),
     "projections": (
         Apply(lambda x, m: m(x)[0], nn.LSTM(3, 4, proj_size=2, **FIRST)), (2, 4, 3), "projections",
     ),
@@ -98,7 +123,14 @@ REFUSED: dict[str, tuple[nn.Module, tuple[int, ...], str]] = {
     "one step": (
         Apply(lambda x, m: m(x)[0], nn.LSTM(3, 4, **FIRST)), (2, 1, 3), "more than one step",
     ),
-    "GRU": (Apply(lambda x, m: m(x)[0], nn.GRU(3, 4, **FIRST)), (2, 4, 3), r"aten\.gru"),
+    "plain": (Apply(lambda x, m: m(x)[0], nn.RNN(3, 4, **FIRST)), (2, 4, 3), r"aten\.rnn_tanh"),
+    "GRU from elsewhere": (
+        Apply(lambda x, m: m(x, torch.ones(1, 2, 4).to(x))[0], nn.GRU(3, 4, **FIRST)),
+        (2, 4, 3), "start from zeros",
+    ),
+    "a GRU of one step": (
+        Apply(lambda x, m: m(x)[0], nn.GRU(3, 4, **FIRST)), (2, 1, 3), "more than one step",
+    ),
 }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from prover.compiler.lower import (
     dense,
     embedding,
     flags,
+    gru,
     layer_norm,
     linear,
     lstm,
@@ -59,7 +60,7 @@ class Op(NamedTuple):
 
 
 _FILES: tuple[Any, ...] = (
-    activation, add, argmax, attention, bands, batch_norm, cat, conv, dense, embedding, flags,
+    activation, add, argmax, attention, bands, batch_norm, cat, conv, dense, embedding, flags, gru,
     layer_norm, lstm, matmul, mul, pad, piecewise, pool, rectify, reduce, root, softmax, views,
     where,
 )  # fmt: skip

@@ -31,6 +31,7 @@ from prover.program.gadgets.shared import one
 from prover.program.ir import FIXED, Affine, Contraction, Index, View
 
 WORTH = 16  # terms that a copy must spare the verifier
+MOST_PICKED = 1 << 20  # cells of the public matrix of an order
 MOST_PADDING = 4 / 3  # of a length: beyond it a power of two is not worth its cells
 
 
@@ -200,3 +201,25 @@ def every_stride(net: Network, stride: int, rows: int, columns: int) -> int:
     height, width = (1 << bits_for(n) for n in (rows, columns))
     picked = stride * np.arange(height)[:, None] == np.arange(width)
     return net.table(f"every{stride}.{height}x{width}", picked.astype(np.int64))
+
+
+def reordered(net: Network, name: str, cells: Cells, axis: int, places: Sequence[int]) -> Cells:
+    """out[x] = in[places[x]] along an axis, as a tensor: an exact sum with the public matrix
+    [X = places[x]], of at most MOST_PICKED cells."""
+    in_one_part(name, cells, (axis,))
+    if not cells.parts[axis]:
+        raise CompileError(f"{name}: an axis of one cell, read at {len(places)} places")
+    (part,) = cells.parts[axis]
+    height, width = (1 << bits_for(n) for n in (len(places), part.length))
+    if height * width > MOST_PICKED:
+        raise CompileError(f"{name}: {part.length} cells in an order that needs {height} x {width}")
+    picked = np.zeros((height, width), np.int64)
+    picked[np.arange(len(places)), places] = 1
+    table = net.table(f"{name}.order", picked)
+    plan = list(cells.lengths)
+    plan[axis] = (len(places),) if len(places) > 1 else ()
+    every, summed = numbered(tuple(plan)), len(flat(plan))
+    row = Index(every[axis][0]) if len(places) > 1 else Index(FIXED)
+    view = net.view(cells, (*every[:axis], (summed,), *every[axis + 1 :]))
+    product = Contraction(one(View(table, (row, Index(summed)))), one(view))
+    return kept(net, name, cells, tuple(plan), tuple(plan), NOTHING, (product,), (part.length,))
