@@ -28,6 +28,8 @@ QUORUM = f"(bytes,bytes32,{OPENING}[])"
 AGGREGATE = "(bytes,bytes32,uint256,uint256,bytes,bytes)"
 #: First byte of the committee tier's evidence.
 PROOF, AGREED, REFUTED = b"\0", b"\1", b"\2"
+#: What a refutation says: payee and output hash of what stands, its members' words, the proof.
+REFUTATION = ("address", "bytes32", "bytes", "bytes")
 
 DOMAIN = keccak(
     b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
@@ -184,6 +186,5 @@ def _bits(places: Sequence[int]) -> int:
 def refutation(payee: str, output: bytes, agreed: bytes, proof: bytes) -> bytes:
     """Evidence of another output than the one that stands: that one's payee, hash and members'
     words (its own evidence), and the proof."""
-    kinds = ("address", "bytes32", "bytes", "bytes")
     quorum = agreed.removeprefix(AGREED)
-    return REFUTED + encode(kinds, (payee, ids.output_hash(output), quorum, proof))
+    return REFUTED + encode(REFUTATION, (payee, ids.output_hash(output), quorum, proof))

@@ -4,7 +4,7 @@ from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
 
 from oracle.domain.chain import Shown
-from oracle.domain.committee import PROOF, QUORUM, REFUTED
+from oracle.domain.committee import PROOF, REFUTATION, REFUTED
 from oracle.domain.job import Standing
 from oracle.domain.request import STAKED, TierKind
 
@@ -24,7 +24,7 @@ def proof_in(kind: TierKind, standing: Standing | None, shown: Shown) -> bytes:
         return evidence[1:]
     if kind is TierKind.COMMITTEE and evidence[:1] == REFUTED:
         try:
-            return bytes(decode(("address", "bytes32", QUORUM, "bytes"), evidence[1:])[3])
-        except DecodingError:
+            return bytes(decode(REFUTATION, evidence[1:])[3])
+        except (DecodingError, OverflowError):  # the latter of lengths that are beyond a machine's
             return b""
     return b""

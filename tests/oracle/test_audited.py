@@ -8,7 +8,7 @@ import pytest
 from oracle.adapters.memory import MemoryStore
 from oracle.domain import ids
 from oracle.domain.chain import Outcome, Shown, Status
-from oracle.domain.committee import PROOF
+from oracle.domain.committee import PROOF, refutation
 from oracle.domain.errors import BeaconUnavailable, ProverFailed
 from oracle.domain.evidence import proof_in
 from oracle.domain.job import JobState, Standing
@@ -360,6 +360,7 @@ class Forger:
 
 
 STANDING = Standing(STRANGER, b"stands", 5, None)
+REFUTED_WELL = refutation(STRANGER, b"stands", b"\1" + b"a quorum's words", b"proof")
 
 
 @pytest.mark.parametrize(
@@ -371,7 +372,9 @@ STANDING = Standing(STRANGER, b"stands", 5, None)
         (TierKind.AUDITED, STANDING, Shown("", b"out", bytes(64) + b"proof"), b"proof"),
         (TierKind.AUDITED, STANDING, Shown("", b"stands", b""), b""),
         (TierKind.COMMITTEE, STANDING, Shown("", b"stands", PROOF + b"proof"), b"proof"),
+        (TierKind.COMMITTEE, STANDING, Shown("", b"out", REFUTED_WELL), b"proof"),
         (TierKind.COMMITTEE, STANDING, Shown("", b"out", b"\2 nonsense"), b""),
+        (TierKind.COMMITTEE, STANDING, Shown("", b"out", b"\2" + b"\xff" * 128), b""),
         (TierKind.COMMITTEE, STANDING, Shown("", b"stands", b""), b""),
     ],
 )
