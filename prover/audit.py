@@ -18,7 +18,7 @@ from prover.kernels.interface import Kernels
 from prover.model import check_quantizer
 from prover.program.encode import decode
 from prover.program.format import serialize
-from prover.program.ir import Gather, Linear, Program, Range, Relu, Requantize, Table
+from prover.program.ir import Floor, Gather, Linear, Program, Range, Relu, Requantize, Table
 from prover.program.layout import Layout, layout
 from prover.program.validate import validate
 from prover.proving.tiles import Tile, table_tiles
@@ -138,6 +138,8 @@ def architecture(program: Program) -> list[dict[str, Any]]:
                 entry |= {"axes": list(expr.axes), "shift": shift, "bits": bits}
             case Table(_, _, _, table, _):
                 entry["table"] = program.tensors[table].name
+            case Floor(_, _, _, shift):
+                entry["shift"] = shift
             case Gather(_, _, _, origin):
                 entry["source"] = program.tensors[origin].name
             case Range(_, bits):

@@ -14,6 +14,7 @@ from prover.program.ir import (
     Argmax,
     Divide,
     Expr,
+    Floor,
     Gather,
     Linear,
     Max,
@@ -69,6 +70,8 @@ def _cell(op: Op, p: Point, cells: Cells) -> int:
             return _round(_expr(expr, p, cells), shift)
         case Relu(_, expr, shift, _):
             return max(0, _round(_expr(expr, p, cells), shift))
+        case Floor(_, _, x, shift):
+            return _affine(x, p, cells) // 2**shift
         case Table(_, _, index, table, lo):
             return cells[table][(_affine(index, p, cells) - lo,)]
         case Gather(_, axes, index, source):

@@ -20,6 +20,7 @@ from prover.program.format import parse, serialize
 from prover.program.ir import (
     Argmax,
     Divide,
+    Floor,
     Gather,
     Linear,
     Max,
@@ -69,6 +70,7 @@ def every_gadget(seed: int) -> Case:
     makers = {
         made.rounded: {Linear, Relu, Requantize},
         made.table: {Table},
+        made.floor: {Floor},
         made.gather: {Gather},
         made.choose: {Max, Argmax},
         made.divide: {Divide},

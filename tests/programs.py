@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from prover.program.bounds import InvalidProgram
 from prover.program.evaluate import expr_values
 from prover.program.interpret import interpret
 from prover.program.ir import (
@@ -19,6 +20,7 @@ from prover.program.ir import (
     Contraction,
     Divide,
     Expr,
+    Floor,
     Gather,
     Index,
     Linear,
@@ -34,6 +36,7 @@ from prover.program.ir import (
     Tensor,
     View,
 )
+from prover.program.validate import validate
 
 
 @dataclass
@@ -109,7 +112,7 @@ class Generator:
         made = 0
         for _ in range(self.rng.randint(2, 4)):
             kinds = (self.rounded, self.rounded, self.table, self.gather, self.choose, self.divide)
-            made += self.rng.choice((*kinds, self.root))(made)
+            made += self.rng.choice((*kinds, self.floor, self.root))(made)
         self.rounded(made, Requantize)  # at least one contraction and one lookup
         return Case(Program(self.limb, tuple(self.tensors), tuple(self.ops)), self.given)
 
@@ -222,6 +225,26 @@ class Generator:
         self.add(Tensor(f"t{made}", tuple(lengths), Role.ACTIVATION, -50, 50), out)
         return 1
 
+    def floor(self, made: int) -> int:
+        """The digits of an input, each looked up."""
+        axes, shift = self.shape(), self.rng.randint(1, 4)
+        x = one(self.give(f"digits{made}", Role.INPUT, axes, 90), *range(len(axes)))
+        found = self.values[x.terms[0][1].tensor]
+        number = self.add(Tensor(f"t{made}", axes, Role.ACTIVATION, -99, 99), found >> shift)
+        self.ops.append(Floor(number, axes, x, shift))
+        whole = one(number, *range(len(axes)))
+        for part, index, lo, rows in (
+            ("low", self.ops[-1].rest, 0, 1 << shift),
+            ("high", whole, -(100 >> shift) - 1, (200 >> shift) + 2),
+        ):
+            content = self.np.integers(-50, 51, (rows,))
+            cells = tuple(int(c) for c in content)
+            table = self.add(Tensor(f"{part}{made}", (rows,), Role.TABLE, -50, 50, cells), content)
+            self.ops.append(Table(len(self.tensors), axes, index, table, lo))
+            at = found & rows - 1 if part == "low" else (found >> shift) - lo
+            self.add(Tensor(f"t{made}.{part}", axes, Role.ACTIVATION, -50, 50), content[at])
+        return 3
+
     def gather(self, made: int) -> int:
         """Whole rows of a weight or a committed input."""
         rows, width = self.rng.randint(1, 7), self.rng.randint(1, 5)
@@ -291,5 +314,11 @@ class Generator:
 
 
 def random_case(seed: int) -> Case:
-    """A random valid program with random inputs and weights."""
-    return Generator(seed).case()
+    """A random valid program with random inputs and weights; of a seed whose numbers would grow too
+    large, that of another."""
+    case = Generator(seed).case()
+    try:
+        validate(case.program)
+    except InvalidProgram:
+        return random_case(seed + 1_000_000)
+    return case

@@ -24,6 +24,7 @@ from prover.program.ir import (
     Contraction,
     Divide,
     Expr,
+    Floor,
     Gather,
     Linear,
     Max,
@@ -154,6 +155,10 @@ class Network:
         rows = self._rows(op.index, op.axes, op.table, op.lo, op.out, values)
         self._store(op.out, values[op.table].reshape(-1)[rows], values)
 
+    def _floor(self, op: Floor, values: dict[int, torch.Tensor]) -> None:
+        x = _affine(op.x, op.axes, range(len(op.axes)), values)
+        self._store(op.out, x >> op.shift, values)
+
     def _gather(self, op: Gather, values: dict[int, torch.Tensor]) -> None:
         rows = self._rows(op.index, op.axes, op.source, 0, op.out, values)
         source = values[op.source]
@@ -228,6 +233,7 @@ _RUN: dict[type, Callable[[Network, Op, dict[int, torch.Tensor]], None]] = {
     Linear: Network._linear,
     Requantize: Network._requantize,
     Relu: Network._relu,
+    Floor: Network._floor,
     Table: Network._table,
     Gather: Network._gather,
     Range: Network._range,

@@ -15,6 +15,7 @@ from prover.program.ir import (
     Argmax,
     Divide,
     Expr,
+    Floor,
     Gather,
     Linear,
     Max,
@@ -99,6 +100,9 @@ def interval(program: Program, op: Op, known: Intervals) -> tuple[Bounds, bool]:
             return known.of[op.source], op.source in known.free
         case Max():
             return known.affine(op.x), False
+        case Floor():
+            lo, hi = known.affine(op.x)
+            return (lo >> op.shift, hi >> op.shift), False
         case _:
             return alone(program, op), False
 

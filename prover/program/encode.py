@@ -14,6 +14,7 @@ from prover.program.ir import (
     Contraction,
     Divide,
     Expr,
+    Floor,
     Gather,
     Index,
     Linear,
@@ -33,7 +34,7 @@ from prover.program.ir import (
 
 MAGIC = b"EINS\x00\x01"
 _OPS: tuple[type, ...] = (
-    Linear, Requantize, Relu, Table, Gather, Range, Max, Argmax, Divide, Rsqrt,
+    Linear, Requantize, Relu, Floor, Table, Gather, Range, Max, Argmax, Divide, Rsqrt,
 )  # fmt: skip
 _STACK = len(_OPS)  # the tag of what stands before the first gadget of a stack
 _LIMIT = 1 << 20
@@ -121,11 +122,15 @@ class _Writer:
             case Range(tensor, bits):
                 self.uint(tensor, 2)
                 self.uint(bits, 1)
-            case Max(out, axes, x, bits) | Argmax(out, axes, x, bits):
+            case (
+                Max(out, axes, x, number)
+                | Argmax(out, axes, x, number)
+                | Floor(out, axes, x, number)
+            ):
                 self.uint(out, 2)
                 self.shape(axes)
                 self.affine(x)
-                self.uint(bits, 1)
+                self.uint(number, 1)
             case Divide(out, axes, numerator, denominator, shift, bits, rest_bits):
                 self.uint(out, 2)
                 self.shape(axes)
@@ -222,7 +227,7 @@ class _Reader:
         if kind is Range:
             return Range(self.uint(2), self.uint(1))
         out, axes, x = self.uint(2), self.shape(), self.affine()
-        if kind is Max or kind is Argmax:
+        if kind is Max or kind is Argmax or kind is Floor:
             return kind(out, axes, x, self.uint(1))
         if kind is Rsqrt:
             return Rsqrt(out, axes, x, self.uint(1), self.uint(1), self.uint(1))

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 from typing import TypeAlias
 
 FIXED = -1  # an index with no axis
@@ -143,6 +144,26 @@ class Relu:
 
 
 @dataclass(frozen=True)
+class Floor:
+    """out = floor(x / 2^shift), proved by two tables: the index of one is x - 2^shift out, that of
+    another is out, plus what is made before it."""
+
+    out: int
+    axes: tuple[int, ...]
+    x: Affine
+    shift: int
+
+    @property
+    def whole(self) -> View:
+        return View(self.out, tuple(Index(a) for a in range(len(self.axes))))
+
+    @property
+    def rest(self) -> Affine:
+        """x - 2^shift out."""
+        return Affine((*self.x.terms, (-(1 << self.shift), self.whole)), self.x.const)
+
+
+@dataclass(frozen=True)
 class Table:
     """out[x] = table[index[x] - lo], a public function of one integer."""
 
@@ -219,7 +240,9 @@ class Rsqrt:
     rest_bits: int
 
 
-Op: TypeAlias = Linear | Requantize | Relu | Table | Gather | Range | Max | Argmax | Divide | Rsqrt
+Op: TypeAlias = (
+    Linear | Requantize | Relu | Floor | Table | Gather | Range | Max | Argmax | Divide | Rsqrt
+)
 
 
 @dataclass(frozen=True)
@@ -253,6 +276,21 @@ class Program:
 
     def named(self, name: str) -> int:
         return [t.name for t in self.tensors].index(name)
+
+    @cached_property
+    def looked_up(self) -> dict[int, tuple[int, int]]:
+        """Tensors whose cells are, each by itself, the index of a row of a public table, and where
+        that index lies: a range that nothing else has to prove."""
+        found: dict[int, tuple[int, int]] = {}
+        for op in self.ops:
+            if not isinstance(op, Table) or len(op.index.terms) != 1:
+                continue
+            ((coef, view),) = op.index.terms
+            every = all(index.axis != FIXED and index.offset == 0 for index in view.index)
+            if coef == 1 and every and op.table < len(self.tensors):
+                first = op.lo - op.index.const
+                found[view.tensor] = (first, first + self.tensors[op.table].size - 1)
+        return found
 
     def with_role(self, *roles: Role) -> list[int]:
         return [i for i, t in enumerate(self.tensors) if t.role in roles]

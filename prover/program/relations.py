@@ -6,7 +6,7 @@ the prover and the tests of soundness read it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from prover.program.ir import Affine, Contraction, Expr, Role, Tensor, View
@@ -55,6 +55,7 @@ class Relations:
     einsums: list[Einsum] = field(default_factory=list)
     lookups: list[Lookup] = field(default_factory=list)
     tables: list[TableSpec] = field(default_factory=list)
+    looked_up: Mapping[int, tuple[int, int]] = field(default_factory=dict)  # Program.looked_up
 
     def hint(self, name: str, shape: tuple[int, ...], lo: int, hi: int) -> int:
         self.tensors.append(Tensor(name, shape, Role.ACTIVATION, lo, hi))

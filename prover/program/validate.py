@@ -29,6 +29,7 @@ from prover.program.ir import (
     Argmax,
     Divide,
     Expr,
+    Floor,
     Gather,
     Index,
     Linear,
@@ -122,6 +123,17 @@ def _op(program: Program, op: Op, bounds: Intervals) -> None:
             _bits(t, limb, bits)
             lo, hi = bounds.expr(expr)
             require(max(-lo, hi) + (1 << shift + bits) < LIMIT, f"{t.name}: no room to round")
+        case Floor(out, axes, x, shift):
+            t = program.tensors[out]
+            _lookup_axes(program, axes, x, t.shape)
+            _ranged(bounds, t, x)
+            require(1 <= shift <= 16, f"{t.name}: shift {shift}, expected 1 to 16")
+            bounds.affine(x)
+            tables = [other for other in program.ops if isinstance(other, Table)]
+            rest = any(_is_rest(program, op, other) for other in tables)
+            require(rest, f"{t.name}: no table of {1 << shift} rows proves what is left")
+            whole = any(_indexed_by(op, other, bounds) for other in tables)
+            require(whole, f"{t.name}: no table proves that it is an integer")
         case Table(out, axes, index, table, lo):
             t, content = program.tensors[out], program.tensors[table]
             _lookup_axes(program, axes, index, t.shape)
@@ -169,6 +181,22 @@ def _op(program: Program, op: Op, bounds: Intervals) -> None:
             most = max(map(abs, bounds.affine(x)))
             room = (most << 2 * bits) + (most << bits + 2) + (1 << rest_bits) + (1 << 2 * shift)
             require(shift <= 30 and room < LIMIT, f"{t.name}: no room for its square root")
+
+
+def _is_rest(program: Program, op: Floor, table: Table) -> bool:
+    """Whether the table proves that x - 2^shift out is in [0, 2^shift)."""
+    if table.axes != op.axes or table.index != op.rest or table.table >= len(program.tensors):
+        return False
+    return (table.lo, program.tensors[table.table].size) == (0, 1 << op.shift)
+
+
+def _indexed_by(op: Floor, table: Table, bounds: Intervals) -> bool:
+    """Whether the table proves that out is an integer: its index is out, and integers that are
+    there before it."""
+    ours = [(coef, view) for coef, view in table.index.terms if view.tensor == op.out]
+    others = [view.tensor for _, view in table.index.terms if view.tensor != op.out]
+    known = all(tensor in bounds.of and tensor not in bounds.free for tensor in others)
+    return known and table.axes == op.axes and ours == [(1, op.whole)]
 
 
 def _stacks(program: Program) -> None:

@@ -93,6 +93,7 @@ LIMB = (*CELL, "tamper_witness::high_limb_as_a_fraction")
 HINTS = {
     "Linear": {},
     "Gather": {},
+    "Floor": {},
     "Table": {},
     "Range": {".range.u#": (*LIMB, "tamper_witness::out_of_range_committed_input")},
     "Requantize": {

@@ -19,6 +19,7 @@ from prover.program.ir import (
     Contraction,
     Divide,
     Expr,
+    Floor,
     Gather,
     Index,
     Linear,
@@ -62,14 +63,23 @@ def every_kind() -> Case:
         Tensor("a", (2,), Role.ACTIVATION, 0, 1),
         Tensor("d", (2,), Role.ACTIVATION, -128, 127),
         Tensor("v", (2,), Role.ACTIVATION, 0, 255),
+        Tensor("low", (4,), Role.TABLE, -8, 7, (3, -1, 2, 7)),
+        Tensor("high", (8,), Role.TABLE, -8, 7, table[:8]),
+        Tensor("index", (2,), Role.ACTIVATION, 0, 15),
+        Tensor("there", (2,), Role.ACTIVATION, -8, 7),
+        Tensor("u", (2,), Role.ACTIVATION, -2, 1),
+        Tensor("rest", (2,), Role.ACTIVATION, -8, 7),
+        Tensor("digit", (2,), Role.ACTIVATION, -8, 7),
         Tensor("c", (3,), Role.OUTPUT_COMMITTED, -128, 127),
         Tensor("y", (2,), Role.OUTPUT, -32768, 32767),
     )
-    x, ident, s, w, rows, f, g, ell, q, h, t, m, a, d, v, c, y = range(len(tensors))
+    x, ident, s, w, rows, f, g, ell, q, h, t, m, a, d, v, *more, c, y = range(len(tensors))
+    low, high, index, there, u, left, digit = more
+    digits = Floor(u, (2,), one(x, 0), 2)
     product_wx = Contraction(one(w, 0, 1), one(x, 1))
     product_sx = Contraction(one(s, 0, 1), one(x, 1))
     first = View(g, (Index(0), Index(-1, 0)))  # column 0
-    rest = Affine(tuple((5, view(tensor, 0)) for tensor in (t, m, a, d, v)))
+    rest = Affine(tuple((5, view(tensor, 0)) for tensor in (t, m, a, d, v, there, left, digit)))
     ops = (
         Range(s, 8),
         Gather(g, (2,), one(ident, 0), rows),
@@ -81,6 +91,11 @@ def every_kind() -> Case:
         Argmax(a, (2, 2), one(s, 0, 1), 12),
         Divide(d, (2,), one(t, 0), Affine(((1, view(h, 0)),), 1), 4, 8, 12),
         Rsqrt(v, (2,), Affine(((1, view(h, 0)),), 1), 6, 8, 12),
+        Requantize(index, Expr((2,), 1, (), one(h, 0)), 4, 8),
+        Table(there, (2,), one(index, 0), f, 0),
+        digits,
+        Table(left, (2,), digits.rest, low, 0),
+        Table(digit, (2,), Affine(((1, view(u, 0)), (1, view(ident, 0)))), high, -4),
         Requantize(c, Expr((3,), 1, (), Affine(((9, view(q, 0)), (-20, view(h, 0))))), 6, 8),
         Requantize(
             y,

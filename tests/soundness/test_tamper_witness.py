@@ -18,10 +18,11 @@ import pytest
 from prover import prove
 from prover.field import P, inverse
 from prover.program.evaluate import ValueRefused
-from prover.program.ir import Role, Table
+from prover.program.ir import Floor, Role, Table
 from prover.prove import Attempt
 from prover.proving import tiles
 from prover.proving.tiles import Tile
+from tests.programs import one
 from tests.proving import setup
 from tests.soundness.malice import Claim, propagated
 from tests.soundness.small import K, every_kind, refusal, target
@@ -29,7 +30,11 @@ from tests.soundness.small import K, every_kind, refusal, target
 RELATIONS = target().layout.relations
 TENSORS = {t.name: t for t in RELATIONS.tensors}
 MADE = [t.name for t in RELATIONS.tensors if t.role == Role.ACTIVATION]
-OUTPUTS = [t.name for t in target().layout.program.tensors if t.name in MADE] + ["c", "y"]
+(FLOOR,) = (op for op in target().layout.program.ops if isinstance(op, Floor))
+TABLES = {t.name: np.array(t.values) for t in target().layout.program.tensors if t.values}
+# u is looked up whole and in parts: no other than the true one has a run to follow from it.
+OUTPUTS = [n for t in target().layout.program.tensors if (n := t.name) in MADE and n != "u"]
+OUTPUTS += ["c", "y"]
 HALF = inverse(2)
 
 
@@ -105,7 +110,7 @@ def test_given_tensors_other_than_committed_or_stated(name: str) -> None:
 def test_a_table_other_than_the_registered_one() -> None:
     """A public table's cells are the program's; what the prover holds instead does not matter."""
     false = Claim.honest(target())
-    (table,) = [op for op in target().layout.program.ops if isinstance(op, Table)]
+    table = next(op for op in target().layout.program.ops if isinstance(op, Table))
     row = int(false.values["x"][0]) - table.lo
     false.change("f", (row,), 1)
     false.change("t", (0,), 1)
@@ -299,6 +304,47 @@ def test_shifted_division(steps: int) -> None:
         false.values[name][0] = value
     assert {kind for kind, _ in false.broken()} == {"lookup"}
     assert false.refused() == "OpeningRejected"
+
+
+@pytest.mark.parametrize("steps", [1, -1])
+def test_another_floor(steps: int) -> None:
+    """u + n, what is left - 4 n: in the table of what is left there is no such row."""
+    false = Claim(target(), {**target().witness.values}).change("u", (0,), steps)
+    row = int(false.values["u"][0] + false.values["id"][0]) + 4
+    false.put("digit", (0,), TABLES["high"][row])
+    broken = [lookup for kind, lookup in false.broken() if kind == "lookup"]
+    assert [RELATIONS.lookups[i].index for i in broken] == [FLOOR.rest]
+    assert false.refused() == "OpeningRejected"
+
+
+def test_floor_as_a_fraction() -> None:
+    """u + n/4 and another row of what is left: only the table of u says that it is an integer."""
+    true = target().witness.values
+    left = int(true["x"][0]) - 4 * int(true["u"][0])
+    for row in set(range(4)) - {left}:
+        false = claim("u", (0,), (left - row) * inverse(4) % P)
+        false.put("rest", (0,), TABLES["low"][row])
+        (broken,) = [lookup for kind, lookup in false.broken() if kind == "lookup"]
+        read = [RELATIONS.tensors[v.tensor].name for _, v in RELATIONS.lookups[broken].index.terms]
+        assert read == ["u", "id"]
+        assert false.refused() == "OpeningRejected"
+
+
+def test_an_index_whose_table_ranges_it() -> None:
+    """No range of its own: a quotient moved by n with its remainder leaves that one's range, one
+    moved by a fraction leaves the table."""
+    number = target().layout.program.named("index")
+    ranged = [i for i, j in enumerate(RELATIONS.lookups) if j.index == one(number, 0)]
+    assert len(ranged) == 1 and RELATIONS.lookups[ranged[0]].values is not None
+    rest = int(target().witness.values["index.r"][0])
+    for moved in range(16):
+        if moved == rest:
+            continue
+        false = claim("index.r", (0,), moved - rest)
+        false.change("index", (0,), (rest - moved) * inverse(16) % P)
+        assert ("lookup", ranged[0]) in false.broken()
+        assert not [kind for kind, _ in false.broken() if kind == "einsum"]
+        assert false.refused() == "OpeningRejected"
 
 
 @pytest.mark.parametrize("steps", [1, -1])

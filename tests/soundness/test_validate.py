@@ -18,6 +18,7 @@ from prover.program.ir import (
     Contraction,
     Divide,
     Expr,
+    Floor,
     Gather,
     Index,
     Linear,
@@ -88,7 +89,42 @@ def shifted(tensor: int, by: int) -> Affine:
     return Affine(((1, View(tensor, (Index(0, by),))),))
 
 
+(FLOOR,) = (op for op in GOOD.ops if isinstance(op, Floor))
+FREE = Affine((*FLOOR.x.terms, (1, View(G, (Index(0), Index(-1, 0))))), FLOOR.x.const)
+U = Affine(((1, view(NUMBER["u"], 0)),))
+
+
+def digit(index: Affine) -> Program:
+    """The table that is to say that u is an integer, read at another index."""
+    return with_op(Table, 3, index=index)
+
+
 BAD: dict[str, tuple[Program, str]] = {
+    # digits: both tables, and nothing that they rest on
+    "a floor with a remainder out of range": (without(Table, 2), "no table of 4 rows"),
+    "a floor whose remainder has another table": (with_op(Table, 2, lo=1), "no table of 4 rows"),
+    "a floor whose remainder has more rows": (
+        with_op(Table, 2, table=NUMBER["high"]),
+        "no table of 4 rows",
+    ),
+    "a floor whose remainder is another": (with_op(Floor, 0, shift=1), "no table of 2 rows"),
+    "a floor that is a fraction": (without(Table, 3), "no table proves that it is an integer"),
+    "twice a floor": (digit(Affine(((2, view(NUMBER["u"], 0)),))), "proves that it is an integer"),
+    "a floor less itself": (
+        digit(Affine((*U.terms, (-1, view(NUMBER["u"], 0))))),
+        "proves that it is an integer",
+    ),
+    "a floor less what is made of it": (
+        digit(Affine((*U.terms, (-1, view(NUMBER["rest"], 0))))),
+        "proves that it is an integer",
+    ),
+    "a floor and a weight": (
+        digit(Affine((*U.terms, (1, View(NUMBER["w"], (Index(-1, 0), Index(0))))))),
+        "proves that it is an integer",
+    ),
+    "the floor of a weight": (with_op(Floor, 0, x=FREE), "depends on weights"),
+    "a floor by nothing": (with_op(Floor, 0, shift=0), "shift 0"),
+    "a floor by too much": (with_op(Floor, 0, shift=17), "shift 17"),
     # every tensor is made once, by a gadget, from what is there
     "never made": (without(Table), "never made|read before"),
     "a free hint": (replace(GOOD, tensors=(*GOOD.tensors, CELLS)), "never made: new"),
@@ -120,7 +156,7 @@ BAD: dict[str, tuple[Program, str]] = {
     "a constant that wraps": (with_expr(Requantize, 0, linear=Affine((), 1 << 62)), "reaches"),
     "products that wrap": (
         with_expr(
-            Requantize, 2,
+            Requantize, 3,
             contractions=(Contraction(Affine(((1 << 46, view(Q, 1)),)), one(H, 0)),),
         ),
         "an expression reaches",

@@ -29,13 +29,12 @@ from prover.compiler.lower.network import (
     Value,
     aligned,
     common,
-    numbered,
     placed,
 )
 from prover.compiler.ranges import Ranges
 from prover.compiler.trace import Node
 from prover.program.gadgets.shared import one, times
-from prover.program.ir import Affine, Contraction, Divide, Index, Max, Role, Table, View
+from prover.program.ir import Affine, Contraction, Divide, Floor, Index, Max, Role, Table, View
 from prover.quantizer import IntArray
 
 TARGETS = ("aten.softmax.int", "aten._softmax.default")
@@ -159,26 +158,19 @@ def _exp(
     low = np.rint(np.ldexp(np.exp(-np.ldexp(steps, -exponent)), factor_bits)).astype(np.int64)
     high = np.rint(np.ldexp(np.exp(-np.ldexp(steps * base, -exponent)), factor_bits))
     high = np.concatenate([high, np.zeros(rows if hidden.terms else 0)]).astype(np.int64)
-    floor = Affine(below.terms, below.const - base // 2)  # floor(d / 2^b): rounding, less a half
-    upper = net.requantize(
-        net.pending(f"{name}.hi", (shape,), exponent, floor), f"{name}.hi", exponent - DIGIT,
-        lo=0, hi=rows - 1,
-    )  # fmt: skip
-    every = numbered((shape,))
-    digit = net.view(upper, every)
-    rest = Affine((*below.terms, (-base, digit)), below.const)
-    lower_digit = net.exact(
-        net.pending(f"{name}.lo", (shape,), exponent, rest), f"{name}.lo", 0, base - 1
-    )
+    every = tuple(map(Index, range(len(shape))))
+    digit = net.tensor(f"{name}.digit", shape, Role.ACTIVATION, 0, rows - 1)
+    upper = Floor(digit, shape, below, DIGIT)
+    net.ops.append(upper)
     factors = []
     for part, index, content in (
-        ("high", _sum(one(digit), times(hidden, rows)), high),
-        ("low", one(net.view(lower_digit, every)), low),
+        ("high", _sum(one(upper.whole), times(hidden, rows)), high),
+        ("low", upper.rest, low),
     ):
         table = net.table(f"{name}.exp.{part}", content)
         out = net.tensor(f"{name}.{part}", shape, Role.ACTIVATION, 0, 1 << factor_bits)
         net.ops.append(Table(out, shape, index, table, 0))
-        factors.append(one(View(out, tuple(map(Index, every[0])))))
+        factors.append(one(View(out, every)))
     product = net.pending(
         f"{name}.powers", plan, 2 * factor_bits, Affine(), (Contraction(factors[0], factors[1]),)
     )

@@ -16,6 +16,7 @@ from prover.program.gadgets.shared import affine_reads, expr_reads
 from prover.program.ir import (
     Argmax,
     Divide,
+    Floor,
     Gather,
     Linear,
     Max,
@@ -44,6 +45,7 @@ GADGETS: dict[type, Gadget] = {
         rounding.expand_requantize, rounding.run_requantize, lambda op: expr_reads(op.expr)
     ),
     Relu: Gadget(rounding.expand_relu, rounding.run_relu, lambda op: expr_reads(op.expr)),
+    Floor: Gadget(table.expand_floor, table.run_floor, lambda op: affine_reads(op.x)),
     Table: Gadget(
         table.expand_table, table.run_table, lambda op: affine_reads(op.index) | {op.table}
     ),
@@ -64,7 +66,7 @@ GADGETS: dict[type, Gadget] = {
 
 def expand(program: Program) -> Relations:
     """All relations of a program; its own tensors keep their numbers, hints follow."""
-    rel = Relations(program.limb, list(program.tensors))
+    rel = Relations(program.limb, list(program.tensors), looked_up=program.looked_up)
     # Table 0 is public: gaps take its first row.
     rel.table(TableSpec(0, 1 << program.limb, None, 0))
     for op in program.ops:

@@ -6,6 +6,8 @@ Unique: docs/protocol/gadgets.md#rounding.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from prover.program.evaluate import Ints, Values, expr_values
@@ -62,11 +64,18 @@ def run_rounded(
     return rounded, hints
 
 
+def _ranges(op: Requantize, role: Role, looked_up: Mapping[int, tuple[int, int]]) -> bool:
+    """Whether the gadget itself proves its output's range: a public output is an int16 by its
+    encoding, and the index of a table's row is one of its rows."""
+    lo, hi = looked_up.get(op.out, (0, 1 << op.bits))
+    return role != Role.OUTPUT and not -(1 << op.bits - 1) <= lo <= hi < 1 << op.bits - 1
+
+
 def expand_requantize(rel: Relations, op: Requantize) -> None:
     tensor = rel.tensors[op.out]
     view = whole(op.out, len(tensor.shape))
     expand_rounded(rel, op.expr, op.shift, tensor.name, (1, view))
-    if tensor.role != Role.OUTPUT:  # a public output is an int16 by its encoding
+    if _ranges(op, tensor.role, rel.looked_up):
         value = Affine(((1, view),), 1 << op.bits - 1)
         prove_range(rel, tensor.name, tensor.shape, value, op.bits)
 
@@ -74,7 +83,7 @@ def expand_requantize(rel: Relations, op: Requantize) -> None:
 def run_requantize(program: Program, op: Requantize, values: Values) -> dict[str, Ints]:
     tensor = program.tensors[op.out]
     out, hints = run_rounded(op.expr, op.shift, tensor.name, program.limb, values)
-    if tensor.role != Role.OUTPUT:
+    if _ranges(op, tensor.role, program.looked_up):
         hints |= range_hints(tensor.name, out, op.bits, program.limb, 1 << op.bits - 1)
     return hints | {tensor.name: out}
 

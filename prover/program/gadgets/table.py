@@ -1,4 +1,5 @@
-"""Table and Gather: the index and the output are a row of a table; and Range, which only checks.
+"""Table and Gather: the index and the output are a row of a table; Floor, which two tables prove;
+and Range, which only checks.
 
 Unique: a table has one row for each index. docs/protocol/gadgets.md#table.
 """
@@ -9,7 +10,7 @@ import numpy as np
 
 from prover.program.evaluate import Ints, Stored, Values, affine_values, within
 from prover.program.gadgets.shared import prove_range, range_hints, whole
-from prover.program.ir import Affine, Gather, Program, Range, Table
+from prover.program.ir import Affine, Floor, Gather, Program, Range, Table
 from prover.program.relations import Relations, TableSpec
 
 
@@ -22,6 +23,15 @@ def run_table(program: Program, op: Table, values: Values) -> dict[str, Ints]:
     name = program.tensors[op.out].name
     rows = affine_values(op.index, op.axes, range(len(op.axes)), values) - op.lo
     return {name: _rows(values[op.table].reshape(-1), rows, name)}
+
+
+def expand_floor(rel: Relations, op: Floor) -> None:
+    """Nothing: the tables' lookups are all that it needs."""
+
+
+def run_floor(program: Program, op: Floor, values: Values) -> dict[str, Ints]:
+    x = affine_values(op.x, op.axes, range(len(op.axes)), values)
+    return {program.tensors[op.out].name: x >> op.shift}
 
 
 def expand_gather(rel: Relations, op: Gather) -> None:
