@@ -3,7 +3,7 @@
     ModelRegistry   MercuryVerifier(srs)   TensorVerifier(registry, mercury)
     GuardedVerifier(tensor, registry, canary)   and the canary's model, registered
     ProofAssurance(guard, registry)        InferenceOracle()
-    AttestationRegistry(registry, rules)
+    Dcap(Intel's root key)                 AttestationRegistry(registry, rules, dcap)
     DrandEvmnet() (every chain can check it), DrandQuicknet() or, on Anvil, DevelopmentBeacon()
     StakeVault(all that follow), each (oracle, guard, registry, vault, ...):
     OptimisticAssurance   AttestedAssurance   CommitteeAssurance   AuditedAssurance
@@ -40,6 +40,7 @@ from ape.contracts import ContractInstance
 from eth_hash.auto import keccak
 from eth_utils.address import to_checksum_address
 
+from oracle.attestation.roots import INTEL_KEY
 from oracle.canary import canary
 from prover import kernels
 from prover.errors import EinproofError
@@ -123,7 +124,8 @@ def deploy(
     oracle = _create(account, "InferenceOracle")
     named = list(attesters) or [str(account.address)] * development
     rules = (named, len(named) // 2 + 1, ENROLMENT_DELAY, KEY_LIFE)
-    vouched = [_create(account, "AttestationRegistry", registry, rules)] if named else []
+    quotes = [_create(account, "Dcap", *_halves(INTEL_KEY))] if named else []
+    vouched = [_create(account, "AttestationRegistry", registry, rules, made) for made in quotes]
     beacon = _create(account, beacon_name)
     optimistic, attested = parameters(chain_id), attested_parameters(chain_id)
     few, many = (members, LARGE) if members < MANY else (0, members)
@@ -167,6 +169,7 @@ def deploy(
                 guard,
                 proof,
                 oracle,
+                *quotes,
                 *vouched,
                 beacon,
                 *keys,
@@ -305,6 +308,11 @@ def _words(srs: Srs) -> list[int]:
     data = encode_g2(srs.s_g2)
     starts = range(0, len(data), ELEMENT_BYTES)
     return [int.from_bytes(data[i : i + ELEMENT_BYTES], "big") for i in starts]
+
+
+def _halves(point: bytes) -> tuple[bytes, bytes]:
+    """x and y."""
+    return point[:ELEMENT_BYTES], point[ELEMENT_BYTES:]
 
 
 def _hex(data: bytes) -> str:

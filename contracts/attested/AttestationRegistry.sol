@@ -2,6 +2,7 @@
 pragma solidity ^0.8.24;
 
 import {IAttestationRegistry} from "../interfaces/IAttestationRegistry.sol";
+import {IDcap} from "../interfaces/IDcap.sol";
 import {IModelRegistry} from "../interfaces/IModelRegistry.sol";
 import {hasCommittedOutput} from "../types/Header.sol";
 import {hasP256, isSignedP256} from "./P256.sol";
@@ -16,10 +17,13 @@ contract AttestationRegistry is IAttestationRegistry {
     bytes32 internal constant SAID = keccak256("einproof attested answer");
     bytes32 internal constant BINDING = keccak256("einproof answer key");
     bytes32 internal constant VOUCHER = keccak256("einproof voucher");
+    bytes32 internal constant LEVEL = keccak256("einproof level");
+    bytes32 internal constant CERTIFICATE = keccak256("einproof certificate");
     bytes32 internal constant BUILD = keccak256("einproof build");
     bytes32 internal constant ENROLMENT = keccak256("einproof enrolment");
 
     IModelRegistry public immutable models;
+    IDcap public immutable dcap;
     uint256 public immutable quorum;
     uint256 public immutable delay;
     uint256 public immutable life;
@@ -37,7 +41,7 @@ contract AttestationRegistry is IAttestationRegistry {
         bool vetoed;
     }
 
-    constructor(IModelRegistry models_, Rules memory rules) {
+    constructor(IModelRegistry models_, Rules memory rules, IDcap dcap_) {
         uint256 count = rules.attesters.length;
         if (
             count > MOST_ATTESTERS || rules.quorum == 0 || rules.quorum > count || rules.life == 0
@@ -49,7 +53,7 @@ contract AttestationRegistry is IAttestationRegistry {
             _numbers[attester] = i + 1;
         }
         if (!hasP256()) revert NoP256();
-        models = models_;
+        (models, dcap) = (models_, dcap_);
         (quorum, delay, life) = (rules.quorum, rules.delay, rules.life);
     }
 
@@ -90,6 +94,9 @@ contract AttestationRegistry is IAttestationRegistry {
             Voucher memory voucher = _decide(enrolment, abi.decode(evidence, (TpmEvidence)));
             software = voucher.software;
             if (until > voucher.until) until = voucher.until;
+        } else if (enrolment.kind == Kind.Sgx || enrolment.kind == Kind.Tdx) {
+            uint256 last = _decideQuote(enrolment, evidence);
+            if (until > last) until = last;
         } else {
             _checkAdmitted(enrolmentStatement(enrolment, keccak256(evidence)));
         }
@@ -166,6 +173,11 @@ contract AttestationRegistry is IAttestationRegistry {
     }
 
     /// @inheritdoc IAttestationRegistry
+    function isVetoed(bytes32 statement) public view returns (bool) {
+        return _statements[statement].vetoed;
+    }
+
+    /// @inheritdoc IAttestationRegistry
     function said(
         address tier,
         bytes32 requestId,
@@ -191,6 +203,16 @@ contract AttestationRegistry is IAttestationRegistry {
     /// @inheritdoc IAttestationRegistry
     function voucherStatement(Voucher memory voucher) public view returns (bytes32) {
         return keccak256(abi.encode(VOUCHER, block.chainid, address(this), voucher));
+    }
+
+    /// @inheritdoc IAttestationRegistry
+    function levelStatement(Level memory level) public view returns (bytes32) {
+        return keccak256(abi.encode(LEVEL, block.chainid, address(this), level));
+    }
+
+    /// @inheritdoc IAttestationRegistry
+    function certificateStatement(bytes32 certificate) public view returns (bytes32) {
+        return keccak256(abi.encode(CERTIFICATE, block.chainid, address(this), certificate));
     }
 
     /// @inheritdoc IAttestationRegistry
@@ -244,6 +266,27 @@ contract AttestationRegistry is IAttestationRegistry {
         if (!Tpm.names(named, enrolment.x, enrolment.y)) revert WrongQuote();
         _checkVoucher(voucher, evidence.quote, evidence.quoteSignature);
         _checkVoucher(voucher, evidence.certified, evidence.certifiedSignature);
+    }
+
+    /// @dev A quote up to Intel's root, for this enrolment, of a level that attesters admitted and by
+    ///      certificates that none of them revoked; how long all of it lasts.
+    function _decideQuote(Enrolment calldata enrolment, bytes calldata evidence)
+        private
+        view
+        returns (uint256)
+    {
+        IDcap.Quoted memory quoted = dcap.decide(enrolment.kind, evidence);
+        bytes32 bound = binding(enrolment.owner, enrolment.modelId, enrolment.x, enrolment.y);
+        if (
+            quoted.reportData[0] != bound || quoted.reportData[1] != 0
+                || quoted.measurement != enrolment.measurement
+        ) revert WrongQuote();
+        _checkAdmitted(levelStatement(quoted.level));
+        for (uint256 i; i < 2; ++i) {
+            bytes32 statement = certificateStatement(quoted.certificates[i]);
+            if (isVetoed(statement)) revert CertificateRevoked(statement);
+        }
+        return quoted.until;
     }
 
     function _checkVoucher(Voucher memory voucher, bytes memory data, bytes32[2] memory signature)

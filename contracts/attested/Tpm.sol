@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.24;
 
+import {slice, wordAt} from "./Bytes.sol";
+
 /// @title Statements of a TPM 2.0.
 /// @notice TCG, Trusted Platform Module Library, Part 2: 10.12 (TPMS_ATTEST), 12.2 (TPMT_PUBLIC).
 library Tpm {
@@ -21,33 +23,19 @@ library Tpm {
     {
         uint256 at = 8 + _number(data, 6); // magic, kind, the signer's name
         if (data.length < at + 2 + 32 + CLOCK) return "";
-        if (bytes4(_word(data, 0)) != GENERATED || bytes2(_word(data, 4)) != kind) return "";
-        if (_number(data, at) != 32 || _word(data, at + 2) != nonce) return "";
-        return _from(data, at + 2 + 32 + CLOCK);
+        if (bytes4(wordAt(data, 0)) != GENERATED || bytes2(wordAt(data, 4)) != kind) return "";
+        if (_number(data, at) != 32 || wordAt(data, at + 2) != nonce) return "";
+        return slice(data, at + 2 + 32 + CLOCK, data.length);
     }
 
     /// @dev Whether the body of a certification names that P-256 key, with KEY's attributes.
     function names(bytes memory certified, bytes32 x, bytes32 y) internal pure returns (bool) {
         bytes memory area = abi.encodePacked(KEY, uint16(32), x, uint16(32), y);
-        return certified.length > 36 && bytes4(_word(certified, 0)) == 0x0022000b
-            && _word(certified, 4) == sha256(area);
+        return certified.length > 36 && bytes4(wordAt(certified, 0)) == 0x0022000b
+            && wordAt(certified, 4) == sha256(area);
     }
 
     function _number(bytes memory data, uint256 at) private pure returns (uint256) {
-        return data.length < at + 2 ? 0 : uint16(bytes2(_word(data, at)));
-    }
-
-    /// @dev The caller has seen that enough bytes are there; beyond them the value is not used.
-    function _word(bytes memory data, uint256 at) private pure returns (bytes32 word) {
-        assembly ("memory-safe") {
-            word := mload(add(add(data, 0x20), at))
-        }
-    }
-
-    function _from(bytes memory data, uint256 at) private pure returns (bytes memory rest) {
-        rest = new bytes(data.length - at);
-        assembly ("memory-safe") {
-            mcopy(add(rest, 0x20), add(add(data, 0x20), at), mload(rest))
-        }
+        return data.length < at + 2 ? 0 : uint16(bytes2(wordAt(data, at)));
     }
 }

@@ -4,17 +4,19 @@ pragma solidity ^0.8.24;
 /// @notice Which keys may sign answers, because measured hardware holds them.
 ///
 /// A few attesters, fixed for ever, verify evidence off-chain (docs/attestation.md); a quorum of
-/// their approvals admits a statement, the veto of one ends it. There are three kinds of statement:
+/// their approvals admits a statement, the veto of one ends it. There are five kinds of statement:
 ///
 /// | statement | what attesters looked at |
 /// | --- | --- |
 /// | a voucher: this P-256 key belongs to a piece of hardware | certificates up to the maker, revocation, firmware |
 /// | a build: what measures so computes this model | the code, built again |
+/// | a level of Intel's firmware (SGX, TDX) is good | Intel's lists of levels, and of its engines |
+/// | a certificate of Intel's (SGX, TDX): its veto revokes it | revocation lists |
 /// | an enrolment, of a kind that is not decided here | the evidence as a whole |
 ///
 /// Whoever owns an answer key enrols it: its build must be admitted, and then the contract itself
-/// decides by what a voucher signed (TPM), or the enrolment must be admitted as well (the other
-/// kinds). Evidence is published in full; a key counts after a delay in which any attester can
+/// decides by what a voucher signed (TPM), by a quote and its certificates up to Intel's root (SGX,
+/// TDX: IDcap), or the enrolment must be admitted as well (the other kinds). Evidence is published in full; a key counts after a delay in which any attester can
 /// revoke it, for a few days.
 ///
 /// A key signs answers of one owner, whose stake vouches, for one model. Revoked by its owner, by an
@@ -51,6 +53,23 @@ interface IAttestationRegistry {
         bool software;
         bytes32 x;
         bytes32 y;
+        uint64 until;
+    }
+
+    /// @notice A level of the firmware that vouches for an enclave or a virtual machine (IDcap).
+    /// @param platform SHA-256 of levels, PCE id and FMSPC, as elements of the PCK's certificate
+    /// @param module TEE_TCB_SVN of TDX, and `laterModule` TEE_TCB_SVN_2; zero where there is none
+    /// @param engineSigner MRSIGNER, `engineProduct` and `engineLevel` ISVPRODID and ISVSVN (as little
+    ///        endian as in its report) of the quoting engine
+    /// @param until last second for which attesters take it for good
+    struct Level {
+        Kind kind;
+        bytes32 platform;
+        bytes16 module;
+        bytes16 laterModule;
+        bytes32 engineSigner;
+        bytes2 engineProduct;
+        bytes2 engineLevel;
         uint64 until;
     }
 
@@ -123,6 +142,8 @@ interface IAttestationRegistry {
     error SoftwareOnly(uint256 expected, uint256 got);
     /// @notice Bytes that are no such statement of a TPM, or one about something else.
     error WrongQuote();
+    /// @notice An attester revoked a certificate that the evidence rests on.
+    error CertificateRevoked(bytes32 statement);
     error NotSigned();
     /// @notice Was enrolled before: make another key.
     error KeyKnown(bytes32 keyId);
@@ -146,8 +167,9 @@ interface IAttestationRegistry {
 
     // --- owners, and anyone -----------------------------------------------------------------------
 
-    /// @notice Enrols the caller's key. For a TPM `evidence` is abi.encode(TpmEvidence) and decided
-    ///         here; for other kinds it is what attesters decided on, and only published.
+    /// @notice Enrols the caller's key. `evidence` is abi.encode(TpmEvidence) for a TPM and
+    ///         abi.encode(IDcap.Evidence) for SGX and TDX, and decided here; for other kinds it is what
+    ///         attesters decided on, and only published.
     function enrol(Enrolment calldata enrolment, bytes calldata evidence)
         external
         returns (bytes32 keyId);
@@ -198,6 +220,11 @@ interface IAttestationRegistry {
 
     function voucherStatement(Voucher calldata voucher) external view returns (bytes32);
 
+    function levelStatement(Level calldata level) external view returns (bytes32);
+
+    /// @param certificate keccak256 of its issuer's x and y and its serial number
+    function certificateStatement(bytes32 certificate) external view returns (bytes32);
+
     function buildStatement(Kind kind, bytes32 modelId, bytes32 measurement)
         external
         view
@@ -211,6 +238,8 @@ interface IAttestationRegistry {
     function isAttester(address account) external view returns (bool);
 
     function isAdmitted(bytes32 statement) external view returns (bool);
+
+    function isVetoed(bytes32 statement) external view returns (bool);
 
     function keyIdOf(address owner, bytes32 modelId, bytes32 x, bytes32 y)
         external

@@ -26,6 +26,7 @@ REGISTRY: Mapping[str, tuple[str, ...]] = {
     "revoke": ("address", "bytes32", "bytes32", "bytes32"),
     "keyOf": ("bytes32",),
     "isAdmitted": ("bytes32",),
+    "isVetoed": ("bytes32",),
 }
 #: IAttestationRegistry.Key
 KEY = "(uint40,uint40,bool,bool,uint8)"
@@ -57,6 +58,10 @@ async def registry_of(chain: NodeChain, assurance: str) -> str:
 
 async def is_admitted(chain: NodeChain, registry: str, statement: bytes) -> bool:
     return bool(decode(("bool",), await chain.call(registry, _data("isAdmitted", statement)))[0])
+
+
+async def is_vetoed(chain: NodeChain, registry: str, statement: bytes) -> bool:
+    return bool(decode(("bool",), await chain.call(registry, _data("isVetoed", statement)))[0])
 
 
 async def key_shown(

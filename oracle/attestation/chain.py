@@ -112,6 +112,15 @@ def _crl(data: bytes) -> x509.CertificateRevocationList:
         raise MalformedEvidence("revocation list", "X.509 in DER", f"{error}") from error
 
 
+def revoked(data: bytes, issuer: Certificate) -> list[int]:
+    """The serial numbers that a revocation list (DER) of an issuer names. Raises MalformedEvidence,
+    SignatureInvalid."""
+    crl = _crl(data)
+    if not crl.is_signature_valid(issuer.public_key()):  # type: ignore[arg-type]
+        raise SignatureInvalid(f"revocation list of {name_of(issuer)}", "its own", "another")
+    return [entry.serial_number for entry in crl]
+
+
 def _fresh(crl: x509.CertificateRevocationList, at: datetime) -> bool:
     return (
         crl.last_update_utc <= at and crl.next_update_utc is not None and at < crl.next_update_utc

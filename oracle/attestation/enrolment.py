@@ -1,8 +1,8 @@
 """From evidence to the enrolment of an answer key: what an attester decides, and what a TPM gives.
 
 An attester runs `decide` on what an owner published, and approves what comes out of it, if it took
-the measurements for a build of the model (docs/attestation.md). A live TPM's evidence is decided by
-the contract; `from_tpm` collects it.
+the measurements for a build of the model (docs/attestation.md). Evidence of a live TPM and of SGX
+and TDX is decided by the contract; `from_tpm` and `from_quote` make it.
 """
 
 from __future__ import annotations
@@ -12,11 +12,32 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Protocol
 
-from oracle.attestation import VERIFIERS, verify
-from oracle.attestation.evidence import DebugMode, Kind, MalformedEvidence, Policy, UnexpectedValue
-from oracle.attestation.tpm import statement
-from oracle.domain.attested import Enrolment, Hardware, TpmEvidence, Voucher, binding
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from oracle.attestation import VERIFIERS, verify
+from oracle.attestation.evidence import (
+    Attested,
+    DebugMode,
+    Kind,
+    MalformedEvidence,
+    Policy,
+    UnexpectedValue,
+)
+from oracle.attestation.quote import level, measured, split
+from oracle.attestation.tpm import statement
+from oracle.domain.attested import (
+    WORD,
+    DcapEvidence,
+    Enrolment,
+    Hardware,
+    Level,
+    TpmEvidence,
+    Voucher,
+    binding,
+)
+
+#: Kinds whose quotes the contract decides.
+QUOTED = frozenset({Kind.SGX, Kind.TDX})
 #: Kinds whose report data are 64 bytes: the binding, and zeros.
 LONG = frozenset({Kind.SGX, Kind.TDX, Kind.SNP})
 LONG_BYTES = 64
@@ -70,17 +91,61 @@ def decide(
 ) -> Enrolment:
     """The enrolment that evidence bound to the applicant stands for; `names` are the measurements
     that make the build. Raises AttestationError, DebugMode for a policy that would look past it,
-    UnexpectedValue for a measurement that the evidence lacks."""
+    UnexpectedValue for a measurement that the evidence lacks, or for a kind of which the contract
+    takes no attester's word."""
+    if kind in QUOTED:
+        raise UnexpectedValue("kind", "one that attesters decide", kind)
+    shown = _verify(kind, parts, policy, applicant)
+    missing = sorted(set(names) - set(shown.measurements))
+    if missing or not names:
+        raise UnexpectedValue(f"{kind} measurements", sorted(names), sorted(shown.measurements))
+    word = measurement({name: shown.measurements[name] for name in names})
+    return _enrolment(Hardware[kind.name], applicant, word, int(shown.valid_until.timestamp()))
+
+
+def from_quote(
+    kind: Kind,
+    parts: Mapping[str, bytes],
+    policy: Policy,
+    applicant: Applicant,
+    until: int | None = None,
+) -> tuple[Enrolment, DcapEvidence, Level]:
+    """What a quote of SGX or TDX and its collateral stand for: the enrolment, the evidence that the
+    contract takes, the level of the firmware that attesters admit until a second (by default as
+    long as the collateral). Raises AttestationError, and DebugMode as `decide` does."""
+    if kind not in QUOTED:
+        raise UnexpectedValue("kind", "sgx or tdx", kind)
+    shown = _verify(kind, parts, policy, applicant)
+    quote = split(kind, parts["quote"])
+    found = level(kind, quote, int(shown.valid_until.timestamp()) if until is None else until)
+    enrolment = _enrolment(Hardware[kind.name], applicant, measured(kind, quote.body), found.until)
+    evidence = DcapEvidence(
+        quote.signed,
+        _pair(quote.signature),
+        _pair(quote.key),
+        quote.engine,
+        _pair(quote.engine_signature),
+        quote.extra,
+        quote.pck.public_bytes(Encoding.DER),
+        quote.authority.public_bytes(Encoding.DER),
+        found.until,
+    )
+    return enrolment, evidence, found
+
+
+def _verify(
+    kind: Kind, parts: Mapping[str, bytes], policy: Policy, applicant: Applicant
+) -> Attested:
+    """Evidence that is bound to the applicant, of hardware that nobody could look into."""
     if policy.allow_debug:
         raise DebugMode(f"{kind} policy", "one that refuses debugging", "allow_debug")
     bound = applicant.binding
     expected = bound.ljust(LONG_BYTES, b"\0") if kind in LONG else bound
-    shown = verify(kind, parts, replace(policy, report_data=expected))
-    missing = sorted(set(names) - set(shown.measurements))
-    if missing or not names:
-        raise UnexpectedValue(f"{kind} measurements", sorted(names), sorted(shown.measurements))
-    measured = measurement({name: shown.measurements[name] for name in names})
-    return _enrolment(Hardware[kind.name], applicant, measured, int(shown.valid_until.timestamp()))
+    return verify(kind, parts, replace(policy, report_data=expected))
+
+
+def _pair(data: bytes) -> tuple[bytes, bytes]:
+    return data[:WORD], data[WORD:]
 
 
 def measurement(values: Mapping[str, bytes]) -> bytes:
@@ -117,13 +182,13 @@ def from_tpm(
     certified, both for this applicant."""
     nonce = applicant.binding
     quoted, certified = tpm.quote(nonce, registers), tpm.certify(label, nonce)
-    measured = tpm_measurement(quoted.statement)
+    word = tpm_measurement(quoted.statement)
     evidence = TpmEvidence(
         voucher, quoted.statement, quoted.signature, certified.statement, certified.signature
     )
-    return _enrolment(Hardware.TPM, applicant, measured, voucher.until), evidence
+    return _enrolment(Hardware.TPM, applicant, word, voucher.until), evidence
 
 
-def _enrolment(kind: int, applicant: Applicant, measured: bytes, until: int) -> Enrolment:
-    x, y = applicant.point[:32], applicant.point[32:]
-    return Enrolment(kind, False, applicant.owner, applicant.model_id, measured, x, y, until)
+def _enrolment(kind: int, applicant: Applicant, measurement: bytes, until: int) -> Enrolment:
+    x, y = _pair(applicant.point)
+    return Enrolment(kind, False, applicant.owner, applicant.model_id, measurement, x, y, until)

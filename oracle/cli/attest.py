@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +15,7 @@ from oracle.settings import read_settings
 
 if TYPE_CHECKING:
     from oracle.adapters.wallet import Wallet
-    from oracle.attestation import Attested, Kind, Policy
+    from oracle.attestation import Attested
     from oracle.bootstrap import Site
 
 app = typer.Typer(
@@ -67,46 +66,60 @@ def verify(
 ) -> None:
     """Decide offline whether evidence is real; exit code 1, with the reason, if it is not."""
     from oracle.attestation import verify as decide
+    from oracle.evidence import parse_kind, parse_policy, read_parts
 
-    named = _kind(kind)
-    shown = decide(
-        named, _parts(part), _policy(named, root, at, measurement, crl, status, report_data)
+    named = parse_kind(kind)
+    policy = parse_policy(
+        named,
+        root,
+        at,
+        measurements=measurement,
+        crls=crl,
+        statuses=status,
+        report_data=report_data,
     )
-    _print(_shown(shown), as_json)
+    _print(_shown(decide(named, read_parts(part), policy)), as_json)
 
 
 @app.command()
 def enrol(
     model: ModelId,
     kind: Annotated[
-        str, typer.Option(help="tpm: the contract decides; others: attesters.")
+        str, typer.Option(help="tpm, sgx, tdx: the contract decides; others: attesters.")
     ] = "tpm",
     answer_key: AnswerKeyName = "",
     registers: Annotated[str, typer.Option(help="Of the TPM, to be quoted (tpm).")] = "0,7,10",
     until: Annotated[
-        str, typer.Option(help="The voucher's end, as attesters approved it (tpm).")
+        str,
+        typer.Option(help="End of voucher (tpm) or level (sgx, tdx), as attesters approved it."),
     ] = "",
     part: Parts = [],  # noqa: B006
     root: Roots = [],  # noqa: B006
     at: At = "",
     measurement: Annotated[
-        list[str], typer.Option("--measurement", help="Names that make the build; repeat it.")
+        list[str],
+        typer.Option("--measurement", help="Names that make the build (snp, nitro, nvidia)."),
     ] = [],  # noqa: B006
+    status: Statuses = [],  # noqa: B006
     rpc: Rpc = None,
     key: Key = None,
     as_json: Json = False,
 ) -> None:
     """Enrol an answer key of yours for a model, with its hardware's evidence. What attesters have
     not approved yet is named, and nothing is sent: ask them, and come again."""
-    model_id, named = parse_word(model, "MODEL"), _kind(kind)
+    from oracle.evidence import parse_kind, parse_policy, parse_time, read_parts
+
+    model_id, named = parse_word(model, "MODEL"), parse_kind(kind)
 
     async def work(site: "Site", wallet: "Wallet") -> Report:
         from oracle.adapters.answer_key import TpmKey, open_answer_key
         from oracle.adapters.attestations import enrol_call, is_admitted
         from oracle.attestation.enrolment import (
+            QUOTED,
             Applicant,
             decide,
             evidence_bytes,
+            from_quote,
             from_tpm,
             voucher_of,
         )
@@ -114,6 +127,7 @@ def enrol(
             build_statement,
             enrolment_statement,
             key_id,
+            level_statement,
             voucher_statement,
         )
 
@@ -123,14 +137,21 @@ def enrol(
         if named.value == "tpm" and not part:
             if not isinstance(opened, TpmKey):
                 raise KeyRefused("a TPM's evidence is made with a key in it: tpm:WHERE#LABEL")
-            voucher = voucher_of(opened.tpm, int(_time(until).timestamp()))
+            voucher = voucher_of(opened.tpm, int(parse_time(until).timestamp()))
             numbers = [int(each) for each in registers.split(",")]
             enrolment, proof = from_tpm(opened.tpm, applicant, opened.label, numbers, voucher)
             evidence = proof.encoded
             asked = {"voucher": voucher_statement(*where, voucher)}
+        elif named in QUOTED:
+            policy = parse_policy(named, root, at, statuses=status)
+            end = int(parse_time(until).timestamp()) if until else None
+            found = read_parts(part)
+            enrolment, quoted, level = from_quote(named, found, policy, applicant, end)
+            evidence = quoted.encoded
+            asked = {"level": level_statement(*where, level)}
         else:
-            policy = _policy(named, root, at, [], [], [], "")
-            found = _parts(part)
+            policy = parse_policy(named, root, at)
+            found = read_parts(part)
             enrolment = decide(named, found, policy, applicant, measurement)
             evidence = evidence_bytes(named, found)
             asked = {"enrolment": enrolment_statement(*where, enrolment, evidence)}
@@ -170,10 +191,51 @@ def approve(
 
     async def work(site: "Site", wallet: "Wallet") -> Report:
         from oracle.adapters.attestations import approve_call, is_admitted
+        from oracle.evidence import read_bytes
 
         registry = site.deployment.address(ATTESTATIONS)
-        await wallet.transact(approve_call(registry, word, _read(evidence)))
+        await wallet.transact(approve_call(registry, word, read_bytes(evidence)))
         return {"statement": statement, "admitted": await is_admitted(site.chain, registry, word)}
+
+    _print(_run(work, rpc, key), as_json)
+
+
+@app.command()
+def veto(
+    statement: Annotated[
+        str, typer.Argument(metavar="[STATEMENT]", help="0x..., as enrol names it.")
+    ] = "",
+    crl: Crls = [],  # noqa: B006
+    issuer: Annotated[
+        Path | None, typer.Option(help="Certificate (PEM) of who issued the lists.")
+    ] = None,
+    rpc: Rpc = None,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """End a statement for ever, as an attester; or, from Intel's revocation lists, all certificates
+    that they name and nobody vetoed yet."""
+    word = parse_word(statement, "STATEMENT") if statement else None
+    if (word is None) == (not crl) or (issuer is None) == bool(crl):
+        raise SettingsInvalid("expected a STATEMENT, or --crl with --issuer")
+
+    async def work(site: "Site", wallet: "Wallet") -> Report:
+        from oracle.adapters.attestations import is_vetoed, veto_call
+        from oracle.attestation.chain import from_pem, revoked
+        from oracle.attestation.quote import point
+        from oracle.domain.attested import certificate_statement
+        from oracle.evidence import read_bytes, read_crl
+
+        where = (site.identity.chain_id, site.deployment.address(ATTESTATIONS))
+        words = [word] if word is not None else []
+        if issuer is not None:
+            by = from_pem(read_bytes(issuer))[0]
+            serials = [serial for path in crl for serial in revoked(read_crl(path), by)]
+            words += [certificate_statement(*where, point(by), serial) for serial in serials]
+        new = [each for each in words if not await is_vetoed(site.chain, where[1], each)]
+        for each in new:
+            await wallet.transact(veto_call(where[1], each))
+        return {"vetoed": ["0x" + each.hex() for each in new], "known": len(words) - len(new)}
 
     _print(_run(work, rpc, key), as_json)
 
@@ -199,98 +261,6 @@ def revoke(
         return {"owner": owner, "model": model, "revoked": True}
 
     _print(_run(work, rpc, key), as_json)
-
-
-# --- what was typed -----------------------------------------------------------------------------
-
-
-def _kind(text: str) -> "Kind":
-    from oracle.attestation import Kind
-
-    try:
-        return Kind(text)
-    except ValueError:
-        kinds = ", ".join(Kind)
-        raise SettingsInvalid(f"expected one of {kinds} as KIND, got {text}") from None
-
-
-def _parts(named: list[str]) -> dict[str, bytes]:
-    return {name: _read(Path(path)) for name, path in (_pair(each, "--part") for each in named)}
-
-
-def _policy(
-    kind: "Kind",
-    roots: list[str],
-    at: str,
-    measurements: list[str],
-    crls: list[Path],
-    statuses: list[str],
-    report_data: str,
-) -> "Policy":
-    from cryptography import x509
-    from cryptography.hazmat.primitives.serialization import Encoding
-
-    from oracle.attestation import ROOTS, Policy
-
-    def revocations(data: bytes) -> bytes:
-        pem = data.startswith(b"-----")
-        return x509.load_pem_x509_crl(data).public_bytes(Encoding.DER) if pem else data
-
-    wanted = dict(_pair(each, "--measurement") for each in measurements)
-    plain = Policy(frozenset(map(_root, roots)) or ROOTS[kind], _time(at))
-    return Policy(
-        plain.roots,
-        plain.at,
-        report_data=_hex(report_data, "--report-data") if report_data else None,
-        measurements={name: _hex(value, "--measurement") for name, value in wanted.items()},
-        crls=tuple(revocations(_read(path)) for path in crls),
-        statuses=plain.statuses | set(statuses),
-    )
-
-
-def _root(text: str) -> bytes:
-    """SHA-256 of a certificate: given, or of the last one in a PEM file."""
-    from hashlib import sha256
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives.serialization import Encoding
-
-    if not Path(text).is_file():
-        return parse_word(text if text.startswith("0x") else "0x" + text, "--root")
-    try:
-        last = x509.load_pem_x509_certificates(_read(Path(text)))[-1]
-    except ValueError as error:
-        raise SettingsInvalid(f"{text} holds no certificate in PEM: {error}") from None
-    return sha256(last.public_bytes(Encoding.DER)).digest()
-
-
-def _time(text: str) -> datetime:
-    try:
-        found = datetime.fromisoformat(text) if text else datetime.now(UTC)
-    except ValueError:
-        raise SettingsInvalid(f"expected a time like 2026-01-03T20:45:00Z, got {text}") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def _pair(text: str, option: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not (name and equals and value):
-        raise SettingsInvalid(f"expected NAME=... after {option}, got {text}")
-    return name, value
-
-
-def _hex(text: str, option: str) -> bytes:
-    try:
-        return bytes.fromhex(text.removeprefix("0x"))
-    except ValueError:
-        raise SettingsInvalid(f"expected hexadecimal digits after {option}, got {text}") from None
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise SettingsInvalid(f"cannot read {path}: {error.strerror}") from error
 
 
 # --- what comes of it ---------------------------------------------------------------------------

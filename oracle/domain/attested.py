@@ -10,11 +10,14 @@ from eth_hash.auto import keccak
 SAID, BINDING = keccak(b"einproof attested answer"), keccak(b"einproof answer key")
 VOUCHER, BUILD = keccak(b"einproof voucher"), keccak(b"einproof build")
 ENROLMENT = keccak(b"einproof enrolment")
+LEVEL, CERTIFICATE = keccak(b"einproof level"), keccak(b"einproof certificate")
 
 #: Solidity's structs of the same names, in their order.
 VOUCHER_TYPE = "(uint8,bool,bytes32,bytes32,uint64)"
 ENROLMENT_TYPE = "(uint8,bool,address,bytes32,bytes32,bytes32,bytes32,uint64)"
 TPM_TYPE = f"({VOUCHER_TYPE},bytes,bytes32[2],bytes,bytes32[2])"
+LEVEL_TYPE = "(uint8,bytes32,bytes16,bytes16,bytes32,bytes2,bytes2,uint64)"
+DCAP_TYPE = "(bytes,bytes32[2],bytes32[2],bytes,bytes32[2],bytes,bytes,bytes,uint64)"
 SAID_TYPE = "(address,bytes32,bytes32,bytes32,bytes32)"
 
 WORD = 32
@@ -75,6 +78,42 @@ class TpmEvidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Level:
+    """A level of the firmware that vouches for SGX and TDX, good until a second
+    (oracle/attestation/quote.py)."""
+
+    kind: int
+    platform: bytes
+    module: bytes
+    later_module: bytes
+    engine_signer: bytes
+    engine_product: bytes
+    engine_level: bytes
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class DcapEvidence:
+    """A quote's parts and its certificates in DER; pairs are (r, s) or (x, y). `until` is its
+    level's."""
+
+    signed: bytes
+    signature: tuple[bytes, bytes]
+    key: tuple[bytes, bytes]
+    engine: bytes
+    engine_signature: tuple[bytes, bytes]
+    extra: bytes
+    pck: bytes
+    authority: bytes
+    until: int
+
+    @property
+    def encoded(self) -> bytes:
+        """What `enrol` takes for SGX and TDX."""
+        return encode((DCAP_TYPE,), (astuple(self),))
+
+
+@dataclass(frozen=True, slots=True)
 class Answering:
     """The claim that a key signs."""
 
@@ -103,6 +142,18 @@ def binding(chain_id: int, registry: str, owner: str, model_id: bytes, point: by
 def voucher_statement(chain_id: int, registry: str, voucher: Voucher) -> bytes:
     """What attesters approve of a voucher."""
     return _statement(VOUCHER, chain_id, registry, (VOUCHER_TYPE,), (astuple(voucher),))
+
+
+def level_statement(chain_id: int, registry: str, level: Level) -> bytes:
+    """What attesters approve of a level of Intel's firmware."""
+    return _statement(LEVEL, chain_id, registry, (LEVEL_TYPE,), (astuple(level),))
+
+
+def certificate_statement(chain_id: int, registry: str, issuer: bytes, serial: int) -> bytes:
+    """What an attester vetoes of a certificate that its issuer (x and y) revoked."""
+    words = (issuer[:WORD], issuer[WORD:], serial)
+    name = keccak(encode(("bytes32", "bytes32", "uint256"), words))
+    return _statement(CERTIFICATE, chain_id, registry, ("bytes32",), (name,))
 
 
 def build_statement(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -42,8 +42,9 @@ class Holder:
         return self.chain[-1].fingerprint(hashes.SHA256())
 
     def sign(self, data: bytes, size: int, order: str = "big") -> bytes:
-        """r and s, `size` bytes each, under the curve's usual hash."""
-        r, s = decode_dss_signature(self.key.sign(data, ec.ECDSA(_hash(self.key))))
+        """r and s, `size` bytes each, under the curve's usual hash; the same each time."""
+        how = ec.ECDSA(_hash(self.key), deterministic_signing=True)
+        r, s = decode_dss_signature(self.key.sign(data, how))
         return r.to_bytes(size, order) + s.to_bytes(size, order)  # type: ignore[arg-type]
 
     def issue(
@@ -124,7 +125,7 @@ def certificate(
         made = made.add_extension(
             x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), value), critical=False
         )
-    return made.sign(issuer_key, _hash(issuer_key))
+    return made.sign(issuer_key, _hash(issuer_key), ecdsa_deterministic=True)
 
 
 def _name(name: str) -> x509.Name:
@@ -273,7 +274,8 @@ STAMP = "%Y-%m-%dT%H:%M:%SZ"
 
 def der(tag: int, value: bytes) -> bytes:
     size = len(value)
-    length = bytes([size]) if size < 128 else bytes([0x82]) + size.to_bytes(2, "big")
+    long = size.to_bytes(1 if size < 256 else 2, "big")
+    length = long if size < 128 else bytes([0x80 + len(long)]) + long
     return bytes([tag]) + length + value
 
 
@@ -362,23 +364,42 @@ class Intel:
             }
         ).encode()
 
-    def quote(self, data: bytes, tdx: bool = False, debug: bool = False) -> bytes:
-        """DCAP version 3 of an enclave, 4 of a virtual machine."""
+    def quote(
+        self,
+        data: bytes,
+        tdx: bool = False,
+        debug: bool = False,
+        version: int = 0,
+        bend: Callable[[str, bytes], bytes] = lambda part, data: data,
+        platform: Holder | None = None,
+        signer: Holder | None = None,
+    ) -> bytes:
+        """DCAP version 3 of an enclave, 4 of a virtual machine, or 5. `bend` changes the parts
+        "head", "body" and "engine" before they are signed, "bound" before it is bound; `platform`
+        signs for the engine, with `signer`'s certificates where it steals them."""
+        version = version or (4 if tdx else 3)
         vendor = bytes.fromhex("939a7233f79c4ca9940a0db3957f0607")
-        head = (4 if tdx else 3).to_bytes(2, "little") + (2).to_bytes(2, "little")
+        head = version.to_bytes(2, "little") + (2).to_bytes(2, "little")
         head += (0x81 if tdx else 0).to_bytes(4, "little") + bytes(4) + vendor + bytes(20)
         body = td_report(data, debug) if tdx else enclave(data, b"E" * 32, b"S" * 32, debug)
+        body = bend("body", body)
+        if version == 5:
+            sort = {384: 1, 584: 2, 648: 3}.get(len(body), 4)
+            head += sort.to_bytes(2, "little") + len(body).to_bytes(4, "little")
+        head = bend("head", head)
         key = ec.generate_private_key(ec.SECP256R1())
         point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)[1:]
         signature = Holder(key, []).sign(head + body, 32)
         more = bytes(range(32))  # what the quoting engine binds too
-        bound = sha256(point + more).digest().ljust(64, b"\0")
+        bound = bend("bound", sha256(point + more).digest().ljust(64, b"\0"))
         engine = enclave(bound, b"Q" * 32, QE_SIGNER, False, product=2 if tdx else 1, level=8)
-        certified = engine + self.platform.sign(engine, 32) + len(more).to_bytes(2, "little")
-        pem = self.platform.pem
+        engine = bend("engine", engine)
+        platform = platform or self.platform
+        certified = engine + platform.sign(engine, 32) + len(more).to_bytes(2, "little")
+        pem = (signer or platform).pem
         chain = (5).to_bytes(2, "little") + len(pem).to_bytes(4, "little") + pem
         inner = certified + more + chain
-        if tdx:
+        if version > 3:
             inner = (6).to_bytes(2, "little") + len(inner).to_bytes(4, "little") + inner
         auth = signature + point + inner
         return head + body + len(auth).to_bytes(4, "little") + auth

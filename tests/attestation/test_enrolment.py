@@ -11,15 +11,15 @@ import pytest
 from eth_hash.auto import keccak
 
 from oracle.attestation import DebugMode, Kind, MalformedEvidence, Policy, UnexpectedValue
-from oracle.attestation.enrolment import Applicant, decide, evidence_bytes, measurement
+from oracle.attestation.enrolment import Applicant, decide, evidence_bytes, from_quote, measurement
+from oracle.attestation.quote import split
 from oracle.domain.attested import Hardware
 from tests.attestation import test_evidence as made
 from tests.attestation.authority import NOW
 
 APPLICANT = Applicant(1, "0x" + "0a" * 20, "0x" + "0b" * 20, keccak(b"model"), bytes(range(64)))
+QUOTED = [Kind.SGX, Kind.TDX]
 NAMES = {
-    Kind.SGX: ["mr_enclave", "mr_signer"],
-    Kind.TDX: ["mr_td"],
     Kind.SNP: ["measurement"],
     Kind.NITRO: ["pcr0", "pcr1"],
     Kind.NVIDIA: ["measurement_1"],
@@ -38,7 +38,7 @@ def policy(kind: Kind) -> Policy:
     return Policy(frozenset({made.TOP[kind].root}), NOW)
 
 
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", NAMES)
 def test_decide_good_evidence_gives_the_enrolment(kind: Kind, parts: Any) -> None:
     found = decide(kind, parts(kind), policy(kind), APPLICANT, NAMES[kind])
     assert (found.kind, found.debug) == (Hardware[kind.name], False)
@@ -61,10 +61,13 @@ def test_decide_evidence_for_another_applicant_is_refused(
     }
     other = replace(APPLICANT, **{field: changed[field]})
     with pytest.raises(UnexpectedValue):
-        decide(kind, parts(kind), policy(kind), other, NAMES[kind])
+        if kind in QUOTED:
+            from_quote(kind, parts(kind), policy(kind), other)
+        else:
+            decide(kind, parts(kind), policy(kind), other, NAMES[kind])
 
 
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", NAMES)
 def test_decide_measurements_that_are_not_there_are_refused(kind: Kind, parts: Any) -> None:
     for names in ([], ["no such"]):
         with pytest.raises(UnexpectedValue):
@@ -73,10 +76,47 @@ def test_decide_measurements_that_are_not_there_are_refused(kind: Kind, parts: A
 
 def test_decide_hardware_under_debugging_is_refused_whatever_the_policy(parts: Any) -> None:
     with pytest.raises(DebugMode):
-        decide(Kind.SGX, parts(Kind.SGX, debug=True), policy(Kind.SGX), APPLICANT, NAMES[Kind.SGX])
+        from_quote(Kind.SGX, parts(Kind.SGX, debug=True), policy(Kind.SGX), APPLICANT)
+    lax = replace(policy(Kind.SGX), allow_debug=True)
+    with pytest.raises(DebugMode):
+        from_quote(Kind.SGX, parts(Kind.SGX), lax, APPLICANT)
     lax = replace(policy(Kind.SNP), allow_debug=True)
     with pytest.raises(DebugMode):
         decide(Kind.SNP, parts(Kind.SNP), lax, APPLICANT, NAMES[Kind.SNP])
+
+
+@pytest.mark.parametrize("kind", QUOTED)
+def test_from_quote_gives_what_the_contract_takes(kind: Kind, parts: Any) -> None:
+    """tests/contracts/test_quotes.py enrols it."""
+    given = parts(kind)
+    found, evidence, level = from_quote(kind, given, policy(kind), APPLICANT)
+    assert (found.kind, found.debug) == (Hardware[kind.name], False)
+    assert found.x + found.y == APPLICANT.point
+    assert found.until == level.until == evidence.until > NOW.timestamp()
+    assert evidence.signed == given["quote"][: len(evidence.signed)]
+    assert APPLICANT.binding in evidence.signed
+    _, sooner, earlier = from_quote(kind, given, policy(kind), APPLICANT, until=5)
+    assert sooner.until == earlier.until == 5
+
+
+@pytest.mark.parametrize("kind", QUOTED)
+def test_decide_leaves_to_the_contract_what_it_decides(kind: Kind, parts: Any) -> None:
+    with pytest.raises(UnexpectedValue):
+        decide(kind, parts(kind), policy(kind), APPLICANT, ["mr_td", "mr_enclave"])
+    other = Kind.SNP
+    with pytest.raises(UnexpectedValue):
+        from_quote(other, parts(other), policy(other), APPLICANT)
+
+
+@pytest.mark.parametrize("kind", QUOTED)
+def test_split_quotes_cut_or_longer_are_refused(kind: Kind, parts: Any) -> None:
+    quote = parts(kind)["quote"]
+    split(kind, quote + bytes(8))
+    for size in range(0, len(quote) - 1, 97):
+        with pytest.raises(MalformedEvidence):
+            split(kind, quote[:size])
+    with pytest.raises(MalformedEvidence):
+        split(kind, b"\x09\x09" + quote[2:])
 
 
 def test_measurement_tells_every_name_and_value_apart() -> None:

@@ -8,13 +8,24 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 from eth_abi.abi import encode
 from eth_hash.auto import keccak
 from web3.contract import Contract
 
+from oracle.attestation import Kind
+from oracle.attestation.quote import level, measured, split
 from oracle.domain import attested
-from oracle.domain.attested import Answering, Enrolment, Hardware, TpmEvidence, Voucher
-from tests.attestation.authority import sized, tpm_public, tpm_quote, tpm_statement
+from oracle.domain.attested import (
+    Answering,
+    DcapEvidence,
+    Enrolment,
+    Hardware,
+    Level,
+    TpmEvidence,
+    Voucher,
+)
+from tests.attestation.authority import Intel, sized, tpm_public, tpm_quote, tpm_statement
 from tests.contracts.bench import DAY, HOUR, PARAMETERS, Bench, created
 from tests.contracts.desk import LOGITS, ZERO, Request
 from tests.evm import Chain
@@ -22,6 +33,7 @@ from tests.evm import Chain
 DELAY, LIFE = 2 * DAY, 7 * DAY
 REGISTERS = {0: b"\0" * 32, 7: b"\7" * 32}
 WINDOW = HOUR + 60
+INTEL = Intel()
 Key = ec.EllipticCurvePrivateKey
 
 
@@ -49,6 +61,8 @@ class Hall(Bench):
         super().__init__(chain, guarded=guarded)
         self.attesters = chain.accounts[7:10]
         self.models = self.registry
+        self.intel = INTEL
+        self.dcap = chain.deploy("contracts/attested/Dcap.sol", *words(self.intel.root.key))
         self.attestations = self.make_registry((self.attesters, 2, DELAY, LIFE))
         deployer = chain.accounts[0]
         nonce = chain.web3.eth.get_transaction_count(deployer)
@@ -69,7 +83,7 @@ class Hall(Bench):
 
     def make_registry(self, rules: tuple[Any, ...]) -> Contract:
         name = "contracts/attested/AttestationRegistry.sol"
-        return self.chain.deploy(name, self.models.address, rules)
+        return self.chain.deploy(name, self.models.address, rules, self.dcap.address)
 
     @property
     def where(self) -> tuple[int, str]:
@@ -116,6 +130,40 @@ class Hall(Bench):
             certified,
             sign(tpm, sha256(certified).digest()),
         )
+
+    def intel_evidence(
+        self, kind: Hardware, said: bytes | None = None, **how: Any
+    ) -> tuple[Enrolment, DcapEvidence, Level]:
+        """An enclave's, or a virtual machine's, for the ordinary enrolment; `said` in place of its
+        binding, the rest as Intel.quote has it."""
+        plain = self.enrolment(kind=kind)
+        intel = how.pop("intel", self.intel)
+        until = how.pop("until", self.until)
+        tdx = kind is Hardware.TDX
+        return self.taken_apart(kind, intel.quote(said or self.binding(plain), tdx, **how), until)
+
+    def taken_apart(
+        self, kind: Hardware, data: bytes, until: int
+    ) -> tuple[Enrolment, DcapEvidence, Level]:
+        """What a quote stands for, whether it is good or not."""
+        named = Kind[kind.name]
+        quote = split(named, data)
+        halves = [
+            (each[:32], each[32:]) for each in (quote.signature, quote.key, quote.engine_signature)
+        ]
+        evidence = DcapEvidence(
+            quote.signed, halves[0], halves[1], quote.engine, halves[2], quote.extra,
+            quote.pck.public_bytes(Encoding.DER), quote.authority.public_bytes(Encoding.DER), until,
+        )  # fmt: skip
+        measurement = measured(named, quote.body)
+        enrolment = self.enrolment(kind=kind, measurement=measurement)
+        return enrolment, evidence, level(named, quote, until)
+
+    def admit_level(self, enrolment: Enrolment, level: Level) -> None:
+        """The level and the build that the enrolment needs."""
+        self.admit(attested.level_statement(*self.where, level))
+        build = (enrolment.kind, enrolment.model_id, enrolment.measurement)
+        self.admit(attested.build_statement(*self.where, *build))
 
     def admit(self, statement: bytes, by: int = 2) -> None:
         for attester in self.attesters[:by]:

@@ -11,6 +11,7 @@ import pytest
 from eth_abi.abi import encode
 from eth_hash.auto import keccak
 
+from oracle.attestation.roots import INTEL_KEY
 from oracle.domain import ids
 from prover import kernels
 from prover.srs import Srs, development_srs
@@ -23,6 +24,7 @@ NAMES = [
     "GuardedVerifier",
     "ProofAssurance",
     "InferenceOracle",
+    "Dcap",
     "AttestationRegistry",
     "DevelopmentBeacon",
     "BlsKeys",
@@ -94,6 +96,9 @@ def test_deploy_good_writes_what_is_on_the_chain(
         answer = bytes(chain.web3.eth.call({"to": tier, "data": data}))
         found = made["contracts"]["AttestationRegistry"]["address"]
         assert answer == encode(["address"], [found])
+        dcap = made["contracts"]["Dcap"]["address"]
+        assert read(chain, found, "dcap()") == padded(int(dcap, 16))
+        assert read(chain, dcap, "root()") == INTEL_KEY
         for name, told in (
             ("CommitteeAssurance", "committee"),
             ("BlsCommitteeAssurance", "large_committee"),

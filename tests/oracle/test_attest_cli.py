@@ -18,7 +18,7 @@ from oracle.cli import main
 from oracle.domain.attested import Answering
 from oracle.domain.errors import KeyRefused
 from tests.attestation import test_evidence as made
-from tests.attestation.authority import NOW
+from tests.attestation.authority import NOW, Holder
 from tests.contracts.hall import DAY, DELAY, LIFE, Hall, new_key, point
 from tests.evm import Chain
 from tests.oracle.world import run
@@ -178,6 +178,63 @@ def test_enrol_renew_and_revoke_by_hand(tmp_path, monkeypatch):
         with pytest.raises(KeyRefused, match="none of 2 answer keys"):
             signer_of(both)
         assert signer_of(AnswerKeys(chain, [first])) == run(first.point())  # the chain says no
+
+
+@pytest.mark.chain
+@pytest.mark.parametrize("kind", [Kind.SGX, Kind.TDX])
+def test_enrol_by_a_quote_until_its_certificate_is_revoked(kind, tmp_path, monkeypatch):
+    """Attesters admit level and build, the contract decides; Intel's lists name who is out."""
+    with Chain.start("--timestamp", str(int(NOW.timestamp()))) as evm:
+        hall = Hall(evm)
+        names = {"InferenceOracle": hall.oracle, "ProofAssurance": hall.tier}
+        names |= {"AttestationRegistry": hall.attestations, "AttestedAssurance": hall.optimistic}
+        contracts = {name: {"address": made_.address} for name, made_ in names.items()}
+        deployment = tmp_path / "deployment.json"
+        deployment.write_text(json.dumps({"chain_id": 31337, "block": 1, "contracts": contracts}))
+        monkeypatch.setenv("EINPROOF_DEPLOYMENT", str(deployment))
+        monkeypatch.setenv("EINPROOF_RPC", evm.url)
+        monkeypatch.delenv("EINPROOF_KEY", raising=False)
+        model, intel = "0x" + hall.model_id.hex(), hall.intel
+
+        def enrolling(name):
+            key = new_key()
+            pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            (tmp_path / name).write_bytes(pem)
+            where = (31337, hall.attestations.address)
+            said = Applicant(*where, hall.operator, hall.model_id, point(key)).binding
+            tdx = kind is Kind.TDX
+            parts = {"quote": intel.quote(said, tdx), "collateral": intel.collateral(tdx)}
+            (tmp_path / f"{name}s").mkdir()
+            given = files(tmp_path / f"{name}s", parts)
+            root = ("--root", intel.root.root.hex(), "--at", AT, "--key", "dev:2")
+            return ("enrol", model, "--kind", kind, "--answer-key", tmp_path / name, *given, *root)
+
+        first, document = enrolling("first"), tmp_path / "firsts" / "quote"
+        asked = typed(*first, "--json")
+        assert not asked["enrolled"] and {"approve level", "approve build"} <= set(asked)
+        for name in ("approve level", "approve build"):
+            for attester in ("dev:7", "dev:8"):
+                by = ("--evidence", document, "--key", attester)
+                typed("approve", asked[name], *by)
+        assert typed(*first, "--json")["enrolled"]
+        assert "approve level" in typed(*first, "--until", "2026-06-10T00:00:00Z")
+
+        crl, pem = tmp_path / "crl", tmp_path / "ca.pem"
+        crl.write_bytes(intel.authority.revoking(intel.platform.chain[0]))
+        pem.write_bytes(intel.authority.pem)
+        by = ("--crl", crl, "--issuer", pem, "--key", "dev:9")
+        assert "NotAnAttester" in typed("veto", *by[:-1], "dev:3", code=1)
+        done = typed("veto", *by, "--json")
+        assert len(done["vetoed"]) == 1 and done["known"] == 0
+        assert typed("veto", *by, "--json") == {"vetoed": [], "known": 1}
+        assert "CertificateRevoked" in typed(*enrolling("second"), code=1)
+        forged = Holder(new_key(), intel.authority.chain).revoking(intel.platform.chain[0])
+        crl.write_bytes(forged)
+        assert "revocation list" in typed("veto", *by, code=1)
+        for words in ((), ("0x" + "00" * 32, *by[:4]), by[:2], by[2:4]):
+            assert "expected a STATEMENT" in typed("veto", *words, code=1)
+        typed("veto", asked["approve level"], "--key", "dev:8")
+        assert "approve level" in typed(*enrolling("third"))
 
 
 def test_enrol_a_key_in_a_file_as_a_tpms_is_refused(tmp_path, monkeypatch):

@@ -42,6 +42,7 @@ pytestmark = pytest.mark.chain
 CONTRACTS = (
     "contracts/attested/AttestationRegistry.sol",
     "contracts/attested/AttestedAssurance.sol",
+    "contracts/attested/Dcap.sol",
     "contracts/oracle/InferenceOracle.sol",
     "contracts/oracle/ModelRegistry.sol",
     "contracts/assurance/AuditedAssurance.sol",
