@@ -124,7 +124,7 @@ bench-language: setup warmup ## language models: proofs, gas, integers beside fl
 bench-cuda: setup $(STAMPS)/cuda ## on a machine with a GPU: its kernels in lock-step, times, a proof's bytes
 	@NUMBA_ENABLE_CUDASIM=0 $(BIN)/python -m scripts.bench_cuda
 
-bench-mixed: setup ## 1,000 requests of both tiers, cheats, a process killed every 20 s
+bench-mixed: setup ## 1,000 requests of all tiers, cheats, a process killed every 20 s
 	@$(BIN)/python -m tests.oracle.mixed 1000 20 $(or $(SEED),1)
 
 lint: setup ## ruff and forge fmt

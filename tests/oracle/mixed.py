@@ -1,297 +1,396 @@
-"""Many requests of both tiers over three processes of the service, with a tenth of the answers
-wrong and a process killed at random now and then:
+"""Many requests of all tiers over three processes of the service, with a tenth of the operators and
+members cheating and a process killed at random now and then:
 
-    python -m tests.oracle.mixed REQUESTS [SECONDS BETWEEN KILLS] [SEED]     (`make bench-mixed`)
+    python -m tests.oracle.mixed REQUESTS [SECONDS BETWEEN KILLS] [SEED] [ROUNDS]     (bench-mixed)
 
-writes bench/results/mixed.json, and mixed.md of it. Contracts, database, processes and signals are
-real; the verifier, prover and engine are the tests' doubles, so gas is without the verifier's own.
-A round is asked, answered and disputed, then the chain's clock passes every window; the cheat,
-suspended by then, gives way to another with a key and a stake of its own.
+writes bench/results/mixed.json, and mixed.md of it. Contracts, engines, proofs, processes and
+signals are real; SRS and beacon are a development's, the TPM is software. A round is a day: all is
+asked, answered and disputed, then the chain's clock passes every window; cheats, without stake or
+standing by then, give way to others.
 """
 
 from __future__ import annotations
 
 import math
 import random
-import signal
 import statistics
 import sys
 import tempfile
 import textwrap
-import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from eth_hash.auto import keccak
 
-from oracle.adapters.keys import open_signer
-from oracle.domain.request import Request
-from tests.contracts.bench import ETHER, GWEI, LAPSED, UPHELD, WINDOW, terms
-from tests.contracts.desk import FINAL, PROVISIONAL, RETRACTED
-from tests.evm import Chain
-from tests.oracle.desk import LOGITS, Office
-from tests.oracle.test_kill import Daemon
-
-OPERATOR, CHALLENGER = "dev:1", "dev:3"
-CHEATS = ("dev:4", "dev:7", "dev:8", "dev:9")  # one a round; 5 and 6 dispute without reason
-STAKE = 200 * ETHER
-PROVING = 10
-COVERAGE, CHEATED = ETHER // 10 // GWEI, ETHER // 20 // GWEI
-PROOF, SILENT, PROVED, SLASHED = PATHS = (
-    "proof",
-    "optimistic, undisputed",
-    "optimistic, disputed and proved",
-    "optimistic, wrong: disputed and slashed",
+from oracle.domain.chain import Status
+from oracle.domain.terms import ClaimTerms
+from oracle.operations import Asked
+from oracle.story.attested import ANSWERS
+from oracle.story.desk import FEE
+from oracle.story.staked import GWEI
+from tests.oracle.books import Books, Steps
+from tests.oracle.crew import CAPTURED, LAZY, falsified, mark
+from tests.oracle.town import (
+    AUDITS,
+    CHEATED,
+    HOUR,
+    LAZIES,
+    MEMBERS,
+    PROVING,
+    SEATED,
+    SEGMENTS,
+    Fleet,
+    Town,
 )
-#: Of the requests.
-SHARES = (0.44, 0.40, 0.06, 0.10)
-PATIENCE = 900
+
+PATIENCE, SLOW = 2400, 10  # seconds
 #: Student's t for 95%, by the number of values.
-STUDENT = {2: 12.71, 3: 4.30, 4: 3.18}
+STUDENT = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78}
+CLOSED = (Status.FINAL, Status.RETRACTED, Status.REFUNDED)
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way that a request can go: of a hundred, how many; what it ends as."""
+
+    tier: str
+    name: str
+    share: int
+    end: Status = Status.FINAL
+    cheat: bool = False
+
+
+PROVED = Way("proof", "answered", 18)
+FORGED = Way("proof", "stolen and altered proofs refused", 1, Status.REFUNDED, True)
+SILENT = Way("optimistic", "final after its window", 14)
+DELIVERED = Way("optimistic", "delivered provisionally, then final", 8)
+DISPUTED = Way("optimistic", "disputed for nothing, proved", 2)
+WRONG = Way("optimistic", "wrong: disputed, slashed", 2, Status.RETRACTED, True)
+AUDITED = Way("audited", "final, or drawn and proved", 17)
+UNAUDITED = Way("audited", "wrong: slashed if drawn", 3, Status.RETRACTED, True)
+BISECTED = Way("bisection", "final after its window", 10)
+NARROWED = Way("bisection", "wrong: narrowed down, slashed", 1, Status.RETRACTED, True)
+AGREED = Way("committee", "agreed", 10)
+REFUTED = Way("committee", "captured: refuted, slashed", 1, Status.FINAL, True)
+SUMMONED = Way("committee", "lazy: summoned, fined", 1, Status.REFUNDED, True)
+SIGNED = Way("attested", "signed by the software TPM", 11)
+STOLEN = Way("attested", "stolen and replayed signatures refused", 1, Status.REFUNDED, True)
+PATHS = (PROVED, FORGED, SILENT, DELIVERED, DISPUTED, WRONG, AUDITED, UNAUDITED, BISECTED,
+         NARROWED, AGREED, REFUTED, SUMMONED, SIGNED, STOLEN)  # fmt: skip
+
+
+def counts(requests: int) -> dict[Way, int]:
+    """How many of each; at least one, and all of them together `requests`. Raises ValueError."""
+    found = {path: max(1, round(requests * path.share / 100)) for path in PATHS}
+    found[PROVED] += requests - sum(found.values())
+    if found[PROVED] < 1:
+        raise ValueError(f"expected enough requests for each of {len(PATHS)} ways, got {requests}")
+    return found
 
 
 @dataclass
 class Mixed:
     """A run; `told` is what it came to."""
 
-    office: Office
-    folder: Path
-    kill_every: float
+    town: Town
+    fleet: Fleet
     dice: random.Random
-    asked: dict[str, list[Request]] = field(default_factory=lambda: defaultdict(list))
-    kills: Counter[str] = field(default_factory=Counter)
+    books: Books
+    asked: dict[Way, list[Asked]] = field(default_factory=lambda: defaultdict(list))
+    drawn: dict[bytes, bool] = field(default_factory=dict)
+    refused: Counter[str] = field(default_factory=Counter)
     #: Of each round: requests, and seconds until all were answered, proved and disputed.
     rounds: list[tuple[int, float]] = field(default_factory=list)
-    daemons: dict[str, Daemon] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def round(self, count: int, cheat: str) -> None:
-        desk, chain = self.office.desk, self.office.evm
-        desk.stake(STAKE, address(cheat))
-        cheating = {
-            "EINPROOF_TIERS": "optimistic",
-            "EINPROOF_MAX_COVERAGE": str(CHEATED * GWEI),
-        }
-        with self._serving("cheat " + cheat[4:], cheat, "lying", **cheating):
-            started = time.monotonic()
-            asked = self._ask(count)
-            for path, requests in asked.items():
-                stands = FINAL if path == PROOF else PROVISIONAL
-                self._until(lambda r=requests, s=stands: all(self._at(one) == s for one in r))
-            for request in asked[PROVED]:
-                self._dispute(request)
-            self._until(lambda: all(self._at(one) == FINAL for one in asked[PROVED]))
-            challenges = desk.optimistic.functions.challengeCount
-            self._until(lambda: all(chain.call(challenges(r.id)) for r in asked[SLASHED]))
-            self.rounds.append((count, time.monotonic() - started))
-            self.office.wait(WINDOW + 1)  # the prove clock is shorter
-            self._until(lambda: all(self._at(one) == RETRACTED for one in asked[SLASHED]))
-            self._until(lambda: all(self._at(one) == FINAL for one in asked[SILENT]))
-            self._until(lambda: all(self._collected(one) for one in asked[SLASHED]))
+    def round(self, number: int, count: int) -> None:
+        town = self.town
+        town.begin_day()
+        for name, services in town.crews(number).items():
+            if number == 0 or name == "cheats":
+                self.fleet.crew(name, services)
+        started = time.monotonic()
+        asked = self._ask(counts(count))
+        self._answered(asked)
+        self._played(asked)
+        self.rounds.append((count, time.monotonic() - started))
+        self._settled(asked)
         for path, requests in asked.items():
             self.asked[path] += requests
+        say(f"day {number + 1}: {count} requests settled, {sum(self.fleet.kills.values())} kills")
 
-    def _ask(self, count: int) -> dict[str, list[Request]]:
-        kinds = [path for path, share in zip(PATHS, SHARES, strict=True) for _ in
-                 range(round(count * share))]  # fmt: skip
+    # --- asked ------------------------------------------------------------------------------------
+
+    def _ask(self, numbers: dict[Way, int]) -> dict[Way, list[Asked]]:
+        kinds = [path for path, number in numbers.items() for _ in range(number)]
         self.dice.shuffle(kinds)
         asked = defaultdict(list)
-        staked = {"assurance": self.office.desk.optimistic.address}
-        for kind in kinds:
-            fields: dict[str, Any] = {}
-            if kind == SLASHED:  # the honest ask a fee, and leave these to the cheat
-                fields = {**staked, "terms": terms(CHEATED, PROVING), "fee": 0}
-            elif kind != PROOF:
-                fields = {**staked, "terms": terms(COVERAGE, PROVING)}
-            else:
-                pin = self.office.evm.call(self.office.desk.tier.functions.pin())
-                fields = {
-                    "assurance": self.office.desk.tier.address,
-                    "pin": pin,
-                    "terms": bytes(32),
-                }
-            asked[kind].append(self.office.ask(**fields))
+        for path in kinds:
+            asked[path].append(self._one(path))
         return asked
 
-    def _dispute(self, request: Request) -> None:
-        """Somebody disputes an honest answer, and will lose the bond."""
-        desk = self.office.desk
-        function = desk.optimistic.functions.dispute(
-            request.fields, address(OPERATOR), keccak(LOGITS), bytes(32)
-        )
-        bond = self.office.evm.call(desk.optimistic.functions.bond(request.terms))
-        self.office.evm.send(function, sender=desk.rival, value=bond)
+    def _one(self, path: Way) -> Asked:
+        town = self.town
+        #: The honest ask a fee, and leave what pays none to the cheats.
+        free = {"fee": 0, "terms": ClaimTerms(CHEATED, PROVING)}
+        if path in (PROVED, FORGED):
+            return self._to(town.proofs, "digits", fee=FEE if path is PROVED else 0)
+        if path.tier == "optimistic":
+            hand = town.patron if path is DELIVERED else town.optimistic
+            return self._to(hand, "digits", **(free if path is WRONG else {}))
+        if path.tier == "audited":
+            free["terms"] = ClaimTerms(CHEATED, PROVING, audits=AUDITS)
+            return self._to(town.audited, "cancer", **(free if path is UNAUDITED else {}))
+        if path.tier == "bisection":
+            return self._to(town.bisected, "cut", **(free if path is NARROWED else {}))
+        if path.tier == "committee":
+            marked = {REFUTED: CAPTURED, SUMMONED: LAZY}.get(path, 0)
+            return self._to(town.seated, "digits", marked)
+        return self._to(town.attested, "digits", fee=FEE if path is SIGNED else 0)
 
-    @contextmanager
-    def serving(self) -> Iterator[None]:
-        """Operator and challenger, and a hand that kills."""
-        fee = {"EINPROOF_MIN_FEE": "1", "EINPROOF_PROVING": str(PROVING)}
-        bonds = {"EINPROOF_ROLES": "challenger", "EINPROOF_HOURLY_BONDS": str(1000 * ETHER)}
-        over = threading.Event()
-        with (
-            self._serving("operator", OPERATOR, **fee),
-            self._serving("challenger", CHALLENGER, **bonds),
-        ):
-            killer = threading.Thread(target=self._kill, args=(over,))
-            killer.start()
-            try:
-                yield
-            finally:
-                over.set()
-                killer.join()
+    def _to(self, hand: Any, model: str, marked: int = 0, **fields: Any) -> Asked:
+        fit = [one for one in self.town.inputs[model] if mark(one) == marked]
+        return hand.ask(self.town.models[model], self.dice.choice(fit), **fields)
 
-    @contextmanager
-    def _serving(self, name: str, key: str, *words: str, **settings: str) -> Iterator[None]:
-        daemon = Daemon(
-            self.office,
-            self.folder / name.replace(" ", "-"),
-            *words,
-            EINPROOF_KEY=key,
-            **{"EINPROOF_PROVING": str(PROVING), **settings},
-        )
-        daemon.start()
-        self.daemons[name] = daemon
-        try:
-            yield
-        finally:
-            with self.lock:
-                del self.daemons[name]
-            daemon.end(signal.SIGKILL)
-            errors = [line for line in daemon.logged() if line["event"] == "unexpected"]
-            assert not errors, errors[:3]
+    # --- answered and played ----------------------------------------------------------------------
 
-    def _kill(self, over: threading.Event) -> None:
-        """Nobody who has not come up yet: on a busy machine none ever would."""
-        while not over.wait(self.kill_every):
-            with self.lock:
-                name = self.dice.choice(sorted(self.daemons))
-                daemon = self.daemons[name]
-                if births(daemon) > self.kills[name]:
-                    daemon.end(signal.SIGKILL)
-                    self.kills[name] = births(daemon)
-                    daemon.start()
-
-    def _until(self, condition: Callable[[], bool]) -> None:
-        expires = time.monotonic() + PATIENCE
-        while not condition():
-            assert time.monotonic() < expires, f"nothing moves any more: logs in {self.folder}"
-            time.sleep(0.2)
-
-    def _at(self, request: Request) -> int:
-        return int(self.office.evm.call(self.office.desk.oracle.functions.statusOf(request.id))[0])
-
-    def _collected(self, request: Request) -> bool:
-        """The challenger's bond is back."""
-        first = self.office.desk.optimistic.functions.challengeAt(request.id, 0)
-        return int(self.office.evm.call(first)[1]) == 0
-
-    def _outcome(self, request: Request) -> int:
-        case = self.office.desk.optimistic.functions.caseOf(request.id)
-        return int(self.office.evm.call(case)[4])
-
-    # --- what came of it ------------------------------------------------------------------------
-
-    def check(self) -> None:
-        """Raises AssertionError where the honest lost anything, or a cheat kept its lock."""
-        desk, chain = self.office.desk, self.office.evm
-        good = [request for path in (PROOF, SILENT, PROVED) for request in self.asked[path]]
-        right = desk.digest(address(OPERATOR), LOGITS)
-        for request in good:
-            status, digest, _ = chain.call(desk.oracle.functions.statusOf(request.id))
-            assert (status, bytes(digest)) == (FINAL, right)
-        for path, outcome in ((PROVED, UPHELD), (SLASHED, LAPSED)):
-            assert {self._outcome(request) for request in self.asked[path]} == {outcome}
-        assert {self._at(request) for request in self.asked[SLASHED]} == {RETRACTED}
-        assert chain.balance(desk.oracle.address) == 0, "every payment was settled, once"
-        answers = Counter(self.office.answers())
-        for path, times in ((PROOF, 1), (SILENT, 2), (PROVED, 2), (SLASHED, 1)):
-            assert {answers.pop(request.id) for request in self.asked[path]} == {times}
-        assert not answers
-
-        stake = STAKE // GWEI
-        honest = desk.account(address(OPERATOR))
-        assert (honest["stake"], honest["locked"], honest["suspended"]) == (stake, 0, False)
-        number = len(self.asked[SLASHED])
-        split = chain.call(desk.optimistic.functions.split(terms(CHEATED, PROVING)))
-        left = sum(desk.account(address(key))["stake"] for key in CHEATS)
-        staked = sum(desk.account(address(key))["suspended"] for key in CHEATS) * stake
-        assert staked - left == number * sum(split)
-        assert desk.burned() == number * CHEATED
-        assert desk.owed(address(CHALLENGER)) == number * split[1]
-        assert desk.owed(desk.requester) == number * CHEATED
-        owed = stake + left + desk.burned() + number * (CHEATED + split[1])
-        assert chain.balance(desk.vault.address) == owed * GWEI, "the vault holds what it owes"
-
-    def gas(self) -> dict[str, dict[str, int]]:
-        """Path -> requests, and gas of all transactions that name one: mean and most."""
-        desk, chain = self.office.desk, self.office.evm
-        places = [contract.address for contract in (desk.oracle, desk.optimistic, desk.vault)]
-        logs = chain.rpc(
-            "eth_getLogs", {"address": places, "fromBlock": "0x0", "toBlock": "latest"}
-        )
-        named = defaultdict(set)
-        for log in logs:
-            if len(log["topics"]) > 1:
-                named[bytes.fromhex(log["topics"][1][2:])].add(log["transactionHash"])
-        used: dict[str, int] = {}
-
-        def spent(hash: str) -> int:
-            if hash not in used:
-                used[hash] = chain.web3.eth.get_transaction_receipt(hash)["gasUsed"]
-            return used[hash]
-
-        found = {}
+    def _answered(self, asked: dict[Way, list[Asked]]) -> None:
+        for path in (FORGED, STOLEN):
+            for one in asked[path]:
+                self._attack(path, one, asked[SIGNED][0])
         for path in PATHS:
-            sums = [sum(map(spent, named[request.id])) for request in self.asked[path]]
-            mean = round(statistics.mean(sums))
-            found[path] = {"requests": len(sums), "gas_mean": mean, "gas_most": max(sums)}
-        return found
+            if path not in (FORGED, STOLEN, SUMMONED):
+                self._all(asked[path], lambda one: self._at(one) >= Status.PROVISIONAL, path)
+
+    def _attack(self, path: Way, one: Asked, other: Asked) -> None:
+        """Evidence for another's answer, or altered; each must be refused by its name."""
+        town, request = self.town, one.request
+        desk, thief, mine = town.desk, town.address("thief"), town.address("operator")
+        if path is FORGED:
+            output, proof, _ = town.session.prove(desk.context(request, mine), request.input)
+            flipped = bytearray(proof)
+            flipped[len(proof) // 2] ^= 1
+            tries = {
+                "in a thief's name": (thief, output, proof),
+                "of another output": (mine, falsified(output), proof),
+                "altered": (mine, output, bytes(flipped)),
+            }
+        else:
+            hall, tpm = town.attested, town.tpm
+            output = town.truth(one)
+            stolen = hall.attestation(tpm, ANSWERS, hall.said(request, output))
+            replayed = hall.attestation(tpm, ANSWERS, hall.said(other.request, output))
+            tries = {
+                "in a thief's name": (thief, output, stolen),
+                "of another output": (mine, falsified(output), stolen),
+                "replayed": (mine, output, replayed),
+            }
+        for name, (payee, output, evidence) in tries.items():
+            error = desk.try_answer(request, payee, output, evidence)
+            assert error is not None, f"{path.name}: one {name} was accepted"
+            self.refused[f"{path.tier}, {name}: {error.partition('(')[0].strip()}"] += 1
+
+    def _played(self, asked: dict[Way, list[Asked]]) -> None:
+        """Deliveries, disputes without reason, summons; and what they call forth."""
+        town = self.town
+        oracle, tier = (
+            town.desk.contract("InferenceOracle"),
+            town.desk.contract("OptimisticAssurance"),
+        )
+        operator, rival = town.address("operator"), town.account("rival")
+        for one in asked[DELIVERED]:
+            oracle.deliver(one.request.fields, operator, self._output(one), sender=rival)
+        for one in asked[DISPUTED]:
+            claim = (one.request.fields, operator, keccak(self._output(one)), bytes(32))
+            tier.dispute(*claim, value=one.quote.bond, sender=rival)
+        for one in asked[SUMMONED]:
+            town.seated.summon(one)
+        self._all(asked[DISPUTED], self._ended, DISPUTED)
+        self._all(asked[WRONG], lambda one: self._told(one, "Disputed"), WRONG)
+        last = 2  # of two segments: the whole, then the false one
+        self._all(asked[NARROWED], lambda one: self._told(one, "Demanded") >= last, NARROWED)
+        self._all(asked[REFUTED], self._ended, REFUTED)
+        speaking = MEMBERS - LAZIES
+        self._all(asked[SUMMONED], lambda one: self._told(one, "Committed") >= speaking, SUMMONED)
+
+    def _settled(self, asked: dict[Way, list[Asked]]) -> None:
+        """Grace, windows and clocks pass, one after the other."""
+        town = self.town
+        council, oracle = town.seated.council, town.desk.contract("InferenceOracle")
+        for one in asked[AUDITED] + asked[UNAUDITED]:
+            self.drawn[one.request.id] = town.audited.drawn(one)
+        town.seated.pass_time(HOUR)
+        speaking = MEMBERS - LAZIES
+        self._all(asked[SUMMONED], lambda one: self._told(one, "Revealed") >= speaking, SUMMONED)
+        self._all(asked[SIGNED], self._ended, SIGNED)
+        town.seated.pass_time(HOUR)
+        for one in asked[SUMMONED]:
+            for i in range(MEMBERS - LAZIES, MEMBERS):
+                place = town.seat_of(i)[1]
+                council.fineAbsent(
+                    one.request.id, town.members, place, sender=town.account("rival")
+                )
+        town.seated.pass_time(2 * HOUR)
+        for path in (SILENT, DELIVERED, BISECTED, AGREED, AUDITED, WRONG):
+            self._all(asked[path], self._ended, path)
+        spared = [one for one in asked[UNAUDITED] if not self.drawn[one.request.id]]
+        self._all(spared, self._ended, UNAUDITED)
+        town.seated.pass_time(3 * HOUR)
+        self._all(asked[NARROWED] + asked[UNAUDITED], self._ended, NARROWED)
+        for path in (FORGED, STOLEN, SUMMONED):
+            for one in asked[path]:
+                oracle.refund(one.request.fields, sender=town.account("rival"))
+        self._all(asked[WRONG], lambda one: self._told(one, "BondCollected"), WRONG)
+        self._all(
+            asked[NARROWED], lambda one: self._told(one, "BondCollected") >= SEGMENTS, NARROWED
+        )
+        self.books.read()
+
+    # --- seen -------------------------------------------------------------------------------------
+
+    def _all(self, requests: list[Asked], done: Callable[[Asked], Any], path: Way) -> None:
+        began, waiting = time.monotonic(), list(requests)
+        while waiting:
+            self.books.read()
+            waiting = [one for one in waiting if not done(one)]
+            faults = self.fleet.unexpected()
+            assert not faults, faults[:3]
+            assert time.monotonic() < began + PATIENCE, (
+                f"{path.tier}, {path.name}: {len(waiting)} of {len(requests)} do not move, such as "
+                f"{waiting[0].request.id.hex()}; logs in {self.town.folder}"
+            )
+            if waiting:
+                time.sleep(0.3)
+        if time.monotonic() - began > SLOW:
+            say(f"{path.tier}, {path.name}: {time.monotonic() - began:.0f} s")
+
+    def _at(self, one: Asked) -> Status:
+        return self.books.status[one.request.id]
+
+    def _ended(self, one: Asked) -> bool:
+        return self._at(one) in CLOSED
+
+    def _told(self, one: Asked, name: str) -> int:
+        return self.books.count(one.request.id, name)
+
+    def _output(self, one: Asked) -> bytes:
+        return self.books.outputs(one.request.id)[-1][1]
+
+    # --- what came of it --------------------------------------------------------------------------
+
+    def check(self, before: dict[str, int], steps: Steps) -> dict[str, int]:
+        """Raises AssertionError where an honest party lost anything, a cheat got away, or the sums
+        are wrong; what everybody gained, in wei and without gas."""
+        for path, requests in self.asked.items():
+            for one in requests:
+                self._check(path, one)
+        people = {name: self.town.address(name) for name in self.town.people}
+        after, books = self.books.wealth(people), self.books
+        gains = {
+            name: after[name] - before[name] + steps.paid[people[name]] for name in people
+        }  # cheats' begin when they come: all accounts have the same then
+        assert set(steps.paid) <= set(people.values()), "only these people were here"
+        self._check_vault()
+        bonds = sum(books.held(name) for name in ("OptimisticAssurance", "BisectionAssurance"))
+        assert sum(gains.values()) == -books.burned() - bonds, "what one lost another has"
+
+        # By name, exactly.
+        slashed = {path: self._slashed(path) for path in PATHS}
+        finals = {path: len(self.asked[path]) for path in PATHS if path.end is Status.FINAL}
+        asking = sum(finals.values()) - finals[DELIVERED]
+        paid = {path: CHEATED * GWEI * number for path, number in slashed.items()}
+        seated = SEATED * GWEI * slashed[REFUTED]
+        owed = paid[WRONG] + paid[UNAUDITED] + paid[NARROWED] + seated
+        assert gains["requester"] == owed - FEE * asking
+        assert gains["patron"] == -FEE * finals[DELIVERED]
+        assert gains["watcher"] == gains["thief"] == gains["deployer"] == 0
+        earned = [PROVED, SILENT, DELIVERED, DISPUTED, AUDITED, BISECTED, SIGNED]
+        assert gains["operator"] >= FEE * sum(finals[path] for path in earned)
+        assert gains["challenger"] > 0 and gains["member 0"] >= 0 and gains["member 1"] >= 0
+        both = gains["member 0"] + gains["member 1"]
+        assert both == slashed[REFUTED] * (FEE + SEATED * GWEI // 10)
+        assert -gains["rival"] == sum(one.quote.bond for one in self.asked[DISPUTED])
+        return gains
+
+    def _check(self, path: Way, one: Asked) -> None:
+        outputs, id, truth = (
+            self.books.outputs(one.request.id),
+            one.request.id,
+            self.town.truth(one),
+        )
+        end, told = path.end, f"{path.tier}, {path.name}: {id.hex()}"
+        lie = falsified(truth)
+        if path is UNAUDITED and not self.drawn[id]:
+            end = Status.FINAL
+        status = self.town.desk.contract("InferenceOracle").statusOf(id)[0]
+        assert self._at(one) == status == end, f"{told}: expected {end.name}, got {status}"
+        stands, last = (Status.PROVISIONAL, truth), (Status.FINAL, truth)
+        expected = {
+            PROVED: [last],
+            FORGED: [],
+            SUMMONED: [],
+            STOLEN: [],
+            WRONG: [(Status.PROVISIONAL, lie)],
+            NARROWED: [(Status.PROVISIONAL, lie)],
+            UNAUDITED: [(Status.PROVISIONAL, lie)] + [(Status.FINAL, lie)] * (end == Status.FINAL),
+            REFUTED: [(Status.PROVISIONAL, lie), last],
+        }.get(path, [stands, last])
+        assert outputs == expected, f"{told}: answered {outputs}, expected {expected}"
+        fines = self._told(one, "Fined")
+        assert (self._told(one, "Delivered"), self._told(one, "Dissented")) == (
+            path is DELIVERED,
+            path is REFUTED,
+        ), told
+        assert bool(fines) == (path is SUMMONED), told
+
+    def _check_vault(self) -> None:
+        """Every ether in it is somebody's or burned; nothing is locked but seats; the honest are
+        whole and in good standing."""
+        vault, books = self.town.desk.contract("StakeVault"), self.books
+        owed = books.burned()
+        for name in self.town.people:
+            account, address = vault.accountOf(self.town.address(name)), self.town.address(name)
+            owed += (int(account.stake) + int(vault.credit(address))) * GWEI
+            assert account.locked <= account.stake, f"{name}: {account}"
+            if name.startswith("member"):
+                continue
+            assert account.locked == 0, f"{name}: {account}"
+            assert account.suspended == name.startswith("cheat"), f"{name}: {account}"
+        assert books.held("StakeVault") == owed, "the vault holds what it owes"
+        assert books.held("InferenceOracle") == 0, "every payment was settled, once"
+
+    def _slashed(self, path: Way) -> int:
+        """Requests of a path for which somebody's stake was taken."""
+        return sum(self._told(one, "Slashed") > 0 for one in self.asked[path])
+
+    def tell(self, steps: Steps) -> list[dict[str, Any]]:
+        """By path: requests, cheats, what became of these, gas."""
+        rows = []
+        for path in PATHS:
+            requests = self.asked[path]
+            stories = [self.books.told[one.request.id] for one in requests]
+            caught = len(requests) - sum(self._at(one) == Status.FINAL for one in requests)
+            if path is REFUTED:
+                caught = self._slashed(path)
+            row = {"tier": path.tier, "path": path.name, "requests": len(requests)}
+            row |= {"cheats": len(requests) * path.cheat, "caught": caught * path.cheat}
+            rows.append(row | steps.table(stories))
+        return rows
 
 
-def births(daemon: Daemon) -> int:
-    """How often it has come up so far."""
-    return sum(line["event"] == "serving" for line in daemon.logged())
+def say(line: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
 
 
-def address(key: str) -> str:
-    return open_signer(key, "", 31337).address
-
-
-def mixed(
-    chain: Chain, folder: Path, requests: int, kill_every: float, seed: int, rounds: int
-) -> dict[str, Any]:
-    """A whole run, checked; what there is to tell of it."""
-    office = Office(chain, staked=True)
-    office.desk.stake(STAKE, address(OPERATOR))
-    run = Mixed(office, folder, kill_every, random.Random(seed))
-    started = time.monotonic()
-    with run.serving():
-        for cheat in CHEATS[:rounds]:
-            run.round(requests // rounds, cheat)
-    seconds = time.monotonic() - started
-    run.check()
-    count, cheats = sum(map(len, run.asked.values())), len(run.asked[SLASHED])
-    rates = [asked / taken for asked, taken in run.rounds]
-    return {
-        "requests": count,
-        "seed": seed,
-        "rounds": rounds,
-        "seconds_between_kills": kill_every,
-        "kills": sum(run.kills.values()),
-        "seconds": round(seconds, 1),
-        "answered_a_second": round(count / sum(taken for _, taken in run.rounds), 2),
-        "answered_a_second_95": [round(end, 2) for end in interval(rates)],
-        "settled_a_second": round(count / seconds, 2),
-        "cheats": cheats,
-        "slashed": cheats,  # check() raises where one is not
-        "slashed_share_at_least_95": round(0.05 ** (1 / cheats), 3),
-        "paths": run.gas(),
-    }
+def wilson(hits: int, of: int, z: float = 1.96) -> tuple[float, float]:
+    """A share's confidence interval (Wilson, JASA 1927)."""
+    share, wide = hits / of, z * z / of
+    middle = (share + wide / 2) / (1 + wide)
+    half = math.sqrt(wide * (share * (1 - share) + wide / 4)) / (1 + wide)
+    return middle - half, middle + half
 
 
 def interval(values: list[float]) -> tuple[float, float]:
@@ -303,49 +402,132 @@ def interval(values: list[float]) -> tuple[float, float]:
     return max(0.0, mean - half), mean + half
 
 
+def mixed(folder: Path, requests: int, kill_every: float, seed: int, rounds: int) -> dict[str, Any]:
+    """A whole run, checked; what there is to tell of it."""
+    dice = random.Random(seed)
+    fleet = Fleet(folder, kill_every, dice)
+    with Town.founded(folder) as town:
+        say(f"{len(town.desk.contracts)} contracts, {len(town.models)} models")
+        for number in range(rounds):
+            town.admit_cheats(number)
+        run = Mixed(town, fleet, dice, Books(town.desk))
+        before = run.books.wealth({name: town.address(name) for name in town.people})
+        started = time.monotonic()
+        with fleet.killing():
+            for number in range(rounds):
+                run.round(number, requests // rounds)
+        seconds = time.monotonic() - started
+        steps = run.books.steps()
+        gains = run.check(before, steps)
+        drawn = [run.drawn[one.request.id] for one in run.asked[UNAUDITED]]
+        every = [run.drawn[one.request.id] for one in run.asked[UNAUDITED] + run.asked[AUDITED]]
+        rates = [asked / taken for asked, taken in run.rounds]
+        rows = run.tell(steps)
+        count, cheats = (sum(row[name] for row in rows) for name in ("requests", "cheats"))
+        public = sum(row["cheats"] for row in rows if row["path"] != UNAUDITED.name)
+        return {
+            "requests": count,
+            "seed": seed,
+            "rounds": rounds,
+            "seconds_between_kills": kill_every,
+            "kills": dict(fleet.kills),
+            "seconds": round(seconds, 1),
+            "answered_a_second": round(count / sum(taken for _, taken in run.rounds), 2),
+            "answered_a_second_95": [round(end, 2) for end in interval(rates)],
+            "settled_a_second": round(count / seconds, 2),
+            "cheats": cheats,
+            "caught_where_all_can_tell": public,  # check() raises where one is not
+            "caught_share_at_least_95": round(0.05 ** (1 / public), 3),
+            "audit_rate": AUDITS / 10_000,
+            "lies_audited": [sum(drawn), len(drawn)],
+            "lies_audited_95": [round(end, 3) for end in wilson(sum(drawn), len(drawn))],
+            "claims_audited": [sum(every), len(every)],
+            "claims_audited_95": [round(end, 3) for end in wilson(sum(every), len(every))],
+            "refused": dict(sorted(run.refused.items())),
+            "gains_in_ether": {name: gain / 10**18 for name, gain in gains.items()},
+            "paths": rows,
+        }
+
+
 def table(row: dict[str, Any]) -> str:
     """The page of a run."""
     low, high = row["answered_a_second_95"]
+    kills = sum(row["kills"].values())
+    (hit, lies), (hits, claims) = row["lies_audited"], row["claims_audited"]
     told = (
-        f"{row['requests']} requests, {row['cheats']} of them answered wrongly, over three "
-        f"processes of the service, one killed at random every {row['seconds_between_kills']} s "
-        f"({row['kills']} kills), in {row['seconds']:.0f} s on {row['machine']}, at load "
-        f"{row['load_average']}, commit {row['commit']}. Every cheat was slashed (all "
-        f"{row['slashed']}: with 95% confidence a share of at least "
-        f"{row['slashed_share_at_least_95']:.1%}); nobody honest lost anything, and nothing was "
-        f"lost or answered twice. Answered, proved and disputed: {row['answered_a_second']} "
-        f"requests a second (95% interval of the rounds' mean: {low} to {high}); settled, all "
-        f"clocks and kills included: {row['settled_a_second']}. Verifier and prover are the tests' "
-        "doubles: gas is without the verifier's."
+        f"{row['requests']} requests of all tiers, {row['cheats']} of them with an operator, a "
+        "member or a thief that cheats, over three processes of the service, one killed at random "
+        f"every {row['seconds_between_kills']} s and started again ({kills} kills), in "
+        f"{row['rounds']} days of the chain's and {row['seconds']:.0f} s on {row['machine']}, at "
+        f"load {row['load_average']}, commit {row['commit']}. Contracts, engines and proofs are "
+        "real; SRS and beacon are a development's, the TPM is software."
     )
-    lines = ["# A mixed run", "", *textwrap.wrap(told, 100), ""]
+    caught = (
+        f"Every cheat that others can tell was caught (all {row['caught_where_all_can_tell']}: "
+        f"with 95% confidence a share of at least {row['caught_share_at_least_95']:.1%}). On the "
+        f"private model claims are audited at a rate of {row['audit_rate']:.0%}: {hit} of {lies} "
+        f"lies ({span(row['lies_audited_95'])} at 95%, Wilson), {hits} of {claims} claims in all "
+        f"({span(row['claims_audited_95'])}). All that were drawn cost the whole stake, the others "
+        "stood. Nobody honest lost anything but gas, nothing was lost or answered twice, what each "
+        "gained and paid adds up to the wei, and the vault holds what it owes."
+    )
+    speed = (
+        f"Asked, answered, disputed: {row['answered_a_second']} requests a second (95% interval of "
+        f"the days' mean: {low} to {high}); settled, all clocks and kills included: "
+        f"{row['settled_a_second']}. Gas is of all transactions that name a request, in all and "
+        "of each step (its mean, and how many a request takes if not one). Caught is slashed, "
+        "fined or refused."
+    )
+    lines = ["# A mixed run", ""]
+    for paragraph in (told, caught, speed):
+        lines += [*textwrap.wrap(paragraph, 100), ""]
     lines += [
-        "| tier and path | requests | gas, mean | gas, most |",
-        "| --- | ---: | ---: | ---: |",
+        "| tier | path | requests | cheats | caught | gas, mean | gas, most | by step |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |",
     ]
-    for path, found in row["paths"].items():
-        figures = f"{found['requests']} | {found['gas_mean']:,} | {found['gas_most']:,}"
-        lines.append(f"| {path} | {figures} |")
+    for path in row["paths"]:
+        figures = [path["requests"], path["cheats"], path["caught"]]
+        gas = [f"{path['gas_mean']:,}", f"{path['gas_most']:,}"]
+        steps = (
+            f"{step} {found['gas_mean']:,}{times(found['times'] / path['requests'])}"
+            for step, found in path["steps"].items()
+        )
+        cells = [path["tier"], path["path"], *figures, *gas, "; ".join(steps)]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    lines += ["", "| process | kills and restarts |", "| --- | ---: |"]
+    lines += [f"| {name} | {number} |" for name, number in sorted(row["kills"].items())]
+    lines += ["", "| refused | times |", "| --- | ---: |"]
+    lines += [f"| {name} | {number} |" for name, number in row["refused"].items()]
+    lines += ["", "| who | gained, in ether, without gas |", "| --- | ---: |"]
+    lines += [f"| {name} | {gain:+.6f} |" for name, gain in row["gains_in_ether"].items()]
     return "\n".join(lines) + "\n"
 
 
-def main(requests: int = 1000, kill_every: float = 20, seed: int = 1) -> None:
+def span(ends: list[float]) -> str:
+    return " to ".join(f"{end:.0%}" for end in ends)
+
+
+def times(number: float) -> str:
+    return "" if number == 1 else f" x {number:.2g}"
+
+
+def main(requests: int = 1000, kill_every: float = 20, seed: int = 1, rounds: int = 4) -> None:
     from oracle.benchmarks import here
     from oracle.benchmarks.results import RESULTS, record
     from oracle.toolchain import activate
 
     activate()
     commit = here.commit()
-    with Chain.start() as chain, tempfile.TemporaryDirectory() as folder:
-        row = mixed(chain, Path(folder), requests, kill_every, seed, len(CHEATS))
+    with tempfile.TemporaryDirectory() as folder:
+        row = mixed(Path(folder), requests, kill_every, seed, rounds)
     row |= {
         "load_average": round(here.load_average(), 1),
         "commit": commit,
         "machine": here.machine(),
     }
-    print(row)
     record("mixed", row)
     (RESULTS / "mixed.md").write_text(table(row))
+    say("done")
 
 
 if __name__ == "__main__":

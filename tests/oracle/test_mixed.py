@@ -1,19 +1,50 @@
-"""Both tiers, three processes, cheats and kills at once: `make bench-mixed`, in short."""
+"""All tiers, three processes, cheats and kills at once: `make bench-mixed`, in short."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 
-from tests.evm import Chain
-from tests.oracle.mixed import PATHS, mixed
+from oracle.adapters.software_tpm import is_installed
+from oracle.toolchain import activate
+from tests.oracle.mixed import PATHS, counts, mixed, table, wilson
 
 
 @pytest.mark.slow
 @pytest.mark.chain
+@pytest.mark.skipif(not is_installed(), reason="swtpm, a software TPM, is not installed")
 def test_fifty_requests_cheats_and_kills_lose_no_honest_party_anything(tmp_path: Path) -> None:
-    with Chain.start() as chain:
-        told = mixed(chain, tmp_path, requests=50, kill_every=5.0, seed=5, rounds=1)
-    assert told["kills"] >= 1
-    assert [told["paths"][path]["requests"] for path in PATHS] == [22, 20, 3, 5]
+    activate()
+    told = mixed(tmp_path, requests=50, kill_every=10.0, seed=5, rounds=1)
+    assert sum(told["kills"].values()) >= 1
+    numbers = counts(50)
+    assert [row["requests"] for row in told["paths"]] == [numbers[path] for path in PATHS]
+    assert told["cheats"] == sum(numbers[path] for path in PATHS if path.cheat) >= 5
+    assert len(told["refused"]) == 6
+    page = table({**told, "machine": "a machine", "load_average": 0.0, "commit": "none"})
+    assert all(path.name in page for path in PATHS)
+
+
+@pytest.mark.parametrize("requests", [50, 200, 250, 1000])
+def test_every_way_is_gone_and_no_request_is_lost(requests: int) -> None:
+    numbers = counts(requests)
+    assert sum(numbers.values()) == requests
+    assert set(numbers) == set(PATHS)
+    assert min(numbers.values()) >= 1
+    cheating = sum(number for path, number in numbers.items() if path.cheat)
+    assert 0.1 <= cheating / requests <= 0.16
+
+
+def test_fewer_requests_than_ways_are_refused() -> None:
+    with pytest.raises(ValueError, match="expected enough requests"):
+        counts(20)
+
+
+def test_a_share_of_none_or_all_has_an_interval() -> None:
+    """Wilson's at z = 1.96: 0 of 10 is below 0.2775, 5 of 10 within 0.2366 and 0.7634."""
+    assert math.isclose(wilson(0, 10)[1], 0.2775, abs_tol=1e-4)
+    assert math.isclose(wilson(0, 10)[0], 0.0, abs_tol=1e-12)
+    low, high = wilson(5, 10)
+    assert math.isclose(low, 0.2366, abs_tol=1e-4) and math.isclose(high, 0.7634, abs_tol=1e-4)

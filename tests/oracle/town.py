@@ -1,0 +1,354 @@
+"""Where a mixed run happens: a chain with the real contracts, two models, people with stakes, and
+the service's processes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from oracle.adapters.deployment import PROOF
+from oracle.adapters.engine import InterpreterEngine
+from oracle.adapters.software_tpm import software_tpm
+from oracle.adapters.tpm import Tpm
+from oracle.domain.request import TierKind
+from oracle.domain.terms import ClaimTerms
+from oracle.operations import Asked
+from oracle.story.anvil import anvil, free_port
+from oracle.story.attested import ANSWERS, BUILD_REGISTER, DELAY, AttestedStory, Hall
+from oracle.story.audited import Lottery
+from oracle.story.bisected import Arena
+from oracle.story.desk import Desk
+from oracle.story.seated import Chamber
+from oracle.story.staked import GWEI, Ladder
+from oracle.toolchain import ROOT
+from prover import kernels
+from prover.api import Session
+from prover.composition import Composition
+from prover.model import Model
+from prover.srs import development_srs
+
+ETHER, HOUR = 10**18, 3600
+SRS_POWERS, SEGMENTS = 12, 2
+#: Anvil's accounts, by number.
+PEOPLE = {
+    "deployer": 0,
+    "operator": 1,
+    "requester": 2,
+    "challenger": 3,
+    "thief": 4,
+    "rival": 5,
+    "watcher": 6,
+    "patron": 7,
+    **{f"member {i}": 10 + i for i in range(7)},
+}
+FIRST_CHEAT, ACCOUNTS = 20, 60
+HONEST_MEMBERS, MEMBERS, LAZIES = 2, 7, 3
+STAKE, CHEAT_STAKE, MEMBER_STAKE = 500 * ETHER, 40 * ETHER, 40 * ETHER
+#: Seconds of proving that requests declare; those that may be disputed must fit a clock together.
+PROVING = 10
+POLL = 0.5
+AUDITS = 4000
+#: What the honest answer for; cheats take no more than CHEATED on themselves.
+COVERAGE, CHEATED, SEATED = ETHER // 10 // GWEI, ETHER // 20 // GWEI, ETHER // 100 // GWEI
+
+
+def key(number: int) -> str:
+    return f"dev:{number}"
+
+
+class Town:
+    """Ladders by tier, on one desk; `held` inputs of each model, as bytes."""
+
+    def __init__(self, desk: Desk, folder: Path, tpm: Tpm) -> None:
+        self.desk, self.folder, self.tpm = desk, folder, tpm
+        self.people = dict(PEOPLE)
+        self.board = free_port()
+        self.members = b""
+        self.models: dict[str, bytes] = {}
+        self.inputs: dict[str, list[bytes]] = {}
+        self._engine, self._truths = InterpreterEngine(), dict[tuple[str, bytes], bytes]()
+        covered = ClaimTerms(COVERAGE, PROVING)
+        self.proofs = at(Hand, desk, tier=PROOF, kind=TierKind.PROOF, terms=None)
+        self.optimistic = at(Hand, desk, terms=covered)
+        self.patron = at(Hand, desk, terms=covered, requester=key(PEOPLE["patron"]))
+        self.audited = at(Draws, desk, terms=ClaimTerms(COVERAGE, PROVING, audits=AUDITS))
+        self.bisected = at(Game, desk, terms=covered)
+        self.seated = at(Seats, desk, MEMBERS, terms=ClaimTerms(SEATED, PROVING))
+        self.attested = at(Keys, desk, terms=covered)
+
+    @classmethod
+    @contextmanager
+    def founded(cls, folder: Path) -> Iterator[Town]:
+        """Contracts deployed, models registered, stakes in, a TPM's key enrolled and of age."""
+        srs = development_srs(kernels.get(), SRS_POWERS)
+        with ExitStack() as stack:
+            url = stack.enter_context(anvil(folder / "anvil.log", "--accounts", str(ACCOUNTS)))
+            desk = stack.enter_context(Desk.deployed(url, srs, folder, MEMBERS))
+            tpm = stack.enter_context(software_tpm(folder / "tpm"))
+            town = cls(desk, folder, tpm)
+            town._build(srs)
+            tpm.extend(BUILD_REGISTER, sha256(town.models["digits"]).digest())
+            town.attested.enrol(tpm, town.models["digits"], ANSWERS)
+            town.stake("operator", STAKE)
+            for i in range(MEMBERS):
+                town.stake(f"member {i}", MEMBER_STAKE)
+            town.sit(range(MEMBERS))
+            wanted = desk.contract("InferenceOracle").wantProvisional
+            wanted(True, sender=town.patron.account(key(PEOPLE["patron"])))
+            town.attested.pass_time(DELAY)
+            yield town
+
+    def _build(self, srs: Any) -> None:
+        """Digits, whole and cut, for all to have; breast cancer for who answers alone."""
+        from oracle.benchmarks.models import named
+        from prover.compiler import compile_module
+
+        whole = None
+        for name, model in (("digits", "digits-mlp"), ("cancer", "breast-cancer-lr")):
+            module, data = named(model).train()
+            compiled = compile_module(module, (1, data.shape[1]), (0.0, 1.0))
+            made = Model.create(
+                compiled.program, compiled.weights, compiled.quantizer, kernels.get(), srs
+            )
+            made.save(self.folder / "all" / name)
+            self.models[name] = made.id
+            self.inputs[name] = [made.encode_input(row[None]) for row in data[:300]]
+            whole = whole or made
+        self.session = Session(whole, kernels.get(), srs)
+        cut = Composition.divide(whole, kernels.get(), srs, SEGMENTS)
+        cut.save(self.folder / "all" / "cut")
+        self.models["cut"], self.inputs["cut"] = cut.id, self.inputs["digits"]
+        for name in ("digits", "cut"):
+            shutil.copytree(self.folder / "all" / name, self.folder / "public" / name)
+        for name in self.models:
+            self.desk.command("register", self.folder / "all" / name)
+
+    def truth(self, asked: Asked) -> bytes:
+        """What the request's model makes of its input."""
+        request = asked.request
+        folder = next(name for name, id in self.models.items() if id == request.model_id)
+        known = (folder, request.input)
+        if known not in self._truths:
+            work = self._engine.steps if folder == "cut" else self._engine.run
+            found = asyncio.run(work(self.folder / "all" / folder, request.input))
+            self._truths[known] = found.data[-1] if folder == "cut" else found
+        return self._truths[known]
+
+    # --- people ---------------------------------------------------------------------------------
+
+    def address(self, name: str) -> str:
+        return self.optimistic.address(key(self.people[name]))
+
+    def account(self, name: str) -> Any:
+        return self.optimistic.account(key(self.people[name]))
+
+    def stake(self, name: str, amount: int) -> None:
+        self.desk.contract("StakeVault").stake(value=amount, sender=self.account(name))
+
+    def sit(self, members: Sequence[int]) -> None:
+        """Each takes a seat that nobody had before."""
+        council = self.seated.council
+        for i in members:
+            council.enrol(council.seatCount(), sender=self.account(f"member {i}"))
+
+    def seat_of(self, member: int) -> Any:
+        """The seat in today's committee: its number, its place, what is left of it."""
+        address = bytes.fromhex(self.address(f"member {member}")[2:])
+        start = self.members.index(address) - 4
+        number = int.from_bytes(self.members[start : start + 4], "big")
+        return number, start // 24, self.seated.council.seatAt(number)
+
+    def begin_day(self) -> None:
+        """Who lost its seat yesterday takes another, and tomorrow's committee is drawn."""
+        lost = [i for i in range(MEMBERS) if self.members and self.seat_of(i)[2].until]
+        self.sit(lost)
+        self.members = self.seated.draw().members
+
+    # --- services -------------------------------------------------------------------------------
+
+    def service(self, name: str, number: int, roles: str, engine: str, **more: Any) -> Any:
+        """One service's settings, as tests.oracle.crew reads them."""
+        holds = "public" if roles.startswith("challenger") else "all"
+        return {
+            "engine": engine,
+            "rpc": self.desk.url,
+            "key": key(number),
+            "roles": roles,
+            "models": str(self.folder / holds),
+            "deployment": str(self.folder / "deployments/31337.json"),
+            "database": f"sqlite:///{self.folder / name}.db",
+            "proving": PROVING,
+            "poll": POLL,
+            **more,
+        }
+
+    def member(self, i: int, engine: str) -> Any:
+        collector = self.address(f"member {HONEST_MEMBERS}")
+        host = {"board": f"http://127.0.0.1:{self.board}"}
+        if i == HONEST_MEMBERS:
+            host = {"board_port": self.board}
+        name = f"member {i}"
+        return self.service(
+            name.replace(" ", "-"), self.people[name], "member", engine, payee=collector, **host
+        )
+
+    def crews(self, round: int) -> dict[str, list[Any]]:
+        """Three processes: who answers, who checks, and who cheats in this round."""
+        fee = {"min_fee": 1, "answer_key": f"tpm:{self.tpm.where}#{ANSWERS}"}
+        watching = {"watcher_key": key(self.people["watcher"]), "hourly_bonds": 1000 * ETHER}
+        turned = range(HONEST_MEMBERS, MEMBERS)
+        checks, (public, private) = self.people["challenger"], self.cheats(round)
+        return {
+            "operator": [
+                self.service("operator", self.people["operator"], "operator", "honest", **fee),
+                self.member(0, "honest"),
+            ],
+            "challenger": [
+                self.service("challenger", checks, "challenger,watcher", "honest", **watching),
+                self.member(1, "honest"),
+            ],
+            "cheats": [
+                *(self.member(i, "lazy" if i >= MEMBERS - LAZIES else "turned") for i in turned),
+                self._cheat(public, "optimistic,bisection"),
+                self._cheat(private, "audited"),
+            ],
+        }
+
+    def _cheat(self, name: str, tiers: str) -> Any:
+        held = {"tiers": tiers, "max_coverage": CHEATED * GWEI}
+        return self.service(name, self.people[name], "operator", "lying", **held)
+
+    @staticmethod
+    def cheats(round: int) -> tuple[str, str]:
+        """On public models, and on the private one."""
+        return f"cheat {2 * round}", f"cheat {2 * round + 1}"
+
+    def admit_cheats(self, round: int) -> None:
+        for i, name in enumerate(self.cheats(round)):
+            self.people[name] = FIRST_CHEAT + 2 * round + i
+            self.stake(name, CHEAT_STAKE)
+
+
+class Fleet:
+    """Processes, and a hand that kills them."""
+
+    def __init__(self, folder: Path, every: float, dice: random.Random) -> None:
+        self._folder, self._every, self._dice = folder, every, dice
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._sizes: dict[str, int] = {}
+        self._lock = threading.Lock()
+        self.starts: Counter[str] = Counter()
+        self.kills: Counter[str] = Counter()
+
+    def crew(self, name: str, services: Sequence[Any]) -> None:
+        """Starts these services, in place of the process that has the name."""
+        with self._lock:
+            self._end(name)
+            (self._folder / f"{name}.json").write_text(json.dumps(list(services)))
+            self._sizes[name] = len(services)
+            self._log(name).unlink(missing_ok=True)
+            self.starts[name] = 0
+            self._start(name)
+
+    @contextmanager
+    def killing(self) -> Iterator[None]:
+        """Kills one at random now and then, all at the end."""
+        over = threading.Event()
+        killer = threading.Thread(target=self._kill, args=(over,))
+        killer.start()
+        try:
+            yield
+        finally:
+            over.set()
+            killer.join()
+            for name in list(self._running):
+                self._end(name)
+
+    def unexpected(self) -> list[str]:
+        """What services logged as faults of their own."""
+        lines = [line for name in self._sizes for line in self._lines(name)]
+        return [line for line in lines if '"event": "unexpected"' in line or "Traceback" in line]
+
+    def _kill(self, over: threading.Event) -> None:
+        """Nobody who has not come up yet: on a busy machine none ever would."""
+        while not over.wait(self._every):
+            with self._lock:
+                name = self._dice.choice(sorted(self._running))
+                up = sum('"event": "serving"' in line for line in self._lines(name))
+                if up == self._sizes[name] * self.starts[name]:
+                    self._end(name)
+                    self.kills[name] += 1
+                    self._start(name)
+
+    def _start(self, name: str) -> None:
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("EINPROOF_")}
+        with self._log(name).open("a") as log:
+            self._running[name] = subprocess.Popen(
+                [sys.executable, "-m", "tests.oracle.crew", self._folder / f"{name}.json"],
+                cwd=ROOT,
+                env=clean,
+                stdout=log,
+                stderr=log,
+            )
+        self.starts[name] += 1
+
+    def _end(self, name: str) -> None:
+        process = self._running.pop(name, None)
+        if process is not None:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+
+    def _log(self, name: str) -> Path:
+        return self._folder / f"{name}.log"
+
+    def _lines(self, name: str) -> list[str]:
+        return self._log(name).read_text().splitlines()
+
+
+class Hand(Ladder):
+    """Some tier by hand, for as many people as there are."""
+
+    seconds = 4 * HOUR
+
+    def account(self, key: str) -> Any:
+        made = self._desk.ape.accounts.test_accounts.containers["test"]
+        return made.generate_account(int(key.partition(":")[2]))
+
+
+class Draws(Hand, Lottery):
+    """The audited tier."""
+
+
+class Game(Hand, Arena):
+    """The bisection tier."""
+
+
+class Seats(Hand, Chamber):
+    """The committee tier."""
+
+
+class Keys(Hand, Hall):
+    """The attested tier."""
+
+    attestation = staticmethod(AttestedStory._attestation)
+
+
+def at(kind: type[Any], /, *given: Any, **fields: Any) -> Any:
+    """A ladder with other fields than its class's."""
+    made = kind(*given)
+    for name, value in fields.items():
+        setattr(made, name, value)
+    return made
