@@ -18,6 +18,7 @@ from eth_utils.address import to_checksum_address
 
 from oracle.domain import ids
 from oracle.domain.attested import Answering, said
+from oracle.domain.bisection import Span
 from oracle.domain.block import Block
 from oracle.domain.chain import (
     Account,
@@ -48,6 +49,7 @@ from oracle.domain.errors import (
     Underpriced,
     WalletEmpty,
 )
+from oracle.domain.job import Standing
 from oracle.domain.request import Answer, Request, Tier, TierKind
 from oracle.domain.terms import UNANSWERABLE, ClaimTerms, Quote
 from oracle.services.moves import refutation
@@ -217,7 +219,9 @@ class Stage:
 
     @property
     def locked(self) -> bool:
-        return self.status is Status.PROVISIONAL
+        """Also of what the oracle's week gave back, until it is closed."""
+        left = self.status is Status.REFUNDED and self.standing[0] and self.outcome is Outcome.NONE
+        return self.status is Status.PROVISIONAL or bool(left)
 
 
 @dataclass
@@ -458,6 +462,9 @@ class FakeChain:
     def collect_call(self, request: Request, index: int) -> Call:
         return _call("collect", request, index)
 
+    def close_call(self, request: Request, standing: Standing, span: Span | None = None) -> Call:
+        return _call("close", request, standing.payee, standing.output.hex(), span)
+
     async def preflight(self, sender: str, call: Call) -> int:
         stages = _copied(self.chain[-1].stages)
         item = {"from": sender, "data": call.data.hex(), "value": call.value}
@@ -682,6 +689,21 @@ class FakeChain:
         stage.disputes.append((item["from"], bytes.fromhex(commitment), item["value"]))
         index, who = len(stage.disputes) - 1, item["from"]
         return [Disputed(stage.request.id, index, who, stage.prove_by, block.ref)]
+
+    def _close(self, stage: Stage, now: int, payee: str, shown: str, span: Any) -> None:
+        if stage.status is not Status.REFUNDED:
+            raise Refusal("WrongStatus")
+        if stage.standing != (payee, bytes.fromhex(shown)):
+            raise Refusal("WrongClaim")
+        if stage.outcome is not Outcome.NONE:
+            raise Refusal("WrongOutcome")
+        audited = stage.request.assurance == AUDITED.assurance
+        silent = not stage.disputes and stage.standing[1] != UNANSWERABLE
+        if audited and silent and not stage.published:
+            raise Refusal("SeedUnknown")
+        drawn = audited and silent and stage.request.id in self.drawn
+        stage.slashed = drawn or bool(stage.disputes)
+        stage.outcome = Outcome.LAPSED if stage.slashed else Outcome.VOID
 
     def _publish(self, stage: Stage, now: int) -> None:
         if now <= stage.since + QUOTE.window:

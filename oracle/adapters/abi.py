@@ -40,6 +40,7 @@ FUNCTIONS: Mapping[str, tuple[str, ...]] = {
     "reveal": ("bytes32", "uint256", "bytes32"),
     "award": ("bytes32",),
     "collect": ("bytes32", "uint256"),
+    "close": (REQUEST, "address", "bytes32"),
     # CommitteeAssurance; the two whose names others have too are in MEMBERS
     "rules": (),
     "randomness": (),
@@ -108,6 +109,7 @@ GAME: Mapping[str, tuple[str, ...]] = {
     "prove": (*_CLAIM, PLACE, "bytes", "bytes", "bytes"),
     "refute": (REQUEST, "address", "bytes", "bytes", "bytes"),
     "collect": ("bytes32", "uint256", "uint256"),
+    "close": (*_CLAIM, "uint256", "uint256"),
 }
 
 #: name -> all argument types, as declared

@@ -1,7 +1,7 @@
 """The game over a composition's claim over a node: what NodeChain has of BisectionAssurance."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from oracle.domain.bisection import Board, Held, Outcome, Place, Span
 from oracle.domain.block import Block
 from oracle.domain.chain import Call
 from oracle.domain.job import Standing
-from oracle.domain.request import Request
+from oracle.domain.request import Request, TierKind
 from oracle.domain.terms import UNANSWERABLE
 
 #: IBisectionAssurance.Game, Span, Halt
@@ -27,9 +27,10 @@ MOVES = (DEMANDED, PUBLISHED, PROVED, REFUTED)
 
 
 class GameCalls(ABC):
-    """Over a node, and the oracle's address."""
+    """Over a node, and the oracle's address; `tiers` by address."""
 
     oracle: str
+    tiers: Mapping[str, TierKind]
 
     @abstractmethod
     async def call(self, to: str, data: bytes) -> bytes:
@@ -124,6 +125,14 @@ class GameCalls(ABC):
 
     def collect_bond_call(self, request: Request, span: Span) -> Call:
         return Call(request.assurance, call_data("collect", request.id, *span, among=GAME))
+
+    def close_call(self, request: Request, standing: Standing, span: Span | None = None) -> Call:
+        named = (request.fields, standing.payee, ids.output_hash(standing.output))
+        if self.tiers.get(request.assurance) is TierKind.BISECTION:
+            data = call_data("close", *named, *(span or (0, 0)), among=GAME)
+        else:
+            data = call_data("close", *named)
+        return Call(request.assurance, data)
 
     def _move(
         self, name: str, request: Request, standing: Standing, place: Place, *more: Any

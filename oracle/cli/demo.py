@@ -4,6 +4,7 @@ import json
 import time
 from dataclasses import asdict
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,6 +33,10 @@ def demo(
     folder: Annotated[Path, typer.Option(help="Where its state goes; made anew.")] = Path(
         ".build/demo"
     ),
+    members: Annotated[
+        int,
+        typer.Option(min=3, max=64, help="Of a committee; from 24 on they sign as one."),
+    ] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
     """Classify a digit on-chain, proved or on stake, and see what becomes of cheats."""
@@ -55,7 +60,7 @@ def demo(
             TierName.PROOF: Story,
             TierName.OPTIMISTIC: StakedStory,
             TierName.ATTESTED: AttestedStory,
-            TierName.COMMITTEE: SeatedStory,
+            TierName.COMMITTEE: partial(SeatedStory, members=members),
             TierName.AUDITED: AuditedStory,
             TierName.BISECTION: BisectedStory,
         }

@@ -14,6 +14,7 @@ from oracle.adapters.deployment import (
     ATTESTED,
     AUDITED,
     BISECTION,
+    BLS_COMMITTEE,
     COMMITTEE,
     OPTIMISTIC,
     PROOF,
@@ -77,6 +78,9 @@ def request(
     audit: Annotated[
         float, typer.Option(min=0.02, max=1, help="Share of claims that are drawn (audited).")
     ] = 0.1,
+    large: Annotated[
+        bool, typer.Option("--large", help="The committee of many, which signs as one (committee).")
+    ] = False,
     wait: Annotated[bool, typer.Option(help="Wait for the answer, or for the refund.")] = True,
     final: Annotated[
         bool, typer.Option(help="Wait until it is final: for hours, if optimistic.")
@@ -90,6 +94,9 @@ def request(
     from oracle.operations import ask, await_answer
 
     settings = read_settings(rpc=rpc, key=key)
+    if large and tier is not TierName.COMMITTEE:
+        raise SettingsInvalid("--large is of a committee: ask with --tier committee")
+    assurance = BLS_COMMITTEE if large else CONTRACTS[tier]
     loaded, last, model_id = _model(model)
     data = _input(source, loaded)
     console = Console(stderr=True)
@@ -107,7 +114,7 @@ def request(
             asked = await ask(
                 wallet,
                 site.identity,
-                contracts.address(CONTRACTS[tier]),
+                contracts.address(assurance),
                 contracts.address("ModelRegistry"),
                 model_id,
                 data,

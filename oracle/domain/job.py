@@ -200,6 +200,16 @@ class Job:
         return (self.mine and begun) or self.wrong or self.contest is not None
 
     @property
+    def left(self) -> bool:
+        """Our claim was given back: where nothing decided about it, its lock is still to end."""
+        return self.mine and self.returned
+
+    @property
+    def returned(self) -> bool:
+        """The request was given back, by the oracle or by a verdict."""
+        return self.closing is not None and self.closing.state is JobState.REFUNDED
+
+    @property
     def at_risk(self) -> bool:
         """Money of ours is locked in it, so it is never given up."""
         summoned = self.due is not None and self.due.move in (Move.COMMIT, Move.OPEN)
@@ -216,7 +226,7 @@ class Job:
             rests = self.closing is not None or self.verdict is not None
             return None if rests or self.due is None else self.due.move
         if self.closing is not None:
-            owed = self.contest is not None or self.playing
+            owed = self.contest is not None or self.playing or self.left
             return self.due.move if owed and self.due is not None else None
         if self.verdict is not None or self.answer is None:
             return None
@@ -269,7 +279,7 @@ class Job:
             return JobState.ORPHANED
         if self.role is Role.WATCHER:
             return self._watched
-        owed = self.contest is not None or self.playing
+        owed = self.contest is not None or self.playing or self.left
         if self.closing is not None and (not owed or self._paid or self._sitting):
             return self.closing.state
         if self.verdict is not None and self.closing is None:
@@ -361,7 +371,8 @@ class Job:
     def closed(self, closing: Closing) -> "Job":
         closed = replace(self, closing=closing, lease=None, attempts=0, not_before=0)
         watches = self.role is Role.WATCHER
-        return replace(closed, due=None, verdict=None) if watches or self.playing else closed
+        looked = watches or self.playing or closed.left
+        return replace(closed, due=None, verdict=None) if looked else closed
 
     def rewound(self, ancestor: int) -> "Job":
         """Every block above `ancestor` is orphaned: take back what was known from them."""
@@ -436,6 +447,10 @@ class Job:
 
     def sent(self, flight: Flight) -> "Job":
         return replace(self, flight=flight, note="")
+
+    def aloft(self, flight: Flight) -> "Job":
+        """A move that was mined no longer is: what came after it is looked up anew."""
+        return replace(self, flight=flight, due=None if self._paid else self.due, note="")
 
     def landed(self) -> "Job":
         """Its nonce is used up: nothing of this job can be mined any more. What was due next is

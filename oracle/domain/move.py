@@ -24,6 +24,7 @@ class Move(StrEnum):
     REVEAL    our commitment opened to the output that was proved
     AWARD     the reward credited to the winner
     COLLECT   our bond paid out
+    CLOSE     the lock of a claim ended that the oracle's week gave back undecided
 
     Of a committee's member:
 
@@ -59,6 +60,7 @@ class Move(StrEnum):
     COMMIT = "commit"
     OPEN = "open"
     DISSENT = "dissent"
+    CLOSE = "close"
     PUBLISH = "publish"
     STOP = "stop"
     DEMAND = "demand"

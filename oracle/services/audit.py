@@ -4,6 +4,8 @@ A drawn claim is never handed in without its proof, not even late: the proof sti
 somebody else has handed it in, and to hand it in without one forfeits the whole stake.
 """
 
+from dataclasses import replace
+
 import structlog
 
 from oracle.domain.job import Demand, Due, Job
@@ -28,5 +30,7 @@ async def before_final(chain: Chain, rounds: Rounds, job: Job) -> Job | None:
         return job.owed(Due(Move.PUBLISH, call=call))
     if not audit.drawn:
         return None
+    if job.closing is not None:  # to end its lock now would forfeit the stake: looked up anew
+        return replace(job, due=None)
     log.warning("drawn for an audit", id=job.request.id.hex(), prove_by=audit.until)
     return job.demanded(Demand(audit.until, job.standing.block))

@@ -17,6 +17,7 @@ from oracle.domain.move import Move, Role
 from oracle.domain.request import Answer, Request
 from oracle.domain.terms import UNANSWERABLE
 from oracle.ports import Chain, Engine, Ledger, ModelStore, Prover
+from oracle.services.closing import close
 from oracle.services.worker import unchanged
 
 log = structlog.get_logger("bisect")
@@ -80,6 +81,8 @@ class Bisect:
         """A bond that is ours now that the game has ended: a challenger's own, or, if the claim was
         upheld, the operator's share of each."""
         board = await self.chain.contest(job.request, standing)
+        if board.outcome is game.Outcome.NONE and job.returned:
+            return await self._close(job, standing, board)
         upheld = board.outcome is game.Outcome.UPHELD
         if board.outcome is game.Outcome.NONE or upheld != (job.role is Role.OPERATOR):
             return Due(None)
@@ -90,6 +93,15 @@ class Bisect:
             if bond and (upheld or who == self.address):
                 return Due(Move.COLLECT, call=self.chain.collect_bond_call(job.request, span))
         return Due(None)
+
+    async def _close(self, job: Job, standing: Standing, board: game.Board) -> Due:
+        """The end of a lock that the oracle's week left; not by an operator that owes something."""
+        overdue = [span for span, held in board.spans.items() if held.owed]
+        overdue += [board.beyond] * board.refuted
+        if overdue and job.role is Role.OPERATOR:
+            return Due(None)
+        call = self.chain.close_call(job.request, standing, next(iter(overdue), None))
+        return await close(self.chain, self.address, call)
 
     async def _proved(
         self, request: Request, segment: int, payee: str

@@ -18,6 +18,7 @@ from oracle.domain.request import STAKED, Answer, Request, Tier, TierKind
 from oracle.domain.terms import UNANSWERABLE
 from oracle.ports import Chain, Clock, Engine, JobStore, Ledger, ModelStore, Prover, Signer
 from oracle.services.bisect import Bisect, answered, guide
+from oracle.services.closing import close
 from oracle.services.moves import commitment, refutation
 from oracle.services.worker import Finding, Worker
 
@@ -132,6 +133,9 @@ class Check(Worker):
         if job.standing is not None and await self._bisected(job.request):
             return await self._bisect.collect(job, job.standing)
         case = await self._chain.case(job.request, job.contest.index)
+        if case.outcome is Outcome.NONE and job.returned and job.standing is not None:
+            call = self._chain.close_call(job.request, job.standing)
+            return await close(self._chain, self._signer.address, call)
         matches = (
             job.answer is not None
             and case.proved == ids.output_hash(job.answer.output)

@@ -30,6 +30,7 @@ from oracle.ports import (
     Rounds,
     Signer,
 )
+from oracle.services.closing import close
 from oracle.services.worker import Finding, Worker, unchanged
 
 log = structlog.get_logger("guard")
@@ -125,6 +126,22 @@ class Guard(Worker):
         call = self._chain.answer_call(request, claim)
         return Due(Move.SETTLE, audit.until + 1, call=call)
 
+    async def _close(self, job: Job, standing: Standing, tier: Tier) -> Due:
+        """What the oracle's week gave back and an audit drew is closed: a week of silence is no way
+        around the draw."""
+        if tier.kind is not TierKind.AUDITED or job.demand or standing.output == UNANSWERABLE:
+            return Due(None)
+        audit = await self._chain.audit(job.request)
+        call = self._chain.close_call(job.request, standing)
+        due = await close(self._chain, self._signer.address, call)
+        if due.move is None or (audit.known and not audit.drawn):
+            return Due(None)  # over, or its operator's to end
+        if audit.known:
+            return due
+        signature = await self._rounds.signature(audit)
+        call = self._chain.publish_call(audit.beacon, audit.round, signature)
+        return Due(Move.PUBLISH, call=call)
+
     # --- proofs ---
 
     async def _compare(self, job: Job, closing: Closing) -> tuple[Answer | None, Due]:
@@ -132,6 +149,8 @@ class Guard(Worker):
         request, nothing = job.request, Due(None)
         tier = await self._chain.tier(request.assurance)
         guard = await self._chain.guard(tier) if tier is not None else None
+        if tier is not None and job.returned and job.standing is not None:
+            return job.answer, await self._close(job, job.standing, tier)
         if tier is None or guard is None or closing.state is not JobState.SETTLED:
             return job.answer, nothing
         found = await self._chain.shown(request, closing.transaction)

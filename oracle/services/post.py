@@ -62,7 +62,8 @@ class Post:
                 continue
             if move in BONDED and not await self._affordable(job, call.value, now):
                 continue
-            if move is Move.FINALISE and await self._audited(job, now):
+            ends = move is Move.FINALISE or (move is Move.CLOSE and job.mine)
+            if ends and await self._audited(job, now):
                 posted = True
                 continue
             gas = await self._admissible(job, call)

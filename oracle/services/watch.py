@@ -215,4 +215,4 @@ def back_in_flight(ledger: Ledger, request_id: bytes, flight: Flight) -> None:
     the lowest nonce: the later moves follow from it anew."""
     job = ledger.job(request_id)
     if job is not None and job.flight is None:
-        ledger.put_job(job.sent(flight))
+        ledger.put_job(job.aloft(flight))

@@ -27,6 +27,7 @@ from oracle.domain.request import STAKED, Answer, Request, Tier, TierKind
 from oracle.domain.terms import UNANSWERABLE, WHOLE, ClaimTerms, Quote
 from oracle.ports import AnswerKey, Chain, Clock, Engine, JobStore, Ledger, ModelStore, Prover
 from oracle.services.bisect import Bisect, answered, guide
+from oracle.services.closing import close
 from oracle.services.worker import Finding, Worker
 
 log = structlog.get_logger("work")
@@ -97,6 +98,9 @@ class Work(Worker):
         if job.playing and job.standing is not None and job.answer is not None:
             due = await self._play(job, job.standing, job.answer)
             return lambda ledger: guide(ledger, job, self._holder, due)
+        if job.left and job.standing is not None:
+            left = await self._close(job, job.standing)
+            return lambda ledger: guide(ledger, job, self._holder, left)
         answer = await (self._answer(job) if job.answer is None else self._proof(job, job.answer))
         log.info(
             "proved" if answer.proof else "answered",
@@ -139,6 +143,19 @@ class Work(Worker):
         if job.closing is not None:
             return await self._bisect.collect(job, standing)
         return await self._bisect.defend(job, standing, answer)
+
+    async def _close(self, job: Job, standing: Standing) -> Due:
+        """The end of our claim's lock; not where a proof of it is owed: that would slash us."""
+        tier = await self._chain.tier(job.request.assurance)
+        drawn = False
+        if tier is not None and tier.kind is TierKind.AUDITED:
+            drawn = (await self._chain.audit(job.request)).drawn
+        if drawn or job.demand is not None:
+            return Due(None)
+        if tier is not None and tier.kind is TierKind.BISECTION:
+            return await self._bisect.collect(job, standing)
+        call = self._chain.close_call(job.request, standing)
+        return await close(self._chain, self._terms.payee, call)
 
     async def _attest(self, request: Request, answer: Answer) -> bytes:
         """The answer key and its signature over this claim."""

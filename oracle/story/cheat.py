@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from oracle.bootstrap import real_parts, serve
+from oracle.bootstrap import Parts, real_parts, serve
 from oracle.domain.bisection import Run
 from oracle.logs import configure_logs
 from oracle.settings import read_settings
@@ -51,18 +51,18 @@ def swapped(output: bytes) -> bytes:
     return b"".join(cells)
 
 
+def corrupted(parts: Parts) -> Parts:
+    """An operator's and a member's parts whose engines lie alike."""
+    engine, tracer = CorruptedEngine(parts.engine), CorruptedEngine(parts.tracer)
+    return replace(parts, engine=engine, tracer=tracer)
+
+
 async def main() -> None:
     settings, stop = read_settings(), asyncio.Event()
     configure_logs(settings.log)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    parts = real_parts(settings)
-    corrupted = replace(
-        parts,
-        engine=CorruptedEngine(parts.engine),
-        tracer=CorruptedEngine(parts.tracer),
-    )
-    await serve(settings, stop, corrupted)
+    await serve(settings, stop, corrupted(real_parts(settings)))
 
 
 if __name__ == "__main__":

@@ -66,8 +66,9 @@ class Desk:
 
     @classmethod
     @contextmanager
-    def deployed(cls, url: str, srs: Srs, folder: Path) -> Iterator[Desk]:
-        """Compiles if sources changed, deploys all, writes FOLDER/deployments/31337.json."""
+    def deployed(cls, url: str, srs: Srs, folder: Path, members: int = 0) -> Iterator[Desk]:
+        """Compiles if sources changed, deploys all, writes FOLDER/deployments/31337.json;
+        `members` are a committee's."""
         import ape
         from ape.logging import LogLevel, logger
 
@@ -75,7 +76,8 @@ class Desk:
         logger.set_level(LogLevel.ERROR)
         with ape.networks.parse_network_choice(url):
             account = ape.accounts.test_accounts[0]
-            yield cls(url, deploy_script().deploy(account, srs, folder / "deployments"), folder)
+            made = deploy_script().deploy(account, srs, folder / "deployments", members=members)
+            yield cls(url, made, folder)
 
     @property
     def environment(self) -> dict[str, str]:

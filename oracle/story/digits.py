@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,6 +46,10 @@ class Outcome:
 class Story:
     """`tell` runs it; `say(step)` is called as each step begins, `said(step, found)` as it ends."""
 
+    #: Anvil's further options, and a committee's size, where a story needs one.
+    chain: Sequence[str] = ()
+    members = 0
+
     def __init__(
         self, folder: Path, say: Callable[[str], None], said: Callable[[str, str], None]
     ) -> None:
@@ -77,8 +81,8 @@ class Story:
             session = self._model(srs, found)
         with ExitStack() as stack:
             with self.step("start a chain, compile and deploy") as found:
-                url = stack.enter_context(anvil(self.folder / "anvil.log"))
-                desk = stack.enter_context(Desk.deployed(url, srs, self.folder))
+                url = stack.enter_context(anvil(self.folder / "anvil.log", *self.chain))
+                desk = stack.enter_context(Desk.deployed(url, srs, self.folder, self.members))
                 found.append(f"{len(desk.contracts)} contracts with Ape on Anvil at {url}")
             self._on_chain(desk, session)
         return self.outcome

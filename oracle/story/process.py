@@ -15,6 +15,8 @@ from oracle.toolchain import ROOT, tool
 SERVE = (tool("einproof"), "serve")
 #: The same service with a deliberately corrupted engine (oracle/story/cheat.py).
 CHEAT = (sys.executable, "-m", "oracle.story.cheat")
+#: Several members of a committee in one (oracle/story/crowd.py); their keys follow.
+CROWD = (sys.executable, "-m", "oracle.story.crowd")
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import pytest
 from oracle.domain.bisection import Span
 from tests.contracts.bench import CLOCK, WINDOW
 from tests.contracts.court import Court, lie, run_of
+from tests.contracts.test_bisection_halt import refuting
 from tests.evm import Chain
 
 SNAPSHOT = Path(__file__).parent / "gas_bisection.json"
@@ -43,6 +44,9 @@ def measure(court: Court) -> dict[str, int]:
         gas["answer"] = court.post(request, image=run[0], output=run[-1])["gasUsed"]
         requests.append(request)
     _, silent, upheld, lapsed = requests
+    court.stake()  # more: six claims at once
+    gas |= halted(court, truth, deadline)
+    left = court.stood(truth, nonce=6, deadline=deadline)
     for request, run in ((upheld, truth), (lapsed, false)):
         gas["demand of the whole"] = court.demand(request, run, WHOLE)["gasUsed"]
         gas["publication of 65 states"] = court.publish(request, run, WHOLE)["gasUsed"]
@@ -54,7 +58,23 @@ def measure(court: Court) -> dict[str, int]:
     gas["finalise, upheld"] = court.hand_in(upheld, truth)["gasUsed"]
     gas["lapse"] = court.hand_in(lapsed, false, LAST)["gasUsed"]
     gas["collect"] = court.collect(lapsed, LAST)["gasUsed"]
+    court.wait(28 * 86_400)
+    court.chain.send(court.oracle.functions.refund(left.fields))
+    gas["close"] = court.tell("close", *court.naming(left, truth), 0, 0)["gasUsed"]
     return gas
+
+
+def halted(court: Court, run: list[bytes], deadline: int) -> dict[str, int]:
+    """Of a false word that there is no answer: itself, and its refutation by a segment's proof."""
+    request = court.request(nonce=5, deadline=deadline, input=run[0])
+    court.ask(request, run[0])
+    word = court.chain.send(court.halting(request, run, SEGMENTS - 1), sender=court.operator)
+    proof = refuting(court, request, run, SEGMENTS - 1)
+    proved = court.chain.send(proof, sender=court.challenger)
+    return {
+        "answer, no answer": word["gasUsed"],
+        "refute, double as verifier": proved["gasUsed"],
+    }
 
 
 def test_gas_of_the_bisection_tier_is_that_of_the_snapshot(court: Court) -> None:

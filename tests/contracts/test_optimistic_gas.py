@@ -32,11 +32,12 @@ def measure(bench: Bench) -> dict[str, int]:
     gas = {}
     deadline = CREATED + 20 * 86_400
     posted: list[Request] = []
-    for nonce, output in enumerate((LOGITS, LOGITS, WRONG, WRONG)):
+    bench.stake()  # more: five claims at once
+    for nonce, output in enumerate((LOGITS, LOGITS, WRONG, WRONG, LOGITS)):
         posted.append(bench.request(nonce=nonce, deadline=deadline))
         gas["request"] = bench.ask(posted[-1])["gasUsed"]
         gas["answer"] = bench.post(posted[-1], output=output)["gasUsed"]
-    silent, proved, refuted, lapsed = posted
+    silent, proved, refuted, lapsed, left = posted
     gas["dispute, first"] = bench.dispute(refuted)["gasUsed"]
     gas["dispute, second"] = bench.dispute(refuted, sender=bench.rival)["gasUsed"]
     bench.dispute(lapsed)
@@ -50,6 +51,9 @@ def measure(bench: Bench) -> dict[str, int]:
     gas["award"] = bench.tell("award", id)["gasUsed"]
     gas["collect"] = bench.tell("collect", id, 0)["gasUsed"]
     gas["finalise, one of ten in a transaction"] = batched(bench, deadline)
+    bench.wait(28 * 86_400)
+    bench.chain.send(bench.oracle.functions.refund(left.fields))
+    gas["close"] = bench.close(left)["gasUsed"]
     gas["answer + finalise"] = gas["answer"] + gas["finalise"]
     return gas
 

@@ -14,6 +14,7 @@ from oracle.domain import ids
 from oracle.domain.bisection import Board, Held, Outcome, Place, Run, Span
 from oracle.domain.block import Block
 from oracle.domain.chain import Answered, Call, Event, Played, Returned, Status, Stood
+from oracle.domain.chain import Outcome as Verdict
 from oracle.domain.job import Standing
 from oracle.domain.move import Role
 from oracle.domain.request import Request, Tier, TierKind
@@ -135,6 +136,10 @@ class Arena(FakeChain):
         data = json.dumps(["take", request.id.hex(), list(span)]).encode()
         return Call(IDENTITY.oracle, data)
 
+    def close_call(self, request: Request, standing: Standing, span: Span | None = None) -> Call:
+        words = ["shut", request.id.hex(), standing.payee, standing.output.hex(), span]
+        return Call(IDENTITY.oracle, json.dumps(words).encode())
+
     # --- what the list of moves says ---
 
     def board(self, stage: Stage) -> Board:
@@ -188,6 +193,10 @@ class Arena(FakeChain):
             return self._judge(stages, stage, item["from"], block, digest, *words)
         if name == "take":
             return self._take(stage, Span(*rest[0]))
+        if name == "shut":
+            return self._shut(stage, block.timestamp, *rest)
+        if name == "close":
+            raise Refusal("no such function")
         if stage.status is not Status.PROVISIONAL:
             raise Refusal("WrongStatus")
         payee, shown, place, *more = rest
@@ -321,6 +330,24 @@ class Arena(FakeChain):
         good = fake_proof(ids.segment_context(whole, segment), output)
         if output != after(segment, input) or proof != good:
             raise Refusal("OpeningRejected")
+
+    def _shut(self, stage: Stage, now: int, payee: str, shown: str, span: Any) -> list[Event]:
+        board = self.board(stage)
+        if stage.status is not Status.REFUNDED or board.outcome is not Outcome.NONE:
+            raise Refusal("WrongStatus")
+        if (payee, bytes.fromhex(shown)) != stage.standing:
+            raise Refusal("WrongClaim")
+        late = [held.owed_by for held in board.spans.values() if held.owed]
+        if late or board.refuted:
+            refuted = board.refuted and span == list(board.beyond)
+            if not refuted and (span is None or not board.at(Span(*span)).owed):
+                raise Refusal("NotOwed")
+            if not refuted and now <= board.at(Span(*span)).owed_by:
+                raise Refusal("TooEarly")
+            stage.slashed = True
+        self._decide(stage, Outcome.LAPSED if stage.slashed else Outcome.VOID)
+        stage.outcome = Verdict.LAPSED if stage.slashed else Verdict.VOID  # no lock is left
+        return []
 
     def _take(self, stage: Stage, span: Span) -> list[Event]:
         moves = stage.disputes

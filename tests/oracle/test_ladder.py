@@ -26,10 +26,11 @@ from tests.contracts.bench import (
     LOCK,
     OVERTURNED,
     REWARD,
+    VOID,
     WINDOW,
     terms,
 )
-from tests.contracts.desk import FINAL, RETRACTED
+from tests.contracts.desk import FINAL, REFUNDED, RETRACTED
 from tests.evm import Chain
 from tests.oracle.desk import LOGITS, Office
 from tests.oracle.test_kill import Daemon
@@ -158,6 +159,38 @@ def test_a_disputed_honest_claim_is_proved_by_the_service(office, daemons):
     operator.until(lambda: status(office, request) == FINAL, 30)
     assert desk.account(address(OPERATOR))["stake"] == 10 * ETHER // GWEI
     assert operator.end(signal.SIGTERM) == 0
+
+
+def test_what_the_oracles_week_gave_back_is_closed_by_who_has_something_in_it(office, daemons):
+    """Everybody was away: the operator frees its stake, the challenger has the cheat slashed."""
+    desk = office.desk
+    operator = daemons("operator", OPERATOR)
+    honest = staked_request(office)
+    operator.until(lambda: status(office, honest) == 3, 60)
+    operator.end(signal.SIGTERM)
+    cheat = daemons("cheat", CHEAT, "lying")
+    wrong = staked_request(office)
+    cheat.until(lambda: status(office, wrong) == 3, 60)
+    challenger = daemons("challenger", CHALLENGER, EINPROOF_ROLES="challenger")
+    disputes = desk.optimistic.functions.challengeCount
+    challenger.until(lambda: office.evm.call(disputes(wrong.id)) == 1, 60)
+    for daemon in (cheat, challenger):
+        daemon.end(signal.SIGTERM)
+    office.wait(8 * 86_400 + 10**5)
+    for request in (honest, wrong):
+        desk.chain.send(desk.oracle.functions.refund(request.fields))
+        assert status(office, request) == REFUNDED
+    assert desk.account(address(OPERATOR))["locked"] == LOCK
+    operator.start()
+    operator.until(lambda: desk.account(address(OPERATOR))["locked"] == 0, 60)
+    challenger.start()
+    bonds = office.evm.balance
+    challenger.until(lambda: bonds(desk.optimistic.address) == 0, 60)
+    assert (outcome(office, honest), outcome(office, wrong)) == (VOID, LAPSED)
+    assert desk.account(address(OPERATOR))["stake"] == 10 * ETHER // GWEI
+    assert desk.account(address(CHEAT))["stake"] == 10 * ETHER // GWEI - LOCK
+    assert desk.owed(desk.requester) == COVERAGE
+    assert desk.owed(address(CHALLENGER)) == REWARD
 
 
 def test_a_daemon_of_both_roles_keeps_its_keys_apart(office, daemons):
