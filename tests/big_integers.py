@@ -79,9 +79,8 @@ def _cell(op: Op, p: Point, cells: Cells) -> int:
         case Max(_, axes, x, _) | Argmax(_, axes, x, _):
             row = [_affine(x, (*p, i), cells) for i in range(axes[-1])]
             return max(row) if isinstance(op, Max) else row.index(max(row))
-        case Divide(_, _, numerator, denominator, shift, _, _):
-            above, below = (_affine(a, p, cells) for a in (numerator, denominator))
-            return ((above << shift + 1) + below) // (2 * below)
+        case Divide(_, _, numerator, denominator, _, _):
+            return _affine(numerator, p, cells) // _affine(denominator, p, cells)
         case Rsqrt(_, _, x, shift, _, _):
             return math.isqrt((1 << 2 * shift) // _affine(x, p, cells))
     raise ValueError(f"no cells come from {op}")

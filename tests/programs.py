@@ -294,10 +294,11 @@ class Generator:
         shift = self.rng.choice((0, 3, 6))
         denominator = Affine(((2, view(below, *free)),), 3)
         d = 2 * self.values[below][..., None] + 3
-        out = (2 * (x << shift) + d) // (2 * d)
-        numerator = one(tensor, *range(len(axes)))
+        out = ((x << shift) + self.values[below][..., None] + 1) // d
+        whole = view(tensor, *range(len(axes)))
+        numerator = Affine(((1 << shift, whole), (1, view(below, *free))), 1)
         number = len(self.tensors)
-        self.ops.append(Divide(number, axes, numerator, denominator, shift, 32, 32))
+        self.ops.append(Divide(number, axes, numerator, denominator, 32, 32))
         self.add(Tensor(f"t{made}", axes, Role.ACTIVATION, -(1 << 40), 1 << 40), out)
         return 1
 

@@ -207,11 +207,10 @@ class Network:
         axes, name = range(len(op.axes)), self.program.tensors[op.out].name
         numerator = _affine(op.numerator, op.axes, axes, values)
         denominator = _affine(op.denominator, op.axes, axes, values)
-        _within(denominator, 1, 1 << op.rest_bits, f"{name}: its denominator")
-        total = (numerator << op.shift + 1) + denominator
-        out = torch.div(total, 2 * denominator, rounding_mode="floor")
-        remainder = total - 2 * denominator * out
-        for rest in (remainder, 2 * denominator - 1 - remainder):
+        _within(denominator, 1, 2 << op.rest_bits, f"{name}: its denominator")
+        out = torch.div(numerator, denominator, rounding_mode="floor")
+        remainder = numerator - denominator * out
+        for rest in (remainder, denominator - 1 - remainder):
             _within(rest, 0, (1 << op.rest_bits) - 1, f"{name}: its remainder")
         _within(out, -(1 << op.bits - 1), (1 << op.bits - 1) - 1, name)
         self._store(op.out, out, values)

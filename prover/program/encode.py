@@ -131,13 +131,13 @@ class _Writer:
                 self.shape(axes)
                 self.affine(x)
                 self.uint(number, 1)
-            case Divide(out, axes, numerator, denominator, shift, bits, rest_bits):
+            case Divide(out, axes, numerator, denominator, bits, rest_bits):
                 self.uint(out, 2)
                 self.shape(axes)
                 self.affine(numerator)
                 self.affine(denominator)
-                for value in (shift, bits, rest_bits):
-                    self.uint(value, 1)
+                self.uint(bits, 1)
+                self.uint(rest_bits, 1)
             case Rsqrt(out, axes, x, shift, bits, rest_bits):
                 self.uint(out, 2)
                 self.shape(axes)
@@ -231,7 +231,7 @@ class _Reader:
             return kind(out, axes, x, self.uint(1))
         if kind is Rsqrt:
             return Rsqrt(out, axes, x, self.uint(1), self.uint(1), self.uint(1))
-        return Divide(out, axes, x, self.affine(), self.uint(1), self.uint(1), self.uint(1))
+        return Divide(out, axes, x, self.affine(), self.uint(1), self.uint(1))
 
 
 def encode(program: Program) -> bytes:

@@ -215,14 +215,13 @@ class Argmax:
 
 @dataclass(frozen=True)
 class Divide:
-    """out = floor(2^shift * numerator / denominator + 1/2), in a signed range of `bits`; the
-    denominator is positive, and twice of it fits `rest_bits` unsigned."""
+    """out = floor(numerator / denominator), in a signed range of `bits`; the denominator is
+    positive, and the remainder and what it lacks of the denominator fit `rest_bits` unsigned."""
 
     out: int
     axes: tuple[int, ...]
     numerator: Affine
     denominator: Affine
-    shift: int
     bits: int
     rest_bits: int
 

@@ -24,11 +24,13 @@ from prover.program.bounds import INT16
 from prover.program.ir import (
     Affine,
     Expr,
+    Floor,
     Index,
     Linear,
     Op,
     Program,
     Role,
+    Table,
     Tensor,
     View,
 )
@@ -95,7 +97,14 @@ def _crosses(program: Program, at: int) -> bool:
     tensors = [program.tensors[i] for i in live(program, at)]
     finished = any(program.tensors[out_of(op)].role == Role.OUTPUT for op in program.ops[:at])
     fits = all(INT16[0] <= t.lo and t.hi <= INT16[1] and _pieces(t) for t in tensors)
-    return fits and not finished and 0 < sum(t.size for t in tensors) <= STATE_CELLS
+    whole = not _proved_later(program, at)
+    return whole and fits and not finished and 0 < sum(t.size for t in tensors) <= STATE_CELLS
+
+
+def _proved_later(program: Program, at: int) -> bool:
+    """Whether a Floor would lose the tables that prove it."""
+    floors = {op.out for op in program.ops[:at] if isinstance(op, Floor)}
+    return any(isinstance(op, Table) and gadgets.reads(op) & floors for op in program.ops[at:])
 
 
 def _uncut(program: Program) -> str:

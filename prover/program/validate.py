@@ -160,7 +160,7 @@ def _op(program: Program, op: Op, bounds: Intervals) -> None:
             _ranged(bounds, t, x)
             bounds.affine(x)
             _bits(t, limb, bits, 48)
-        case Divide(out, axes, numerator, denominator, shift, bits, rest_bits):
+        case Divide(out, axes, numerator, denominator, bits, rest_bits):
             t = program.tensors[out]
             _lookup_axes(program, axes, denominator, t.shape)
             for _, view in numerator.terms:
@@ -169,9 +169,9 @@ def _op(program: Program, op: Op, bounds: Intervals) -> None:
             _bits(t, limb, bits)
             _bits(t, limb, rest_bits, 48)
             most = max(map(abs, bounds.affine(denominator)))
-            reach = max(map(abs, bounds.affine(numerator))) << shift + 1
-            room = reach + most + (most << bits + 1) + (1 << rest_bits)
-            require(shift <= 40 and room < LIMIT, f"{t.name}: no room to divide")
+            reach = max(map(abs, bounds.affine(numerator)))
+            room = reach + (most << bits) + (1 << rest_bits)
+            require(room < LIMIT, f"{t.name}: no room to divide")
         case Rsqrt(out, axes, x, shift, bits, rest_bits):
             t = program.tensors[out]
             _lookup_axes(program, axes, x, t.shape)

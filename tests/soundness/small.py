@@ -89,7 +89,7 @@ def every_kind() -> Case:
         Table(t, (2,), one(x, 0), f, -8),
         Max(m, (2, 2), one(s, 0, 1), 8),
         Argmax(a, (2, 2), one(s, 0, 1), 12),
-        Divide(d, (2,), one(t, 0), Affine(((1, view(h, 0)),), 1), 4, 8, 12),
+        Divide(d, (2,), Affine(((16, view(t, 0)),), 1), Affine(((1, view(h, 0)),), 1), 8, 12),
         Rsqrt(v, (2,), Affine(((1, view(h, 0)),), 1), 6, 8, 12),
         Requantize(index, Expr((2,), 1, (), one(h, 0)), 4, 8),
         Table(there, (2,), one(index, 0), f, 0),

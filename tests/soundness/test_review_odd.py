@@ -54,11 +54,11 @@ def shifted() -> Affine:
 
 
 GADGETS: dict[str, tuple[tuple[int, ...], Op]] = {
-    "a quotient by a constant": ((3, 2), Divide(OUT, (3, 2), one(0, 0, 1), const(3), 4, 8, 8)),
-    "a quotient of constants": ((3, 2), Divide(OUT, (3, 2), const(7), const(3), 4, 8, 8)),
+    "a quotient by a constant": ((3, 2), Divide(OUT, (3, 2), one(0, 0, 1), const(3), 8, 8)),
+    "a quotient of constants": ((3, 2), Divide(OUT, (3, 2), const(119), const(3), 8, 8)),
     "a denominator without an axis": (
         (3, 5),
-        Divide(OUT, (3, 5), shifted(), Affine(column(0, 0).terms, 20), 3, 8, 8),
+        Divide(OUT, (3, 5), shifted(), Affine(column(0, 0).terms, 20), 8, 8),
     ),
     "the root of a constant": ((3,), Rsqrt(OUT, (3,), const(5), 8, 8, 16)),
     "the greatest of equals": ((3,), Max(OUT, (3, 7), column(0, 0), 8)),

@@ -160,8 +160,8 @@ GADGETS: dict[str, Program] = {
     "max": gadget(Max(1, (2, 3), scaled(1), 8), (2,)),
     "max to an output": gadget(Max(1, (2, 3), scaled(9), 20), (2,), Role.OUTPUT),
     "argmax": gadget(Argmax(1, (2, 3), scaled(1), 8), (2,)),
-    "divide": gadget(Divide(1, (2,), first(3), first(1, 2), 2, 8, 8), (2,)),
-    "divide, large denominators": gadget(Divide(1, (2,), first(1), first(3, 1), 0, 8, 8), (2,)),
+    "divide": gadget(Divide(1, (2,), first(12), first(1, 2), 8, 8), (2,)),
+    "divide, large denominators": gadget(Divide(1, (2,), first(1), first(3, 1), 8, 8), (2,)),
     "root": gadget(Rsqrt(1, (2,), first(3, 1), 8, 8, 12), (2,)),
 }
 

@@ -291,11 +291,11 @@ def test_equal_maxima_leave_the_choice_free_but_not_argmax() -> None:
 
 @pytest.mark.parametrize("steps", [1, -1])
 def test_shifted_division(steps: int) -> None:
-    """quotient + n, remainder - 2 n denominator, limbs to fit: below 0, or too large."""
+    """quotient + n, remainder - n denominator, limbs to fit: below 0, or too large."""
     false = Claim(target(), propagated(every_kind(), "d", (0,), steps))
     denominator = int(false.values["h"][0]) + 1
-    rest = int(false.values["d.r"][0]) - 2 * steps * denominator
-    left = 2 * denominator - 1 - rest
+    rest = int(false.values["d.r"][0]) - steps * denominator
+    left = denominator - 1 - rest
     values = {"d.r": rest, "d.u1": int(false.values["d"][0]) + 128 >> 4}
     for name, value in (("d.r", rest), ("d.e", left)):
         values |= {f"{name}.u1": value >> 4 & 15, f"{name}.u2": value >> 8 & 15}

@@ -178,16 +178,15 @@ def _exp(
 
 
 def digits_of_shares(keys: int) -> int:
-    """Bits of e: as many as let twice the sum of a row fit 16 bits, unless that is too few."""
-    bits = BITS - 1 - (keys - 1).bit_length()
+    """Bits of e: as many as let the sum of a row be at most 2^16, unless that is too few."""
+    bits = min(SHARES, BITS - (keys - 1).bit_length())
     return bits if bits >= NARROW else SHARES
 
 
 def _shares(net: Network, name: str, like: Pending, e: Cells) -> Cells:
-    """p = round(2^q e / sum e)."""
+    """p = round(2^q e / sum e): the floor, of a numerator with half of the sum added."""
     shape, keys = net.tensors[e.tensor].shape, net.tensors[e.tensor].shape[-1]
     bits = digits_of_shares(keys)
-    rest = BITS if 2 * keys << bits <= 1 << BITS else 2 * BITS
     free = len(shape) - 1
     cells = one(View(e.tensor, tuple(map(Index, range(free + 1)))))
     total = net.pending(
@@ -201,6 +200,14 @@ def _shares(net: Network, name: str, like: Pending, e: Cells) -> Cells:
     denominator = net.exact(total, total.name, 0, keys << bits)
     below = one(View(denominator.tensor, tuple(map(Index, range(free)))))
     out = net.tensor(name, shape, Role.ACTIVATION, 0, 1 << SHARES)
-    net.ops.append(Divide(out, shape, cells, below, SHARES, BITS, rest))
+    if keys << bits <= 1 << BITS:
+        less = net.pending(f"{name}.half", (shape[:-1],), 1, replace(below, const=-2))
+        half = net.requantize(less, less.name, 0)  # floor((sum - 1) / 2), which fits 16 bits
+        more = one(View(half.tensor, tuple(map(Index, range(free)))))
+        op = Divide(out, shape, _sum(times(cells, 1 << SHARES), more), below, BITS, BITS)
+    else:
+        above = _sum(times(cells, 2 << SHARES), below)
+        op = Divide(out, shape, above, times(below, 2), BITS, 2 * BITS)
+    net.ops.append(op)
     net.plans.setdefault(name, like.lengths)
     return Cells(name, like.parts, SHARES, out, len(shape))

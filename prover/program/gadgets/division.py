@@ -8,24 +8,20 @@ from __future__ import annotations
 import numpy as np
 
 from prover.program.evaluate import Ints, ValueRefused, Values, affine_values
-from prover.program.gadgets.shared import one, plus, prove_range, range_hints, times, whole
+from prover.program.gadgets.shared import one, plus, prove_range, range_hints, whole
 from prover.program.ir import Affine, Contraction, Divide, Program, Rsqrt
 from prover.program.relations import Relations
 
 
 def expand_divide(rel: Relations, op: Divide) -> None:
-    """2^(q+1) numerator + denominator = 2 denominator * out + r, 0 <= r < 2 denominator."""
+    """numerator = denominator * out + r, 0 <= r < denominator."""
     tensor, rank = rel.tensors[op.out], len(op.axes)
     out = whole(op.out, rank)
     remainder = whole(rel.hint(f"{tensor.name}.r", op.axes, 0, (1 << op.rest_bits) - 1), rank)
-    left = Affine(
-        times(op.numerator, 2 << op.shift).terms + op.denominator.terms,
-        (op.numerator.const << op.shift + 1) + op.denominator.const,
-    )
-    lhs = plus(left, (-1, remainder))
-    rel.einsum(op.axes, rank, lhs, Contraction(times(op.denominator, 2), one(out)))
+    lhs = plus(op.numerator, (-1, remainder))
+    rel.einsum(op.axes, rank, lhs, Contraction(op.denominator, one(out)))
     prove_range(rel, f"{tensor.name}.r", op.axes, one(remainder), op.rest_bits)
-    above = plus(times(op.denominator, 2), (-1, remainder), const=-1)
+    above = plus(op.denominator, (-1, remainder), const=-1)
     prove_range(rel, f"{tensor.name}.e", op.axes, above, op.rest_bits)
     value = Affine(((1, out),), 1 << op.bits - 1)
     prove_range(rel, tensor.name, op.axes, value, op.bits)
@@ -37,13 +33,12 @@ def run_divide(program: Program, op: Divide, values: Values) -> dict[str, Ints]:
     denominator = affine_values(op.denominator, op.axes, axes, values)
     if int(denominator.min()) < 1:
         raise ValueRefused(f"{name}: expected positive denominators, got {denominator.min()}")
-    total = (numerator << op.shift + 1) + denominator
-    out = total // (2 * denominator)
-    rest = total - 2 * denominator * out
+    out = numerator // denominator
+    rest = numerator - denominator * out
     made = {name: out, f"{name}.r": rest}
     made |= range_hints(name, out, op.bits, program.limb, 1 << op.bits - 1)
     made |= range_hints(f"{name}.r", rest, op.rest_bits, program.limb)
-    return made | range_hints(f"{name}.e", 2 * denominator - rest - 1, op.rest_bits, program.limb)
+    return made | range_hints(f"{name}.e", denominator - rest - 1, op.rest_bits, program.limb)
 
 
 def expand_rsqrt(rel: Relations, op: Rsqrt) -> None:
