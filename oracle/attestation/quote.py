@@ -54,7 +54,7 @@ class Quote:
 
 
 def split(kind: Kind, data: bytes) -> Quote:
-    """A quote's parts. Zeros may follow it. Raises MalformedEvidence."""
+    """A quote's parts; what follows it, and is no part, is left. Raises MalformedEvidence."""
     read = Reader(f"{kind} quote", data, "little")
     version = read.number(2)
     if version not in VERSIONS[kind]:
