@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import random
+import shutil
 import statistics
 import sys
 import tempfile
@@ -518,8 +519,9 @@ def main(requests: int = 1000, kill_every: float = 20, seed: int = 1, rounds: in
 
     activate()
     commit = here.commit()
-    with tempfile.TemporaryDirectory() as folder:
-        row = mixed(Path(folder), requests, kill_every, seed, rounds)
+    folder = Path(tempfile.mkdtemp(prefix="einproof-mixed-"))  # stays, with all logs, if it fails
+    row = mixed(folder, requests, kill_every, seed, rounds)
+    shutil.rmtree(folder)
     row |= {
         "load_average": round(here.load_average(), 1),
         "commit": commit,
