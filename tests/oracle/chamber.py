@@ -1,15 +1,18 @@
 """A committee in memory: a fake chain with its tier, and members that share one board."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from eth_abi.abi import decode
+from eth_hash.auto import keccak
 from eth_utils.address import to_checksum_address
 
 from oracle.domain import ids
 from oracle.domain.block import Block, BlockRef
 from oracle.domain.chain import Answered, Call, Disputed, Event, Returned, Status, Stood
 from oracle.domain.committee import (
+    AGGREGATE,
     AGREED,
     DAY,
     PROOF,
@@ -20,6 +23,7 @@ from oracle.domain.committee import (
     Summons,
     Word,
     digest,
+    message,
 )
 from oracle.domain.errors import BoardUnavailable
 from oracle.domain.move import Role
@@ -66,11 +70,12 @@ GRACE = 200
 
 
 class FakeCouncil(FakeChain):
-    """The tier's rules, over one committee of three of which two must agree, the same every day.
-    What members say on-chain is outside reorgs."""
+    """The tier's rules, over one committee of three of which two must agree, the same every day;
+    of a committee of `many` under one signature. What members say on-chain is outside reorgs."""
 
-    def __init__(self, **how: Any) -> None:
+    def __init__(self, *, many: bool = False, **how: Any) -> None:
         super().__init__(**how)
+        self.many = many
         self.said: dict[tuple[bytes, int], tuple[bytes, bytes]] = {}
         self.summoned: dict[bytes, Summons] = {}
         self.drawn = True
@@ -172,17 +177,15 @@ class FakeCouncil(FakeChain):
             self._check_proof(request, payee, output, rest)
             stage.status = Status.FINAL
         elif kind == AGREED and open_:
-            (quorum,) = decode((QUORUM,), rest)
-            self._check_quorum(request, now // DAY, payee, ids.output_hash(output), quorum)
+            self._check_quorum(request, now // DAY, payee, output, rest)
             stage.status, stage.standing, stage.since = Status.PROVISIONAL, (payee, output), now
             return [Stood(request.id, payee, output, block.ref, now)]
         elif kind == REFUTED and not open_ and not same:
             who, what, said, proof = decode(("address", "bytes32", "bytes", "bytes"), rest)
-            (quorum,) = decode((QUORUM,), said)
             who = to_checksum_address(who)
             if (who, what) != (stage.standing[0], ids.output_hash(stage.standing[1])):
                 raise Refusal("WrongClaim")
-            signers = self._check_quorum(request, stage.since // DAY, who, what, quorum)
+            signers = self._check_quorum(request, stage.since // DAY, *stage.standing, said)
             self._check_proof(request, payee, output, proof)
             stage.status, stage.slashed = Status.FINAL, True
             if hash:
@@ -199,10 +202,12 @@ class FakeCouncil(FakeChain):
             raise Refusal("OpeningRejected")
 
     def _check_quorum(
-        self, request: Request, epoch: int, payee: str, hashed: bytes, quorum: Any
+        self, request: Request, epoch: int, payee: str, output: bytes, quorum: bytes
     ) -> list[str]:
-        members, trace, openings = quorum
-        committee = self._committee(epoch)
+        if self.many:
+            return self._check_aggregate(request, epoch, payee, output, quorum)
+        members, trace, openings = decode((QUORUM,), quorum)[0]
+        committee, hashed = self._committee(epoch), ids.output_hash(output)
         if members != committee.members:
             raise Refusal("WrongMembers")
         if len(openings) < committee.quorum:
@@ -221,6 +226,28 @@ class FakeCouncil(FakeChain):
                     raise Refusal("WrongSignature")
             signers.append(owner)
         return signers
+
+    def _check_aggregate(
+        self, request: Request, epoch: int, payee: str, output: bytes, quorum: bytes
+    ) -> list[str]:
+        members, trace, absent, spoken, total, signature = decode((AGGREGATE,), quorum)[0]
+        committee, opened = self._committee(epoch), Opened(payee, output, trace, b"")
+        if members != committee.members:
+            raise Refusal("WrongMembers")
+        everyone = range(len(committee.owners))
+        signed = [place for place in everyone if not absent >> place & 1]
+        told = [place for place in everyone if spoken >> place & 1]
+        if set(signed) & set(told):
+            raise Refusal("WrongPlace")
+        if len(signed) + len(told) < committee.quorum:
+            raise Refusal("NoQuorum")
+        if any(self.said.get((request.id, p), (b"", b""))[1] != opened.claim for p in told):
+            raise Refusal("NotRevealed")
+        said = message(IDENTITY.chain_id, COUNCIL.assurance, request.id, epoch, opened)
+        good = summed([made(committee.owners[place], said) for place in signed])
+        if signed and (total, signature) != (",".join(committee.owners).encode(), good):
+            raise Refusal("WrongAggregate")
+        return [committee.owners[place] for place in signed + told]
 
     def _commit(
         self, stage: Stage, who: str, block: Block, mined: bool, place: int, word: str
@@ -279,7 +306,6 @@ class _Hashed(Opened):
 
 def _rehash(opened: Opened, words: tuple[Any, ...]) -> bytes:
     from eth_abi.abi import encode
-    from eth_hash.auto import keccak
 
     kinds = ("address", "bytes32", "bytes32", "bytes32", "address")
     return keccak(encode(kinds[: len(words)], words))
@@ -313,6 +339,36 @@ class Alone:
 
     async def keys(self, tier: str) -> str:
         return ""
+
+
+class Together(Alone):
+    """The same for one whose members sign as one: signatures are hashes, and so is their sum."""
+
+    def __init__(self, owner: str) -> None:
+        self._owner = owner
+
+    async def keys(self, tier: str) -> str:
+        return "0x" + "b1" * 20
+
+    def sign(self, message: bytes) -> bytes:
+        return made(self._owner, message)
+
+    async def holds(self, keys: str, owner: str, message: bytes, signature: bytes) -> bool:
+        return signature == made(owner, message)
+
+    async def total(self, keys: str, owners: Sequence[str]) -> bytes:
+        return ",".join(owners).encode()
+
+    def together(self, signatures: Sequence[bytes]) -> bytes:
+        return summed(signatures)
+
+
+def made(owner: str, message: bytes) -> bytes:
+    return keccak(owner.encode() + message)
+
+
+def summed(signatures: Sequence[bytes]) -> bytes:
+    return keccak(b"".join(sorted(signatures)))
 
 
 class Member(Service):
@@ -354,7 +410,7 @@ class Member(Service):
             FakeSigner(key),
             port(line),
             fake_recover,
-            Alone(),
+            port(Together(key) if chain.many else Alone()),
             Duty(COLLECTOR, collects),
             key,
         )

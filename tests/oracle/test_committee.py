@@ -44,9 +44,9 @@ class Corrupt(FakeEngine):
         return b"wrong" + fake_output(input)[5:]
 
 
-def seated(*engines: Engine | None, provers=(None, None, None)):
+def seated(*engines: Engine | None, provers=(None, None, None), many=False):
     """A chain, a clock and its three members, with these engines."""
-    chain, line, clock = FakeCouncil(), Line(), FakeClock()
+    chain, line, clock = FakeCouncil(many=many), Line(), FakeClock()
     engines = [*engines, None, None, None][:3]
     members = [
         Member(chain, line, key, clock=clock, engine=engine, prover=prover)
@@ -59,9 +59,10 @@ def status(chain, request):
     return chain.stage(request).status
 
 
-def test_members_agree_and_the_collector_hands_in_and_finalises():
+@pytest.mark.parametrize("many", [False, True])
+def test_members_agree_and_the_collector_hands_in_and_finalises(many):
     async def story():
-        chain, _, clock, members = seated()
+        chain, _, clock, members = seated(many=many)
         request = chain.ask_council()
         await turn(chain, clock, *members)
         assert chain.stage(request).standing == (COLLECTOR, fake_output(request.input))
@@ -173,9 +174,10 @@ def test_engines_that_disagree_say_nothing():
     run(story())
 
 
-def test_a_captured_committee_is_refuted_by_the_honest_member_and_slashed():
+@pytest.mark.parametrize("many", [False, True])
+def test_a_captured_committee_is_refuted_by_the_honest_member_and_slashed(many):
     async def story():
-        chain, _, clock, members = seated(Corrupt(), Corrupt(), None)
+        chain, _, clock, members = seated(Corrupt(), Corrupt(), None, many=many)
         request = chain.ask_council()
         await turn(chain, clock, *members[:2])
         assert chain.stage(request).standing[1] != fake_output(request.input)
@@ -225,12 +227,13 @@ def test_a_dissent_that_nobody_can_prove_gives_the_payment_back():
     run(story())
 
 
+@pytest.mark.parametrize("many", [False, True])
 @pytest.mark.parametrize("posts", [True, False])
-def test_summoned_members_speak_on_chain_when_the_board_is_away(posts):
+def test_summoned_members_speak_on_chain_when_the_board_is_away(posts, many):
     """With the collector there, or without: then a member hands in, later."""
 
     async def story():
-        chain, line, clock, members = seated()
+        chain, line, clock, members = seated(many=many)
         line.down = True
         request = chain.ask_council()
         there = members if posts else members[1:]
@@ -267,13 +270,15 @@ def test_nothing_is_said_before_the_draw_nor_after_the_deadline():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("many", [False, True])
 @pytest.mark.parametrize("role", ["collector", "dissenter"])
-def test_a_death_at_any_point_loses_nothing_and_repeats_nothing(role):
-    """The collector (whose board dies with it), or the honest member of a captured committee."""
+def test_a_death_at_any_point_loses_nothing_and_repeats_nothing(role, many):
+    """The collector (whose board dies with it), or the honest member of a captured committee; who
+    sign one by one, or as one."""
 
     async def story(at):
         corrupt = None if role == "collector" else Corrupt()
-        chain, line, clock = FakeCouncil(), Line(), FakeClock()
+        chain, line, clock = FakeCouncil(many=many), Line(), FakeClock()
         mortal = MEMBERS[0 if role == "collector" else 2]
         plan, store = CrashPlan(at), MemoryStore()
 

@@ -1,12 +1,15 @@
 """Parts of the optimistic story that its run alone would not pin down."""
 
+import asyncio
 import json
 
 import pytest
 
 from oracle.adapters.deployment import read_deployment
-from oracle.domain.errors import SettingsInvalid
+from oracle.domain.errors import KeyRefused, SettingsInvalid
 from oracle.domain.request import TierKind
+from oracle.settings import Settings
+from oracle.story import crowd
 from oracle.story.cheat import swapped
 
 
@@ -38,3 +41,40 @@ def test_a_deployment_names_its_tiers(tmp_path):
     path.write_text(json.dumps({"chain_id": 1, "block": 1, "contracts": {}}))
     with pytest.raises(SettingsInvalid, match="has no ProofAssurance"):
         _ = read_deployment(1, path).tiers
+
+
+def test_a_crowd_serves_once_for_each_key_over_its_own_database(monkeypatch):
+    served = []
+
+    async def serve(settings, stop, parts):
+        served.append((settings.key, settings.database, parts))
+        await stop.wait()
+
+    async def story():
+        stop = asyncio.Event()
+        settings = Settings(key="dev:0", database="sqlite:////tmp/member-KEY.db")
+        playing = asyncio.create_task(crowd.play(settings, ["dev:4", "dev:11"], "parts", stop))
+        while len(served) < 2:
+            await asyncio.sleep(0)
+        assert not playing.done()
+        stop.set()
+        await playing
+
+    monkeypatch.setattr(crowd, "serve", serve)
+    asyncio.run(story())
+    assert served == [
+        ("dev:4", "sqlite:////tmp/member-4.db", "parts"),
+        ("dev:11", "sqlite:////tmp/member-11.db", "parts"),
+    ]
+
+
+def test_a_crowd_ends_when_one_of_it_cannot_go_on(monkeypatch):
+    async def serve(settings, stop, parts):
+        if settings.key == "dev:5":
+            raise KeyRefused("no such key")
+        await stop.wait()
+
+    monkeypatch.setattr(crowd, "serve", serve)
+    with pytest.raises(ExceptionGroup) as caught:
+        asyncio.run(crowd.play(Settings(), ["dev:4", "dev:5"], "parts", asyncio.Event()))
+    assert caught.group_contains(KeyRefused)
