@@ -16,7 +16,9 @@ from typer.testing import CliRunner
 
 from oracle import accuracy
 from oracle.accuracy import Accuracy, NothingToCompare, measure
+from oracle.benchmarks import results
 from oracle.cli.main import app
+from oracle.toolchain import ROOT
 from oracle.zoo.entry import Entry, compiled_entry
 from prover.compiler import Compiled
 from tests.transformers import REACH, Apply, Block, answer, cosine, floats, inputs
@@ -169,6 +171,29 @@ def test_the_command_and_its_plot(tmp_path: Path) -> None:
     np.save(given, np.zeros((5, 3, 6)))
     refused = run()
     assert (refused.exit_code, "expected inputs of shape" in refused.output) == (1, True)
+
+
+AIMS: dict[str, dict[str, float]] = {
+    "minilm-l6": {"least_cosine": 0.995, "rank_correlation": 0.99},
+    "nanogpt": {"least_cosine": 0.995, "same_greatest": 0.99},
+    "lenet": {"least_cosine": 0.999, "same_greatest": 0.99},
+    "digits-mlp": {"least_cosine": 0.999, "same_greatest": 0.99},
+}
+
+
+@pytest.mark.parametrize("name", AIMS)
+def test_what_was_measured_meets_its_aims(name: str) -> None:
+    """The committed reports, and that docs/protocol/ops.md quotes them."""
+    found = json.loads((results.RESULTS / f"accuracy-{name}.json").read_text())
+    assert (found["inputs"], found["refused"]) == (200, 0)
+    assert all(found[what] >= least for what, least in AIMS[name].items()), found
+    if found["perplexity"] is not None:
+        assert abs(found["perplexity"] / found["float_perplexity"] - 1) < 0.01
+    assert len(found["layers"]) > 0
+    said = (ROOT / "docs/protocol/ops.md").read_text()
+    assert f"| `{name}` | {found['least_cosine']} | {found['mean_cosine']} |" in said
+    for kind in ("png", "svg"):
+        assert (results.RESULTS / f"accuracy-{name}.{kind}").stat().st_size > 1000
 
 
 def test_a_plot_has_every_layer(tmp_path: Path) -> None:
