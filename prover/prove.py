@@ -24,7 +24,8 @@ from prover.program.axis import evaluate
 from prover.program.evaluate import Ints, Stored
 from prover.program.format import MASK1_POWERS, MASK2_POWERS
 from prover.program.ir import Role
-from prover.program.layout import F_PADS, MASK1, MASK2, TABLE_PAD, G, H, Layout, M
+from prover.program.layout import Layout
+from prover.program.lookups import F_PADS, MASK1, MASK2, TABLE_PAD, G, H, M
 from prover.proof import Proof, late_bytes, middle_bytes, points_bytes
 from prover.proving import columns, joint, tiles
 from prover.proving.contractions import ContractionRounds, SideRounds

@@ -44,7 +44,7 @@ from tests.stacks import blocks
 FORMAT = "einproof/proof-vector/v1"
 FOLDER = Path(__file__).parent / "vectors" / "v1" / "proofs"
 SIZES = Path(__file__).parent / "snapshots" / "sizes.json"
-SEED = 9  # of a program that also has every role, and a limb of 8
+SEED = 12  # of a program that also has every role, and a limb of 8
 NAMES = ("mlp", "digits", "every_gadget", "stack")
 REMAKE = ".venv/bin/python -m scripts.make_proof_vectors"
 

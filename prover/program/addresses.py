@@ -18,7 +18,7 @@ from prover.program.relations import Lookup
 # gas, up to 50,000) beat fewer rows.
 WHOLE_BOXES = ((1 << 10, 2), (1 << 16, 4))
 BOX_GAS, TILE_GAS = 1_000, 7_400
-TERM_GAS, CUT_GAS = 440, 1_000
+TERM_GAS, RECORD_GAS, CUT_GAS = 400, 1_500, 1_000
 ONE_SLICE = 1 << 14  # up to so many rows they are all in one slice
 
 
@@ -131,6 +131,11 @@ class Space:
         self.free = [(0, limit)]
         self.used = 0
 
+    def reserve(self, at: int, count: int) -> None:
+        """Takes what is free of so many addresses."""
+        left = [part for s, e in self.free for part in ((s, min(e, at)), (max(s, at + count), e))]
+        self.free = [part for part in left if part[0] < part[1]]
+
     def take(self, box: Box) -> int | None:
         """The first address; None if there is none."""
         for i, (start, end) in enumerate(self.free):
@@ -149,17 +154,27 @@ class Group:
 
     def __init__(self, first_tile: int, k: int) -> None:
         self.first, self.k, self.wanted = first_tile, k, list[tuple[int, object, Box]]()
+        self.given: list[tuple[int, object, Box]] = []
+
+    def give(self, owner: object, at: int, box: Box) -> None:
+        """A box whose address is known."""
+        self.given.append((at, owner, box))
 
     def want(self, owner: object, shape: Sequence[int], cut: bool = False) -> None:
         self.wanted += [(-box.size_bits, owner, box) for box in boxes(shape, self.k, cut)]
 
     def place(self, into: dict[object, list[Block]]) -> int:
         """Places what was wanted; the number of tiles used."""
-        space, end = Space(len(self.wanted) << self.k), 0
+        end = max((at + box.cells for at, _, box in self.given), default=0)
+        space, placed = Space(end + (len(self.wanted) + 1 << self.k)), list(self.given)
+        for at, _, box in self.given:
+            space.reserve(at, box.cells)
         for _, owner, box in sorted(self.wanted, key=lambda w: w[0]):
-            at = space.take(box)
-            if at is None:
+            found = space.take(box)
+            if found is None:
                 raise ValueError("a box larger than a tile")
+            placed.append((found, owner, box))
+        for at, owner, box in placed:
             tile, offset = divmod(at, 1 << self.k)
             into.setdefault(owner, []).append(Block(self.first + tile, offset, box))
             end = max(end, at + box.cells)
@@ -196,21 +211,22 @@ def slice_rows(lookups: Sequence[Lookup]) -> int:
     return rows
 
 
-def place_rows(lookups: Sequence[Lookup], k: int, cut: bool) -> tuple[list[Slot], list[Space], int]:
-    """K slices of L rows each: the largest box left goes to the emptiest slice that has room for
-    it, else both its halves go back; boxes are cut where that is worth it, if they may be. The
-    slices, for the rows that are left, and L."""
+def place_rows(
+    lookups: Sequence[Lookup], k: int, cut: Sequence[bool], keys: Sequence[tuple[int, ...]]
+) -> tuple[list[Slot], list[Space], int]:
+    """K slices of L rows each: the largest box left, of one size in the order of their lookups'
+    keys, goes to the first slice that has room for it, else both its halves go back. `cut`: whose
+    first axes are cut. The slices, for the rows that are left, and L."""
     pending: dict[int, list[tuple[int, Box]]] = {}
-    for i, lookup in enumerate(lookups):
-        terms = len(lookup.index.terms) + 2
-        for box in boxes(lookup.axes, k, cut and worth_cutting(lookup.axes, terms)):
+    for i in sorted(range(len(lookups)), key=lambda i: keys[i]):
+        for box in boxes(lookups[i].axes, k, cut[i]):
             pending.setdefault(box.size_bits, []).append((i, box))
     rows = slice_rows(lookups)
     slices, slots = [Space(rows) for _ in range(slice_count(lookups))], []
     for size in sorted(range(max(pending) + 1), reverse=True):
-        for i, box in pending.pop(size, []):
-            for number in sorted(range(len(slices)), key=lambda s: slices[s].used):
-                row = slices[number].take(box)
+        for i, box in sorted(pending.pop(size, []), key=lambda p: keys[p[0]]):
+            for number, space in enumerate(slices):
+                row = space.take(box)
                 if row is not None:
                     slots.append(Slot(i, box, number, row))
                     break

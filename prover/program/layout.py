@@ -11,14 +11,17 @@ from dataclasses import dataclass
 
 from prover.program import format as fmt
 from prover.program.addresses import (
+    RECORD_GAS,
+    TERM_GAS,
+    TILE_GAS,
     Block,
+    Box,
     Group,
     Slot,
     Space,
     bits_for,
     cell_count,
     leading,
-    place_rows,
     slice_count,
     slice_rows,
     whole,
@@ -28,13 +31,26 @@ from prover.program.emit import (
     Emitter,
     LayoutError,
     TooManyKernels,
-    axis_kernels,
     contraction_variables,
     spans_of,
 )
-from prover.program.format import Kernel, Kind, Source, Span
+from prover.program.format import Kernel, Kind, Source
 from prover.program.gadgets import expand
-from prover.program.ir import PUBLIC, Contraction, Expr, Index, Program, Role, View
+from prover.program.ir import PUBLIC, Contraction, Expr, Program, Role
+from prover.program.lookups import (
+    F_PADS,
+    MASK1,
+    MASK2,
+    TABLE_PAD,
+    G,
+    H,
+    M,
+    Rows,
+    emit_helpers,
+    emit_rows,
+    emit_tables,
+    rows_of,
+)
 from prover.program.relations import Relations
 
 MAX_K = 22
@@ -57,12 +73,6 @@ class Layout:
         return self.verifier.k
 
 
-# Columns that are no tensor of the program.
-M, H, G, MASK1, MASK2, TABLE_PAD = "M", "H", "G", "mask1", "mask2", "pad T"
-GAP = 1  # the folded first row of table 0, the range table: tag 1, index 0
-F_PADS = tuple(f"pad f{i}" for i in range(fmt.SLICES))
-
-
 def layout(program: Program, k: int | None = None) -> Layout:
     """The layout of a valid program at tile size 2^k (by default the smallest tile that holds each
     group, 2^6 to 2^20).
@@ -75,61 +85,84 @@ def layout(program: Program, k: int | None = None) -> Layout:
     if not 6 <= k <= MAX_K:
         raise LayoutError(f"expected 6 <= k <= {MAX_K}, got {k}")
     _check_size(rel, k)
+    uncut = _laid_out(program, rel, k, cut=False)
     try:
-        return _laid_out(program, rel, k, cut=True)
+        return min(_laid_out(program, rel, k, cut=True), uncut, key=_gas)
     except TooManyKernels:  # a box that is cut costs its terms one more
-        return _laid_out(program, rel, k, cut=False)
+        return uncut
+
+
+def _gas(found: Layout) -> int:
+    """What the verifier pays for, about."""
+    v = found.verifier
+    return TERM_GAS * len(v.terms) + RECORD_GAS * len(v.kernels) + TILE_GAS * v.tiles
 
 
 def _laid_out(program: Program, rel: Relations, k: int, cut: bool) -> Layout:
     """The layout, with axes cut where that is worth it, or with none."""
-    slots, places, rows = place_rows(rel.lookups, k, cut)
+    seen: Counter[object] = Counter(view.tensor for view in rel.views())
+    seen.update(spec.values for spec in rel.tables)
     table_firsts, table_rows = _place_tables(rel)
-    slices, n_f, n_t = slice_count(rel.lookups), rows.bit_length(), table_rows.bit_length()
     contractions = rel.contractions
-    mu = len(contractions).bit_length()
-    n = _variables(rel, rows, table_rows)
+    n, mu = _variables(rel, table_rows), len(contractions).bit_length()
+    rows = rows_of(rel, k, seen, cut)
+    n_f, n_t = rows.n_f, table_rows.bit_length()
     rho_length = max(sum(bits_for(a) for a in e.expr.axes[: e.expr.free]) for e in rel.einsums)
 
     blocks: dict[object, list[Block]] = {}
     counts = []
     first = weight_tiles = 0
 
-    seen: Counter[object] = Counter(view.tensor for view in rel.views())
-    seen.update(spec.values for spec in rel.tables)
     for i in program.with_role(Role.INPUT_COMMITTED, Role.OUTPUT_COMMITTED):
         del seen[i]  # their points are about a shape alone, whatever the program does with them
 
-    def group(owners: Iterable[tuple[object, Sequence[int]]]) -> None:
-        nonlocal first
+    def group(
+        owners: Iterable[tuple[object, Sequence[int]]],
+        given: Iterable[tuple[object, int, Box]] = (),
+    ) -> Group:
         g = Group(first, k)
+        for name, at, box in given:
+            g.give(name, at, box)
         for owner, shape in owners:
             g.want(owner, shape, cut and worth_cutting(shape, seen[owner], k))
-        counts.append(g.place(blocks))
+        return g
+
+    def place(found: Group) -> None:
+        nonlocal first
+        counts.append(found.place(blocks))
         first += counts[-1]
 
     def tensors(*roles: Role) -> list[tuple[object, Sequence[int]]]:
         return [(i, t.shape) for i, t in enumerate(rel.tensors) if t.role in roles]
 
-    group(tensors(Role.WEIGHT))
+    place(group(tensors(Role.WEIGHT)))
     weight_tiles = counts[0]
-    group(tensors(Role.TABLE))
+    place(group(tensors(Role.TABLE)))
     sides_tiles = []
     for role in (Role.INPUT_COMMITTED, Role.OUTPUT_COMMITTED):
         start = first
         for tensor in tensors(role):  # alone in its tiles
-            group([tensor])
+            place(group([tensor]))
         sides_tiles.append(first - start)
     if fmt.MASK1_POWERS << bits_for(n) > 1 << k:
         raise LayoutError(f"a mask of {n} variables does not fit one tile at k = {k}")
     mask1 = (MASK1, (fmt.MASK1_POWERS << bits_for(n),))
     mask2 = (MASK2, (fmt.MASK2_POWERS << bits_for(mu),))
-    pads = [(name, (1,)) for name in (*F_PADS[:slices], TABLE_PAD)]
+    pads = [(name, (1,)) for name in (*F_PADS[: rows.slices], TABLE_PAD)]
     start = first
-    group([*tensors(Role.ACTIVATION), (M, (whole(table_rows + 1, k),)), mask1, mask2, *pads])
-    stage1 = first - start
+    placed = {owner for owner, _, _ in rows.cells(rel)}
+    others = [tensor for tensor in tensors(Role.ACTIVATION) if tensor[0] not in placed]
+    others += [(M, (whole(table_rows + 1, k),)), mask1, mask2, *pads]
+
+    def price(parted: Rows) -> int:
+        tiles = group(others, parted.cells(rel)).place({})
+        return TILE_GAS * tiles + TERM_GAS * parted.slices * parted.count
+
+    rows = min(rows.parted(), key=price)
+    place(group(others, rows.cells(rel)))
+    stage1_tile, stage1 = start, first - start
     start = first
-    group([(H, (whole(rows + 1, k),)), (G, (whole(table_rows + 1, k),))])
+    place(group([(H, (whole(rows.length + 1, k),)), (G, (whole(table_rows + 1, k),))]))
     stage2 = first - start
     if mu + 1 > k:
         raise LayoutError(f"{len(contractions)} contractions do not fit the E tile at k = {k}")
@@ -142,15 +175,14 @@ def _laid_out(program: Program, rel: Relations, k: int, cut: bool) -> Layout:
     c_max = max(2 if s.values is not None else 1 for s in rel.tables)
     emit = Emitter(k, n, n_f, rel, blocks, sides)
     relations = len(rel.einsums)
-    scale_tables = relations + slices * (c_max + 1)
+    scale_tables = relations + rows.slices * (c_max + 1)
     scale_sides = scale_tables + c_max + 4
     for j, einsum in enumerate(rel.einsums):
         expr = einsum.expr
         emit.affine(j, einsum.lhs, spans_of(range(expr.free), expr.axes, Source.RHO, 0))
-    _emit_lookups(emit, rel, slots, rows, n, n_f, relations, c_max)
-    gaps = [(s, *gap) for s, place in enumerate(places) for gap in place.free]
-    _emit_tables(emit, rel, table_firsts, table_rows, n, n_t, scale_tables)
-    _emit_helpers(emit, rows, table_rows, n, n_f, n_t, scale_tables + c_max + 1)
+    emit_rows(emit, rel, rows, stage1_tile, n, relations, c_max)
+    emit_tables(emit, rel, table_firsts, table_rows, n, n_t, scale_tables)
+    emit_helpers(emit, rows.length, table_rows, n, n_f, n_t, scale_tables + c_max + 1)
     records = _emit_contractions(emit, contractions, n, scale_sides)
 
     terms = emit.finish()
@@ -161,8 +193,8 @@ def _laid_out(program: Program, rel: Relations, k: int, cut: bool) -> Layout:
         input_bytes=sizes[0] + 64 * sides_tiles[0], output_bytes=sizes[1] + 64 * sides_tiles[1],
         input_tiles=sides_tiles[0], output_tiles=sides_tiles[1],
         stage1_tiles=stage1, stage2_tiles=stage2, relations=relations,
-        n=n, n_f=n_f, n_t=n_t, rho_length=rho_length, c_max=c_max, rows=rows, table_rows=table_rows,
-        slices=slices,
+        n=n, n_f=n_f, n_t=n_t, rho_length=rho_length, c_max=c_max, rows=rows.length,
+        table_rows=table_rows, slices=rows.slices,
         mask1=(m1.tile, m1.offset), mask2=(m2.tile, m2.offset),
         kernels=tuple(emit.kernels), views=tuple(emit.views),
         contractions=tuple(
@@ -171,7 +203,7 @@ def _laid_out(program: Program, rel: Relations, k: int, cut: bool) -> Layout:
         terms=terms,
     )  # fmt: skip
     _check_written(verifier)
-    return Layout(program, rel, verifier, blocks, slots, gaps, table_firsts, weight_tiles)
+    return Layout(program, rel, verifier, blocks, rows.slots, rows.gaps, table_firsts, weight_tiles)
 
 
 def _check_size(rel: Relations, k: int) -> None:
@@ -204,7 +236,7 @@ def _default_k(rel: Relations) -> int:
     gas and 0.47, 0.67 or 1.1 s of processor time.
     """
     rows, table_rows = slice_rows(rel.lookups), sum(spec.rows for spec in rel.tables)
-    n, mu = _variables(rel, rows, table_rows), len(rel.contractions).bit_length()
+    n, mu = _variables(rel, table_rows), len(rel.contractions).bit_length()
     cells = {role: sum(t.size for t in rel.tensors if t.role == role) for role in Role}
     masks = (fmt.MASK1_POWERS << bits_for(n)) + (fmt.MASK2_POWERS << bits_for(mu))
     stage1 = cells[Role.ACTIVATION] + table_rows + 1 + masks + len(F_PADS) + 1
@@ -222,9 +254,10 @@ def _default_k(rel: Relations) -> int:
     return k
 
 
-def _variables(rel: Relations, rows: int, table_rows: int) -> int:
+def _variables(rel: Relations, table_rows: int) -> int:
     """n of the main sumcheck: lookup rows with their pad, table rows with theirs, contractions."""
     inner = (contraction_variables(expr, c) for _, expr, c in rel.contractions)
+    rows = slice_rows(rel.lookups)
     return max(rows.bit_length(), table_rows.bit_length(), *inner)
 
 
@@ -238,118 +271,6 @@ def _place_tables(rel: Relations) -> tuple[list[int], int]:
             raise LayoutError("tables of too many rows")
         firsts[i], end = at, max(end, at + rel.tables[i].rows)
     return firsts, end
-
-
-def _row_place(source: Source, first: int, n: int, row: int, size_bits: int) -> list[Kernel]:
-    width = n - size_bits
-    return [Kernel(Kind.EQ, Span(source, first, width), const=row >> size_bits)] if width else []
-
-
-def _emit_lookups(
-    emit: Emitter,
-    rel: Relations,
-    slots: list[Slot],
-    rows: int,
-    n: int,
-    n_f: int,
-    base: int,
-    c_max: int,
-) -> None:
-    """Columns f_kappa at r_f: blocks, constants, gaps, pads."""
-    slices = slice_count(rel.lookups)
-    for slot in slots:
-        lookup = rel.lookups[slot.lookup]
-        scale = base + slot.slice * (c_max + 1)
-        place = _row_place(Source.R, n - n_f, n_f, slot.row, slot.box.size_bits)
-        first, spans = n - slot.box.size_bits, {}
-        for axis, (start, bits) in enumerate(zip(slot.box.base, slot.box.bits, strict=True)):
-            spans[axis] = (Span(Source.R, first, bits), start, 1 << bits)
-            first += bits
-        there = place
-        if slot.box.cut:
-            span = spans[0][0]
-            spans[0] = (span, slot.box.base[0], slot.box.cut)
-            there = [*place, Kernel(Kind.CUT, span, const=slot.box.cut)]
-        if lookup.table + 1 != GAP:
-            emit.term(fmt.SCALAR_SIDE, scale, lookup.table + 1 - GAP, there)
-        for coef, view in lookup.index.terms:
-            emit.view(scale + 1, coef, view, spans, place)
-        if lookup.index.const:
-            emit.term(fmt.SCALAR_SIDE, scale + 1, lookup.index.const, there)
-        if lookup.values is not None:
-            rank = len(lookup.axes)
-            if len(lookup.values.index) > rank:
-                emit.view(scale, 1, lookup.values, spans, place, fold=rank)
-            else:
-                emit.view(scale + 2, 1, lookup.values, spans, place)
-    span = Span(Source.R, n - n_f, n_f)
-    for s in range(slices):  # tag 1 on every row, gaps included; other tags corrected above
-        emit.term(
-            fmt.SCALAR_SIDE, base + s * (c_max + 1), GAP, [Kernel(Kind.CUT, span, const=rows)]
-        )
-    for s, name in enumerate(F_PADS[:slices]):
-        (pad,) = emit.blocks[name]
-        place = _row_place(Source.R, n - n_f, n_f, rows, 0)
-        emit.term(pad.tile, base + s * (c_max + 1), 1, [*place, *emit.place(pad.offset, 0)])
-
-
-def _emit_tables(
-    emit: Emitter,
-    rel: Relations,
-    firsts: list[int],
-    table_rows: int,
-    n: int,
-    n_t: int,
-    base: int,
-) -> None:
-    """Column T at r_T: row t has index t, to which a table adds its tag, its values and what its
-    own indices are away from that. A row of no table has tag 0: no lookup."""
-    secret = False
-    everywhere = Span(Source.R, n - n_t, n_t)
-    emit.term(fmt.SCALAR_SIDE, base + 1, 1, [Kernel(Kind.INDEX, everywhere)])
-    for i, (spec, row) in enumerate(zip(rel.tables, firsts, strict=True)):
-        bits = bits_for(spec.rows)
-        place = _row_place(Source.R, n - n_t, n_t, row, bits)
-        span = Span(Source.R, n - bits, bits)
-        there = [*place, Kernel(Kind.CUT, span, const=spec.rows)]
-        if spec.rows == 1 << bits:
-            there = place
-        emit.term(fmt.SCALAR_SIDE, base, i + 1, there)
-        if spec.lo != row:
-            emit.term(fmt.SCALAR_SIDE, base + 1, spec.lo - row, there)
-        if spec.values is None:
-            continue
-        secret = True
-        rank = len(rel.tensors[spec.values].shape)
-        view = View(spec.values, tuple(Index(a) for a in range(rank)))
-        spans = {0: (span, 0, spec.rows)}
-        if rank == 2:
-            emit.view(base, 1, view, spans, place, fold=1)
-        else:
-            emit.view(base + 2, 1, view, spans, place)
-    if secret:
-        (pad,) = emit.blocks[TABLE_PAD]
-        place = _row_place(Source.R, n - n_t, n_t, table_rows, 0)
-        emit.term(pad.tile, base, 1, [*place, *emit.place(pad.offset, 0)])
-
-
-def _emit_helpers(
-    emit: Emitter, rows: int, table_rows: int, n: int, n_f: int, n_t: int, base: int
-) -> None:
-    """H at r_f, G and M at r_T: each column with its pad as one more row."""
-    for name, scale, length, bits in (
-        (H, base, whole(rows + 1, emit.k), n_f),
-        (G, base + 1, whole(table_rows + 1, emit.k), n_t),
-        (M, base + 2, whole(table_rows + 1, emit.k), n_t),
-    ):
-        span = Span(Source.R, n - bits, bits)
-        for block in emit.blocks[name]:
-            (start,), (size,) = block.box.base, block.box.bits
-            y = Span(Source.Y, emit.k - size, size)
-            factors = emit.place(block.offset, size) + axis_kernels(
-                span, y, start, length, 1 << size
-            )
-            emit.term(block.tile, scale, 1, factors)
 
 
 def _emit_contractions(

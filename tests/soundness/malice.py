@@ -31,7 +31,8 @@ from prover.program.ir import (
     Expr,
     Role,
 )
-from prover.program.layout import GAP, Layout
+from prover.program.layout import Layout
+from prover.program.lookups import GAP
 from prover.prove import Attempt, Masks, Witness
 from prover.proving import contractions, tiles
 from prover.proving.columns import Columns, Looked, fold_rows

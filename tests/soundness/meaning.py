@@ -16,7 +16,8 @@ from prover.challenges import Challenges
 from prover.field import P
 from prover.program.format import MASK1_POWERS, MASK2_POWERS, SLICES
 from prover.program.ir import FIXED, Affine, Contraction, Expr
-from prover.program.layout import F_PADS, MASK1, MASK2, TABLE_PAD, G, H, Layout, M
+from prover.program.layout import Layout
+from prover.program.lookups import F_PADS, MASK1, MASK2, TABLE_PAD, G, H, M
 from prover.program.relations import Lookup, Relations, TableSpec
 
 Cells = Mapping[int, Any]
