@@ -109,16 +109,15 @@ class Mixed:
 
     def round(self, number: int, count: int) -> None:
         town = self.town
-        town.begin_day()
+        town.begin_day(number)
         for name, services in town.crews(number).items():
-            if number == 0 or name == "cheats":
-                self.fleet.crew(name, services)
+            self.fleet.crew(name, services)
         started = time.monotonic()
         asked = self._ask(counts(count))
         self._answered(asked)
         self._played(asked)
         self.rounds.append((count, time.monotonic() - started))
-        self._settled(asked)
+        self._settled(asked, number)
         for path, requests in asked.items():
             self.asked[path] += requests
         say(f"day {number + 1}: {count} requests settled, {sum(self.fleet.kills.values())} kills")
@@ -217,7 +216,7 @@ class Mixed:
         speaking = MEMBERS - LAZIES
         self._all(asked[SUMMONED], lambda one: self._told(one, "Committed") >= speaking, SUMMONED)
 
-    def _settled(self, asked: dict[Way, list[Asked]]) -> None:
+    def _settled(self, asked: dict[Way, list[Asked]], number: int) -> None:
         """Grace, windows and clocks pass, one after the other."""
         town = self.town
         council, oracle = town.seated.council, town.desk.contract("InferenceOracle")
@@ -229,11 +228,9 @@ class Mixed:
         self._all(asked[SIGNED], self._ended, SIGNED)
         town.seated.pass_time(HOUR)
         for one in asked[SUMMONED]:
-            for i in range(MEMBERS - LAZIES, MEMBERS):
-                place = town.seat_of(i)[1]
-                council.fineAbsent(
-                    one.request.id, town.members, place, sender=town.account("rival")
-                )
+            for name in town.lazies(number):
+                named = (one.request.id, town.committee.members, town.place(name))
+                council.fineAbsent(*named, sender=town.account("rival"))
         town.seated.pass_time(2 * HOUR)
         for path in (SILENT, DELIVERED, BISECTED, AGREED, AUDITED, WRONG):
             self._all(asked[path], self._ended, path)
@@ -356,10 +353,10 @@ class Mixed:
             account, address = vault.accountOf(self.town.address(name)), self.town.address(name)
             owed += (int(account.stake) + int(vault.credit(address))) * GWEI
             assert account.locked <= account.stake, f"{name}: {account}"
-            if name.startswith("member"):
-                continue
-            assert account.locked == 0, f"{name}: {account}"
-            assert account.suspended == name.startswith("cheat"), f"{name}: {account}"
+            lost = name.startswith(("cheat", "turned"))
+            assert account.suspended == lost, f"{name}: {account}"
+            if not name.startswith(("member", "turned")):
+                assert account.locked == 0, f"{name}: {account}"
         assert books.held("StakeVault") == owed, "the vault holds what it owes"
         assert books.held("InferenceOracle") == 0, "every payment was settled, once"
 
@@ -386,6 +383,16 @@ def say(line: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
 
 
+def grouped(gains: dict[str, int]) -> dict[str, int]:
+    """Those of a day in one."""
+    found: Counter[str] = Counter()
+    for name, gain in gains.items():
+        kind, _, number = name.partition(" ")
+        one = f"all {kind} {number.partition('.')[2]}".rstrip("0123456789 ")
+        found[one if "." in number else name] += gain
+    return dict(found)
+
+
 def wilson(hits: int, of: int, z: float = 1.96) -> tuple[float, float]:
     """A share's confidence interval (Wilson, JASA 1927)."""
     share, wide = hits / of, z * z / of
@@ -410,7 +417,7 @@ def mixed(folder: Path, requests: int, kill_every: float, seed: int, rounds: int
     with Town.founded(folder) as town:
         say(f"{len(town.desk.contracts)} contracts, {len(town.models)} models")
         for number in range(rounds):
-            town.admit_cheats(number)
+            town.admit(number)
         run = Mixed(town, fleet, dice, Books(town.desk))
         before = run.books.wealth({name: town.address(name) for name in town.people})
         started = time.monotonic()
@@ -445,7 +452,7 @@ def mixed(folder: Path, requests: int, kill_every: float, seed: int, rounds: int
             "claims_audited": [sum(every), len(every)],
             "claims_audited_95": [round(end, 3) for end in wilson(sum(every), len(every))],
             "refused": dict(sorted(run.refused.items())),
-            "gains_in_ether": {name: gain / 10**18 for name, gain in gains.items()},
+            "gains_in_ether": {name: gain / 10**18 for name, gain in grouped(gains).items()},
             "paths": rows,
         }
 

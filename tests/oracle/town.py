@@ -23,6 +23,7 @@ from oracle.adapters.deployment import PROOF
 from oracle.adapters.engine import InterpreterEngine
 from oracle.adapters.software_tpm import software_tpm
 from oracle.adapters.tpm import Tpm
+from oracle.domain.committee import Committee
 from oracle.domain.request import TierKind
 from oracle.domain.terms import ClaimTerms
 from oracle.operations import Asked
@@ -52,11 +53,14 @@ PEOPLE = {
     "rival": 5,
     "watcher": 6,
     "patron": 7,
-    **{f"member {i}": 10 + i for i in range(7)},
+    "member 0": 10,
+    "member 1": 11,
 }
-FIRST_CHEAT, ACCOUNTS = 20, 60
-HONEST_MEMBERS, MEMBERS, LAZIES = 2, 7, 3
-STAKE, CHEAT_STAKE, MEMBER_STAKE = 500 * ETHER, 40 * ETHER, 40 * ETHER
+#: Further ones come by the day, a handful a day: they lose their standing, or their stake.
+FIRST_OF_DAY, HANDFUL, ACCOUNTS = 20, 7, 60
+#: Of seven members five are turned, which are a quorum; of these three are lazy.
+HONEST, MEMBERS, LAZIES = ("member 0", "member 1"), 7, 3
+STAKE, MEMBER_STAKE = 500 * ETHER, 40 * ETHER
 #: Seconds of proving that requests declare; those that may be disputed must fit a clock together.
 PROVING = 10
 POLL = 0.5
@@ -76,7 +80,7 @@ class Town:
         self.desk, self.folder, self.tpm = desk, folder, tpm
         self.people = dict(PEOPLE)
         self.board = free_port()
-        self.members = b""
+        self.committee = Committee(0, b"", 0)
         self.models: dict[str, bytes] = {}
         self.inputs: dict[str, list[bytes]] = {}
         self._engine, self._truths = InterpreterEngine(), dict[tuple[str, bytes], bytes]()
@@ -103,9 +107,9 @@ class Town:
             tpm.extend(BUILD_REGISTER, sha256(town.models["digits"]).digest())
             town.attested.enrol(tpm, town.models["digits"], ANSWERS)
             town.stake("operator", STAKE)
-            for i in range(MEMBERS):
-                town.stake(f"member {i}", MEMBER_STAKE)
-            town.sit(range(MEMBERS))
+            for name in HONEST:
+                town.stake(name, MEMBER_STAKE)
+            town.sit(HONEST)
             wanted = desk.contract("InferenceOracle").wantProvisional
             wanted(True, sender=town.patron.account(key(PEOPLE["patron"])))
             town.attested.pass_time(DELAY)
@@ -158,24 +162,41 @@ class Town:
     def stake(self, name: str, amount: int) -> None:
         self.desk.contract("StakeVault").stake(value=amount, sender=self.account(name))
 
-    def sit(self, members: Sequence[int]) -> None:
+    def sit(self, members: Sequence[str]) -> None:
         """Each takes a seat that nobody had before."""
         council = self.seated.council
-        for i in members:
-            council.enrol(council.seatCount(), sender=self.account(f"member {i}"))
+        for name in members:
+            council.enrol(council.seatCount(), sender=self.account(name))
 
-    def seat_of(self, member: int) -> Any:
-        """The seat in today's committee: its number, its place, what is left of it."""
-        address = bytes.fromhex(self.address(f"member {member}")[2:])
-        start = self.members.index(address) - 4
-        number = int.from_bytes(self.members[start : start + 4], "big")
-        return number, start // 24, self.seated.council.seatAt(number)
+    def place(self, member: str) -> int:
+        """Where it sits today."""
+        (place,) = self.committee.places(self.address(member))
+        return place
 
-    def begin_day(self) -> None:
-        """Who lost its seat yesterday takes another, and tomorrow's committee is drawn."""
-        lost = [i for i in range(MEMBERS) if self.members and self.seat_of(i)[2].until]
-        self.sit(lost)
-        self.members = self.seated.draw().members
+    @staticmethod
+    def turned(round: int) -> list[str]:
+        """Members that can be had; the last LAZIES of them are lazy, too."""
+        return [f"turned {round}.{i}" for i in range(MEMBERS - len(HONEST))]
+
+    def lazies(self, round: int) -> list[str]:
+        return self.turned(round)[-LAZIES:]
+
+    @staticmethod
+    def cheats(round: int) -> tuple[str, str]:
+        """On public models, and on the private one."""
+        return f"cheat {round}.public", f"cheat {round}.private"
+
+    def admit(self, round: int) -> None:
+        """Who turns or cheats on a day has an account and a stake."""
+        for i, name in enumerate((*self.turned(round), *self.cheats(round))):
+            self.people[name] = FIRST_OF_DAY + HANDFUL * round + i
+            self.stake(name, MEMBER_STAKE)
+
+    def begin_day(self, round: int) -> None:
+        """Yesterday's turned members were slashed and sit no more: others do; the committee is
+        drawn."""
+        self.sit(self.turned(round))
+        self.committee = self.seated.draw()
 
     # --- services -------------------------------------------------------------------------------
 
@@ -189,39 +210,41 @@ class Town:
             "roles": roles,
             "models": str(self.folder / holds),
             "deployment": str(self.folder / "deployments/31337.json"),
-            "database": f"sqlite:///{self.folder / name}.db",
+            "database": f"sqlite:///{self.folder}/{name.replace(' ', '-')}.db",
             "proving": PROVING,
             "poll": POLL,
             **more,
         }
 
-    def member(self, i: int, engine: str) -> Any:
-        collector = self.address(f"member {HONEST_MEMBERS}")
+    def member(self, name: str, round: int, engine: str) -> Any:
+        """All sign for the one that collects, the first of the turned."""
+        collector = self.turned(round)[0]
         host = {"board": f"http://127.0.0.1:{self.board}"}
-        if i == HONEST_MEMBERS:
+        if name == collector:
             host = {"board_port": self.board}
-        name = f"member {i}"
-        return self.service(
-            name.replace(" ", "-"), self.people[name], "member", engine, payee=collector, **host
-        )
+        payee = self.address(collector)
+        return self.service(name, self.people[name], "member", engine, payee=payee, **host)
 
     def crews(self, round: int) -> dict[str, list[Any]]:
         """Three processes: who answers, who checks, and who cheats in this round."""
         fee = {"min_fee": 1, "answer_key": f"tpm:{self.tpm.where}#{ANSWERS}"}
         watching = {"watcher_key": key(self.people["watcher"]), "hourly_bonds": 1000 * ETHER}
-        turned = range(HONEST_MEMBERS, MEMBERS)
         checks, (public, private) = self.people["challenger"], self.cheats(round)
+        lazies = self.lazies(round)
         return {
             "operator": [
                 self.service("operator", self.people["operator"], "operator", "honest", **fee),
-                self.member(0, "honest"),
+                self.member(HONEST[0], round, "honest"),
             ],
             "challenger": [
                 self.service("challenger", checks, "challenger,watcher", "honest", **watching),
-                self.member(1, "honest"),
+                self.member(HONEST[1], round, "honest"),
             ],
             "cheats": [
-                *(self.member(i, "lazy" if i >= MEMBERS - LAZIES else "turned") for i in turned),
+                *(
+                    self.member(name, round, "lazy" if name in lazies else "turned")
+                    for name in self.turned(round)
+                ),
                 self._cheat(public, "optimistic,bisection"),
                 self._cheat(private, "audited"),
             ],
@@ -230,16 +253,6 @@ class Town:
     def _cheat(self, name: str, tiers: str) -> Any:
         held = {"tiers": tiers, "max_coverage": CHEATED * GWEI}
         return self.service(name, self.people[name], "operator", "lying", **held)
-
-    @staticmethod
-    def cheats(round: int) -> tuple[str, str]:
-        """On public models, and on the private one."""
-        return f"cheat {2 * round}", f"cheat {2 * round + 1}"
-
-    def admit_cheats(self, round: int) -> None:
-        for i, name in enumerate(self.cheats(round)):
-            self.people[name] = FIRST_CHEAT + 2 * round + i
-            self.stake(name, CHEAT_STAKE)
 
 
 class Fleet:
