@@ -10,21 +10,27 @@ import {Status} from "../../contracts/types/Status.sol";
 import {Terms, toTerms} from "../../contracts/types/Terms.sol";
 import {VM} from "./Vm.sol";
 
-/// @notice Everyone around the bisection tier: four segments, halved. Actor 0 is an honest operator,
-///         which gives what it owes before its clocks end; the others do as forge pleases, but nobody
-///         can prove what is false: that is the verifier's part.
+/// @notice Everyone around the bisection tier: four segments, halved. An input says at which of them its
+///         run halts, 4 for nowhere. Actor 0 is an honest operator, which gives what it owes before
+///         its clocks end; the others do as forge pleases, but nobody can prove what is false: that
+///         is the verifier's part.
 contract Bailiff {
+    /// @dev `length`: how many segments the claim speaks of: all, or those up to its halt.
     struct Job {
         bytes32 id;
         Request request;
         address payee;
         bytes[5] run;
+        uint256 length;
+        bool refuted;
     }
 
     uint256 internal constant JOBS = 12;
     uint256 internal constant ACTORS = 4;
-    /// @dev Spans of four segments, halved: 0-4, 0-2, 2-4, and the segments.
-    uint256 internal constant SPANS = 7;
+    uint256 internal constant SEGMENTS = 4;
+    /// @dev The whole is 1, the halves of k are 2 k and 2 k + 1; then the segment that a run halts at.
+    uint256 internal constant SPANS = 8;
+    uint256 internal constant HALT = 8;
 
     InferenceOracle public immutable oracle;
     StakeVault public immutable vault;
@@ -53,15 +59,19 @@ contract Bailiff {
 
     // --- actions --------------------------------------------------------------------------------
 
-    /// @dev A request and its answer: actor 0's is right; of others', any states may be false.
-    function ask(uint256 who, uint40 coverage, uint16 proving, uint8 lies) external {
+    /// @dev A request and its answer: actor 0's is right; of others', any states may be false, and so
+    ///      may be that there is no answer.
+    function ask(uint256 who, uint40 coverage, uint16 proving, uint8 lies, uint8 kind) external {
         if (_jobs.length == JOBS) return;
         address operator = actor(who);
+        bool honest = operator == actor(0);
         Terms terms = toTerms(uint40(1 + coverage % 1e9), 1 + proving % 1 hours, 0, 0);
         Job storage job = _jobs.push();
-        for (uint256 i; i < 5; ++i) {
-            bool lie = i != 0 && operator != actor(0) && lies & (1 << i) != 0;
-            job.run[i] = lie ? bytes("lie!") : _truth(i);
+        uint256 halt = kind % 8 < SEGMENTS ? kind % 8 : SEGMENTS;
+        job.length = honest || lies & 1 == 0 ? halt : uint256(kind >> 3) % (SEGMENTS + 1);
+        for (uint256 i; i <= SEGMENTS; ++i) {
+            bool lie = i > halt || (i != 0 && !honest && lies & (1 << i) != 0);
+            job.run[i] = lie ? bytes("lie!") : _truth(halt, i);
         }
         job.payee = operator;
         job.request = Request({
@@ -80,44 +90,73 @@ contract Bailiff {
         });
         VM.prank(job.request.requester);
         job.id = oracle.request(job.request, job.run[0]);
-        if (!_answer(_jobs.length - 1, operator, "")) job.payee = address(0);
+        bytes memory where;
+        if (job.length != SEGMENTS) where = abi.encode(job.length, keccak256(job.run[job.length]));
+        if (!_answer(_jobs.length - 1, operator, where)) job.payee = address(0);
     }
 
     function demand(uint256 which, uint256 span, uint256 who, uint64 more) external {
         if (_jobs.length == 0) return;
         Job memory job = _pick(which);
+        span = 1 + span % (SPANS - 1);
+        (uint256 from, uint256 to) = _bounds(job, span);
+        if (from == to && span != 1) return;
         uint256 value = tier.bond(job.request.terms) * (more % 5 == 0 ? 0 : 1) + more % 1 gwei;
         VM.deal(actor(who), actor(who).balance + value);
         VM.prank(actor(who));
         try tier.demand{value: value}(
-            job.request, job.payee, keccak256(job.run[4]), _place(job, span % SPANS)
-        ) {}
-            catch {}
+            job.request, job.payee, keccak256(_output(job)), _place(job, span)
+        ) {
+            if (from == to) ++broken; // it says nothing that has a proof
+        } catch {}
     }
 
     /// @dev Mostly by the operator; a stranger that succeeds has put words into its mouth.
     function publish(uint256 which, uint256 span, uint256 who) external {
         if (_jobs.length == 0) return;
         Job memory job = _pick(which);
-        _publish(job, span % 3, who % 4 == 0 ? actor(who / 4) : job.payee);
+        _publish(job, 1 + span % (SPANS - 1), who % 4 == 0 ? actor(who / 4) : job.payee);
     }
 
     function prove(uint256 which, uint256 segment) external {
-        if (_jobs.length != 0) _prove(_pick(which), segment % 4);
+        if (_jobs.length != 0) _prove(_pick(which), segment % SEGMENTS);
+    }
+
+    /// @dev Anyone shows an output of the segment that a claim halts at, if there is one; with what
+    ///      another proved, or for another output, now and then.
+    function refute(uint256 which, uint256 who, uint8 luck) external {
+        if (_jobs.length == 0) return;
+        uint256 i = which % _jobs.length;
+        Job memory job = _jobs[i];
+        if (job.length == SEGMENTS) return;
+        bytes memory state = job.run[job.length];
+        (uint256 halt, bool known) = _haltsAt(state, job.length);
+        bool exists = known && halt > job.length;
+        address prover = luck % 4 == 1 ? actor(who + 1) : actor(who);
+        bytes memory output = exists ? _truth(halt, job.length + 1) : bytes("none");
+        bytes32 context = tier.contextOf(job.request, prover, job.length);
+        bytes32 proof =
+            keccak256(abi.encode(tier.segmentAt(modelId, job.length), context, state, output));
+        if (luck % 4 == 2 || !exists) proof = ~proof; // what is false has none
+        VM.prank(actor(who));
+        try tier.refute(job.request, job.payee, state, output, abi.encodePacked(proof)) {
+            if (job.payee == actor(0) || !exists || prover != actor(who)) ++broken;
+            _jobs[i].refuted = true;
+        } catch {}
     }
 
     /// @dev Anyone hands in what stands, with or without a span that may be overdue.
     function settle(uint256 which, uint256 span, uint256 who) external {
         if (_jobs.length == 0) return;
         uint256 i = which % _jobs.length;
-        (uint256 from, uint256 to) = _bounds(span % SPANS);
+        (uint256 from, uint256 to) = _bounds(_jobs[i], 1 + span % SPANS);
         _answer(i, actor(who), span % 3 == 0 ? bytes("") : abi.encode(from, to));
     }
 
     function collect(uint256 which, uint256 span) external {
         if (_jobs.length == 0) return;
         uint256 i = which % _jobs.length;
-        (uint256 from, uint256 to) = _bounds(span % SPANS);
+        (uint256 from, uint256 to) = _bounds(_jobs[i], 1 + span % SPANS);
         uint256 bond = tier.spanAt(idOf(i), from, to).bond;
         uint256 before = address(tier).balance;
         try tier.collect(idOf(i), from, to) {
@@ -135,7 +174,10 @@ contract Bailiff {
         if (!isLocked(i)) return;
         (uint256 from, uint256 to) = overdue(i);
         Job memory job = _jobs[i];
-        try tier.close(job.request, job.payee, keccak256(job.run[4]), from, to) {} catch {}
+        uint256 stake = vault.accountOf(job.payee).stake;
+        try tier.close(job.request, job.payee, keccak256(_output(job)), from, to) {
+            if (job.refuted && vault.accountOf(job.payee).stake == stake) ++broken;
+        } catch {}
     }
 
     /// @dev Time passes; the honest operator gives what it owes before that.
@@ -143,10 +185,11 @@ contract Bailiff {
         uint256 to = block.timestamp + (time % 16 == 0 ? time % 9 days : time % 3 hours);
         for (uint256 i; i < _jobs.length; ++i) {
             if (_jobs[i].payee != actor(0) || !isLocked(i)) continue;
-            for (uint256 span; span < SPANS; ++span) {
+            for (uint256 span = 1; span <= SPANS; ++span) {
                 if (!_isOwed(i, span)) continue;
-                if (span < 3) _publish(_jobs[i], span, actor(0));
-                else _prove(_jobs[i], span - 3);
+                (uint256 from, uint256 end) = _bounds(_jobs[i], span);
+                if (end - from > 1) _publish(_jobs[i], span, actor(0));
+                else _prove(_jobs[i], from);
                 if (_isOwed(i, span) && _isStanding(i)) ++broken;
             }
         }
@@ -161,6 +204,11 @@ contract Bailiff {
 
     function jobAt(uint256 i) external view returns (Job memory) {
         return _jobs[i];
+    }
+
+    /// @notice keccak256 of what is claimed.
+    function outputHash(uint256 i) external view returns (bytes32) {
+        return keccak256(_output(_jobs[i]));
     }
 
     function idOf(uint256 i) public view returns (bytes32) {
@@ -189,8 +237,8 @@ contract Bailiff {
 
     /// @notice What the spans of a claim say: bonds in wei, how many are owed, segments proved.
     function tally(uint256 i) external view returns (uint256 bonds, uint256 owed, uint256 proved) {
-        for (uint256 span; span < SPANS; ++span) {
-            (uint256 from, uint256 to) = _bounds(span);
+        for (uint256 span = 1; span <= SPANS; ++span) {
+            (uint256 from, uint256 to) = _bounds(_jobs[i], span);
             IBisectionAssurance.Span memory held = tier.spanAt(idOf(i), from, to);
             bonds += held.bond;
             if (_isOwed(i, span)) ++owed;
@@ -200,21 +248,42 @@ contract Bailiff {
 
     /// @notice A span that is owed; (0, 0) if none is.
     function overdue(uint256 i) public view returns (uint256 from, uint256 to) {
-        for (uint256 span; span < SPANS; ++span) {
-            if (_isOwed(i, span)) return _bounds(span);
+        for (uint256 span = 1; span <= SPANS; ++span) {
+            if (_isOwed(i, span)) return _bounds(_jobs[i], span);
         }
     }
 
     // --- helpers --------------------------------------------------------------------------------
 
-    function _truth(uint256 i) private pure returns (bytes memory) {
-        return abi.encodePacked(uint32(0x1000 + i));
+    /// @dev State i of the run that halts at `halt`: there is none after it.
+    function _truth(uint256 halt, uint256 i) private pure returns (bytes memory) {
+        return abi.encodePacked(uint32(0x1000 + i), uint32(halt));
     }
 
-    function _bounds(uint256 span) private pure returns (uint256 from, uint256 to) {
-        if (span == 0) return (0, 4);
-        if (span < 3) return (2 * span - 2, 2 * span);
-        return (span - 3, span - 2);
+    /// @dev Where the run halts that has this state before segment i, if any has.
+    function _haltsAt(bytes memory state, uint256 i) private pure returns (uint256 halt, bool) {
+        for (halt = i; halt <= SEGMENTS; ++halt) {
+            if (keccak256(state) == keccak256(_truth(halt, i))) return (halt, true);
+        }
+        return (0, false);
+    }
+
+    function _output(Job memory job) private pure returns (bytes memory) {
+        return job.length == SEGMENTS ? job.run[SEGMENTS] : bytes(hex"00");
+    }
+
+    /// @dev (0, 0) for a span that there is not.
+    function _bounds(Job memory job, uint256 span) private pure returns (uint256 from, uint256 to) {
+        if (span == HALT) {
+            return job.length == SEGMENTS ? (0, 0) : (job.length, job.length + 1);
+        }
+        to = job.length;
+        uint256 depth = span < 2 ? 0 : span < 4 ? 1 : 2;
+        while (depth != 0) {
+            if (to - from < 2) return (0, 0);
+            uint256 middle = from + (to - from) / 2;
+            (from, to) = span >> --depth & 1 == 0 ? (from, middle) : (middle, to);
+        }
     }
 
     function _place(Job memory job, uint256 span)
@@ -222,23 +291,22 @@ contract Bailiff {
         pure
         returns (IBisectionAssurance.Place memory place)
     {
-        if (span == 0) return place;
-        uint256 parent = span < 3 ? 0 : 1 + (span - 3) / 2;
-        (place.from, place.to) = _bounds(parent);
-        place.part = span < 3 ? span - 1 : (span - 3) % 2;
-        place.states = _states(job, parent);
+        if (span == 1) return place;
+        (place.from, place.to) = _bounds(job, span / 2);
+        place.part = span % 2;
+        place.states = _states(job, span / 2);
     }
 
     function _states(Job memory job, uint256 span) private pure returns (bytes32[] memory states) {
-        (uint256 from, uint256 to) = _bounds(span);
+        (uint256 from, uint256 to) = _bounds(job, span);
         states = new bytes32[](3);
-        for (uint256 i; i < 3; ++i) {
-            states[i] = keccak256(job.run[from + i * (to - from) / 2]);
-        }
+        states[0] = keccak256(job.run[from]);
+        states[1] = keccak256(job.run[from + (to - from) / 2]);
+        states[2] = keccak256(job.run[to]);
     }
 
     function _isOwed(uint256 i, uint256 span) private view returns (bool) {
-        (uint256 from, uint256 to) = _bounds(span);
+        (uint256 from, uint256 to) = _bounds(_jobs[i], span);
         IBisectionAssurance.Span memory held = tier.spanAt(idOf(i), from, to);
         return held.owedBy != 0 && held.states == 0;
     }
@@ -253,9 +321,11 @@ contract Bailiff {
     }
 
     function _publish(Job memory job, uint256 span, address sender) private {
+        (uint256 from, uint256 to) = _bounds(job, span);
+        if (to - from < 2) return;
         VM.prank(sender);
         try tier.publish(
-            job.request, job.payee, keccak256(job.run[4]), _place(job, span), _states(job, span)
+            job.request, job.payee, keccak256(_output(job)), _place(job, span), _states(job, span)
         ) {
             if (sender != job.payee) ++broken;
         } catch {}
@@ -263,9 +333,15 @@ contract Bailiff {
 
     /// @dev Only what is true has a proof.
     function _prove(Job memory job, uint256 segment) private {
-        bool first = keccak256(job.run[segment]) == keccak256(_truth(segment));
-        bool last = keccak256(job.run[segment + 1]) == keccak256(_truth(segment + 1));
-        if (!first || !last) return;
+        (uint256 halt, bool known) = _haltsAt(job.run[segment], segment);
+        if (!known || halt == segment) return;
+        if (keccak256(job.run[segment + 1]) != keccak256(_truth(halt, segment + 1))) return;
+        uint256 leaf = 1;
+        for (; leaf < HALT; ++leaf) {
+            (uint256 from, uint256 to) = _bounds(job, leaf);
+            if (from == segment && to == segment + 1) break;
+        }
+        if (leaf == HALT) return; // the claim does not speak of it
         bytes32 context = tier.contextOf(job.request, job.payee, segment);
         bytes32 id = tier.segmentAt(modelId, segment);
         bytes memory proof = abi.encodePacked(
@@ -274,8 +350,8 @@ contract Bailiff {
         try tier.prove(
             job.request,
             job.payee,
-            keccak256(job.run[4]),
-            _place(job, 3 + segment),
+            keccak256(_output(job)),
+            _place(job, leaf),
             job.run[segment],
             job.run[segment + 1],
             proof
@@ -292,7 +368,7 @@ contract Bailiff {
         uint256 burned = vault.burned();
         (uint256 from, uint256 to) = overdue(i);
         VM.prank(sender);
-        try oracle.answer(job.request, job.run[0], job.payee, job.run[4], evidence) {
+        try oracle.answer(job.request, job.run[0], job.payee, _output(job), evidence) {
             done = true;
         } catch {}
         (Status status,,) = oracle.statusOf(idOf(i));
@@ -302,5 +378,6 @@ contract Bailiff {
         if (taken != 0 && taken != compensation + reward + burn) ++broken;
         if (taken != 0 && vault.burned() - burned < compensation) ++broken;
         if (taken != 0 && status != Status.Retracted) ++broken;
+        if (done && job.refuted && taken == 0) ++broken;
     }
 }

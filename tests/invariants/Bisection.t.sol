@@ -97,7 +97,7 @@ contract BisectionInvariants {
             if (status < Status.Final) oracle.refund(job.request);
             if (bailiff.isLocked(i)) {
                 (uint256 from, uint256 to) = bailiff.overdue(i);
-                tier.close(job.request, job.payee, keccak256(job.run[4]), from, to);
+                tier.close(job.request, job.payee, bailiff.outputHash(i), from, to);
             }
             if (bailiff.isLocked(i)) revert Broken("still locked", 0, i);
         }
