@@ -45,6 +45,22 @@ def test_a_column_is_what_its_rows_fold_to(case: Case) -> None:
     assert sum(h[: v.rows]) % P == sum(map(lambda c, i: int(c) * i, counts, inverses)) % P
 
 
+def test_rows_between_tables_are_no_lookups() -> None:
+    """They have tag 0, an index after a table's last one its table's: it finds no row."""
+    case = CASES["random 2"]
+    plan = layout(case.program)
+    values = {i: np.asarray(case.values[t.name]) for i, t in enumerate(plan.relations.tensors)}
+    v, tables = plan.verifier, list(zip(plan.relations.tables, plan.table_firsts, strict=True))
+    column = Columns(plan, values).table(REFERENCE, GAMMA, PADS.table)
+    rows = REFERENCE.to_ints(column)[: v.table_rows]
+    owned = {first + x for spec, first in tables for x in range(spec.rows)}
+    between = set(range(v.table_rows)) - owned
+    assert between & {first + spec.rows for spec, first in tables}
+    assert all(rows[t] == GAMMA * t % P for t in between)
+    for tag, (spec, _) in enumerate(tables, 1):
+        assert (tag + GAMMA * (spec.lo + spec.rows)) % P not in rows
+
+
 def test_pieces_of_the_first_round_send_the_same(
     case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
