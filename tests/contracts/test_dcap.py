@@ -149,6 +149,10 @@ def test_decide_a_quote_of_the_other_kind_is_refused(hall: Hall) -> None:
         _, evidence, _ = hall.intel_evidence(kind)
         with reverts("WrongHeader"):
             decide(hall, other, evidence)
+    for how in ({}, {"bend": later}):
+        _, evidence, _ = hall.intel_evidence(Hardware.TDX, version=5, **how)
+        with reverts("WrongHeader"):
+            decide(hall, Hardware.SGX, evidence)
 
 
 # --- bent, and signed all the same: only the reader is there to refuse it ------------------------
@@ -196,6 +200,15 @@ BENT: dict[str, tuple[Hardware, dict[str, Any], str, list[Any]]] = {
     "version 6": (Hardware.SGX, {"bend": put("head", 0, b"\6\0")}, "WrongHeader", []),
     "another kind of key": (
         Hardware.SGX, {"bend": put("head", 2, b"\3\0")}, "WrongHeader", []
+    ),
+    "version 6, as long as 5": (
+        Hardware.TDX, {"version": 5, "bend": put("head", 0, b"\6\0")}, "WrongHeader", []
+    ),
+    "another kind of key in version 5": (
+        Hardware.TDX, {"version": 5, "bend": put("head", 2, b"\3\0")}, "WrongHeader", []
+    ),
+    "report of another's in version 5": (
+        Hardware.TDX, {"version": 5, "bend": put("head", 4, b"\0")}, "WrongHeader", []
     ),
     "another vendor": (Hardware.SGX, {"bend": put("head", 12, b"\0")}, "WrongHeader", []),
     "version 4 of an enclave": (
