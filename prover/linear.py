@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from prover.challenges import Challenges
 from prover.field import P
 from prover.program import format as fmt
-from prover.program.axis import eq, eq_const, eq_expand, evaluate, evaluate_public
-from prover.program.format import SCALAR_SIDE, SLICES, VerifierProgram
+from prover.program.axis import eq, eq_const, eq_expand, evaluate_public, evaluate_record
+from prover.program.format import SLICES, VerifierProgram
 from prover.sumcheck import mask_weight
 
 # Claim numbers
@@ -28,7 +28,7 @@ def claim_count(program: VerifierProgram) -> int:
 
 
 def scales(program: VerifierProgram, drawn: Challenges) -> list[int]:
-    """The scale table of docs/protocol/format.md#terms."""
+    """The scale table of docs/protocol/format.md#scales."""
     a = powers(drawn.batch, claim_count(program))
     gamma = powers(drawn.gamma, program.c_max + 1)
     table = [a[SIGMA1] * power % P for power in powers(drawn.alpha, program.relations)]
@@ -46,50 +46,43 @@ def powers(base: int, count: int) -> list[int]:
     return found
 
 
-def kernel_values(program: VerifierProgram, drawn: Challenges, sides: Sequence[bytes]) -> list[int]:
-    """By kernel id: 1, the axis kernels, the public views, the given kernels."""
-    values = [1]
-    values += [evaluate(kernel, drawn.points, drawn.gamma) for kernel in program.kernels]
-    values += [evaluate_public(view, drawn.points, sides) for view in program.views]
-    return values + given_values(program, drawn)
-
-
-def given_values(program: VerifierProgram, drawn: Challenges) -> list[int]:
-    """docs/protocol/format.md#given, in order: what most blocks' places and axes are made of."""
-    n, k, r, y = program.n, program.k, drawn.r, drawn.tile
-    values = [eq(r[n - c :], y[k - c :]) for c in range(min(n, k) + 1)]
-    for point in (r[n - program.n_f :], y):
+def values(program: VerifierProgram, drawn: Challenges, sides: Sequence[bytes]) -> list[int]:
+    """All values by id (docs/protocol/format.md#values); the last are the scalar side's sum and
+    the tiles'."""
+    found = [1]
+    for point in drawn.points:
+        for x in point:
+            found += [(1 - x) % P, x]
+    for point in (drawn.r[program.n - program.n_f :], drawn.tile):
         for start in range(0, len(point), fmt.NODE_BITS):
             four = point[start : start + fmt.NODE_BITS]
             heap = [0]
             for bits in range(len(four) + 1):
                 heap += eq_expand(four[:bits])
-            values += heap + [0] * (fmt.HEAP - len(heap))
-    return values
+            found += heap + [0] * (fmt.HEAP - len(heap))
+    for kernel in program.kernels:
+        found += evaluate_record(kernel, drawn.points, drawn.gamma)
+    found += [evaluate_public(view, drawn.points, sides) for view in program.views]
+    found += scales(program, drawn)
+    found += [constant % P for constant in program.constants]
+    for left, right in program.products:
+        found.append(found[left] * found[right] % P)
+    for pairs in program.sums:
+        found.append(sum(found[left] * found[right] for left, right in pairs) % P)
+    return found
 
 
 def tile_weights(
-    program: VerifierProgram, drawn: Challenges, kernels: Sequence[int]
+    program: VerifierProgram, drawn: Challenges, found: Sequence[int]
 ) -> tuple[list[int], int]:
-    """(a_t for every tile, the scalar side): all terms, then masks, E and Z."""
-    scale = scales(program, drawn)
-    weights, scalar = [0] * program.tiles, 0
-    for term in program.terms:
-        value = scale[term.scale] * term.coef % P
-        for kernel in term.kernels:
-            value = value * kernels[kernel] % P
-        if term.tile == SCALAR_SIDE:
-            scalar += value
-        else:
-            weights[term.tile] += value
-    _add_masks(program, drawn, weights)
-    weights[program.e_tile] += _e_weight(program, drawn)
-    weights[program.e_tile + 1] += 1
+    """(a_t for every tile, the scalar side): the last sums, then E, Z and masks."""
+    scalar, *weights = found[len(found) - program.e_tile - 1 :]
     z = 1
     for y in drawn.tile:
         z = z * (1 + y) % P
-    weights[program.e_tile + 2] += z
-    return [w % P for w in weights], scalar % P
+    weights += [_e_weight(program, drawn), 1, z]
+    _add_masks(program, drawn, weights)
+    return [w % P for w in weights], scalar
 
 
 def mask_claims(drawn: Challenges) -> tuple[tuple[int, int], tuple[int, int]]:

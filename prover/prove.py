@@ -262,9 +262,11 @@ class Attempt:
         tile = Tile(NOTHING, next(self.blinders), [(0, x), (size, y)])
         e_point = tile.commit(kernels, self.srs, v.k)
         self.tiles.append(tile)
-        known = {0: 1}  # batch kernels: eq of rho with r, so known before the point in the tile
-        for number in {kernel for c in v.contractions for kernel in c.kernels if kernel}:
-            known[number] = evaluate(v.kernels[number - 1], self.drawn.points, self.drawn.gamma)
+        # batch kernels: eq of rho with r, so known before the point in the tile
+        known = {
+            number: evaluate(v.kernel(number), self.drawn.points, self.drawn.gamma)
+            for number in {kernel for c in v.contractions for kernel in c.kernels}
+        }
         side = SideRounds(kernels, contraction_factors(v, self.drawn, known), x, y)
         sigma2 = (side.claim + mask.total()) % P
         middle = middle_bytes(self.lookups, e_point, sigma2)
@@ -294,7 +296,7 @@ class Attempt:
     def open_tiles(self) -> tuple[tuple[tuple[int, ...], ...], bytes]:
         kernels, v, drawn = self.kernels, self.v, self.drawn
         drawn.batch = self.transcript.challenge("a")
-        rounds = TileRounds(kernels, Weights(kernels, v, drawn), self.tiles)
+        rounds = TileRounds(kernels, Weights(kernels, v, self.layout.terms, drawn), self.tiles)
         sent, drawn.tile, at_point = rounds.run(self._round("y"))
         combined, blinder = rounds.combined(at_point)
         opening = prove_opening(kernels, self.srs, combined, blinder, drawn.tile, self.transcript)

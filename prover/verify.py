@@ -50,9 +50,9 @@ def verify(key: VerifyingKey, statement: Statement, data: bytes) -> None:
     transcript = statement.transcript()
     drawn = draw(program, proof, transcript)
 
-    kernels = linear.kernel_values(program, drawn, (statement.input, statement.output))
-    weights, scalar = linear.tile_weights(program, drawn, kernels)
-    value = linear.claimed_value(program, drawn, claims(program, drawn, proof, kernels)) - scalar
+    values = linear.values(program, drawn, (statement.input, statement.output))
+    weights, scalar = linear.tile_weights(program, drawn, values)
+    value = linear.claimed_value(program, drawn, claims(program, drawn, proof, values)) - scalar
     value = final_claim(value, proof.tile_rounds, drawn.tile)
     tiles = [*key.fixed_points, *points, *proof.stage1, *proof.stage2, proof.e_point]
     combined = msm([*tiles, *proof.z_points], weights)
@@ -85,13 +85,13 @@ def draw(program: VerifierProgram, proof: Proof, transcript: Transcript) -> Chal
 
 
 def claims(
-    program: VerifierProgram, drawn: Challenges, proof: Proof, kernels: list[int]
+    program: VerifierProgram, drawn: Challenges, proof: Proof, known: list[int]
 ) -> dict[int, int]:
-    """The value of every linear claim that is not zero."""
+    """The value of every linear claim that is not zero; `known`: values by id."""
     at = proof.lookups
     end1 = final_claim(proof.sigma1, proof.main_rounds, drawn.r)
     end2 = final_claim(proof.sigma2, proof.side_rounds, drawn.side)
-    factors = einsum.contraction_factors(program, drawn, kernels)
+    factors = einsum.contraction_factors(program, drawn, known)
     side = einsum.side_factor(factors, drawn.side)
     values = {
         linear.SIGMA1: proof.sigma1,

@@ -169,7 +169,8 @@ def sizes(frozen: Frozen) -> dict[str, int]:
         "verifier_section_bytes": len(serialize(verifier)),
         "fixed_tiles": verifier.fixed_tiles,
         "kernels": len(verifier.kernels),
-        "terms": len(verifier.terms),
+        "terms": len(plan.terms),
+        "products": len(verifier.products) + sum(map(len, verifier.sums)),
         "contractions": len(verifier.contractions),
     }
 

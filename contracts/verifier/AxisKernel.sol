@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.24;
 
-import {Fr, ONE, P, ZERO, power as fieldPower} from "./Field.sol";
+import {Fr, P, ZERO, power as fieldPower} from "./Field.sol";
 import {addressOf, load, store} from "./Memory.sol";
 import {Multilinear} from "./Multilinear.sol";
 import {Program, Programs} from "./Program.sol";
@@ -12,12 +12,7 @@ library AxisKernel {
     uint256 private constant EQ = 1;
     uint256 private constant CUT = 2;
     uint256 private constant SHIFT = 3;
-    uint256 private constant POWER = 4;
-
-    /// @dev The source of coordinates that lookup rows are in: r.
-    uint256 private constant ROWS = 1;
-    /// @dev Bytes 0 to 5 of a place in a tile: EQ, no P, Y is the tile's from coordinate 0.
-    uint256 private constant TILE_PLACE = 0x010000000200;
+    uint256 private constant INDEX = 5;
 
     /// @dev Cells in a word of calldata, as a power of two, and their sign bits.
     uint256 private constant LANE_BITS = 4;
@@ -33,190 +28,99 @@ library AxisKernel {
         uint256 length;
     }
 
-    /// @dev What kernels range over: the addresses of the points rho, r and tile in three words;
-    ///      the heaps (Multilinear.prefixHeaps) of the tile's point and of lookup rows, which are
-    ///      the last coordinates of r; the record of a place in the rows, down to byte 7 and
-    ///      without its number of coordinates; where r and the tile's point end, and the address
-    ///      of the products of eq1 over their last 0, 1, 2, ... coordinates; gamma; the public
-    ///      tensors in calldata.
+    /// @dev What kernels range over: the points rho, r and tile; gamma; where the public tensors
+    ///      begin in calldata.
     struct Scope {
-        uint256[3] points;
-        uint256 tileHeaps;
-        uint256 rowHeaps;
-        uint256 rowPlace;
-        uint256 rEnd;
-        uint256 tileEnd;
-        uint256 suffixes;
+        uint256[][3] points;
         Fr gamma;
         uint256 input;
         uint256 output;
     }
 
-    /// @dev The scope of a proof, but for its public tensors and the given kernels.
-    function scopeOf(
-        uint256[] memory rho,
-        uint256[] memory r,
-        uint256[] memory tile,
-        uint256 rowBits,
-        Fr gamma
-    ) internal pure returns (Scope memory scope) {
-        unchecked {
-            scope.points = [addressOf(rho), addressOf(r), addressOf(tile)];
-            (scope.rEnd, scope.tileEnd) = (_endOf(r), _endOf(tile));
-            scope.rowPlace = (EQ << 56) | (ROWS << 48) | ((r.length - rowBits) << 40);
-            scope.gamma = gamma;
-        }
-    }
-
-    /// @dev Writes the given kernels (docs/protocol/format.md#given) to new memory.
-    function give(Scope memory scope) internal pure {
-        unchecked {
-            (uint256 tile, uint256 rEnd) = (scope.points[2], scope.rEnd);
-            // In 256 bits: 32 times a uint8 would be one, and lose what is above it.
-            uint256 rows = scope.points[1] + 32 * uint256(uint8(scope.rowPlace >> 40));
-            uint256 common = rEnd - scope.points[1];
-            if (scope.tileEnd - tile < common) common = scope.tileEnd - tile;
-            scope.suffixes = Multilinear.eqSuffixes(rEnd, scope.tileEnd, common / 32);
-            scope.rowHeaps = Multilinear.prefixHeaps(rows, (rEnd - rows) / 32);
-            scope.tileHeaps = Multilinear.prefixHeaps(tile, (scope.tileEnd - tile) / 32);
-        }
-    }
-
-    /// @dev All values by kernel id: 1, the kernels', the public views', and beyond the array's end
-    ///      the given ones.
-    function evaluateAll(Program memory p, Scope memory scope)
+    /// @dev Writes the values that are not made of others: 1, those of coordinates, heaps, kernels
+    ///      and public views (docs/protocol/format.md#values). Returns the address after.
+    function evaluateAll(Program memory p, Scope memory scope, uint256 out)
         internal
         pure
-        returns (uint256[] memory values)
+        returns (uint256)
     {
         unchecked {
-            values = new uint256[](1 + p.kernels + p.views);
-            give(scope);
-            values[0] = 1;
-            uint256 out = addressOf(values) + 32;
-            uint256 at = p.kernelsAt;
-            (uint256 views, uint256 end) = (p.viewsAt, p.contractionsAt);
-            while (at < views) {
-                (at, out) = _places(at, views, out, scope);
-                if (at == views) break;
-                store(out, Fr.unwrap(evaluate(load(at), scope)));
-                (at, out) = (at + Programs.RECORD, out + 32);
+            store(out, 1);
+            out += 32;
+            for (uint256 i = 0; i < 3; ++i) {
+                out = _coordinates(scope.points[i], out);
             }
-            for (; at < end; at += 2 * Programs.RECORD) {
+            uint256 rows = addressOf(scope.points[1]) + 32 * (p.n - p.nF);
+            out = Multilinear.prefixHeaps(out, rows, p.nF);
+            out = Multilinear.prefixHeaps(out, addressOf(scope.points[2]), p.k);
+            for (uint256 at = p.kernelsAt; at < p.viewsAt; at += Programs.RECORD) {
+                out = evaluate(load(at), scope, out);
+            }
+            for (uint256 at = p.viewsAt; at < p.contractionsAt; at += 2 * Programs.RECORD) {
                 store(out, Fr.unwrap(evaluatePublic(load(at), load(at + Programs.RECORD), scope)));
                 out += 32;
             }
+            return out;
         }
     }
 
-    /// @dev Evaluates records for as long as they are what most are: the place of a block in its
-    ///      tile, EQ of the tile's first coordinates with a constant, or in the rows, likewise.
-    ///      Where it stopped reading, and writing.
-    function _places(uint256 at, uint256 end, uint256 out, Scope memory scope)
-        private
-        pure
-        returns (uint256, uint256)
-    {
+    /// @dev Writes 1 - x and x for every coordinate. Products reduce P + 1, where x is 0, and P.
+    function _coordinates(uint256[] memory point, uint256 out) private pure returns (uint256 end) {
         assembly ("memory-safe") {
-            let rowPlace := mload(add(scope, 0x60))
-            for {} lt(at, end) {} {
-                let record := mload(at)
-                let heap := mload(add(scope, 0x20))
-                let bits := byte(6, record)
-                if sub(shr(208, record), TILE_PLACE) {
-                    bits := byte(3, record)
-                    // With byte 7, which would be read as the constant's bits above 32.
-                    if sub(shr(192, record), or(rowPlace, shl(32, bits))) { break }
-                    heap := mload(add(scope, 0x40))
-                }
-                // Multilinear.eqPrefix, from the constant's first bit down
-                heap := add(heap, 0x200)
-                let value := shl(sub(256, bits), shr(160, record))
-                let product := 1
-                for {} gt(bits, 7) { bits := sub(bits, 8) } {
-                    product := mulmod(product, mload(add(heap, and(shr(247, value), 0x1e0))), P)
-                    heap := add(heap, 0x400)
-                    product := mulmod(product, mload(add(heap, and(shr(243, value), 0x1e0))), P)
-                    heap := add(heap, 0x400)
-                    value := shl(8, value)
-                }
-                if gt(bits, 3) {
-                    product := mulmod(product, mload(add(heap, and(shr(247, value), 0x1e0))), P)
-                    heap := add(heap, 0x400)
-                    value := shl(4, value)
-                    bits := sub(bits, 4)
-                }
-                if bits {
-                    let node := or(shl(bits, 1), shr(sub(256, bits), value))
-                    product := mulmod(product, mload(add(sub(heap, 0x200), shl(5, node))), P)
-                }
-                mstore(out, product)
-                out := add(out, 0x20)
+            let at := add(point, 0x20)
+            end := add(out, shl(6, mload(point)))
+            for {} lt(out, end) { out := add(out, 0x40) } {
+                let x := mload(at)
+                mstore(out, sub(add(P, 1), x))
+                mstore(add(out, 0x20), x)
                 at := add(at, 0x20)
             }
         }
-        return (at, out);
     }
 
-    /// @dev The value of a kernel record that `Programs.check` accepted. A span is source, first
-    ///      coordinate and number of coordinates, in the low three bytes of a word.
-    function evaluate(uint256 record, Scope memory scope) internal pure returns (Fr) {
+    /// @dev Writes the values of a kernel record that `Programs.check` accepted: of EQ and INDEX one
+    ///      for each number of last coordinates. A span is source, first coordinate and number of
+    ///      coordinates, in the low three bytes of a word. Returns the address after.
+    function evaluate(uint256 record, Scope memory scope, uint256 out)
+        internal
+        pure
+        returns (uint256)
+    {
         unchecked {
             uint256 kind = record >> 248;
             (uint256 p, uint256 y) = (record >> 224, record >> 200);
             (uint256 left, uint256 right) = (_locate(scope, p), _locate(scope, y));
             (uint256 bitsP, uint256 bitsY) = (uint8(p), uint8(y));
-            uint256 constant_ = uint32(record >> 160);
             if (kind == EQ) {
-                if (bitsP < bitsY) return eq(right, bitsY, left, bitsP, constant_, scope);
-                return eq(left, bitsP, right, bitsY, constant_, scope);
+                return Multilinear.eqSuffixes(out, left + 32 * bitsP, right + 32 * bitsY, bitsP);
             }
             int256 shift = int32(uint32(record >> 128));
-            if (kind == CUT) return Multilinear.cut(left, bitsP, constant_);
-            if (kind == SHIFT) {
-                // An axis that is cut, of most: cells see the rows of their own number.
-                if (shift == 0 && bitsP == bitsY && constant_ >> bitsP == 0) {
-                    return Multilinear.cutPair(left, right, bitsP, constant_);
-                }
-                return shifted(left, bitsP, right, bitsY, constant_, shift);
-            }
-            if (kind == POWER) return power(scope.gamma, right, bitsY, constant_);
-            return index(left, bitsP, shift);
+            if (kind == INDEX) return index(out, left + 32 * bitsP, bitsP, shift);
+            uint256 constant_ = uint32(record >> 160);
+            store(out, Fr.unwrap(_one(kind, left, bitsP, right, bitsY, constant_, shift, scope)));
+            return out + 32;
         }
     }
 
-    /// @dev EQ: the last coordinates of two spans, as many as the shorter has, and the excess of
-    ///      the longer, its first, with the bits of a constant.
-    function eq(
-        uint256 long,
-        uint256 longBits,
-        uint256 short,
-        uint256 bits,
+    function _one(
+        uint256 kind,
+        uint256 left,
+        uint256 bitsP,
+        uint256 right,
+        uint256 bitsY,
         uint256 constant_,
+        int256 shift,
         Scope memory scope
-    ) internal pure returns (Fr product) {
-        unchecked {
-            uint256 excess = longBits - bits;
-            product = excess == 0 ? ONE : Multilinear.eqConst(long, excess, constant_);
-            if (bits == 0) return product;
-            uint256 ends = long + 32 * longBits + short + 32 * bits;
-            long += 32 * excess;
-            if (ends == scope.rEnd + scope.tileEnd && _ends(long + 32 * bits, scope)) {
-                return product * Fr.wrap(load(scope.suffixes, bits));
+    ) private pure returns (Fr) {
+        if (kind == CUT) return Multilinear.cut(left, bitsP, constant_);
+        if (kind == SHIFT) {
+            // An axis that is cut, of most: cells see the rows of their own number.
+            if (shift == 0 && bitsP == bitsY && constant_ >> bitsP == 0) {
+                return Multilinear.cutPair(left, right, bitsP, constant_);
             }
-            return product * Multilinear.eq(long, short, bits);
+            return shifted(left, bitsP, right, bitsY, constant_, shift);
         }
-    }
-
-    function _ends(uint256 at, Scope memory scope) private pure returns (bool) {
-        return at == scope.rEnd || at == scope.tileEnd;
-    }
-
-    /// @dev The address after an array's last word.
-    function _endOf(uint256[] memory words) private pure returns (uint256) {
-        unchecked {
-            return addressOf(words) + 32 * words.length;
-        }
+        return power(scope.gamma, right, bitsY, constant_);
     }
 
     /// @dev SHIFT: sum_{j < 2^bitsY, 0 <= j + d < n} eq(P, j + d) eq(Y, j), for n <= 2^bitsP. A
@@ -319,13 +223,23 @@ library AxisKernel {
         }
     }
 
-    /// @dev INDEX: shift + sum 2^i p_i, i from the least significant.
-    function index(uint256 at, uint256 bits, int256 shift) internal pure returns (Fr total) {
+    /// @dev INDEX: writes shift + sum_{i<j} 2^i p_i for j = 1, ..., `bits`, i from the last coordinate
+    ///      before an address. Returns the address after.
+    function index(uint256 out, uint256 last, uint256 bits, int256 shift)
+        internal
+        pure
+        returns (uint256 end)
+    {
         assembly ("memory-safe") {
-            for { let end := add(at, shl(5, bits)) } lt(at, end) { at := add(at, 0x20) } {
-                total := addmod(addmod(total, total, P), mload(at), P)
+            let total := addmod(add(P, shift), 0, P)
+            let weight := 1
+            end := add(out, shl(5, bits))
+            for {} lt(out, end) { out := add(out, 0x20) } {
+                last := sub(last, 0x20)
+                total := addmod(total, mulmod(weight, mload(last), P), P)
+                weight := shl(1, weight)
+                mstore(out, total)
             }
-            total := addmod(total, add(P, shift), P)
         }
     }
 
@@ -495,7 +409,7 @@ library AxisKernel {
     function _locate(Scope memory scope, uint256 span) private pure returns (uint256 at) {
         assembly ("memory-safe") {
             at := mload(add(mload(scope), shl(5, and(shr(16, span), 0xff))))
-            at := add(at, shl(5, and(shr(8, span), 0xff)))
+            at := add(add(at, 0x20), shl(5, and(shr(8, span), 0xff)))
         }
     }
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.24;
 
+import {AxisKernel} from "./AxisKernel.sol";
 import {Challenges} from "./Challenges.sol";
+import {Circuit} from "./Circuit.sol";
 import {Fr, ONE, P, ZERO} from "./Field.sol";
 import {addressOf, load, read, store} from "./Memory.sol";
 import {Multilinear} from "./Multilinear.sol";
@@ -21,9 +23,6 @@ library Linear {
     uint256 internal constant E_Y = 9 + Programs.SLICES;
     uint256 internal constant SIDES = 10 + Programs.SLICES;
 
-    /// @dev The offsets of words that 16 bits can name.
-    uint256 private constant OFFSETS = 0x1fffe0;
-
     /// @dev Powers of a by claim number.
     function claimPowers(Program memory p, Fr a) internal pure returns (uint256[] memory table) {
         unchecked {
@@ -32,42 +31,60 @@ library Linear {
         }
     }
 
-    /// @dev The scale table of docs/protocol/format.md#terms; it begins with a times alpha's powers.
-    function scales(Program memory p, Challenges memory drawn, uint256[] memory powers)
-        internal
-        pure
-        returns (uint256[] memory table)
-    {
+    /// @dev All values by id (docs/protocol/format.md#values): the last are the scalar side's sum
+    ///      and the tiles', with room after them for the weights of E, Z1 and Z2.
+    function values(
+        Program memory p,
+        Challenges memory drawn,
+        AxisKernel.Scope memory scope,
+        uint256[] memory powers
+    ) internal pure returns (uint256[] memory found) {
         unchecked {
-            table = new uint256[](p.scales());
+            found = new uint256[](p.values() + 3);
+            uint256 out = AxisKernel.evaluateAll(p, scope, addressOf(found));
+            out = _scales(p, drawn, powers, out);
+            out = _constants(p, out);
+            out = Circuit.products(p.productsAt, p.pairsAt, addressOf(found), out);
+            Circuit.sums(p.pairsAt, p.end, addressOf(found), out);
+        }
+    }
+
+    /// @dev Writes the scales of docs/protocol/format.md#scales, which begin with a times alpha's
+    ///      powers.
+    function _scales(
+        Program memory p,
+        Challenges memory drawn,
+        uint256[] memory powers,
+        uint256 out
+    ) private pure returns (uint256) {
+        unchecked {
             uint256 a = addressOf(powers);
             uint256 columns = p.cMax + 1;
-            uint256 out = _geometric(addressOf(table), _power(a, SIGMA1), drawn.alpha, p.relations);
+            out = _geometric(out, _power(a, SIGMA1), drawn.alpha, p.relations);
             for (uint256 i = 0; i < p.slices; ++i) {
                 out = _geometric(out, _power(a, SLICE + i), drawn.gamma, columns);
             }
             out = _geometric(out, _power(a, TABLE), drawn.gamma, columns);
             out = _geometric(out, _power(a, HELPER), drawn.batch, 3);
-            _geometric(out, ZERO - _power(a, SIDES), drawn.batch, 2 * p.contractions);
+            return _geometric(out, ZERO - _power(a, SIDES), drawn.batch, 2 * p.contractions);
         }
     }
 
-    /// @dev a_t for every tile t, at [t + 1], and the scalar side, at [0].
+    /// @dev Where in memory a_t of tile t is, at word t + 1, and the scalar side, at word 0: the last
+    ///      values, and what has a weight of its own.
     function tileWeights(
         Program memory p,
         Challenges memory drawn,
-        uint256[] memory kernels,
-        uint256[] memory scaleTable,
+        uint256[] memory found,
         uint256[] memory powers
-    ) internal pure returns (uint256[] memory weights) {
+    ) internal pure returns (uint256 weights) {
         unchecked {
-            weights = new uint256[](p.tiles() + 1);
-            _addTerms(p, kernels, scaleTable, weights);
+            uint256 e = addressOf(found) + 32 * p.values();
+            weights = e - 32 * (p.eTile() + 1);
+            store(e, Fr.unwrap(_eWeight(p, drawn, powers)));
+            store(e + 32, 1);
+            store(e + 64, Fr.unwrap(_onePlus(drawn.tile)));
             _addMasks(p, drawn, weights);
-            uint256 e = p.eTile() + 1;
-            _addTo(weights, e, _eWeight(p, drawn, powers));
-            _addTo(weights, e + 1, ONE);
-            _addTo(weights, e + 2, _onePlus(drawn.tile));
         }
     }
 
@@ -95,48 +112,20 @@ library Linear {
         }
     }
 
-    /// @dev Each term adds scale * coefficient * prod kernels to its tile.
-    function _addTerms(
-        Program memory p,
-        uint256[] memory kernels,
-        uint256[] memory scaleTable,
-        uint256[] memory weights
-    ) private pure {
-        uint256 at = p.termsAt;
-        uint256 count = p.terms;
+    /// @dev Writes the constants, four int64 a word.
+    function _constants(Program memory p, uint256 out) private pure returns (uint256) {
+        uint256 at = p.constantsAt;
+        uint256 end = p.productsAt;
         assembly ("memory-safe") {
-            let values := add(kernels, 0x20)
-            let scaled := add(scaleTable, 0x20)
-            let tiles := add(weights, 0x20)
-            let end := add(at, shl(5, count))
-            for {} lt(at, end) { at := add(at, 0x20) } {
-                // One more in the tile: 0xFFFF, the scalar side, comes to lie at 0. A field of 16
-                // bits is taken five bits too high, so as the offset of a word.
-                let record := add(mload(at), shl(240, 1))
-                let value :=
-                    mulmod(
-                        mload(add(scaled, and(shr(219, record), OFFSETS))),
-                        add(P, signextend(7, shr(160, record))),
-                        P
-                    )
-                // Five ids; an id of 0 is the constant 1.
-                value := mulmod(value, mload(add(values, and(shr(139, record), OFFSETS))), P)
-                value := mulmod(value, mload(add(values, and(shr(123, record), OFFSETS))), P)
-                value := mulmod(value, mload(add(values, and(shr(107, record), OFFSETS))), P)
-                if and(shr(80, record), 0xffffffff) {
-                    value := mulmod(value, mload(add(values, and(shr(91, record), OFFSETS))), P)
-                    value := mulmod(value, mload(add(values, and(shr(75, record), OFFSETS))), P)
-                }
-                let tile := add(tiles, and(shr(235, record), OFFSETS))
-                mstore(tile, addmod(mload(tile), value, P))
+            for {} lt(at, end) { at := add(at, 8) } {
+                mstore(out, add(P, signextend(7, shr(192, mload(at)))))
+                out := add(out, 0x20)
             }
         }
+        return out;
     }
 
-    function _addMasks(Program memory p, Challenges memory drawn, uint256[] memory weights)
-        private
-        pure
-    {
+    function _addMasks(Program memory p, Challenges memory drawn, uint256 weights) private pure {
         unchecked {
             Fr a = drawn.batch;
             uint256 at = addressOf(drawn.tile);
@@ -262,9 +251,9 @@ library Linear {
         return Fr.wrap(load(powers, c));
     }
 
-    function _addTo(uint256[] memory weights, uint256 i, Fr value) private pure {
+    function _addTo(uint256 weights, uint256 i, Fr value) private pure {
         unchecked {
-            uint256 at = addressOf(weights) + 32 * i;
+            uint256 at = weights + 32 * i;
             store(at, Fr.unwrap(Fr.wrap(load(at)) + value));
         }
     }

@@ -27,28 +27,25 @@ library Multilinear {
         }
     }
 
-    /// @dev Word c, for c <= bits: eq of the last c coordinates before two addresses. In new memory.
-    function eqSuffixes(uint256 leftEnd, uint256 rightEnd, uint256 bits)
+    /// @dev Writes eq of the last 1, 2, ..., `bits` coordinates before two addresses; returns the
+    ///      address after.
+    function eqSuffixes(uint256 out, uint256 leftEnd, uint256 rightEnd, uint256 bits)
         internal
         pure
-        returns (uint256 products)
+        returns (uint256 end)
     {
         assembly ("memory-safe") {
-            products := mload(0x40)
             let product := 1
-            let out := products
-            mstore(out, product)
             let offset := sub(rightEnd, leftEnd)
-            for { let first := sub(leftEnd, shl(5, bits)) } gt(leftEnd, first) {} {
+            end := add(out, shl(5, bits))
+            for {} lt(out, end) { out := add(out, 0x20) } {
                 leftEnd := sub(leftEnd, 0x20)
-                out := add(out, 0x20)
                 let a := mload(leftEnd)
                 let b := mload(add(leftEnd, offset))
                 let one := add(shl(1, mulmod(a, b, P)), TWICE_P_AND_ONE)
                 product := mulmod(product, sub(one, add(a, b)), P)
                 mstore(out, product)
             }
-            mstore(0x40, add(out, 0x20))
         }
     }
 
@@ -67,11 +64,13 @@ library Multilinear {
 
     /// @dev For every four coordinates a heap of 32 words: word 2^j + x, for j <= 4 and x < 2^j, is
     ///      eq of the first j of them with the bits of x; word 0 is 0, and words of coordinates that
-    ///      are not there. In new memory.
-    function prefixHeaps(uint256 at, uint256 bits) internal pure returns (uint256 heaps) {
+    ///      are not there. Returns the address after.
+    function prefixHeaps(uint256 heap, uint256 at, uint256 bits)
+        internal
+        pure
+        returns (uint256 after_)
+    {
         assembly ("memory-safe") {
-            heaps := mload(0x40)
-            let heap := heaps
             for { let end := add(at, shl(5, bits)) } lt(at, end) { at := add(at, 0x80) } {
                 let left := sub(end, at)
                 let a := mload(at)
@@ -153,28 +152,7 @@ library Multilinear {
                 }
                 heap := add(heap, HEAP_BYTES)
             }
-            mstore(0x40, heap)
-        }
-    }
-
-    /// @dev eq of the first `bits` coordinates with the low `bits` bits of an integer, from heaps.
-    function eqPrefix(uint256 heaps, uint256 bits, uint256 value)
-        internal
-        pure
-        returns (Fr product)
-    {
-        assembly ("memory-safe") {
-            product := 1
-            for {} gt(bits, 3) { heaps := add(heaps, HEAP_BYTES) } {
-                bits := sub(bits, 4)
-                let node := or(16, and(shr(bits, value), 15))
-                product := mulmod(product, mload(add(heaps, shl(5, node))), P)
-            }
-            if bits {
-                let level := shl(bits, 1)
-                let node := or(level, and(value, sub(level, 1)))
-                product := mulmod(product, mload(add(heaps, shl(5, node))), P)
-            }
+            after_ := heap
         }
     }
 

@@ -19,7 +19,11 @@ struct Program {
     uint256 contractions;
     uint256 kernels;
     uint256 views;
-    uint256 terms;
+    uint256 kernelValues;
+    uint256 constantWords;
+    uint256 productWords;
+    uint256 pairWords;
+    uint256 sums;
     uint256 n;
     uint256 mu;
     uint256 nF;
@@ -36,7 +40,10 @@ struct Program {
     uint256 kernelsAt;
     uint256 viewsAt;
     uint256 contractionsAt;
-    uint256 termsAt;
+    uint256 constantsAt;
+    uint256 productsAt;
+    uint256 pairsAt;
+    uint256 end;
 }
 
 /// @notice What prover/program/format.py is to the Python verifier. `check` refuses with
@@ -48,9 +55,12 @@ library Programs {
     uint256 internal constant HEADER_BYTES = 4 * RECORD;
     /// @dev Slices of the lookup at most, and the numbers that their claims take.
     uint256 internal constant SLICES = 4;
+    /// @dev Constants and pairs of ids in a word.
+    uint256 internal constant CONSTANTS = 4;
+    uint256 internal constant PAIRS = 8;
     uint256 internal constant POINT_BYTES = 64;
     uint256 internal constant OPENING_BYTES = 640;
-    uint256 internal constant SCALAR_SIDE = 0xFFFF;
+    uint256 private constant MAX_TILES = 0xFFFF;
     /// @dev Binary logarithms of the cells a variable has in a mask.
     uint256 internal constant MASK1_POWERS = 3;
     uint256 internal constant MASK2_POWERS = 2;
@@ -64,11 +74,8 @@ library Programs {
     uint256 private constant MAX_AXIS_BITS = 10;
     uint256 private constant MAX_CELLS = 1024;
 
-    /// @dev Where `_checkTerms` finds the fields of a term, and the bit above each.
-    uint256 private constant EVEN_PLACES =
-        (0xffff << 224) | (0xffff << 128) | (0xffff << 96) | (0xffff << 64);
-    uint256 private constant ODD_PLACES = (0xffff << 224) | (0xffff << 128) | (0xffff << 96);
-    uint256 private constant CARRIES = (1 << 240) | (1 << 144) | (1 << 112) | (1 << 80);
+    /// @dev Values at most: a pair's first id has 15 bits, the one above says that it ends a sum.
+    uint256 private constant MAX_VALUES = 1 << 15;
 
     // Codes of BadProgram.
     uint256 private constant IDENTITY = 1;
@@ -79,7 +86,7 @@ library Programs {
     uint256 private constant KERNEL = 6;
     uint256 private constant VIEW = 7;
     uint256 private constant CONTRACTION = 8;
-    uint256 private constant TERM = 9;
+    uint256 private constant VALUES = 9;
 
     /// @dev The tables of a section that `check` accepted.
     function read(bytes memory section) internal pure returns (Program memory p) {
@@ -100,12 +107,12 @@ library Programs {
             }
             Program memory p = _read(at);
             _checkHeader(p, load(at));
-            _require(length == p.termsAt + RECORD * p.terms - at, LENGTH);
+            _require(length == p.end - at, LENGTH);
             _checkTiles(p);
             _checkKernels(p);
             _checkViews(p);
             _checkContractions(p);
-            _checkTerms(p);
+            _checkValues(p);
         }
     }
 
@@ -147,12 +154,31 @@ library Programs {
         }
     }
 
-    /// @dev The greatest kernel id: after the records' and the views' those of the given kernels, the
-    ///      products over common last coordinates of r and the tile's point, and heaps.
-    function lastKernel(Program memory p) internal pure returns (uint256) {
+    // Ids of values (docs/protocol/format.md#values): the constant 1 is 0, coordinates and heaps
+    // follow.
+
+    function firstKernel(Program memory p) internal pure returns (uint256) {
         unchecked {
-            uint256 heaps = (p.nF + 3) / 4 + (p.k + 3) / 4;
-            return p.kernels + p.views + (p.n < p.k ? p.n : p.k) + 1 + 32 * heaps;
+            return 1 + 2 * (p.rhoLength + p.n + p.k) + 32 * ((p.nF + 3) / 4 + (p.k + 3) / 4);
+        }
+    }
+
+    function firstScale(Program memory p) internal pure returns (uint256) {
+        unchecked {
+            return firstKernel(p) + p.kernelValues + p.views;
+        }
+    }
+
+    function firstProduct(Program memory p) internal pure returns (uint256) {
+        unchecked {
+            return firstScale(p) + scales(p) + CONSTANTS * p.constantWords;
+        }
+    }
+
+    /// @dev How many there are.
+    function values(Program memory p) internal pure returns (uint256) {
+        unchecked {
+            return firstProduct(p) + PAIRS * p.productWords + p.sums;
         }
     }
 
@@ -189,7 +215,7 @@ library Programs {
         p.contractions = _field(second, 2, 2);
         p.kernels = _field(second, 4, 2);
         p.views = _field(second, 6, 2);
-        p.terms = _field(second, 8, 2);
+        p.productWords = _field(second, 8, 2);
         p.n = _field(second, 10, 1);
         p.mu = _field(second, 11, 1);
         p.nF = _field(second, 12, 1);
@@ -202,11 +228,18 @@ library Programs {
         p.mask1Offset = _field(third, 2, 4);
         p.mask2Tile = _field(third, 6, 2);
         p.mask2Offset = _field(third, 8, 4);
+        p.constantWords = _field(third, 12, 2);
+        p.pairWords = _field(third, 14, 2);
+        p.sums = _field(third, 16, 2);
+        p.kernelValues = _field(third, 18, 2);
         unchecked {
             p.kernelsAt = at + HEADER_BYTES;
             p.viewsAt = p.kernelsAt + RECORD * p.kernels;
             p.contractionsAt = p.viewsAt + 2 * RECORD * p.views;
-            p.termsAt = p.contractionsAt + RECORD * p.contractions;
+            p.constantsAt = p.contractionsAt + RECORD * p.contractions;
+            p.productsAt = p.constantsAt + RECORD * p.constantWords;
+            p.pairsAt = p.productsAt + RECORD * p.productWords;
+            p.end = p.pairsAt + RECORD * p.pairWords;
         }
     }
 
@@ -224,7 +257,7 @@ library Programs {
             _require(POINT_BYTES * p.inputTiles <= p.inputBytes, TILES);
             _require(POINT_BYTES * p.outputTiles <= p.outputBytes, TILES);
             uint256 count = tiles(p);
-            _require(p.stage1Tiles != 0 && p.stage2Tiles != 0 && count < SCALAR_SIDE, TILES);
+            _require(p.stage1Tiles != 0 && p.stage2Tiles != 0 && count < MAX_TILES, TILES);
             uint256 bits1 = MASK1_POWERS + ceilLog2(p.n);
             uint256 bits2 = MASK2_POWERS + ceilLog2(p.mu);
             _require(p.mask1Tile < count && _fits(p.mask1Offset, bits1, p.k), MASKS);
@@ -251,6 +284,7 @@ library Programs {
         uint256 limits = _limits(p);
         (uint256 at, uint256 end) = (p.kernelsAt, p.viewsAt);
         uint256 good = 1;
+        uint256 count = 0;
         assembly ("memory-safe") {
             for {} lt(at, end) { at := add(at, 0x20) } {
                 let record := mload(at)
@@ -267,9 +301,17 @@ library Programs {
                     let const := and(shr(160, record), 0xffffffff)
                     good := and(good, iszero(gt(const, shl(bitsP, 1))))
                 }
+                let given := 1
+                // EQ, and INDEX, give a value a coordinate.
+                if eq(kind, 1) {
+                    good := and(good, eq(bitsP, byte(6, record)))
+                    given := bitsP
+                }
+                if eq(kind, 5) { given := bitsP }
+                count := add(count, given)
             }
         }
-        _require(good != 0, KERNEL);
+        _require(good != 0 && count == p.kernelValues, KERNEL);
     }
 
     function _checkViews(Program memory p) private pure {
@@ -301,59 +343,50 @@ library Programs {
 
     function _checkContractions(Program memory p) private pure {
         unchecked {
-            uint256 ids = lastKernel(p);
-            for (uint256 at = p.contractionsAt; at < p.termsAt; at += RECORD) {
+            for (uint256 at = p.contractionsAt; at < p.constantsAt; at += RECORD) {
                 uint256 record = load(at);
                 _require(
                     _field(record, 0, 2) < p.relations && _field(record, 2, 1) <= p.n, CONTRACTION
                 );
                 _require(
-                    _field(record, 4, 2) <= ids && _field(record, 6, 2) <= ids
-                        && _field(record, 8, 2) <= ids,
+                    _isKernel(p, _field(record, 4, 2)) && _isKernel(p, _field(record, 6, 2))
+                        && _isKernel(p, _field(record, 8, 2)),
                     CONTRACTION
                 );
             }
         }
     }
 
-    /// @dev Seven 16-bit fields a record are compared with their bounds at once: fields of even and
-    ///      of odd place apart, so that each has 16 bits of room above it, and 0x10000 + bound -
-    ///      field keeps bit 16 unless the field is above the bound. One is added to the tile, so
-    ///      that 0xFFFF becomes 0.
-    ///        place  0    1     2-5         6 7 8 9 10  11-15
-    ///               tile scale coefficient kernels     zero
-    function _checkTerms(Program memory p) private pure {
+    /// @dev Whether an id is the constant 1 or of a kernel record's value.
+    function _isKernel(Program memory p, uint256 id) private pure returns (bool) {
         unchecked {
-            (uint256 at, uint256 end) = (p.termsAt, p.termsAt + RECORD * p.terms);
-            uint256 ids = _clamp(lastKernel(p));
-            // Even places 0 6 8 10, moved right by one place; odd places 1 7 9.
-            uint256 evens = EVEN_PLACES;
-            uint256 odds = ODD_PLACES;
-            uint256 carries = CARRIES;
-            uint256 pair = carries + ((ids << 128) | (ids << 96));
-            uint256 evenBounds = pair + ((tiles(p) << 224) | (ids << 64));
-            uint256 oddBounds = pair + (_clamp(scales(p) - 1) << 224);
-            uint256 good;
-            assembly ("memory-safe") {
-                // In memory, or the compiler would work the bounds out again for every term.
-                let bounds := mload(0x40)
-                mstore(bounds, evenBounds)
-                mstore(add(bounds, 0x20), oddBounds)
-                mstore(0x00, carries)
-                for {} lt(at, end) { at := add(at, 0x20) } {
-                    let record := add(mload(at), shl(240, 1))
-                    let even := sub(mload(bounds), and(shr(16, record), evens))
-                    let odd := sub(mload(add(bounds, 0x20)), and(record, odds))
-                    mstore(0x00, and(mload(0x00), and(even, odd)))
-                }
-                good := mload(0x00)
-            }
-            _require(good == carries, TERM);
+            uint256 first = firstKernel(p);
+            return id == 0 || (first <= id && id < first + p.kernelValues);
         }
     }
 
-    /// @dev A bound on a 16-bit field.
-    function _clamp(uint256 bound) private pure returns (uint256) {
-        return bound < 0xffff ? bound : 0xffff;
+    /// @dev Every product and every sum is of values before it, sums are as many as the header says,
+    ///      with the last pair the last ends, and each tile has one.
+    function _checkValues(Program memory p) private pure {
+        unchecked {
+            uint256 next = firstProduct(p); // the id of the value that is made next
+            uint256 good = 1;
+            uint256 sums = 0;
+            uint256 open = 0; // whether a sum is
+            for (uint256 at = p.productsAt; at < p.end; at += 4) {
+                uint256 pair = load(at) >> 224;
+                uint256 ends = 1;
+                if (at >= p.pairsAt) {
+                    ends = pair >> 31;
+                    pair &= 0x7fffffff;
+                    sums += ends;
+                    open = 1 - ends;
+                }
+                if (pair >> 16 >= next || pair & 0xffff >= next) good = 0;
+                next += ends;
+            }
+            _require(good != 0 && open == 0 && sums == p.sums && sums > eTile(p), VALUES);
+            _require(next <= MAX_VALUES, VALUES);
+        }
     }
 }

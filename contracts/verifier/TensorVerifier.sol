@@ -96,7 +96,7 @@ contract TensorVerifier is ITensorVerifier {
         );
         Challenges memory drawn;
         (state, drawn) = _draw(p, at, state);
-        (Fr value, uint256[] memory weights) = _linear(p, at, drawn, input, output);
+        (Fr value, uint256 weights) = _linear(p, at, drawn, input, output);
         value = value.reduce(at.tileRounds, TILE_DEGREE, drawn.tile);
         Curve.Sum memory sum = _combine(p, at, weights, manifest, input, output);
         mercury.verify(
@@ -181,23 +181,23 @@ contract TensorVerifier is ITensorVerifier {
         Challenges memory drawn,
         bytes calldata input,
         bytes calldata output
-    ) private pure returns (Fr value, uint256[] memory weights) {
-        uint256[] memory kernels = AxisKernel.evaluateAll(p, _scope(p, drawn, input, output));
+    ) private pure returns (Fr value, uint256 weights) {
         uint256[] memory powers = Linear.claimPowers(p, drawn.batch);
-        uint256[] memory scales = Linear.scales(p, drawn, powers);
-        weights = Linear.tileWeights(p, drawn, kernels, scales, powers);
-        Fr[3] memory first = _sumcheckClaims(p, at, drawn, kernels, scales);
+        AxisKernel.Scope memory scope = _scope(drawn, input, output);
+        uint256[] memory values = Linear.values(p, drawn, scope, powers);
+        weights = Linear.tileWeights(p, drawn, values, powers);
+        Fr[3] memory first = _sumcheckClaims(p, at, drawn, values);
         value = Linear.claimedValue(p, powers, first, at.lookups, at.sides, _scalar(at.vMask))
-            - Fr.wrap(weights[0]);
+            - Fr.wrap(load(weights));
     }
 
-    function _scope(
-        Program memory p,
-        Challenges memory drawn,
-        bytes calldata input,
-        bytes calldata output
-    ) private pure returns (AxisKernel.Scope memory scope) {
-        scope = AxisKernel.scopeOf(drawn.rho, drawn.r, drawn.tile, p.nF, drawn.gamma);
+    function _scope(Challenges memory drawn, bytes calldata input, bytes calldata output)
+        private
+        pure
+        returns (AxisKernel.Scope memory scope)
+    {
+        scope.points = [drawn.rho, drawn.r, drawn.tile];
+        scope.gamma = drawn.gamma;
         (scope.input, scope.output) = (_end(input) - input.length, _end(output) - output.length);
     }
 
@@ -206,15 +206,15 @@ contract TensorVerifier is ITensorVerifier {
         Program memory p,
         Layout memory at,
         Challenges memory drawn,
-        uint256[] memory kernels,
-        uint256[] memory scales
+        uint256[] memory known
     ) private pure returns (Fr[3] memory values) {
         Fr sigma2 = _scalar(at.sigma2);
         values[0] = _scalar(at.sigma1);
         Fr end = values[0].reduce(at.mainRounds, p.slices + 2, drawn.r);
         values[1] = end - _lookup(p, at, drawn) - sigma2;
         uint256 table = Multilinear.eqTable(addressOf(drawn.side), p.mu);
-        Fr factor = Einsum.coefficient(p, kernels, addressOf(scales), table);
+        uint256 alphas = addressOf(known) + 32 * p.firstScale();
+        Fr factor = Einsum.coefficient(p, known, alphas, table);
         end = sigma2.reduce(at.sideRounds, SIDE_DEGREE, drawn.side);
         values[2] = drawn.batch * end - factor * _scalar(at.sides) * _scalar(at.sides + 32);
     }
@@ -235,12 +235,12 @@ contract TensorVerifier is ITensorVerifier {
     function _combine(
         Program memory p,
         Layout memory at,
-        uint256[] memory weights,
+        uint256 weights,
         bytes memory manifest,
         bytes calldata input,
         bytes calldata output
     ) private view returns (Curve.Sum memory sum) {
-        uint256 weight = addressOf(weights) + 32;
+        uint256 weight = weights + 32;
         weight = _addFixed(sum, weight, Model.points(manifest, POINT_BYTES * p.fixedTiles));
         weight = _addPoints(sum, weight, _end(input) - POINT_BYTES * p.inputTiles, _end(input));
         weight = _addPoints(sum, weight, _end(output) - POINT_BYTES * p.outputTiles, _end(output));

@@ -113,6 +113,25 @@ def evaluate(kernel: Kernel, points: Points, gamma: int) -> int:
     return (total + kernel.shift) % P
 
 
+def evaluate_record(kernel: Kernel, points: Points, gamma: int) -> list[int]:
+    """The values of a kernel's record (`Kernel.values`), each made of the one before."""
+    p, y = kernel.p.of(points), kernel.y.of(points)
+    found = []
+    if kernel.kind == Kind.EQ:
+        value = 1
+        for a, b in zip(reversed(p), reversed(y), strict=True):
+            value = value * eq1(a, b) % P
+            found.append(value)
+    elif kernel.kind == Kind.INDEX:
+        value = kernel.shift
+        for i, a in enumerate(reversed(p)):
+            value = (value + (a << i)) % P
+            found.append(value)
+    else:
+        found.append(evaluate(kernel, points, gamma))
+    return found
+
+
 def evaluate_public(view: PublicView, points: Points, sides: Sequence[bytes]) -> int:
     """sum over cells of V[y] prod w(y): axes are contracted from the last, by one eq expansion
     each."""

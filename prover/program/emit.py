@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -10,12 +9,12 @@ from typing import TypeAlias
 from prover.errors import EinproofError
 from prover.program import format as fmt
 from prover.program.addresses import Block, bits_for
-from prover.program.format import Kernel, Kind, PublicAxis, PublicView, Source, Span, Term
+from prover.program.circuit import Term
+from prover.program.format import Kernel, Kind, PublicAxis, PublicView, Source, Span
 from prover.program.ir import FIXED, Affine, Contraction, Expr, View
 from prover.program.relations import Relations
 
 Factor: TypeAlias = Kernel | PublicView
-RECORD_COST = 10  # of a kernel's record, read and evaluated, in multiplications of a term
 MAX_WORK = 1 << 20  # pairs of a view and a block: some seconds; a larger k has fewer
 
 
@@ -23,13 +22,9 @@ class LayoutError(EinproofError):
     """A program that does not fit format v1."""
 
 
-class TooManyKernels(LayoutError):
-    """A term is a product of more factors than its record has places for."""
-
-
 @dataclass
 class Emitter:
-    """Collects kernels (each once), views and terms."""
+    """Collects terms."""
 
     k: int
     n: int
@@ -37,11 +32,7 @@ class Emitter:
     relations: Relations
     blocks: dict[object, list[Block]]
     sides: dict[int, tuple[int, int]]  # public tensor -> side, byte offset
-    terms: list[tuple[int, int, int, tuple[Kernel, ...], tuple[PublicView, ...]]] = field(
-        default_factory=list
-    )
-    kernels: dict[Kernel, int] = field(default_factory=dict)
-    views: dict[PublicView, int] = field(default_factory=dict)
+    terms: list[Term] = field(default_factory=list)
     work: int = 0
 
     def term(self, tile: int, scale: int, coef: int, factors: Sequence[Factor]) -> None:
@@ -49,65 +40,11 @@ class Emitter:
             raise LayoutError(f"coefficient {coef} does not fit 64 bits")
         kernels = merge([f for f in factors if isinstance(f, Kernel)], join_axes)
         views = tuple(f for f in factors if isinstance(f, PublicView))
-        self.terms.append((tile, scale, coef, tuple(kernels), views))
+        self.terms.append(Term(tile, scale, coef, tuple(merge(kernels, join_places)), views))
 
-    def batch(self, kernels: list[Kernel]) -> tuple[int, ...]:
-        """The ids of a contraction's batch kernels; called before `finish`."""
-        merged = merge(kernels, join_axes)
-        return self._ids(merged, 3)
-
-    def finish(self) -> tuple[Term, ...]:
-        """All terms. Constant places join, and are written as given kernels where these are few
-        enough; other kernels have records, each once."""
-        merged = [merge(list(kernels), join_places) for _, _, _, kernels, _ in self.terms]
-        seen = Counter(kernel for kernels in merged for kernel in kernels)
-        given = {kernel: self._given(kernel, times) for kernel, times in seen.items()}
-        split = [
-            self._split(ks, len(t[4]), given) for ks, t in zip(merged, self.terms, strict=True)
-        ]
-        for kernels in split:
-            self._ids([k for k in kernels if isinstance(k, Kernel)], 0)
-        for _, _, _, _, views in self.terms:
-            for view in views:
-                self.views.setdefault(view, len(self.kernels) + 1 + len(self.views))
-        first = 1 + len(self.kernels) + len(self.views)
-        found = []
-        for (tile, scale, coef, _, views), kernels in zip(self.terms, split, strict=True):
-            ids = tuple(self.kernels[k] if isinstance(k, Kernel) else first + k for k in kernels)
-            ids += tuple(self.views[v] for v in views)
-            if len(ids) > 5:
-                raise TooManyKernels(f"a term needs {len(ids)} kernels, format v1 has 5")
-            found.append(Term(tile, scale, coef, ids + (0,) * (5 - len(ids))))
-        return tuple(found)
-
-    def _given(self, kernel: Kernel, times: int) -> tuple[int, ...] | None:
-        """The given kernels for one that so many terms have, unless a record is cheaper: that
-        costs about as much as RECORD_COST factors of terms."""
-        found = fmt.given_indices(kernel, self.n, self.n_f, self.k)
-        return None if found and (len(found) - 1) * times > RECORD_COST else found
-
-    def _split(
-        self,
-        kernels: Sequence[Kernel],
-        views: int,
-        given: dict[Kernel, tuple[int, ...] | None],
-    ) -> list[Kernel | int]:
-        """A term's kernels: given ones as their places among the given, those of fewest factors
-        first, as long as all fit."""
-        room = 5 - views - len(kernels)
-        parts: dict[Kernel, list[Kernel | int]] = {}
-        for kernel in sorted(kernels, key=lambda kernel: len(given[kernel] or ())):
-            found = given[kernel]
-            if found is None or len(found) - 1 > room:
-                parts[kernel] = [kernel]
-            else:
-                room -= len(found) - 1
-                parts[kernel] = list(found)
-        return [part for kernel in kernels for part in parts[kernel]]
-
-    def _ids(self, kernels: Sequence[Kernel], width: int) -> tuple[int, ...]:
-        ids = [self.kernels.setdefault(kernel, len(self.kernels) + 1) for kernel in kernels]
-        return tuple(ids) + (0,) * (width - len(ids))
+    def batch(self, kernels: list[Kernel]) -> list[Kernel]:
+        """A contraction's batch kernels."""
+        return merge(kernels, join_axes)
 
     # -- one view ----------------------------------------------------------------------------------
 

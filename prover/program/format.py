@@ -6,8 +6,9 @@ says nothing of soundness.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
+from typing import TypeAlias
 
 from prover.errors import BadProgram
 
@@ -15,6 +16,8 @@ RECORD = 32
 MAGIC, VERSION = b"EINP", 1
 SLICES = 4  # K at most
 SCALAR_SIDE = 0xFFFF
+CONSTANT, PAIR = 8, 4  # bytes
+MAX_VALUES = 1 << 15  # a pair's first id has 15 bits
 MASK1_POWERS, MASK2_POWERS = 8, 4  # cells a variable, a power of two above the degree
 OPENING_BYTES = 640
 
@@ -44,6 +47,9 @@ class Span:
     def of(self, points: tuple[list[int], list[int], list[int]]) -> list[int]:
         return points[self.source][self.first : self.first + self.bits]
 
+    def last(self, bits: int) -> Span:
+        return Span(self.source, self.first + self.bits - bits, bits)
+
 
 NOWHERE = Span(Source.RHO, 0, 0)
 
@@ -56,54 +62,28 @@ class Kernel:
     const: int = 0
     shift: int = 0
 
+    @property
+    def values(self) -> int:
+        """What its record gives: of EQ and INDEX a value for each number of last coordinates."""
+        return self.p.bits if self.kind in (Kind.EQ, Kind.INDEX) else 1
 
-# Kernels that need no record, for most blocks are made of them (docs/protocol/format.md#given):
-# eq of the last 0, 1, 2, ... coordinates of r with those of y; then heaps, each of four
-# coordinates, of lookup rows (the last n_f coordinates of r) and of y: entry 2^j + x of a heap is
-# eq of its first j coordinates with the bits of x.
+    def last(self, bits: int) -> Kernel:
+        """Of EQ or INDEX: that of the last so many coordinates."""
+        return replace(self, p=self.p.last(bits), y=self.y.last(min(bits, self.y.bits)))
+
+
+# For every four coordinates of lookup rows (the last n_f of r), then of y, a heap: entry 2^j + x is
+# eq of the first j of them with the bits of x (docs/protocol/format.md#values).
 NODE_BITS = 4
 HEAP = 2 << NODE_BITS
 
 
-def given_count(n: int, n_f: int, k: int) -> int:
-    return min(n, k) + 1 + HEAP * (-(-n_f // NODE_BITS) + -(-k // NODE_BITS))
+def heaps(coordinates: int) -> int:
+    return -(-coordinates // NODE_BITS)
 
 
-def given_kernel(index: int, n: int, n_f: int, k: int) -> Kernel:
-    """What a given kernel is, by its place among them."""
-    rows = min(n, k) + 1
-    tile = rows + HEAP * -(-n_f // NODE_BITS)
-    if index < rows:
-        return Kernel(Kind.EQ, Span(Source.R, n - index, index), Span(Source.Y, k - index, index))
-    heap, node = divmod(index - (rows if index < tile else tile), HEAP)
-    bits = node.bit_length() - 1
-    const = node - (1 << bits)
-    if index < tile:
-        return Kernel(Kind.EQ, Span(Source.R, n - n_f + NODE_BITS * heap, bits), const=const)
-    return Kernel(Kind.EQ, y=Span(Source.Y, NODE_BITS * heap, bits), const=const)
-
-
-def given_indices(kernel: Kernel, n: int, n_f: int, k: int) -> tuple[int, ...] | None:
-    """The given kernels whose product this one is, by their places among them; None if there are
-    none."""
-    p, y = kernel.p, kernel.y
-    if kernel.kind != Kind.EQ:
-        return None
-    rows = min(n, k) + 1
-    if p.bits == y.bits and (p.source, y.source) == (Source.R, Source.Y):
-        return (p.bits,) if p.first + p.bits == n and y.first + y.bits == k else None
-    if p.bits == 0 and (y.source, y.first) == (Source.Y, 0):
-        bits, first = y.bits, rows + HEAP * -(-n_f // NODE_BITS)
-    elif y.bits == 0 and (p.source, p.first) == (Source.R, n - n_f) and p.bits <= n_f:
-        bits, first = p.bits, rows
-    else:
-        return None
-    found = []
-    for heap, start in enumerate(range(0, bits, NODE_BITS)):
-        width = min(NODE_BITS, bits - start)
-        x = kernel.const >> (bits - start - width) & ((1 << width) - 1)
-        found.append(first + HEAP * heap + (1 << width) + x)
-    return tuple(found)
+def heap_values(n_f: int, k: int) -> int:
+    return HEAP * (heaps(n_f) + heaps(k))
 
 
 @dataclass(frozen=True)
@@ -130,17 +110,13 @@ class ContractionRecord:
     kernels: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Term:
-    tile: int
-    scale: int
-    coef: int
-    kernels: tuple[int, ...]
+Pair: TypeAlias = tuple[int, int]  # two values' ids: their product
+Sum: TypeAlias = tuple[Pair, ...]  # of products
 
 
 @dataclass(frozen=True)
 class VerifierProgram:
-    """The header's fields by name, then the four tables."""
+    """The header's fields by name, then the tables."""
 
     k: int
     fixed_tiles: int
@@ -164,22 +140,68 @@ class VerifierProgram:
     kernels: tuple[Kernel, ...]
     views: tuple[PublicView, ...]
     contractions: tuple[ContractionRecord, ...]
-    terms: tuple[Term, ...]
+    constants: tuple[int, ...]
+    products: tuple[Pair, ...]
+    sums: tuple[Sum, ...]
 
     @property
     def mu(self) -> int:
         return len(self.contractions).bit_length()  # ceil(log2(C + 1))
 
-    # kernel ids: 1, the records', the views', the given
+    # values by id: 1, coordinates', heaps, kernels', views', scales, constants, products, sums
     @property
-    def first_given(self) -> int:
-        return 1 + len(self.kernels) + len(self.views)
+    def first_heap(self) -> int:
+        return 1 + 2 * (self.rho_length + self.n + self.k)
+
+    @property
+    def first_kernel(self) -> int:
+        return self.first_heap + heap_values(self.n_f, self.k)
+
+    @property
+    def first_view(self) -> int:
+        return self.first_kernel + sum(kernel.values for kernel in self.kernels)
+
+    @property
+    def first_scale(self) -> int:
+        return self.first_view + len(self.views)
+
+    @property
+    def first_constant(self) -> int:
+        return self.first_scale + self.scales
+
+    @property
+    def first_product(self) -> int:
+        return self.first_constant + len(self.constants)
+
+    @property
+    def first_sum(self) -> int:
+        return self.first_product + len(self.products)
+
+    @property
+    def values(self) -> int:
+        return self.first_sum + len(self.sums)
+
+    def given(self, place: Kernel) -> int:
+        """The value of EQ of a span with a constant: a coordinate's, or a node of a heap."""
+        source, at, bits = place.p.source, place.p.first, place.p.bits
+        if bits == 1:
+            first = (0, self.rho_length, self.rho_length + self.n)[source]
+            return 1 + 2 * (first + at) + place.const
+        heap = at // NODE_BITS + heaps(self.n_f)
+        if source == Source.R:
+            heap = (at - (self.n - self.n_f)) // NODE_BITS
+        return self.first_heap + HEAP * heap + (1 << bits) + place.const
 
     def kernel(self, number: int) -> Kernel:
-        """An axis kernel by its id, of 1 or more and no view's."""
-        if number <= len(self.kernels):
-            return self.kernels[number - 1]
-        return given_kernel(number - self.first_given, self.n, self.n_f, self.k)
+        """The kernel of a contraction, by its value's id: the constant 1, or of a record."""
+        if number == 0:
+            return Kernel(Kind.EQ)
+        number -= self.first_kernel
+        for kernel in self.kernels:
+            if number < kernel.values:
+                return kernel.last(number + 1) if kernel.kind in (Kind.EQ, Kind.INDEX) else kernel
+            number -= kernel.values
+        raise KeyError(number)
 
     # tile numbers
     @property
@@ -229,7 +251,8 @@ class VerifierProgram:
     @property
     def section_bytes(self) -> int:
         records = len(self.kernels) + 2 * len(self.views) + len(self.contractions)
-        return RECORD * (4 + records + len(self.terms))
+        pairs = len(self.products) + sum(map(len, self.sums))
+        return RECORD * (4 + records) + CONSTANT * len(self.constants) + PAIR * pairs
 
 
 def serialize(v: VerifierProgram) -> bytes:
@@ -244,7 +267,11 @@ def serialize(v: VerifierProgram) -> bytes:
     fields += [(10, 4, v.section_bytes), (14, 4, v.input_bytes), (18, 4, v.output_bytes)]
     fields += [(22, 2, v.input_tiles), (24, 2, v.output_tiles), (26, 2, v.stage1_tiles)]
     fields += [(28, 2, v.stage2_tiles), (32, 2, v.relations), (34, 2, len(v.contractions))]
-    fields += [(36, 2, len(v.kernels)), (38, 2, len(v.views)), (40, 2, len(v.terms))]
+    fields += [(36, 2, len(v.kernels)), (38, 2, len(v.views))]
+    pairs = sum(map(len, v.sums))
+    fields += [(40, 2, PAIR * len(v.products) // RECORD), (78, 2, PAIR * pairs // RECORD)]
+    fields += [(76, 2, CONSTANT * len(v.constants) // RECORD), (80, 2, len(v.sums))]
+    fields += [(82, 2, v.first_view - v.first_kernel)]
     fields += [(42, 1, v.n), (43, 1, v.mu), (44, 1, v.n_f), (45, 1, v.n_t), (46, 1, v.rho_length)]
     fields += [(47, 1, v.c_max), (48, 4, v.rows), (52, 4, v.table_rows)]
     fields += [(64, 2, v.mask1[0]), (66, 4, v.mask1[1]), (70, 2, v.mask2[0]), (72, 4, v.mask2[1])]
@@ -277,13 +304,15 @@ def serialize(v: VerifierProgram) -> bytes:
         for i, kernel_id in enumerate(contraction.kernels):
             put(at + 4 + 2 * i, 2, kernel_id)
         at += RECORD
-    for term in v.terms:
-        put(at, 2, term.tile)
-        put(at + 2, 2, term.scale)
-        put(at + 4, 8, term.coef)
-        for i, kernel_id in enumerate(term.kernels):
-            put(at + 12 + 2 * i, 2, kernel_id)
-        at += RECORD
+    for constant in v.constants:
+        put(at, CONSTANT, constant)
+        at += CONSTANT
+    ends = [(pair, False) for pair in v.products]
+    ends += [(pair, i == len(s)) for s in v.sums for i, pair in enumerate(s, 1)]
+    for (left, right), is_last in ends:
+        put(at, 2, left | is_last << 15)
+        put(at + 2, 2, right)
+        at += PAIR
     return bytes(out)
 
 
@@ -303,11 +332,12 @@ def parse(data: bytes) -> VerifierProgram:
     _check(get(4, 2) == VERSION and 1 <= slices <= SLICES, 1)
     k, n, mu, n_f, n_t, rho = get(6, 1), get(42, 1), get(43, 1), get(44, 1), get(45, 1), get(46, 1)
     rows, table_rows, relations, c_max = get(48, 4), get(52, 4), get(32, 2), get(47, 1)
-    contractions, kernels, views, terms = get(34, 2), get(36, 2), get(38, 2), get(40, 2)
+    contractions, kernels, views = get(34, 2), get(36, 2), get(38, 2)
+    products, constants, pairs, sums, kernel_values = (get(at, 2) for at in (40, 76, 78, 80, 82))
     _check(6 <= k <= 28 and 1 <= n <= 40 and max(n_f, n_t) <= n and rho <= 64, 2)
     _check(rows < 1 << n_f and table_rows < 1 << n_t, 2)
     _check(1 <= mu == contractions.bit_length() <= min(12, k - 1), 2)
-    size = RECORD * (4 + kernels + 2 * views + contractions + terms)
+    size = RECORD * (4 + kernels + 2 * views + contractions + constants + products + pairs)
     _check(get(10, 4) == size and len(data) >= size, 3)
     input_tiles, output_tiles, stage1, stage2 = get(22, 2), get(24, 2), get(26, 2), get(28, 2)
     sides = (get(14, 4) - 64 * input_tiles, get(18, 4) - 64 * output_tiles)
@@ -332,8 +362,10 @@ def parse(data: bytes) -> VerifierProgram:
         kernel = Kernel(Kind(data[at]), p, y, get(at + 8, 4), get(at + 12, 4, True))
         if kernel.kind in (Kind.CUT, Kind.SHIFT):
             _check(kernel.const <= 1 << kernel.p.bits, 6)
+        _check(kernel.kind != Kind.EQ or p.bits == y.bits, 6)
         kernel_list.append(kernel)
         at += RECORD
+    _check(sum(kernel.values for kernel in kernel_list) == kernel_values, 6)
     view_list = []
     for _ in range(views):
         side, count, offset = data[at], data[at + 1], get(at + 2, 4)
@@ -350,28 +382,38 @@ def parse(data: bytes) -> VerifierProgram:
         _check(cells <= 1024 and offset + 2 * cells <= sides[side], 7)
         view_list.append(PublicView(side, offset, tuple(axes)))
         at += 2 * RECORD
-    ids = kernels + views + given_count(n, n_f, k)
-
-    def kernel_ids(start: int, count: int, code: int) -> tuple[int, ...]:
-        found = tuple(get(start + 2 * i, 2) for i in range(count))
-        _check(max(found) <= ids, code)
-        return found
-
+    first_kernel = 1 + 2 * (rho + n + k) + heap_values(n_f, k)
+    first_view = first_kernel + kernel_values
     contraction_list = []
     for _ in range(contractions):
-        record = ContractionRecord(get(at, 2), data[at + 2], kernel_ids(at + 4, 3, 8))
+        ids = tuple(get(start, 2) for start in (at + 4, at + 6, at + 8))
+        record = ContractionRecord(get(at, 2), data[at + 2], ids)
         _check(record.relation < relations and record.variables <= n, 8)
+        _check(all(i == 0 or first_kernel <= i < first_view for i in ids), 8)
         contraction_list.append(record)
         at += RECORD
     scales = relations + (slices + 1) * (c_max + 1) + 3 + 2 * contractions
-    term_list = []
-    for _ in range(terms):
-        term = Term(get(at, 2), get(at + 2, 2), get(at + 4, 8, True), kernel_ids(at + 12, 5, 9))
-        _check((term.tile == SCALAR_SIDE or term.tile < tiles) and term.scale < scales, 9)
-        term_list.append(term)
-        at += RECORD
+    constant_list = [get(at + CONSTANT * i, CONSTANT, True) for i in range(constants * 4)]
+    at += RECORD * constants
+    number = first_view + views + scales + len(constant_list)  # of the value that is made next
+    product_list, sum_list, parts = list[Pair](), list[Sum](), list[Pair]()
+    for start in range(at, at + RECORD * (products + pairs), PAIR):
+        left, right = get(start, 2), get(start + 2, 2)
+        is_sum = start >= at + RECORD * products
+        is_last, left = is_sum and left >= MAX_VALUES, left & MAX_VALUES - 1 if is_sum else left
+        _check(max(left, right) < number, 9)
+        if is_sum:
+            parts.append((left, right))
+        else:
+            product_list.append((left, right))
+        if is_last:
+            sum_list.append(tuple(parts))
+            parts = []
+        number += is_last or not is_sum
+    _check(not parts and len(sum_list) == sums > tiles - 3 and number <= MAX_VALUES, 9)
     return VerifierProgram(
         k, get(8, 2), get(14, 4), get(18, 4), input_tiles, output_tiles, stage1, stage2,
         relations, n, n_f, n_t, rho, c_max, rows, table_rows, slices, masks[0], masks[1],
-        tuple(kernel_list), tuple(view_list), tuple(contraction_list), tuple(term_list),
+        tuple(kernel_list), tuple(view_list), tuple(contraction_list),
+        tuple(constant_list), tuple(product_list), tuple(sum_list),
     )  # fmt: skip

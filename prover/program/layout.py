@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from prover.program import format as fmt
 from prover.program.addresses import (
+    PAIR_GAS,
     RECORD_GAS,
     TERM_GAS,
     TILE_GAS,
@@ -27,10 +28,10 @@ from prover.program.addresses import (
     whole,
     worth_cutting,
 )
+from prover.program.circuit import Term, compiled
 from prover.program.emit import (
     Emitter,
     LayoutError,
-    TooManyKernels,
     contraction_variables,
     spans_of,
 )
@@ -67,6 +68,7 @@ class Layout:
     gaps: list[tuple[int, int, int]]  # slice, first row, end row
     table_firsts: list[int]  # of each table, its first row in T
     weight_tiles: int
+    terms: tuple[Term, ...]  # what the verifier's tables compute
 
     @property
     def k(self) -> int:
@@ -85,17 +87,14 @@ def layout(program: Program, k: int | None = None) -> Layout:
     if not 6 <= k <= MAX_K:
         raise LayoutError(f"expected 6 <= k <= {MAX_K}, got {k}")
     _check_size(rel, k)
-    uncut = _laid_out(program, rel, k, cut=False)
-    try:
-        return min(_laid_out(program, rel, k, cut=True), uncut, key=_gas)
-    except TooManyKernels:  # a box that is cut costs its terms one more
-        return uncut
+    return min((_laid_out(program, rel, k, cut) for cut in (True, False)), key=_gas)
 
 
 def _gas(found: Layout) -> int:
     """What the verifier pays for, about."""
     v = found.verifier
-    return TERM_GAS * len(v.terms) + RECORD_GAS * len(v.kernels) + TILE_GAS * v.tiles
+    pairs = len(v.products) + sum(map(len, v.sums))
+    return PAIR_GAS * pairs + RECORD_GAS * len(v.kernels) + TILE_GAS * v.tiles
 
 
 def _laid_out(program: Program, rel: Relations, k: int, cut: bool) -> Layout:
@@ -185,10 +184,9 @@ def _laid_out(program: Program, rel: Relations, k: int, cut: bool) -> Layout:
     emit_helpers(emit, rows.length, table_rows, n, n_f, n_t, scale_tables + c_max + 1)
     records = _emit_contractions(emit, contractions, n, scale_sides)
 
-    terms = emit.finish()
     fixed = counts[0] + counts[1]
     (m1,), (m2,) = blocks[MASK1], blocks[MASK2]
-    verifier = fmt.VerifierProgram(
+    header = fmt.VerifierProgram(
         k=k, fixed_tiles=fixed,
         input_bytes=sizes[0] + 64 * sides_tiles[0], output_bytes=sizes[1] + 64 * sides_tiles[1],
         input_tiles=sides_tiles[0], output_tiles=sides_tiles[1],
@@ -196,14 +194,24 @@ def _laid_out(program: Program, rel: Relations, k: int, cut: bool) -> Layout:
         n=n, n_f=n_f, n_t=n_t, rho_length=rho_length, c_max=c_max, rows=rows.length,
         table_rows=table_rows, slices=rows.slices,
         mask1=(m1.tile, m1.offset), mask2=(m2.tile, m2.offset),
-        kernels=tuple(emit.kernels), views=tuple(emit.views),
+        kernels=(), views=(), constants=(), products=(), sums=(),
         contractions=tuple(
-            fmt.ContractionRecord(j, variables, ids) for j, variables, ids in records
+            fmt.ContractionRecord(j, variables, ()) for j, variables, _ in records
         ),
-        terms=terms,
     )  # fmt: skip
+    verifier = compiled(header, emit.terms, [batch for _, _, batch in records])
     _check_written(verifier)
-    return Layout(program, rel, verifier, blocks, rows.slots, rows.gaps, table_firsts, weight_tiles)
+    return Layout(
+        program,
+        rel,
+        verifier,
+        blocks,
+        rows.slots,
+        rows.gaps,
+        table_firsts,
+        weight_tiles,
+        tuple(emit.terms),
+    )
 
 
 def _check_size(rel: Relations, k: int) -> None:
@@ -275,7 +283,7 @@ def _place_tables(rel: Relations) -> tuple[list[int], int]:
 
 def _emit_contractions(
     emit: Emitter, contractions: list[tuple[int, Expr, Contraction]], n: int, base: int
-) -> list[tuple[int, int, tuple[int, ...]]]:
+) -> list[tuple[int, int, list[Kernel]]]:
     """X_m and Y_m: free axes at rho, batch and summed axes at the last coordinates of r."""
     records = []
     for m, (j, expr, c) in enumerate(contractions):
@@ -289,6 +297,6 @@ def _emit_contractions(
         ):
             emit.affine(base + side, affine, {a: at_rho[a] for a in free} | at_r)
         longer = [a for a in expr.batch(c) if expr.axes[a] > 1]
-        ids = emit.batch([Kernel(Kind.EQ, at_rho[a][0], at_r[a][0]) for a in longer])
-        records.append((j, variables, ids))
+        batch = emit.batch([Kernel(Kind.EQ, at_rho[a][0], at_r[a][0]) for a in longer])
+        records.append((j, variables, batch))
     return records

@@ -36,7 +36,7 @@ class TileRounds:
         self, kernels: Kernels, weights: Weights, tiles: Sequence[Tile], low: int | None = None
     ) -> None:
         self.kernels, self.weights, self.tiles, self.k = kernels, weights, tiles, weights.k
-        self.low = last_coordinates(weights.program) if low is None else low
+        self.low = last_coordinates(weights.k, weights.terms) if low is None else low
         self.dense = [t for t, tile in enumerate(tiles) if tile.is_dense]
         self.small = [t for t, tile in enumerate(tiles) if not tile.is_dense]
         self.whole = [(self._dense(t), weights.vector(weights.tiles[t])) for t in self.dense]

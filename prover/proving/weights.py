@@ -20,6 +20,7 @@ from prover.field import P
 from prover.kernels.interface import Kernels, Vec
 from prover.program import format as fmt
 from prover.program.axis import eq_const, evaluate
+from prover.program.circuit import Term
 from prover.program.format import SCALAR_SIDE, Kernel, Kind, Source, Span, VerifierProgram
 from prover.proving.tiles import constant, pieces
 
@@ -28,19 +29,16 @@ class _Expansion:
     """A kernel's cells: `start`, then a run of weights, over the 2^bits cells of its Y range;
     memoised."""
 
-    def __init__(self, kernels: Kernels, program: VerifierProgram, drawn: Challenges) -> None:
-        self.kernels, self.program, self.drawn = kernels, program, drawn
+    def __init__(self, kernels: Kernels, drawn: Challenges) -> None:
+        self.kernels, self.drawn = kernels, drawn
         self.runs: dict[Kernel, tuple[int, Vec]] = {}
-        self.scalars: dict[int, int] = {}
+        self.scalars: dict[Kernel, int] = {}
 
-    def scalar(self, number: int) -> int:
-        """The value of a kernel with no Y range (0 is the constant 1)."""
-        if number == 0:
-            return 1
-        if number not in self.scalars:
-            kernel = self.program.kernel(number)
-            self.scalars[number] = evaluate(kernel, self.drawn.points, self.drawn.gamma)
-        return self.scalars[number]
+    def scalar(self, kernel: Kernel) -> int:
+        """The value of a kernel with no Y range."""
+        if kernel not in self.scalars:
+            self.scalars[kernel] = evaluate(kernel, self.drawn.points, self.drawn.gamma)
+        return self.scalars[kernel]
 
     def run(self, kernel: Kernel) -> tuple[int, Vec]:
         if kernel not in self.runs:
@@ -65,7 +63,7 @@ def expand(kernels: Kernels, kernel: Kernel, drawn: Challenges) -> tuple[int, Ve
     return 0, kernels.scale(powers, pow(drawn.gamma, kernel.const, P))
 
 
-Block = tuple[int, ...]  # the kernels with cells: their product is a block's weight
+Block = tuple[Kernel, ...]  # the kernels with cells: their product is a block's weight
 Run = tuple[int, Vec]  # the first of neighbouring cells, and their weights
 Axis = tuple[Span, int, Vec]  # a kernel's coordinates, its first cell, its run of weights
 Half = tuple[Kernel, ...]  # kernels with cells on one side of a cut
@@ -101,28 +99,28 @@ def cut(kernel: Kernel, high: int) -> tuple[tuple[Half, Half], ...]:
     return tuple(found)
 
 
-def halves(program: VerifierProgram, block: Block, high: int) -> Iterable[tuple[Half, Half]]:
+def halves(block: Block, high: int) -> Iterable[tuple[Half, Half]]:
     """A block's weight as a sum of products, cut after the first `high` coordinates."""
-    for parts in product(*(cut(program.kernel(number), high) for number in block)):
+    for parts in product(*(cut(kernel, high) for kernel in block)):
         upper, lower = (sum((part[side] for part in parts), ()) for side in (0, 1))
         yield upper, tuple(sorted(lower, key=lambda kernel: kernel.y.first))
 
 
-def parted(program: VerifierProgram, term: fmt.Term) -> tuple[Block, list[int]]:
+def parted(term: Term) -> tuple[Block, list[Kernel]]:
     """The term's kernels with cells, and those without."""
-    cells = [number for number in term.kernels if number and program.kernel(number).y.bits]
-    return tuple(sorted(cells)), [number for number in term.kernels if number not in cells]
+    cells = [kernel for kernel in term.kernels if kernel.y.bits]
+    others = [kernel for kernel in term.kernels if not kernel.y.bits]
+    return tuple(sorted(cells, key=lambda kernel: kernel.y.first)), others
 
 
 @lru_cache(maxsize=8)
-def last_coordinates(program: VerifierProgram) -> int:
+def last_coordinates(k: int, terms: tuple[Term, ...]) -> int:
     """After how many of a tile's last coordinates its weights are cut: about half of them, so that
     there are few products."""
-    k, terms = program.k, [term for term in program.terms if term.tile != SCALAR_SIDE]
-    blocks = {(term.tile, parted(program, term)[0]) for term in terms}
+    blocks = {(term.tile, parted(term)[0]) for term in terms if term.tile != SCALAR_SIDE}
 
     def products(low: int) -> int:
-        cuts = ((tile, halves(program, block, k - low)) for tile, block in blocks)
+        cuts = ((tile, halves(block, k - low)) for tile, block in blocks)
         return len({(tile, lower) for tile, parts in cuts for _, lower in parts})
 
     return min(range(max(1, k // 2 - 1), min(k, k // 2 + 2) + 1), key=products)
@@ -143,19 +141,25 @@ class Weights:
     million weights lie in a hundred tiles, and a vector for each would be most of the prover's
     memory."""
 
-    def __init__(self, kernels: Kernels, program: VerifierProgram, drawn: Challenges) -> None:
-        self.kernels, self.k = kernels, program.k
-        self.program, self._expansion = program, _Expansion(kernels, program, drawn)
+    def __init__(
+        self,
+        kernels: Kernels,
+        program: VerifierProgram,
+        terms: tuple[Term, ...],
+        drawn: Challenges,
+    ) -> None:
+        self.kernels, self.k, self.program, self.terms = kernels, program.k, program, terms
+        self._expansion = _Expansion(kernels, drawn)
         self._lower: dict[Hashable, Vec] = {}
         self.tiles = [TileWeight() for _ in range(program.tiles)]
         scale = linear.scales(program, drawn)
-        for term in program.terms:
+        for term in terms:
             if term.tile == SCALAR_SIDE:
                 continue
-            block, scalars = parted(program, term)
+            block, scalars = parted(term)
             factor = scale[term.scale] * term.coef
-            for number in scalars:
-                factor = factor * self._expansion.scalar(number) % P
+            for kernel in scalars:
+                factor = factor * self._expansion.scalar(kernel) % P
             blocks = self.tiles[term.tile].blocks
             blocks[block] = (blocks.get(block, 0) + factor) % P
         _add_masks(kernels, program, drawn, self.tiles)
@@ -167,7 +171,7 @@ class Weights:
         """A_t(y) for all y."""
         high, found = self.k, self.kernels.zeros(1 << self.k)
         for block, factor in tile.blocks.items():
-            for upper, _ in halves(self.program, block, high):
+            for upper, _ in halves(block, high):
                 self._add(found, high, factor, upper)
         for start, cells in tile.runs:
             self.kernels.add_scaled(found[start : start + len(cells)], 1, cells)
@@ -184,7 +188,7 @@ class Weights:
         kernels, high = self.kernels, self.k - low
         found: dict[Hashable, Vec] = {}
         for block, factor in tile.blocks.items():
-            for upper, lower in halves(self.program, block, high):
+            for upper, lower in halves(block, high):
                 if lower not in found:
                     found[lower] = kernels.zeros(1 << high)
                 self._add(found[lower], high, factor, upper)

@@ -31,6 +31,6 @@ def test_what_is_sent_does_not_depend_on_where_tiles_are_cut(
     made = setup(random_case(seed), k)
     proofs = set()
     for low in (1, 2, made.layout.k // 2, made.layout.k):
-        monkeypatch.setattr(rounds, "last_coordinates", lambda program, low=low: low)
+        monkeypatch.setattr(rounds, "last_coordinates", lambda k, terms, low=low: low)
         proofs.add(made.prove())
     assert len(proofs) == 1

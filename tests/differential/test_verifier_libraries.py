@@ -74,8 +74,6 @@ def test_multilinear_weights(anvil: Chain, harness: Contract) -> None:
                 assert anvil.call(call.cut(a, n)) == axis.cut(a, n)
             if n < 1 << bits:
                 assert anvil.call(call.eqConst(a, n)) == axis.eq_const(a, n)
-                prefix = rng.randint(0, bits)
-                assert anvil.call(call.eqPrefix(a, prefix, n)) == axis.eq_const(a[:prefix], n)
                 assert anvil.call(call.cutPair(a, b, n)) == axis.shifted(a, b, n, 0)
 
 
@@ -85,9 +83,9 @@ def test_inverse_powers_of_two(anvil: Chain, harness: Contract) -> None:
         assert found == pow(2, -exponent, P)
 
 
-def span(rng: random.Random, most: int) -> Span:
+def span(rng: random.Random, most: int, bits: int | None = None) -> Span:
     source = rng.choice(list(Source))
-    bits = rng.randint(0, most)
+    bits = rng.randint(0, most) if bits is None else bits
     return Span(source, rng.randint(0, (9, 8, 7)[source] - bits), bits)
 
 
@@ -102,9 +100,16 @@ def test_kernels(anvil: Chain, harness: Contract, kind: Kind) -> None:
             const = rng.choice((0, 1, 1 << p.bits, rng.randint(0, 1 << p.bits)))
         if kind == Kind.SHIFT and rng.random() < 0.9:
             shift = rng.choice((0, 1, -1, 1 << y.bits, -(1 << y.bits), rng.randint(-70, 70)))
+        if kind == Kind.EQ:
+            y = span(rng, 6, p.bits)
         kernel = Kernel(kind, p, y, const, shift)
-        found = anvil.call(harness.functions.kernel(record(kernel), as_tuple(drawn)))
-        assert found == axis.evaluate(kernel, drawn.points, drawn.gamma), kernel
+        arguments = (record(kernel), kernel.values, as_tuple(drawn))
+        found = anvil.call(harness.functions.kernel(*arguments))
+        assert found == axis.evaluate_record(kernel, drawn.points, drawn.gamma), kernel
+        assert len(found) == kernel.values
+        if kind in (Kind.EQ, Kind.INDEX):
+            for bits, value in enumerate(found, 1):
+                assert value == axis.evaluate(kernel.last(bits), drawn.points, drawn.gamma)
 
 
 def test_shift_is_the_sum_that_it_stands_for(anvil: Chain, harness: Contract) -> None:
@@ -120,8 +125,8 @@ def test_shift_is_the_sum_that_it_stands_for(anvil: Chain, harness: Contract) ->
             p = axis.eq_expand(drawn.rho[1 : 1 + bits_p])
             y = axis.eq_expand(drawn.tile[2 : 2 + bits_y])
             expected = sum(p[j + d] * w for j, w in enumerate(y) if 0 <= j + d < n) % P
-            found = anvil.call(harness.functions.kernel(record(kernel), as_tuple(drawn)))
-            assert found == expected, (bits_p, bits_y, d, n)
+            found = anvil.call(harness.functions.kernel(record(kernel), 1, as_tuple(drawn)))
+            assert found == [expected], (bits_p, bits_y, d, n)
 
 
 def test_public_views(anvil: Chain, harness: Contract) -> None:
@@ -216,26 +221,34 @@ def test_lookup_relation(anvil: Chain, harness: Contract) -> None:
         assert found == lookup.summand(v, drawn, at)
 
 
-def test_scales_factors_and_tile_weights(anvil: Chain, harness: Contract) -> None:
+def test_values_factors_and_tile_weights(anvil: Chain, harness: Contract) -> None:
     rng = random.Random(9)
     for v in sections():
         drawn = challenges(rng, v)
-        given = fmt.given_count(v.n, v.n_f, v.k)
-        kernels = [1, *point(rng, len(v.kernels) + len(v.views) + given)]
-        arguments = (fmt.serialize(v), as_tuple(drawn), kernels)
-        scales, factor, found = anvil.call(harness.functions.weights(*arguments), gas=10**9)
-        assert scales == linear.scales(v, drawn)
-        factors = einsum.contraction_factors(v, drawn, kernels)
+        sides = [rng.randbytes(v.input_bytes), rng.randbytes(v.output_bytes)]
+        arguments = (fmt.serialize(v), as_tuple(drawn), *sides)
+        values, factor, found = anvil.call(harness.functions.weights(*arguments), gas=10**9)
+        expected = linear.values(v, drawn, sides)
+        tiles = v.values - v.e_tile - 1  # sums that what else a tile weighs is added to
+        assert [value % P for value in values[:tiles]] == expected[:tiles]
+        assert len(expected) == v.values
+        first = v.first_scale
+        assert values[first : v.first_constant] == linear.scales(v, drawn)
+        factors = einsum.contraction_factors(v, drawn, expected)
         assert factor == drawn.batch * einsum.side_factor(factors, drawn.side) % P
-        weights, scalar = linear.tile_weights(v, drawn, kernels)
+        weights, scalar = linear.tile_weights(v, drawn, expected)
         assert found == [scalar, *weights]
 
 
 def test_headers_are_read_as_python_reads_them(anvil: Chain, harness: Contract) -> None:
     for v in sections():
         found = anvil.call(harness.functions.parse(fmt.serialize(v)))
-        counts = (len(v.contractions), len(v.kernels), len(v.views), len(v.terms))
-        assert found[:26] == (
+        counts = (
+            *(len(table) for table in (v.contractions, v.kernels, v.views)),
+            v.first_view - v.first_kernel, len(v.constants) // 4, len(v.products) // 8,
+            sum(map(len, v.sums)) // 8, len(v.sums),
+        )  # fmt: skip
+        assert found[:30] == (
             v.k, v.fixed_tiles, v.input_bytes, v.output_bytes, v.input_tiles, v.output_tiles,
             v.stage1_tiles, v.stage2_tiles, v.relations, *counts, v.n, v.mu, v.n_f, v.n_t,
             v.rho_length, v.c_max, v.rows, v.table_rows, v.slices, *v.mask1, *v.mask2,
@@ -279,6 +292,79 @@ def test_bounds_are_those_of_python(anvil: Chain, harness: Contract) -> None:
             seen.add(expected)
             assert outcome(anvil, harness, section) == expected
     assert seen == set(range(10))
+
+
+def forward(v: fmt.VerifierProgram) -> dict[str, bytes]:
+    """Products and sums that are not of values before them, or not what the header says."""
+
+    def product(at: int, pair: fmt.Pair) -> bytes:
+        return fmt.serialize(replace(v, products=(*v.products[:at], pair, *v.products[at + 1 :])))
+
+    def summed(at: int, pair: fmt.Pair) -> bytes:
+        first = (pair, *v.sums[at][1:])
+        return fmt.serialize(replace(v, sums=(*v.sums[:at], first, *v.sums[at + 1 :])))
+
+    def changed(at: int, change: int) -> bytes:
+        data = bytearray(fmt.serialize(v))
+        data[at : at + 2] = (int.from_bytes(data[at : at + 2], "big") + change).to_bytes(2, "big")
+        return bytes(data)
+
+    own = v.first_product + 3
+    whole = fmt.serialize(v)
+    open_end = bytearray(whole)
+    open_end[-4] &= 0x7F
+    more = (fmt.MAX_VALUES - v.values) // 8 * 8 + 8
+    many = replace(v, products=((0, 0),) * (len(v.products) + more))
+    return {
+        "a product of itself": product(3, (own, 0)),
+        "and on the right": product(3, (0, own)),
+        "a product of one after it": product(3, (own + 1, 0)),
+        "a product of a sum": product(3, (v.values - 1, 0)),
+        "a sum of itself": summed(2, (v.first_sum + 2, 0)),
+        "a sum of one after it": summed(2, (0, v.first_sum + 3)),
+        "the last of itself": summed(len(v.sums) - 1, (0, v.values - 1)),
+        "nothing that there is": summed(2, (0, v.values + 5)),
+        "a sum that does not end": bytes(open_end),
+        "a sum less in the header": changed(80, -1),
+        "a sum more in the header": changed(80, 1),
+        "more values than ids": fmt.serialize(many),
+    }
+
+
+def test_values_are_made_of_those_before_them(anvil: Chain, harness: Contract) -> None:
+    v = layout(mlp([6, 5, 3]).program).verifier
+    assert outcome(anvil, harness, fmt.serialize(v)) == 0
+    for name, section in forward(v).items():
+        assert expected_outcome(section) == 9, name
+        assert outcome(anvil, harness, section) == 9, name
+
+
+def test_fewer_sums_than_tiles_are_refused(anvil: Chain, harness: Contract) -> None:
+    """Else a tile's weight would be read before the first value."""
+    v = layout(mlp([6, 5, 3]).program).verifier
+    joined = tuple(pair for pairs in v.sums[:-1] for pair in pairs)
+    section = fmt.serialize(replace(v, sums=(joined, v.sums[-1])))
+    assert expected_outcome(section) == outcome(anvil, harness, section) == 9
+
+
+def test_contractions_read_kernels_only(anvil: Chain, harness: Contract) -> None:
+    v = layout(mlp([6, 5, 3]).program).verifier
+    for number, code in ((1, 8), (v.first_kernel - 1, 8), (v.first_kernel, 0), (v.first_view, 8)):
+        first = replace(v.contractions[0], kernels=(0, number, 0))
+        section = fmt.serialize(replace(v, contractions=(first, *v.contractions[1:])))
+        assert expected_outcome(section) == outcome(anvil, harness, section) == code, number
+
+
+def test_kernels_have_as_many_values_as_the_header_says(anvil: Chain, harness: Contract) -> None:
+    v = layout(mlp([6, 5, 3]).program).verifier
+    data = bytearray(fmt.serialize(v))
+    data[83] += 1
+    assert expected_outcome(bytes(data)) == outcome(anvil, harness, bytes(data)) == 6
+    at = next(i for i, kernel in enumerate(v.kernels) if kernel.kind == Kind.EQ)
+    uneven = replace(v.kernels[at], y=v.kernels[at].y.last(v.kernels[at].y.bits - 1))
+    kernels = (*v.kernels[:at], uneven, *v.kernels[at + 1 :])
+    section = fmt.serialize(replace(v, kernels=kernels))
+    assert expected_outcome(section) == outcome(anvil, harness, section) == 6
 
 
 @pytest.mark.parametrize("length", [0, 31, 32, 64, 127, 128])

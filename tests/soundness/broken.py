@@ -2,34 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
 from prover import linear
 from prover.challenges import Challenges
-from prover.program.format import Kernel, Kind, VerifierProgram
+from prover.program.format import Kernel, Kind, Sum, VerifierProgram
+from prover.program.layout import Layout
 from tests.soundness.small import patched
 
 
+def renumbered(v: VerifierProgram, moved: Callable[[int], int]) -> VerifierProgram:
+    """Other ids wherever values are read."""
+
+    def pairs(old: Sum) -> Sum:
+        return tuple((moved(left), moved(right)) for left, right in old)
+
+    records = (replace(c, kernels=tuple(map(moved, c.kernels))) for c in v.contractions)
+    return replace(
+        v,
+        contractions=tuple(records),
+        products=pairs(v.products),
+        sums=tuple(map(pairs, v.sums)),
+    )
+
+
+def with_kernel(
+    v: VerifierProgram, kernel: Kernel, instead: tuple[int, ...] = ()
+) -> VerifierProgram:
+    """One more kernel record of one value, which is read instead of the values of these ids."""
+    new = v.first_view
+    moved = renumbered(v, lambda number: new if number in instead else number + (number >= new))
+    return replace(moved, kernels=(*v.kernels, kernel))
+
+
 def without_relation(v: VerifierProgram, j: int) -> VerifierProgram:
-    """A verifier section that forgets einsum j: its left side has no terms, its contractions a
-    kernel that is zero."""
-    zero, views = len(v.kernels) + 1, len(v.kernels)
-    shifted = [
-        replace(t, kernels=tuple(k + 1 if k > views else k for k in t.kernels))
-        for t in v.terms
-        if t.scale != j
-    ]
+    """A verifier section that forgets einsum j: the scale of its left side, and a kernel of its
+    contractions, are zero."""
+    assert all(c.kernels[2] == 0 for c in v.contractions)
+    zero = v.first_view
     records = [
         replace(c, kernels=(zero, *c.kernels[:2])) if c.relation == j else c for c in v.contractions
     ]
-    assert all(c.kernels[2] == 0 for c in v.contractions)
+    forgetful = with_kernel(v, Kernel(Kind.CUT), (v.first_scale + j,))
+    return replace(forgetful, contractions=tuple(records))
+
+
+def forgetting(layout: Layout, j: int) -> Layout:
+    """A prover's part in that."""
     return replace(
-        v,
-        kernels=(*v.kernels, Kernel(Kind.CUT)),
-        terms=tuple(shifted),
-        contractions=tuple(records),
+        layout,
+        verifier=without_relation(layout.verifier, j),
+        terms=tuple(term for term in layout.terms if term.scale != j),
     )
 
 

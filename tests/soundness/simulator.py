@@ -70,7 +70,7 @@ def simulate(
         lookups = proof.lookups._replace(table=range_column(layout, drawn))
         proof = replace(proof, lookups=lookups)
 
-    on_kernels = linear.kernel_values(v, drawn, sides)
+    on_kernels = linear.values(v, drawn, sides)
     weights, scalar = linear.tile_weights(v, drawn, on_kernels)
     value = linear.claimed_value(v, drawn, claims(v, drawn, proof, on_kernels)) - scalar
     value = final_claim(value, proof.tile_rounds, drawn.tile)

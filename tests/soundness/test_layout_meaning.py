@@ -140,7 +140,7 @@ def test_terms_mean_the_relations(name: str, slices: int) -> None:
     for x in range(1 << v.k):
         corner = [x >> v.k - 1 - i & 1 for i in range(v.k)]
         at_corner = replace(drawn, tile=corner)
-        values = linear.kernel_values(v, at_corner, sides)
+        values = linear.values(v, at_corner, sides)
         weights, scalar = linear.tile_weights(v, at_corner, values)
         weighed += sum(w * tile[x] for w, tile in zip(weights, tiles, strict=True))
         spread = eq(drawn.tile, x)
@@ -148,7 +148,7 @@ def test_terms_mean_the_relations(name: str, slices: int) -> None:
     claims = Claims(plan, drawn, cells, columns, (e_x, e_y), z_tiles)
     assert (weighed + scalar) % P == claims.batched()
 
-    values = linear.kernel_values(v, drawn, sides)
+    values = linear.values(v, drawn, sides)
     assert linear.tile_weights(v, drawn, values)[0] == extended, "weights are not multilinear in y"
 
 

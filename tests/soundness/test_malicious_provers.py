@@ -172,9 +172,9 @@ class CompensatedSides(Attempt):
         from prover.sumcheck import final_claim
 
         v, drawn = self.v, self.drawn
-        known = {0: 1}
-        for number in {k for c in v.contractions for k in c.kernels if k}:
-            known[number] = weights.evaluate(v.kernels[number - 1], drawn.points, drawn.gamma)
+        known = {}
+        for number in {k for c in v.contractions for k in c.kernels}:
+            known[number] = weights.evaluate(v.kernel(number), drawn.points, drawn.gamma)
         factors = contraction_factors(v, drawn, known)
         ends = [c.ends() for c in self.contractions]
         left = final_claim(self.sigma1, self.rounds, drawn.r)

@@ -251,14 +251,14 @@ class LateSum(Attempt):
         """What the tiles weigh, less the values claimed."""
         v, kernels, drawn = self.v, self.kernels, self.drawn
         cells = [tile.vector(kernels, v.k) for tile in self.tiles]
-        found = weights.Weights(kernels, v, drawn)
+        found = weights.Weights(kernels, v, self.layout.terms, drawn)
         on_cells = [found.vector(tile) for tile in found.tiles]
         weighed = sum(kernels.inner(a, f) for a, f in zip(on_cells, cells, strict=True))
         return (weighed - self.claimed(self.v_mask, self.lookups)) % P
 
     def claimed(self, v_mask: int, lookups: Any) -> int:
         drawn = replace(self.drawn, tile=[0] * self.v.k)
-        known = linear.kernel_values(self.v, drawn, (self.sides[0], self.sides[1]))
+        known = linear.values(self.v, drawn, (self.sides[0], self.sides[1]))
         _, scalar = linear.tile_weights(self.v, drawn, known)
         proof = Proof(
             (), (), self.sigma1, self.main, lookups, (0, 0), self.sigma2, self.side,

@@ -13,7 +13,7 @@ import pytest
 from prover.field import P, inverse
 from prover.prove import Attempt
 from prover.transcript import Transcript
-from tests.soundness.broken import without_identities, without_relation
+from tests.soundness.broken import forgetting, without_identities
 from tests.soundness.lies import EINSUMS, LOOKUPS, breaking_one
 from tests.soundness.malice import Claim, Wrapped, _Contractions
 from tests.soundness.small import patched, target
@@ -29,9 +29,8 @@ def test_every_relation_can_be_violated_alone() -> None:
 def test_einsum_dropped(j: int) -> None:
     false = replace(breaking_one()["einsum", j])
     assert false.refused() == "OpeningRejected"
-    forgetful = without_relation(target().key.program, j)
-    false.layout = replace(target().layout, verifier=forgetful)
-    false.key = replace(target().key, program=forgetful)
+    false.layout = forgetting(target().layout, j)
+    false.key = replace(target().key, program=false.layout.verifier)
     with patch.object(_Contractions, "dropped", frozenset({j})):
         assert false.refused() is None
 

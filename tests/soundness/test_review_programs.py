@@ -2,14 +2,15 @@
 them alike.
 
 Mutations of a sound program (tests/differential) stay near what the layout writes. These are what
-no layout does: kernels over any coordinates, tiles' places in r, views of four axes that miss their
-tensor, given kernels wherever a number goes.
+no layout does: kernels over any coordinates, views of four axes that miss their tensor, products
+and sums of any values before them.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -20,7 +21,7 @@ from prover.curve import GENERATOR, GENERATOR_G2, Affine, check_point, encode_po
 from prover.errors import BadProgram
 from prover.field import P, encode_scalar
 from prover.program import format as fmt
-from prover.program.format import Kernel, Kind, PublicAxis, PublicView, Source, Span, Term
+from prover.program.format import Kernel, Kind, PublicAxis, PublicView, Source, Span
 from prover.proof import decode
 from prover.srs import development_id
 from prover.statement import Statement
@@ -73,14 +74,8 @@ class Maker:
         kind = Kind(rng.choice((1, 1, 1, 1, 2, 3, 3, 4, 5)))
         p, y = self.span(), self.span()
         if kind == Kind.EQ:
-            p, y = rng.choice(((p, y), (p, fmt.NOWHERE), (fmt.NOWHERE, y), (y, p)))
-            if rng.random() < 0.4:  # what is nearly a given kernel
-                p, y = rng.choice(
-                    (
-                        (fmt.NOWHERE, Span(Source.Y, 0, near(rng, self.k))),
-                        (Span(Source.R, self.n - self.n_f, near(rng, self.n_f)), fmt.NOWHERE),
-                    )
-                )
+            bits = min(p.bits, y.bits)
+            p, y = rng.choice(((p.last(bits), y.last(bits)), (y.last(bits), p.last(bits))))
         most = min((1 << 32) - 1, 1 << p.bits) if kind in (Kind.CUT, Kind.SHIFT) else (1 << 32) - 1
         shift = rng.choice(
             (0, 1, -1, *(s * min(m, (1 << 31) - 1) for m in MAGNITUDES for s in (1, -1)))
@@ -110,25 +105,17 @@ class Maker:
         kernels = tuple(self.kernel() for _ in range(near(rng, 24)))
         views = tuple(self.view(sizes) for _ in range(near(rng, 4)))
         relations, slices, c_max = near(rng, 5) + 1, rng.randint(1, 4), near(rng, 6)
-        ids = len(kernels) + len(views) + fmt.given_count(self.n, self.n_f, self.k)
         tiles = fixed + counts[0] + counts[1] + counts[2] + 1 + counts[3] + 1 + 3
-        scales = relations + (slices + 1) * (c_max + 1) + 3 + 2 * contractions
+        first_kernel = 1 + 2 * sum(self.lengths) + fmt.heap_values(self.n_f, self.k)
+        known = first_kernel + sum(kernel.values for kernel in kernels)
 
         def number() -> int:
-            return rng.choice((0, near(rng, len(kernels) + len(views)), near(rng, ids)))
+            values = known - first_kernel
+            return first_kernel + near(rng, values - 1) if values and rng.random() < 0.7 else 0
 
-        def coefficient() -> int:
+        def constant() -> int:
             return rng.choice((1, -1, 0, (1 << 63) - 1, -(1 << 63), rng.randrange(1 << 40)))
 
-        terms = tuple(
-            Term(
-                rng.choice((near(rng, tiles - 1), fmt.SCALAR_SIDE)),
-                near(rng, scales - 1),
-                coefficient(),
-                tuple(number() for _ in range(5)),
-            )
-            for _ in range(near(rng, 40))
-        )
         records = tuple(
             fmt.ContractionRecord(
                 near(rng, relations - 1), near(rng, self.n), (number(), number(), number())
@@ -141,7 +128,7 @@ class Maker:
                 return 0, 0
             return near(rng, tiles - 1), near(rng, (1 << self.k - bits) - 1) << bits
 
-        return fmt.VerifierProgram(
+        v = fmt.VerifierProgram(
             k=self.k, fixed_tiles=fixed,
             input_bytes=sizes[0] + 64 * counts[0], output_bytes=sizes[1] + 64 * counts[1],
             input_tiles=counts[0], output_tiles=counts[1],
@@ -150,20 +137,34 @@ class Maker:
             c_max=c_max, rows=near(rng, min((1 << self.n_f) - 1, (1 << 32) - 1)),
             table_rows=near(rng, min((1 << self.n_t) - 1, (1 << 32) - 1)), slices=slices,
             mask1=mask(3 + (self.n - 1).bit_length()), mask2=mask(2 + (mu - 1).bit_length()),
-            kernels=kernels, views=views, contractions=records, terms=terms,
+            kernels=kernels, views=views, contractions=records,
+            constants=tuple(constant() for _ in range(4 * near(rng, 2))), products=(), sums=(),
         )  # fmt: skip
+
+        def pair(values: int) -> fmt.Pair:
+            first, second = (
+                rng.choice((near(rng, values - 1), rng.randrange(values))) for _ in "ab"
+            )
+            return rng.choice(((first, second), (values - 1, first)))
+
+        count = 8 * near(rng, 3)
+        v = replace(v, products=tuple(pair(v.first_product + i) for i in range(count)))
+        sums = [near(rng, 3) + 1 for _ in range(v.e_tile + 1 + near(rng, 3))]
+        sums[near(rng, len(sums) - 1)] += -sum(sums) % 8  # whole words
+        lengths = enumerate(sums)
+        parts = [tuple(pair(v.first_sum + i) for _ in range(length)) for i, length in lengths]
+        return replace(v, sums=tuple(parts))
 
 
 def noisy(rng: random.Random, v: fmt.VerifierProgram) -> bytes:
     """Its bytes, those that nobody reads at random."""
     data = bytearray(fmt.serialize(v))
-    places = [(30, 32), (56, 64), (76, 128)]
+    places = [(30, 32), (56, 64), (84, 128)]
     at = 4 * fmt.RECORD
     for size, unused in (
         *((32, ((7, 8), (16, 32))) for _ in v.kernels),
         *((64, ((6, 32), (32 + 8 * len(view.axes), 64))) for view in v.views),
         *((32, ((3, 4), (10, 32))) for _ in v.contractions),
-        *((32, ((22, 32),)) for _ in v.terms),
     ):
         places += [(at + start, at + end) for start, end in unused]
         at += size
@@ -248,7 +249,9 @@ def test_few_rows_beside_a_long_contraction(anvil: Chain, widths: list[int]) -> 
     deployment = Deployment.make(anvil, srs_of(None, 12))
     made = deployment.setup(mlp(widths, limb=4))
     v = made.layout.verifier
-    assert v.n - v.n_f >= 6 and any(t.kernels[0] >= v.first_given for t in v.terms)
+    rows = range(v.first_heap, v.first_heap + fmt.HEAP * fmt.heaps(v.n_f))
+    read = {number for pair in v.products for number in pair}
+    assert v.n - v.n_f >= 6 and read & set(rows)
     proof = made.prove()
     made.verify(proof)
     deployment.verify(made.statement, proof)

@@ -46,15 +46,15 @@ def drawn_for(program: VerifierProgram, seed: int) -> Challenges:
 @pytest.fixture(params=CASES, ids=range(len(CASES)))
 def weights(request: pytest.FixtureRequest) -> Iterator[Weights]:
     case: Case = request.param
-    program = layout(case.program).verifier
-    yield Weights(KERNELS, program, drawn_for(program, 1))
+    plan = layout(case.program)
+    yield Weights(KERNELS, plan.verifier, plan.terms, drawn_for(plan.verifier, 1))
 
 
 def test_a_tiles_weight_is_the_verifiers(weights: Weights) -> None:
     program, drawn = weights.program, drawn_for(weights.program, 1)
     sides = (bytes(program.input_bytes), bytes(program.output_bytes))
-    kernels = linear.kernel_values(program, drawn, sides)
-    expected, _ = linear.tile_weights(program, drawn, kernels)
+    values = linear.values(program, drawn, sides)
+    expected, _ = linear.tile_weights(program, drawn, values)
     at = eq_expand(drawn.tile)
     for tile, value in zip(weights.tiles, expected, strict=True):
         cells = KERNELS.to_ints(weights.vector(tile))
@@ -63,7 +63,7 @@ def test_a_tiles_weight_is_the_verifiers(weights: Weights) -> None:
 
 def test_halves_multiply_to_the_weight_wherever_it_is_cut(weights: Weights) -> None:
     for low in range(1, weights.k + 1):
-        fresh = Weights(KERNELS, weights.program, drawn_for(weights.program, 1))
+        fresh = Weights(KERNELS, weights.program, weights.terms, drawn_for(weights.program, 1))
         for tile in fresh.tiles:
             found = KERNELS.zeros(1 << weights.k)
             for u, name in fresh.halves(tile, low):

@@ -14,16 +14,14 @@ import {Sumcheck} from "../../../contracts/verifier/Sumcheck.sol";
 
 /// @notice The verifier's libraries, each step by itself.
 contract VerifierHarness {
+    using Programs for Program;
+
     function eq(uint256[] memory a, uint256[] memory b) external pure returns (Fr) {
         return Multilinear.eq(addressOf(a), addressOf(b), a.length);
     }
 
     function eqConst(uint256[] memory a, uint256 value) external pure returns (Fr) {
         return Multilinear.eqConst(addressOf(a), a.length, value);
-    }
-
-    function eqPrefix(uint256[] memory a, uint256 bits, uint256 value) external pure returns (Fr) {
-        return Multilinear.eqPrefix(Multilinear.prefixHeaps(addressOf(a), a.length), bits, value);
     }
 
     function eqTable(uint256[] memory a) external pure returns (uint256[] memory table) {
@@ -52,8 +50,14 @@ contract VerifierHarness {
         return Programs.read(section);
     }
 
-    function kernel(uint256 record, Challenges memory drawn) external pure returns (Fr) {
-        return AxisKernel.evaluate(record, _scope(drawn));
+    function kernel(uint256 record, uint256 count, Challenges memory drawn)
+        external
+        pure
+        returns (uint256[] memory values)
+    {
+        values = new uint256[](count);
+        uint256 end = AxisKernel.evaluate(record, _scope(drawn), addressOf(values));
+        assert(end == addressOf(values) + 32 * count);
     }
 
     function publicView(
@@ -64,10 +68,7 @@ contract VerifierHarness {
         bytes calldata output
     ) external pure returns (Fr) {
         AxisKernel.Scope memory scope = _scope(drawn);
-        assembly ("memory-safe") {
-            mstore(add(scope, 0x100), input.offset)
-            mstore(add(scope, 0x120), output.offset)
-        }
+        (scope.input, scope.output) = (_offset(input), _offset(output));
         return AxisKernel.evaluatePublic(record, specs, scope);
     }
 
@@ -100,25 +101,30 @@ contract VerifierHarness {
         return Lookup.relation(point, _offset(evaluations), drawn.alpha, alphaR, drawn.beta);
     }
 
-    /// @dev Scales, a coef(r'), and the weights of tiles with the scalar side before them.
-    function weights(bytes memory section, Challenges memory drawn, uint256[] memory kernels)
-        external
-        pure
-        returns (uint256[] memory scales, Fr factor, uint256[] memory found)
-    {
+    /// @dev All values, a coef(r'), and the weights of tiles with the scalar side before them.
+    function weights(
+        bytes memory section,
+        Challenges memory drawn,
+        bytes calldata input,
+        bytes calldata output
+    ) external pure returns (uint256[] memory values, Fr factor, uint256[] memory found) {
         Program memory p = Programs.read(section);
         uint256[] memory powers = Linear.claimPowers(p, drawn.batch);
-        scales = Linear.scales(p, drawn, powers);
+        AxisKernel.Scope memory scope = _scope(drawn);
+        (scope.input, scope.output) = (_offset(input), _offset(output));
+        values = Linear.values(p, drawn, scope, powers);
         uint256 table = Multilinear.eqTable(addressOf(drawn.side), p.mu);
-        factor = Einsum.coefficient(p, kernels, addressOf(scales), table);
-        found = Linear.tileWeights(p, drawn, kernels, scales, powers);
+        factor = Einsum.coefficient(p, values, addressOf(values) + 32 * p.firstScale(), table);
+        uint256 at = Linear.tileWeights(p, drawn, values, powers);
+        found = new uint256[](p.tiles() + 1);
+        for (uint256 i = 0; i < found.length; ++i) {
+            found[i] = load(at, i);
+        }
     }
 
-    /// @dev Half of r's coordinates are lookup rows'.
     function _scope(Challenges memory drawn) private pure returns (AxisKernel.Scope memory scope) {
-        uint256 rowBits = drawn.r.length / 2;
-        scope = AxisKernel.scopeOf(drawn.rho, drawn.r, drawn.tile, rowBits, drawn.gamma);
-        AxisKernel.give(scope);
+        scope.points = [drawn.rho, drawn.r, drawn.tile];
+        scope.gamma = drawn.gamma;
     }
 
     function _offset(bytes calldata part) private pure returns (uint256 at) {
