@@ -103,6 +103,8 @@ class Mixed:
     books: Books
     asked: dict[Way, list[Asked]] = field(default_factory=lambda: defaultdict(list))
     drawn: dict[bytes, bool] = field(default_factory=dict)
+    #: Whose standing must be gone: turned members and cheats, of private ones those who were drawn.
+    lost: set[str] = field(default_factory=set)
     refused: Counter[str] = field(default_factory=Counter)
     #: Of each round: requests, and seconds until all were answered, proved and disputed.
     rounds: list[tuple[int, float]] = field(default_factory=list)
@@ -120,6 +122,9 @@ class Mixed:
         self._settled(asked, number)
         for path, requests in asked.items():
             self.asked[path] += requests
+        public, private = town.cheats(number)
+        caught = any(self.drawn[one.request.id] for one in asked[UNAUDITED])
+        self.lost |= {*town.turned(number), public, *([private] if caught else [])}
         say(f"day {number + 1}: {count} requests settled, {sum(self.fleet.kills.values())} kills")
 
     # --- asked ------------------------------------------------------------------------------------
@@ -353,8 +358,7 @@ class Mixed:
             account, address = vault.accountOf(self.town.address(name)), self.town.address(name)
             owed += (int(account.stake) + int(vault.credit(address))) * GWEI
             assert account.locked <= account.stake, f"{name}: {account}"
-            lost = name.startswith(("cheat", "turned"))
-            assert account.suspended == lost, f"{name}: {account}"
+            assert account.suspended == (name in self.lost), f"{name}: {account}"
             if not name.startswith(("member", "turned")):
                 assert account.locked == 0, f"{name}: {account}"
         assert books.held("StakeVault") == owed, "the vault holds what it owes"
