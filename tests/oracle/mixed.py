@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import random
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -529,6 +530,7 @@ def main(requests: int = 1000, kill_every: float = 20, seed: int = 1, rounds: in
     from oracle.toolchain import activate
 
     activate()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what it started ends with it
     commit = here.commit()
     folder = Path(tempfile.mkdtemp(prefix="einproof-mixed-"))  # stays, with all logs, if it fails
     row = mixed(folder, requests, kill_every, seed, rounds)
