@@ -1,25 +1,26 @@
 """Ways of writing one thing, brought to one operator, before anything else reads a graph.
 
 RMSNorm and unit length from their parts, masks from `where` and from sums with -inf, the parts of a
-packed projection, sums with a product, and what only moves and scales the cells of an axis, such as
-rotary embeddings, to `einproof.bands`. Each rule keeps the name of the node that it replaces; nodes
-that nothing reads any more go.
+packed projection, shares of a single key, and what only moves and scales the cells of an axis, such
+as rotary embeddings, to `einproof.bands`. Each rule keeps the name of the node that it replaces;
+nodes that nothing reads any more go.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from prover.compiler.bands import bands
+from prover.compiler.composite import taken_apart
 from prover.compiler.errors import CompileError
 from prover.compiler.lower import views
-from prover.compiler.lower.attention import HIDDEN
 from prover.compiler.lower.layer_norm import FOLDED
+from prover.compiler.lower.network import HIDDEN
 from prover.compiler.nodes import CASTS, Nodes, chained, named, readers
 from prover.compiler.ranges import Ranges
 from prover.compiler.trace import Graph, Node, Ref
@@ -29,7 +30,7 @@ Rule: TypeAlias = Callable[[Node, Nodes, Mapping[str, int]], Node | None]
 
 def rewritten(graph: Graph) -> Graph:
     """The same function of the input."""
-    nodes = dict(_taken_apart(named(graph)))
+    nodes = taken_apart(graph, named(graph))
     for rule in RULES:
         count = readers(nodes)
         for name in list(nodes):
@@ -37,28 +38,6 @@ def rewritten(graph: Graph) -> Graph:
             if made is not None:
                 nodes[name] = made
     return chained(graph, bands(nodes))
-
-
-def _taken_apart(nodes: Nodes) -> Iterator[tuple[str, Node]]:
-    """beta a + alpha x y, which torch has as one operator, as a product and a sum."""
-    for name, node in nodes.items():
-        if node.target not in ADDED:
-            yield name, node
-            continue
-        added, x, y, beta, alpha = node.args
-        product = Node(f"{name}_product", "aten.matmul.default", (x, y), node.shape)
-        yield product.name, product
-        if alpha != 1:
-            scaled = Node(
-                f"{name}_scaled", "aten.mul.Scalar", (Ref(product.name), alpha), node.shape
-            )
-            yield scaled.name, scaled
-            product = scaled
-        args = (Ref(product.name), added, beta)
-        yield name, replace(node, target="aten.add.Tensor", args=args)
-
-
-ADDED = ("aten.addmm.default", "aten.baddbmm.default")
 
 
 # --- norms ---
@@ -182,6 +161,41 @@ def _hides(value: Any) -> bool:
     return not isinstance(value, Ref) and bool(np.all(np.asarray(value) <= HIDDEN))
 
 
+# --- a single key ---
+
+
+def _single(node: Node, nodes: Nodes, _: Mapping[str, int]) -> Node | None:
+    """Attention to one key, which is there: its share is 1, the answer its value."""
+    if node.target == "aten.scaled_dot_product_attention.default":
+        _, keys, value, mask = node.args[:4]
+        known = _node(keys, nodes)
+        if known is None or known.shape[-2] != 1 or node.args[4] or not _seen(mask):
+            return None
+        if known.shape[:-2] != node.shape[:-2]:
+            return None
+    elif node.target in ("aten.matmul.default", "aten.bmm.default"):
+        shares, value = _node(node.args[0], nodes), node.args[1]
+        while shares is not None and shares.target in MOVED:
+            shares = _node(shares.args[0], nodes)
+        if shares is None or shares.target != "aten.softmax.int" or shares.shape[-1] != 1:
+            return None
+        scores = _node(shares.args[0], nodes)
+        if scores is None or "masked" in scores.target:
+            return None
+    else:
+        return None
+    if not isinstance(value, Ref):
+        return None
+    return replace(node, target="aten.expand.default", args=(value, node.shape))
+
+
+def _seen(mask: Any) -> bool:
+    """Whether a constant mask, or none, hides nothing."""
+    if mask is None or not isinstance(mask, np.ndarray):
+        return mask is None
+    return bool(mask.all() if mask.dtype == np.bool_ else (mask > HIDDEN).all())
+
+
 # --- parts ---
 
 
@@ -264,4 +278,4 @@ def _alone(arg: Any, nodes: Nodes, count: Mapping[str, int]) -> bool:
     return False
 
 
-RULES: tuple[Rule, ...] = (_norm, _unit, _gain, _masks, _part)
+RULES: tuple[Rule, ...] = (_norm, _unit, _gain, _masks, _single, _part)

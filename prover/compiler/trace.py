@@ -108,7 +108,9 @@ def graph_of(exported: torch.export.ExportedProgram, step: bool = False) -> Grap
         if call.op != "call_function":
             raise UnsupportedOp(call.name, str(call.target), "expected a function of tensors")
         _refuse_aliases(call)
-        if all(source.name in constants for source in call.all_input_nodes):
+        if call.target in _shaped():
+            constants[call.name] = _of_shape(call)
+        elif all(source.name in constants for source in call.all_input_nodes):
             constants[call.name] = _computed(call, constants)
         else:
             calls.append(call)
@@ -178,6 +180,23 @@ def _computed(call: Any, constants: dict[str, Any]) -> Any:
     with torch.no_grad():
         args = map_arg(call.args, lambda n: constants[n.name])
         return call.target(*args, **map_arg(call.kwargs, lambda n: constants[n.name]))
+
+
+def _shaped() -> set[Any]:
+    """Operators that read a tensor's shape alone."""
+    import torch
+
+    names = ("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full")
+    return {getattr(torch.ops.aten, name).default for name in names}
+
+
+def _of_shape(call: Any) -> Any:
+    """What such an operator makes."""
+    import torch
+
+    like = call.args[0].meta["val"]
+    with torch.no_grad():
+        return call.target(torch.empty(like.shape, dtype=like.dtype), *call.args[1:], **call.kwargs)
 
 
 def _target(call: Any) -> str:

@@ -328,13 +328,51 @@ def test_padding_is_left_out(way: str) -> None:
     ready.verify(ready.prove())
 
 
+class Padded(nn.Module):
+    """Attention of tokens that are there, to those before them or to all, as models write it."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.way, self.tokens = way, nn.Embedding(30, 6)
+        self.linear, self.own = nn.Linear(6, 6), nn.MultiheadAttention(6, 3, batch_first=True)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        x, there, n = self.tokens(ids), ids != 0, ids.shape[1]
+        later = torch.ones(n, n).triu(1).bool()
+        if "module" in self.way:
+            mask = later if "causal" in self.way else None
+            whole = "weights" in self.way
+            return self.own(x, x, x, ~there, whole, attn_mask=mask)[0][:, 0]
+        seen = there[:, None, None]
+        mask = (seen & ~later) if self.way == "and" else ~(~seen | later)
+        q = self.linear(x).unflatten(-1, (3, 2)).transpose(1, 2)
+        y = F.scaled_dot_product_attention(q, q, q, attn_mask=mask)
+        return y.transpose(1, 2).flatten(2)[:, 2]
+
+
+@pytest.mark.parametrize(
+    "way", ["module", "module, weights", "module, causal", "module, weights, causal", "and", "or"]
+)
+def test_masks_of_padding_and_of_places_are_one(way: str) -> None:
+    module = Padded(way).double()
+    examples = np.stack([sentence(s, 3 + s % 4) for s in range(16)])
+    made = compile_module(module, (1, 6), (0, 29), whole=True, examples=examples)
+    for seed in range(4):
+        ids = sentence(100 + seed, 3 + seed)
+        assert cosine(answer(made, ids), floats(module, ids)) > 0.999
+    if way == "and":
+        ready = setup(case(made, sentence(5, 3)))
+        ready.verify(ready.prove())
+
+
 REFUSED: dict[str, tuple[Any, str]] = {
     "fractions": (lambda y: (y > 0).double() * y, r"aten\.gt\.Scalar .*token ids"),
     "to integers": (lambda y: y.to(torch.int64).double() + y, r"aten\.to\.dtype .*fractions"),
     "every key": (lambda y: y.masked_fill(torch.ones(8) > 0, -1e9).softmax(-1), "every cell"),
     "a mask of values": (
         lambda y: F.scaled_dot_product_attention(y, y, y, attn_mask=y @ y.transpose(1, 2)),
-        "a mask of other numbers than 0 and -inf",
+        "a mask of numbers that depend on the input",
     ),
 }
 

@@ -14,18 +14,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from prover.compiler import UnsupportedOp, compile_module
-from tests.proving import setup
+from prover.compiler import Compiled, CompileError, UnsupportedOp, compile_module
+from tests import random_transformers as forms
+from tests.evm import Chain
+from tests.onchain import Deployment
+from tests.proving import setup, srs_of
 from tests.transformers import Block, answer, assert_close, case, cosine, inputs
 
 KNOWN: dict[str, Callable[[], nn.Module]] = {
     "gelu": nn.GELU, "tanh gelu": lambda: nn.GELU("tanh"), "silu": nn.SiLU, "relu": nn.ReLU,
     "tanh": nn.Tanh, "mish": nn.Mish, "elu": nn.ELU, "leaky": nn.LeakyReLU,
-    "hardswish": nn.Hardswish, "softplus": nn.Softplus, "sigmoid": nn.Sigmoid,
+    "hardswish": nn.Hardswish, "softplus": nn.Softplus, "sigmoid": nn.Sigmoid, "selu": nn.SELU,
+    "celu": nn.CELU, "prelu": nn.PReLU, "softshrink": nn.Softshrink, "logsigmoid": nn.LogSigmoid,
 }  # fmt: skip
 UNKNOWN: dict[str, Callable[[], nn.Module]] = {
-    "softshrink": nn.Softshrink, "tanhshrink": nn.Tanhshrink, "hardshrink": nn.Hardshrink,
-    "selu": nn.SELU, "celu": nn.CELU, "prelu": nn.PReLU,
+    "hardshrink": nn.Hardshrink, "threshold": lambda: nn.Threshold(0.1, 0.2),
+    "softsign": nn.Softsign, "rrelu": nn.RReLU,
 }  # fmt: skip
 
 
@@ -126,3 +130,53 @@ def test_an_unknown_activation_is_refused_by_name(own: Sizes, name: str) -> None
             module, (1, own.tokens, width), (-4, 4), examples=inputs(1, 4, 1, own.tokens, width)
         )
     assert "known are" in str(refused.value)
+
+
+# --- whole transformers ---
+
+
+def close(form: forms.Form) -> tuple[Compiled, np.ndarray] | None:
+    """The program and an input, interpreter and engine and torch agreeing; None where the compiler
+    refuses, which it does in a line that says what and where."""
+    module = forms.module(form)
+    try:
+        made = forms.compiled(form, module)
+    except CompileError as refused:
+        assert re.match(r"(cannot compile aten\.\S+ at node '|)\w+", str(refused))
+        assert "\n" not in str(refused)
+        return None
+    for x in forms.given(form, 2, 3):
+        with torch.no_grad():
+            exact = module(torch.from_numpy(x)).numpy()
+        got = answer(made, x)
+        if form.answer == "token":
+            assert got.reshape(-1).tolist() == exact.reshape(-1).tolist()
+        else:
+            assert cosine(got.reshape(-1), exact.reshape(-1)) > 0.998
+    return made, x
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_drawn_transformer_is_close_to_torch_or_refused(seed: int) -> None:
+    close(forms.drawn(seed))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(12))
+def test_a_drawn_transformer_is_proved_and_verified(seed: int) -> None:
+    found = close(forms.drawn(seed))
+    if found is None:
+        pytest.skip("refused, which is tested elsewhere")
+    ready = setup(case(*found))
+    ready.verify(ready.prove())
+
+
+@pytest.mark.chain
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(0, 12, 4))
+def test_a_chain_verifies_a_drawn_transformer(anvil: Chain, seed: int) -> None:
+    found = close(forms.drawn(seed))
+    assert found is not None
+    deployment = Deployment.make(anvil, srs_of(None, 16))
+    ready = deployment.setup(case(*found))
+    deployment.verify(ready.statement, ready.prove())

@@ -141,6 +141,7 @@ def test_a_masked_key_contributes_nothing() -> None:
 
 
 torch.manual_seed(0)
+INF = float("inf")
 MATRIX, ROW = torch.randn(8, 3, dtype=torch.float64), torch.randn(4, 1, dtype=torch.float64)
 FUNCTIONS: dict[str, Any] = {
     "add itself": lambda y: y + y.relu(),
@@ -149,6 +150,32 @@ FUNCTIONS: dict[str, Any] = {
     "mul constant": lambda y: (y * MATRIX[:, 1]) * ROW,
     "matmul constant": lambda y: y @ MATRIX,
     "sum with products": lambda y: torch.baddbmm(y[..., :4], y, y.transpose(1, 2), alpha=-0.3),
+    "half a sum": lambda y: torch.baddbmm(y, y @ y.mT, y, beta=0.5, alpha=0.2),
+    "shares of a sum": lambda y: y.add(y.relu(), alpha=-2).sub(MATRIX[:, 0], alpha=0.5),
+    "from a number": lambda y: (1 - y) * (torch.rsub(y, y.relu(), alpha=0.7)),
+    "glu": lambda y: nn.functional.glu(y) + nn.functional.glu(y.mT, 1).mT[..., :4],
+    "another axis": lambda y: y.softmax(1),
+    "of a shape alone": lambda y: torch.zeros_like(y) + y * torch.full_like(y, 0.5),
+    "einsum": lambda y: torch.einsum(
+        "bhij,bjhd->bihd", torch.einsum("bihd,bjhd->bhij", *([y.view(1, 4, 2, 4)] * 2)),
+        y.view(1, 4, 2, 4),
+    ),
+    "einsum with a constant": lambda y: torch.einsum("cd,bic->bdi", MATRIX, y) * 1.5,
+    "slopes": lambda y: nn.functional.scaled_dot_product_attention(
+        y[:, None], y[:, None], y[:, None], attn_mask=-torch.arange(16.0).view(4, 4).double() / 8
+    ),
+    "slopes, masked": lambda y: (
+        y @ y.mT + (-torch.arange(16.0).view(4, 4) / 8 + torch.full((4, 4), -INF).triu(1)).double()
+    ).softmax(-1),
+    "one key": lambda y: (y[:, :1] @ y[:, :1].mT).softmax(-1) @ y[:, :1] * 1.5,
+    "one key, fused": lambda y: nn.functional.scaled_dot_product_attention(y, y[:, :1], y[:, 1:2]),
+    "one key, mask": lambda y: nn.functional.scaled_dot_product_attention(
+        y, y[:, :1], y[:, 1:2], attn_mask=torch.ones(4, 1, dtype=torch.bool)
+    ),
+    "selu": lambda y: nn.functional.selu(y) + nn.functional.celu(y, 0.7),
+    "logsigmoid": lambda y: nn.functional.logsigmoid(y),
+    "prelu": lambda y: nn.functional.prelu(y, torch.tensor([0.3], dtype=torch.float64)),
+    "softshrink": lambda y: nn.functional.softshrink(y, 0.2),
     "sum with a matrix": lambda y: torch.addmm(ROW, y[0], MATRIX),
     "sum with a mask": lambda y: torch.baddbmm(
         torch.full((1, 4, 4), float("-inf")).triu(1).double(), y, y.transpose(1, 2)
@@ -178,7 +205,9 @@ def test_operators_are_close_to_torch(name: str) -> None:
 REFUSED: dict[str, tuple[Any, str]] = {
     "unknown": (lambda y: torch.cumsum(y, -1), r"aten\.cumsum\.default at node 'cumsum'"),
     "division": (lambda y: y / (y + 9), "depends on the input"),
-    "other axis": (lambda y: y.softmax(1), "last axis, got 1"),
+    "a trace": (lambda y: torch.einsum("bii->bi", y @ y.mT), "einsum.*expected two operands"),
+    "a diagonal": (lambda y: torch.einsum("bii,bid->bd", y @ y.mT, y), "einsum.*a diagonal"),
+    "one is summed": (lambda y: torch.einsum("bic,bjd->bic", y, y), "a sum over one operand"),
     "masked, no softmax": (lambda y: y.masked_fill(MATRIX[:, 0] > 0, -1e9) + 1, "softmax"),
     "mask of the input": (lambda y: y.masked_fill(y > 0, -1e9).softmax(-1), "at node"),
     "a step": (lambda y: y[:, ::2] * 1.0, "step of 1"),
@@ -188,7 +217,6 @@ REFUSED: dict[str, tuple[Any, str]] = {
     ),
     "two axes": (lambda y: nn.functional.layer_norm(y, (4, 8)), "one normalised axis"),
     "cut across": (lambda y: y[:, :3].reshape(1, 4, 6).softmax(-1), "regrouped|cuts across"),
-    "half a sum": (lambda y: torch.baddbmm(y, y @ y.mT, y, beta=0.5), "node 'baddbmm'.*alpha"),
     "zero": (lambda y: y * 0.0, "not 0"),
 }
 

@@ -1,5 +1,5 @@
-"""Functions of one number by a public table: gelu (both), silu, sigmoid, tanh, erf, exp, log, elu,
-softplus, mish.
+"""Functions of one number by a public table: gelu (both), silu, sigmoid, log_sigmoid, tanh, erf,
+exp, log, elu, selu, celu, softplus, mish.
 
 The input is rounded to the finest scale at which its range, with headroom, takes ROWS rows: the
 error is at most `table_error`, half a step of the input times the function's greatest slope, and
@@ -63,6 +63,12 @@ def _softplus(x: FloatArray) -> FloatArray:
     return np.logaddexp(0.0, x)
 
 
+def _selu(x: FloatArray) -> FloatArray:
+    """Klambauer et al. 2017."""
+    scale, alpha = 1.0507009873554805, 1.6732632423543772
+    return scale * _elu(alpha).value(x)
+
+
 GELU = {"none": Function(_gelu, 1.13), "tanh": Function(_gelu_tanh, 1.13)}
 FUNCTIONS = {
     "aten.silu.default": Function(_silu, 1.1),
@@ -72,15 +78,24 @@ FUNCTIONS = {
     "aten.erf.default": Function(_erf, 1.13),
     "aten.exp.default": Function(lambda x: np.asarray(np.exp(x))),
     "aten.log.default": Function(lambda x: np.asarray(np.log(x)), above=0.0),
+    "aten.log_sigmoid.default": Function(lambda x: -_softplus(-x), 1.0),
+    "aten.selu.default": Function(_selu, 1.76),
+    "aten.selu_.default": Function(_selu, 1.76),
     "aten.mish.default": Function(lambda x: np.asarray(x * np.tanh(_softplus(x))), 1.1),
 }
-PARAMETRIC = ("aten.gelu.default", "aten.elu.default", "aten.elu_.default", "aten.softplus.default")
+CELU = ("aten.celu.default", "aten.celu_.default")
+PARAMETRIC = (
+    *CELU, "aten.gelu.default", "aten.elu.default", "aten.elu_.default", "aten.softplus.default",
+)  # fmt: skip
 TARGETS = (*PARAMETRIC, *FUNCTIONS)
 
 
 def function(node: Node, args: tuple[Argument, ...]) -> Function:
     if node.target == "aten.gelu.default":
         return GELU[args[1]]
+    if node.target in CELU:
+        alpha = float(args[1])
+        return Function(lambda x: alpha * _elu(1.0).value(x / alpha), 1.0)
     if "elu" in node.target and node.target in PARAMETRIC:
         if tuple(args[2:4]) != (1, 1):
             what = f"expected scales of 1, got {args[2:4]}"

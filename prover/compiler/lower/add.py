@@ -3,12 +3,18 @@ add up, so that a residual connection costs nothing beside the rounding that its
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from prover.compiler.errors import CompileError, UnsupportedOp
+from prover.compiler.lower.flags import both
 from prover.compiler.lower.network import (
+    HIDDEN,
     Argument,
     Array,
+    Flags,
+    Masked,
     Network,
     Pending,
     Plan,
@@ -36,24 +42,34 @@ def _sign(node: Node) -> int:
     return -1 if "sub" in node.target else 1
 
 
-def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Pending:
-    """x + y at the finer of both scales."""
-    x, y, alpha = args
-    if alpha != 1:
-        raise UnsupportedOp(node.name, node.target, f"expected alpha 1, got {alpha}")
+def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Pending | Masked | Flags:
+    """A sum; of scores and a mask of 0 and -inf, masked scores; of two such masks, both."""
+    x, y = args[:2]
+    if not any(isinstance(v, Flags) for v in (x, y)):
+        return total(net, node, x, y)
+    scores, mask = (y, x) if isinstance(x, Flags) else (x, y)
+    if mask.added and isinstance(scores, np.ndarray) and not scores[scores > HIDDEN].any():
+        return replace(both(net, node, mask, scores > HIDDEN), added=True)
+    if not mask.added or not isinstance(scores, Value) or scores.shape != node.shape:
+        raise UnsupportedOp(node.name, node.target, "a sum with truth values")
+    return Masked(scores, replace(mask, opposite=not mask.opposite, added=False))
+
+
+def total(net: Network, node: Node, x: Argument, y: Argument) -> Pending:
+    """x + y, or x - y, at the finer of both scales."""
     values = [v for v in (x, y) if isinstance(v, Value)]
     plan = aligned(net, node.name, node.shape, *values)
     terms = [(x, 1), (y, _sign(node))]
     sums = [net.accumulated(v, node.name, plan, s) for v, s in terms if isinstance(v, Value)]
     if len(sums) == 2 and abs(sums[0].exponent - sums[1].exponent) > MOST_APART:
         raise CompileError(f"{node.name}: scales 2^{sums[0].exponent} and 2^{sums[1].exponent}")
-    total = sums[0] if len(sums) == 1 else _sum(net, node.name, plan, *sums)
+    made = sums[0] if len(sums) == 1 else _sum(net, node.name, plan, *sums)
     for constant, sign in terms:
         if not isinstance(constant, Value):
             offsets = sign * np.asarray(constant, np.float64)
-            public = np.asarray(constant).dtype.kind in "iu" and total.exponent == 0
-            total = _offset(net, node.name, plan, total, offsets, public)
-    return total
+            public = np.asarray(constant).dtype.kind in "iu" and made.exponent == 0
+            made = _offset(net, node.name, plan, made, offsets, public)
+    return made
 
 
 def _sum(net: Network, name: str, plan: Plan, x: Pending, y: Pending) -> Pending:

@@ -10,9 +10,12 @@ from dataclasses import replace
 import numpy as np
 
 from prover.compiler.errors import UnsupportedOp
+from prover.compiler.lower.add import total
+from prover.compiler.lower.flags import both
 from prover.compiler.lower.matmul import product
 from prover.compiler.lower.mul import scaled
 from prover.compiler.lower.network import (
+    HIDDEN,
     Argument,
     Array,
     Flags,
@@ -30,7 +33,6 @@ from prover.quantizer import IntArray
 
 TARGETS = ("aten.scaled_dot_product_attention.default",)
 MASKED = ("aten.masked_fill.Scalar", "aten.masked_fill_.Scalar")
-HIDDEN = -1e4  # a score from which on a softmax leaves a cell nothing
 
 
 def _mask(
@@ -48,10 +50,15 @@ def _mask(
         raise UnsupportedOp(node.name, node.target, "a mask of numbers that depend on the input")
     if given.dtype == np.bool_:
         return (~given).astype(np.int64)
-    hidden = given <= HIDDEN
-    if given[~hidden].any():
-        raise UnsupportedOp(node.name, node.target, "a mask of other numbers than 0 and -inf")
-    return hidden.astype(np.int64)
+    return (given <= HIDDEN).astype(np.int64)
+
+
+def _bias(given: Argument) -> Array | None:
+    """The finite numbers of a constant mask: ALiBi's slopes, relative places."""
+    if not isinstance(given, np.ndarray) or given.dtype == np.bool_:
+        return None
+    finite = np.where(given <= HIDDEN, 0.0, given)
+    return finite if finite.any() else None
 
 
 def _groups(
@@ -77,6 +84,8 @@ def reference(node: Node, args: tuple[Argument, ...], ranges: Ranges) -> Array:
     scores = q @ k.swapaxes(-1, -2) * _scale(args, q.shape[-1])
     mask = _mask(node, args, *scores.shape[-2:])
     assert not isinstance(mask, Flags)
+    if (bias := _bias(args[3])) is not None:
+        scores = scores + bias
     ranges.record(f"{node.name}.shares.z", scores)
     if mask is not None:
         scores = np.where(mask == 1, -np.inf, scores)
@@ -96,6 +105,8 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Pending:
     scores = product(net, name, q, turned, shape)
     scores = scaled(net, name, scores, _scale(args, q.shape[-1]))
     mask = _mask(node, args, *shape[-2:])
+    if (bias := _bias(args[3])) is not None:
+        scores = total(net, Node(name, "aten.add.Tensor", (), shape), scores, bias)
     p = softmax(net, name, scores, mask, f"{name}.z")
     return product(net, node.name, p, v, node.shape)
 
@@ -105,8 +116,13 @@ def reference_masked(node: Node, args: tuple[Argument, ...], ranges: Ranges) -> 
     return np.where(np.asarray(mask, bool) != any(kept), value, x)
 
 
-def lower_masked(net: Network, node: Node, args: tuple[Argument, ...]) -> Masked:
+def lower_masked(net: Network, node: Node, args: tuple[Argument, ...]) -> Masked | Flags:
     x, mask, value, *kept = args
+    if isinstance(x, np.ndarray) and isinstance(mask, Flags) and value <= HIDDEN and not x.any():
+        return replace(mask, opposite=mask.opposite == any(kept), added=True)
+    if isinstance(x, Flags) and x.added and isinstance(mask, np.ndarray) and value <= HIDDEN:
+        seen = np.asarray(mask, bool) == any(kept)
+        return replace(both(net, node, x, seen), added=True)
     if not isinstance(mask, np.ndarray | Flags) or value > HIDDEN or not isinstance(x, Value):
         raise UnsupportedOp(
             node.name,

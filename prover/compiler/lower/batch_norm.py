@@ -12,7 +12,7 @@ import numpy as np
 
 from prover.compiler.errors import UnsupportedOp
 from prover.compiler.lower import conv, dense
-from prover.compiler.lower.add import lower as add
+from prover.compiler.lower.add import total
 from prover.compiler.lower.mul import lower as mul
 from prover.compiler.lower.network import Argument, Array, Network, Pending, Value
 from prover.compiler.ranges import Ranges
@@ -49,7 +49,7 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Pending:
     factor, summand = (_along(c, len(node.shape)) for c in constants(node, args))
     name = f"{node.name}.scaled"
     made = mul(net, Node(name, "aten.mul.Tensor", (), node.shape), (args[0], factor))
-    return add(net, Node(node.name, "aten.add.Tensor", (), node.shape), (made, summand, 1))
+    return total(net, Node(node.name, "aten.add.Tensor", (), node.shape), made, summand)
 
 
 def fold_batch_norms(graph: Graph) -> Graph:

@@ -2,7 +2,8 @@
 
 `ids != 0` and its opposites: a token id n >= 0 is beside 0 in a row of two, and where the greatest
 first stands is 0 for n = 0 and 1 otherwise: an `Argmax`, so that the truth values are proved to be
-0 or 1. Other comparisons with a number, of whole numbers in a short range: a public table.
+0 or 1. Other comparisons with a number, of whole numbers in a short range: a public table. `and` is
+an exact product.
 """
 
 from __future__ import annotations
@@ -24,31 +25,39 @@ from prover.compiler.lower.network import (
     Flags,
     Network,
     Pending,
+    Plan,
     Value,
+    aligned,
     flat,
     numbered,
+    placed,
     whole,
 )
 from prover.compiler.ranges import Ranges
 from prover.compiler.trace import Node
-from prover.program.gadgets.shared import one
-from prover.program.ir import Argmax, Contraction, Index, Role, Table, View
+from prover.program.gadgets.shared import one, times
+from prover.program.ir import Affine, Argmax, Contraction, Index, Role, Table, View
 
 THERE = ("aten.ne.Scalar", "aten.gt.Scalar")
 ABSENT = ("aten.eq.Scalar",)
 NOT = ("aten.logical_not.default", "aten.bitwise_not.default")
+AND = ("aten.logical_and.default", "aten.bitwise_and.Tensor", "aten.__and__.Tensor")
+OR = ("aten.logical_or.default", "aten.bitwise_or.Tensor", "aten.__or__.Tensor")
 COMPARED: dict[str, Callable[[Array, float], Array]] = {
     "aten.ge.Scalar": operator.ge,
     "aten.gt.Scalar": operator.gt,
     "aten.le.Scalar": operator.le,
     "aten.lt.Scalar": operator.lt,
 }
-TARGETS = tuple(dict.fromkeys((*THERE, *ABSENT, *NOT, *COMPARED)))
+TARGETS = tuple(dict.fromkeys((*THERE, *ABSENT, *NOT, *AND, *OR, *COMPARED)))
 MOST_ROWS = 1 << 12  # of a comparison's table
 
 
 def reference(node: Node, args: tuple[Argument, ...], ranges: Ranges) -> Array:
     x = args[0]
+    if node.target in (*AND, *OR):
+        join = np.logical_and if node.target in AND else np.logical_or
+        return np.asarray(join(x, args[1]))
     if node.target in NOT:
         return np.asarray(x == 0)
     if node.target in COMPARED:
@@ -58,6 +67,13 @@ def reference(node: Node, args: tuple[Argument, ...], ranges: Ranges) -> Array:
 
 def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Flags:
     x = args[0]
+    if node.target in (*AND, *OR):
+        if not all(_is_truth(a) for a in args[:2]):
+            raise UnsupportedOp(node.name, node.target, "expected truth values")
+        if node.target in AND:
+            return both(net, node, *args[:2])
+        made = both(net, node, *map(_denied, args[:2]))
+        return replace(made, opposite=True)
     if node.target in NOT and isinstance(x, Flags):
         return replace(x, opposite=not x.opposite)
     if node.target in COMPARED and isinstance(x, Value) and (compared := _compared(net, node, x)):
@@ -72,14 +88,43 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Flags:
     pair = net.table(f"{node.name}.pair", np.array([0, 1], dtype=np.int64))
     product = Contraction(one(net.view(x, axes)), one(View(pair, (Index(len(lead)),))))
     beside = net.pending(f"{node.name}.beside", (lead, (2,)), 0, NOTHING, (product,))
-    both = net.exact(beside, beside.name, 0, net.tensors[x.tensor].hi)
+    pairs = net.exact(beside, beside.name, 0, net.tensors[x.tensor].hi)
     out = net.tensor(node.name, lead, Role.ACTIVATION, 0, 1)
-    seen = one(View(both.tensor, tuple(map(Index, range(len(lead) + 1)))))
+    seen = one(View(pairs.tensor, tuple(map(Index, range(len(lead) + 1)))))
     net.ops.append(Argmax(out, (*lead, 2), seen, BITS))
     net.plans[node.name] = x.lengths
     fixed = () if flat(x.lengths) else ((0, 0),)
     there = Cells(node.name, whole(x.lengths), 0, out, len(lead), fixed)
     return Flags(there, opposite=node.target in ABSENT)
+
+
+def both(net: Network, node: Node, x: Flags | Array, y: Flags | Array) -> Flags:
+    """Where x and y are true, one of them depending on the input: a product of zeros and ones."""
+    given = [v for v in (x, y) if isinstance(v, Flags)]
+    plan = aligned(net, node.name, node.shape, *(v.cells for v in given))
+    factors = [_affine(net, f"{node.name}.constant", v, plan) for v in (x, y)]
+    made = net.pending(node.name, plan, 0, NOTHING, (Contraction(*factors),))
+    cells = net.exact(made, node.name, 0, 1)
+    return Flags(cells, unwritten=any(v.unwritten for v in given))
+
+
+def _is_truth(x: Argument) -> bool:
+    return isinstance(x, Flags) or (isinstance(x, np.ndarray) and x.dtype == np.bool_)
+
+
+def _denied(x: Flags | Array) -> Flags | Array:
+    return replace(x, opposite=not x.opposite) if isinstance(x, Flags) else ~x
+
+
+def _affine(net: Network, name: str, x: Flags | Array, plan: Plan) -> Affine:
+    """1 where x is true, 0 elsewhere, over the axes of a plan."""
+    if isinstance(x, Flags):
+        flags = one(net.view(x.cells, placed(x.cells.lengths, plan)))
+        return replace(times(flags, -1), const=1) if x.opposite else flags
+    own = plan[len(plan) - x.ndim :]
+    lengths = tuple(a if n > 1 else () for a, n in zip(own, x.shape, strict=True))
+    table = net.table(name, x.astype(np.int64).reshape(flat(lengths) or (1,)))
+    return one(net.view(net.cells(name, table, lengths, 0), placed(lengths, plan)))
 
 
 def _compared(net: Network, node: Node, x: Value) -> Flags | None:

@@ -1,4 +1,4 @@
-"""aten.gru: eight gadgets a layer and direction (recurrent.py).
+"""aten.gru: seven gadgets a layer and direction (recurrent.py).
 
     r, z = sig(W x_t + U h_(t-1) + b)           n = tanh(W_n x_t + b_n + r (U_n h_(t-1) + c_n))
     h_t = n + z (h_(t-1) - n)                   (Cho et al. 2014, as torch has it)
@@ -13,7 +13,8 @@ from functools import partial
 
 import numpy as np
 
-from prover.compiler.lower import add, recurrent
+from prover.compiler.lower import recurrent
+from prover.compiler.lower.add import total
 from prover.compiler.lower.network import (
     BITS,
     Cells,
@@ -81,7 +82,7 @@ def stack(net: Network, name: str, x: Cells, own: Weights) -> tuple[Cells, ...]:
         f"{name}.new.reset", plan, SHARE + kept.exponent, Affine(), (Contraction(*views),)
     )
     both = Node(f"{name}.new.sum", "aten.add.Tensor", (), given.shape)
-    index, span = indexed(net, f"{name}.new", add.lower(net, both, (given, reset, 1)))
+    index, span = indexed(net, f"{name}.new", total(net, both, given, reset))
     n = net.view(looked_up(net, f"{name}.tanh", index, None, plan, TANH, span), numbered(plan))
     apart = Affine(((1, before(net.view(h, numbered(plan)))), (-1, n)))
     mixed = Contraction(one(net.view(z, numbered(plan))), apart)

@@ -39,6 +39,7 @@ from prover.program.validate import MAX_AXES, MAX_RANK
 from prover.quantizer import INT16_MAX, INT16_MIN, FloatArray, IntArray, round_half_even
 
 BITS = 16  # of stored values: what one range check proves
+HIDDEN = -1e4  # a score from which on a softmax leaves a cell nothing
 NOWHERE = -1  # the dimension of a part that only repeats
 Array: TypeAlias = npt.NDArray[Any]
 Lengths: TypeAlias = tuple[int, ...]
@@ -101,11 +102,13 @@ class Pending(Value):
 @dataclass(frozen=True)
 class Flags:
     """Truth values that depend on the input: cells that are 0 or 1, or the opposite of them.
-    `unwritten`: what they hide may hold anything, such as rows of a cache that no token wrote."""
+    `unwritten`: what they hide may hold anything, such as rows of a cache that no token wrote.
+    `added`: they stand for what is added to scores, 0 where true and -inf elsewhere."""
 
     cells: Cells
     opposite: bool = False
     unwritten: bool = False
+    added: bool = False
 
 
 @dataclass(frozen=True)

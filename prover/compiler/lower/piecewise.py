@@ -1,4 +1,5 @@
-"""Functions of straight pieces: leaky_relu, hardtanh, relu6, clamp, abs, hardsigmoid, hardswish.
+"""Functions of straight pieces: leaky_relu, prelu of one slope, softshrink, hardtanh, relu6, clamp,
+abs, hardsigmoid, hardswish.
 
 f(x) = constant + slope x + sum_k bend_k relu(x - k), each term exact on the stored x: the only
 errors are those of the scale of x, to which k is rounded, and of 15 bits of a slope.
@@ -49,19 +50,25 @@ PLAIN = {
     "aten.hardsigmoid.default": SIGMOID,
     **dict.fromkeys(TIMES_X, SIGMOID),
 }
-LEAKY = ("aten.leaky_relu.default", "aten.leaky_relu_.default")
+LEAKY = ("aten.leaky_relu.default", "aten.leaky_relu_.default", "aten.prelu.default")
+SHRUNK = "aten.softshrink.default"
 CUT = (
     "aten.hardtanh.default", "aten.hardtanh_.default", "aten.clamp.default",
     "aten.clamp_min.default", "aten.clamp_max.default",
 )  # fmt: skip
-TARGETS = (*PLAIN, *LEAKY, *CUT)
+TARGETS = (*PLAIN, *LEAKY, *CUT, SHRUNK)
 
 
 def pieces(node: Node, args: tuple[Argument, ...]) -> Pieces:
     if node.target in PLAIN:
         return PLAIN[node.target]
     if node.target in LEAKY:
-        return Pieces(args[1], ((0.0, 1.0 - args[1]),))
+        if isinstance(args[1], Value) or np.size(args[1]) != 1:
+            raise UnsupportedOp(node.name, node.target, "expected one constant slope")
+        slope = float(np.ravel(args[1])[0])
+        return Pieces(slope, ((0.0, 1.0 - slope),))
+    if node.target == SHRUNK:
+        return Pieces(1.0, ((-args[1], -1.0), (args[1], 1.0)), args[1])
     lo: float | None = args[1]
     hi: float | None = args[2] if len(args) > 2 else None
     if "clamp_max" in node.target:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from prover.compiler.errors import UnsupportedOp
-from prover.compiler.lower.add import lower as add
+from prover.compiler.lower.add import total
 from prover.compiler.lower.network import (
     Argument,
     Array,
@@ -49,7 +49,7 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Pending:
         other = np.where(mask, 0.0, np.asarray(y, dtype=np.float64))
         if not other.any():
             return net.accumulated(kept, node.name, net.plan(node.name, node.shape))
-    return add(net, Node(node.name, "aten.add.Tensor", (), node.shape), (kept, other, 1))
+    return total(net, Node(node.name, "aten.add.Tensor", (), node.shape), kept, other)
 
 
 def _masked(net: Network, name: str, node: Node, x: Value, mask: IntArray) -> Pending:

@@ -1,0 +1,178 @@
+"""Operators that are others put together, taken apart before the rules of `rewrite` read a graph.
+
+Each rule yields nodes in order, the last under the name of the one that it replaces; what it adds
+is named after that one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from prover.compiler.errors import UnsupportedOp
+from prover.compiler.lower.network import HIDDEN
+from prover.compiler.nodes import Nodes
+from prover.compiler.trace import INPUT, Graph, Node, Ref
+
+Shape: TypeAlias = tuple[int, ...]
+Shapes: TypeAlias = Callable[[Any], Shape]
+Rule: TypeAlias = Callable[[Node, Shapes], Iterator[Node]]
+
+
+def taken_apart(graph: Graph, nodes: Nodes) -> Nodes:
+    """The same values, by operators that `lower` knows."""
+    shapes = {INPUT: graph.input_shape, **dict(graph.further)}
+    found: Nodes = {}
+
+    def shape(arg: Any) -> Shape:
+        return shapes[arg.name] if isinstance(arg, Ref) else np.shape(arg)
+
+    for name, node in nodes.items():
+        shapes[name] = node.shape
+        rule = RULES.get(node.target)
+        for made in (node,) if rule is None else rule(node, shape):
+            found[made.name] = made
+            shapes[made.name] = made.shape
+    return found
+
+
+def _made(node: Node, what: str, target: str, args: tuple[Any, ...], shape: Shape) -> Node:
+    return Node(f"{node.name}_{what}", f"aten.{target}", args, shape)
+
+
+def _scaled(node: Node, what: str, x: Any, factor: Any, shape: Shape) -> tuple[list[Node], Any]:
+    """The nodes that make factor x, and what names it."""
+    if factor == 1:
+        return [], x
+    if not isinstance(x, Ref):
+        return [], factor * np.asarray(x)
+    made = _made(node, what, "mul.Scalar", (x, factor), shape)
+    return [made], Ref(made.name)
+
+
+def _product_and_sum(node: Node, shapes: Shapes) -> Iterator[Node]:
+    """beta a + alpha x y."""
+    added, x, y, beta, alpha = node.args
+    product = _made(node, "product", "matmul.default", (x, y), node.shape)
+    yield product
+    scaled, term = _scaled(node, "scaled", Ref(product.name), alpha, node.shape)
+    yield from scaled
+    yield from _sum(replace(node, target="aten.add.Tensor", args=(term, added, beta)), shapes)
+
+
+def _sum(node: Node, shapes: Shapes) -> Iterator[Node]:
+    """x + alpha y; of a constant with -inf, what is finite first."""
+    x, y, alpha = node.args
+    scaled, y = _scaled(node, "second", y, alpha, shapes(y))
+    yield from scaled
+    if not isinstance(x, Ref):
+        x, y = (y, x) if "add" in node.target else (x, y)
+    hidden = np.asarray(y) <= HIDDEN if isinstance(y, np.ndarray) else np.zeros(1, bool)
+    if "add" in node.target and hidden.any() and y[~hidden].any():
+        finite = np.where(hidden, 0.0, y)
+        yield _made(node, "finite", "add.Tensor", (x, finite, 1), node.shape)
+        x, y = Ref(f"{node.name}_finite"), np.where(hidden, -np.inf, 0.0)
+    yield replace(node, args=(x, y, 1))
+
+
+def _reversed_difference(node: Node, shapes: Shapes) -> Iterator[Node]:
+    """y - alpha x."""
+    x, y, alpha = node.args
+    scaled, term = _scaled(node, "first", x, -alpha, shapes(x))
+    yield from scaled
+    yield replace(node, target="aten.add.Tensor", args=(term, y, 1))
+
+
+def _gated(node: Node, shapes: Shapes) -> Iterator[Node]:
+    """glu: the first half of an axis times the sigmoid of the second (Dauphin et al. 2017)."""
+    x, axis = node.args
+    n = node.shape[axis]
+    for what, start in (("first", 0), ("second", n)):
+        args = (x, axis, start, start + n, 1)
+        yield _made(node, what, "slice.Tensor", args, node.shape)
+    yield _made(node, "gate", "sigmoid.default", (Ref(f"{node.name}_second"),), node.shape)
+    factors = (Ref(f"{node.name}_first"), Ref(f"{node.name}_gate"))
+    yield replace(node, target="aten.mul.Tensor", args=factors)
+
+
+def _softmax(node: Node, shapes: Shapes) -> Iterator[Node]:
+    """Along another axis than the last: turned, and back."""
+    x, axis, *rest = node.args
+    last = len(node.shape) - 1
+    if axis % (last + 1) == last:
+        yield node
+        return
+    shape = list(node.shape)
+    shape[axis], shape[last] = shape[last], shape[axis]
+    yield _made(node, "turned", "transpose.int", (x, axis, last), tuple(shape))
+    args = (Ref(f"{node.name}_turned"), last, *rest)
+    yield _made(node, "shares", "softmax.int", args, tuple(shape))
+    back = (Ref(f"{node.name}_shares"), axis, last)
+    yield replace(node, target="aten.transpose.int", args=back)
+
+
+def _einsum(node: Node, shapes: Shapes) -> Iterator[Node]:
+    """Of two operands: axes brought to (batch, rows, inner) and (batch, inner, columns), a matrix
+    product, and its axes in the order that was asked for."""
+    equation, operands = node.args[0].replace(" ", ""), node.args[1]
+    given, arrow, out = equation.partition("->")
+    terms = given.split(",")
+    if len(operands) != 2 or not arrow or "." in equation:
+        what = f"expected two operands and every axis named, got {equation!r}"
+        raise UnsupportedOp(node.name, node.target, what)
+    if any(len(set(t)) < len(t) for t in (*terms, out)):
+        raise UnsupportedOp(node.name, node.target, f"a diagonal, {equation!r}")
+    if not isinstance(operands[0], Ref):  # a constant is the second of two
+        operands, terms = operands[::-1], terms[::-1]
+    x, y = terms
+    length = {
+        axis: n
+        for term, operand in zip(terms, operands, strict=True)
+        for axis, n in zip(term, shapes(operand), strict=True)
+    }
+    batch = [a for a in out if a in x and a in y]
+    rows, columns = ([a for a in out if a in own and a not in batch] for own in (x, y))
+    inner = [a for a in x if a in y and a not in out]
+    if set(x) | set(y) != {*batch, *rows, *columns, *inner}:
+        raise UnsupportedOp(node.name, node.target, f"a sum over one operand, {equation!r}")
+    lead = tuple(length[a] for a in batch)
+    size = [math.prod(length[a] for a in axes) for axes in (rows, inner, columns)]
+    factors: list[Any] = []
+    for what, term, operand, groups, shape in (
+        ("x", x, operands[0], (rows, inner), (*lead, size[0], size[1])),
+        ("y", y, operands[1], (inner, columns), (*lead, size[1], size[2])),
+    ):
+        order = [term.index(a) for a in (*batch, *groups[0], *groups[1])]
+        if not isinstance(operand, Ref):
+            factors.append(np.asarray(operand).transpose(order).reshape(shape))
+            continue
+        turned = tuple(length[term[place]] for place in order)
+        yield _made(node, f"{what}_turned", "permute.default", (operand, order), turned)
+        seen = (Ref(f"{node.name}_{what}_turned"), shape)
+        yield _made(node, what, "reshape.default", seen, shape)
+        factors.append(Ref(f"{node.name}_{what}"))
+    shape = (*lead, size[0], size[2])
+    yield _made(node, "product", "matmul.default", tuple(factors), shape)
+    made = [*batch, *rows, *columns]
+    apart = tuple(length[a] for a in made)
+    yield _made(node, "apart", "reshape.default", (Ref(f"{node.name}_product"), apart), apart)
+    args = (Ref(f"{node.name}_apart"), [made.index(a) for a in out])
+    yield replace(node, target="aten.permute.default", args=args)
+
+
+RULES: dict[str, Rule] = {
+    "aten.addmm.default": _product_and_sum,
+    "aten.baddbmm.default": _product_and_sum,
+    "aten.add.Tensor": _sum,
+    "aten.add_.Tensor": _sum,
+    "aten.sub.Tensor": _sum,
+    "aten.rsub.Scalar": _reversed_difference,
+    "aten.rsub.Tensor": _reversed_difference,
+    "aten.glu.default": _gated,
+    "aten.softmax.int": _softmax,
+    "aten.einsum.default": _einsum,
+}
