@@ -483,6 +483,7 @@ CRAFTED: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "SHA-384 outside": ("WrongCertificate", {"outer": bytes.fromhex("300a06082a8648ce3d040303")}),
     "three times": ("NotDer", {"validity": TIME + TIME[:15]}),
+    "times, and more": ("NotDer", {"validity": TIME + der(0x30, b"")}),
     "one time": ("NotDer", {"validity": TIME[:15]}),
     "a key cut short": ("WrongCertificate", {"key": bytes(20)}),
     "no usage": ("NotDer", {"extensions": [PLAIN, OWN]}),
