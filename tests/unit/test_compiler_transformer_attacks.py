@@ -78,7 +78,7 @@ ATTACKS: dict[str, tuple[str, Change]] = {
     "shares of another head": (SHARES, lambda p: p[::-1].copy()),
     "shares a little larger": (SHARES, one_more),
     "a scaled normaliser": ("layer_norm.root", lambda r: r + r // 8),
-    "another mean": ("layer_norm.centred", lambda c: c + 5),
+    "another mean": ("layer_norm.mean", lambda m: m + 5),
     "another activation": ("gelu", lambda g: np.maximum(g, 0)),
 }
 

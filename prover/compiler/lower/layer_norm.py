@@ -1,8 +1,8 @@
 """aten.layer_norm and aten.rms_norm over the last axis, with a bound normaliser.
 
-c = n x - sum x (RMSNorm: c = x), v = sum c^2 + eps, r = floor(2^q / sqrt(v)), u = c r, and then
-gamma u + beta, an accumulator (Ba et al. 2016; Zhang and Sennrich 2019). Every step but the last
-rounds to 16 bits.
+m = the row's mean, c = x - m (RMSNorm: c = x), v = sum c^2 + n eps, r = floor(2^q / sqrt(v)),
+u = c r, and then gamma u + beta, an accumulator (Ba et al. 2016; Zhang and Sennrich 2019). v and u
+are rounded to 16 bits, m to a step of x; c is not stored.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from prover.compiler.lower.network import (
     Cells,
     Network,
     Pending,
+    Plan,
     Value,
     aligned,
     numbered,
@@ -34,6 +35,7 @@ from prover.quantizer import INT16_MAX, round_half_even
 
 TARGETS = ("aten.layer_norm.default", "aten.rms_norm.default")
 REST_BITS = 32
+SHARE_BITS = 28  # of 1/n: what a mean is off by is below its steps
 SPREAD = 8  # how far below what was recorded a row's variance may lie
 ONE = Affine((), 1)
 
@@ -69,10 +71,10 @@ def without_affine(node: Node) -> Node:
 def reference(node: Node, args: tuple[Argument, ...], ranges: Ranges) -> Array:
     x, gamma, beta, eps = arguments(node, args)
     n = x.shape[-1]
-    centred = x if _is_rms(node) else n * x - x.sum(axis=-1, keepdims=True)
+    centred = x if _is_rms(node) else x - x.mean(axis=-1, keepdims=True)
     squares = (centred**2).sum(axis=-1, keepdims=True)
-    unit = centred / np.sqrt(squares + _eps(node, n, eps))
-    for what, values in (("centred", centred), ("squares", squares), ("unit", unit)):
+    unit = centred / np.sqrt(squares + n * eps)
+    for what, values in (("squares", squares), ("unit", unit)):
         ranges.record(f"{node.name}.{what}", values)
     if isinstance(gamma, str):
         return np.asarray(unit)
@@ -81,41 +83,40 @@ def reference(node: Node, args: tuple[Argument, ...], ranges: Ranges) -> Array:
     return np.asarray(made if beta is None else made + beta)
 
 
-def _eps(node: Node, n: int, eps: float) -> float:
-    """On the scale of the sum of squares: n var is sum c^2 (RMSNorm), n^3 var for c = n x - sum."""
-    return eps * n if _is_rms(node) else eps * n**3
-
-
 def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Value:
     x, gamma, beta, eps = arguments(node, args)
     if not isinstance(x, Value):
         raise UnsupportedOp(node.name, node.target, "expected a value to normalise")
     name, cells, n = node.name, net.stored(x), x.shape[-1]
     plan = aligned(net, name, node.shape, cells)
-    axes = numbered((*plan, plan[-1]))  # rows..., features, features summed
-    rows, features, summed = plan[:-1], axes[-2], axes[-1]
+    rows, inner = plan[:-1], numbered(plan)
     if n < 2:
         raise UnsupportedOp(node.name, node.target, "expected more than one feature")
-    c = cells
+    c = one(net.view(cells, inner))
     if not _is_rms(node):
-        total = Contraction(Affine(((-1, net.view(cells, (*axes[:-2], summed))),)), ONE)
-        own = Affine(((n, net.view(cells, (*axes[:-2], features))),))
-        centred = net.pending(f"{name}.centred", plan, cells.exponent, own, (total,), plan[-1])
-        c = net.requantize(centred, centred.name, net.fit(centred.name, centred))
-    inner = numbered((*rows, plan[-1]))
-    square = one(net.view(c, inner))
+        mean = net.view(_mean(net, name, cells, plan), inner[:-1])
+        c = Affine((*c.terms, (-1, mean)))
     squares = net.pending(
-        f"{name}.squares", rows, 2 * c.exponent, Affine(), (Contraction(square, square),), plan[-1]
+        f"{name}.squares", rows, 2 * cells.exponent, Affine(), (Contraction(c, c),), plan[-1]
     )
-    exponent = net.fit(squares.name, squares)
-    v = net.requantize(squares, squares.name, exponent - exponent % 2)
-    r = _root(net, node, v, _eps(node, n, eps))
-    product = Contraction(one(net.view(c, inner)), one(net.view(r, inner[:-1])))
-    unit = net.pending(f"{name}.unit", plan, c.exponent + r.exponent, Affine(), (product,))
+    coarse = net.fit(squares.name, squares)
+    v = net.requantize(squares, squares.name, coarse - coarse % 2)
+    r = _root(net, node, v, n * eps)
+    product = Contraction(c, one(net.view(r, inner[:-1])))
+    unit = net.pending(f"{name}.unit", plan, cells.exponent + r.exponent, Affine(), (product,))
     u = net.requantize(unit, unit.name, net.fit(unit.name, unit))
     if isinstance(gamma, str):
         return replace(u, name=node.name)
     return _affine(net, node, u, gamma, beta, math.sqrt(n))
+
+
+def _mean(net: Network, name: str, cells: Cells, plan: Plan) -> Cells:
+    """The mean of each row, to a step of the cells'."""
+    share = round((1 << SHARE_BITS) / math.prod(plan[-1]))
+    total = Contraction(Affine(((share, net.view(cells, numbered(plan))),)), ONE)
+    exponent = cells.exponent + SHARE_BITS
+    made = net.pending(f"{name}.mean", plan[:-1], exponent, Affine(), (total,), plan[-1])
+    return net.requantize(made, made.name, cells.exponent)
 
 
 def _root(net: Network, node: Node, v: Cells, eps: float) -> Cells:
