@@ -146,21 +146,17 @@ def test_both_treat_any_program_alike(
 
 
 def test_unused_bytes_are_not_read(monkeypatch: pytest.MonkeyPatch, echo: Deployment) -> None:
-    """All ones, where every constant has fewer bits than the coordinates that it is compared with:
-    a place of 40 coordinates of rows."""
+    """All ones, of every table that has any."""
     rng = random.Random(6)
     made = setup(mlp([3, 2, 2]), k=11)
     v = made.layout.verifier
-    place = fmt.Kernel(fmt.Kind.EQ, fmt.Span(fmt.Source.R, 0, 40), const=5)
-    term = fmt.Term(fmt.SCALAR_SIDE, 0, 1, (len(v.kernels) + 1, 0, 0, 0, 0))
-    kernels, terms = (*v.kernels, place), (*v.terms, term)
-    v = replace(v, n=40, n_f=40, mask1=(v.mask1[0], 0), kernels=kernels, terms=terms)
     data = bytearray(fmt.serialize(v))
     at = 4 * fmt.RECORD
     unused = [(32, ((7, 8), (16, 32))) for _ in v.kernels]
     unused += [(64, ((6, 32), (32 + 8 * len(view.axes), 64))) for view in v.views]
     unused += [(32, ((3, 4), (10, 32))) for _ in v.contractions]
-    unused += [(32, ((22, 32),)) for _ in v.terms]
+    unused += [(32, ()) for _ in range(0, len(v.constants), 4)]
+    unused += [(4, ()) for pairs in (v.products, *v.sums) for _ in pairs]
     for size, places in unused:
         for start, end in places:
             data[at + start : at + end] = b"\xff" * (end - start)
@@ -194,7 +190,7 @@ def test_a_program_out_of_bounds_has_no_way_to_the_verifier(deployment: Deployme
     made = setup(case)
     v, points = made.layout.verifier, made.key.fixed_points
     span = fmt.Span(fmt.Source.R, v.n, 1)
-    term, record, view = v.terms[0], v.contractions[0], v.views[0]
+    record, view = v.contractions[0], v.views[0]
     broken = {
         2: replace(v, rho_length=65),
         4: replace(v, stage1_tiles=0),
@@ -202,7 +198,7 @@ def test_a_program_out_of_bounds_has_no_way_to_the_verifier(deployment: Deployme
         6: replace(v, kernels=(replace(v.kernels[0], p=span), *v.kernels[1:])),
         7: replace(v, views=(replace(view, offset=v.input_bytes), *v.views[1:])),
         8: replace(v, contractions=(replace(record, relation=v.relations), *v.contractions[1:])),
-        9: replace(v, terms=(replace(term, tile=v.tiles), *v.terms[1:])),
+        9: replace(v, sums=(*v.sums[:-1], ((v.values, 0), *v.sums[-1][1:]))),
     }
     sections = {code: fmt.serialize(bad) for code, bad in broken.items()}
     whole = fmt.serialize(v)
@@ -288,12 +284,15 @@ def test_models_are_read_across_chunks(anvil: Chain, deployment: Deployment) -> 
         k=12, fixed_tiles=fixed, input_bytes=0, output_bytes=0, input_tiles=0, output_tiles=0,
         stage1_tiles=1, stage2_tiles=1, relations=1, n=1, n_f=0, n_t=0, rho_length=0, c_max=0,
         rows=0, table_rows=0, slices=1, mask1=(0, 0), mask2=(0, 0), kernels=(), views=(),
-        contractions=(fmt.ContractionRecord(0, 0, (0, 0, 0)),), terms=(),
+        contractions=(fmt.ContractionRecord(0, 0, (0, 0, 0)),), constants=(), products=(),
+        sums=(((0, 0),),) * (fixed + 8),
     )  # fmt: skip
-    for size in (160, CHUNK - 7, CHUNK + 25, 2 * CHUNK + 18, 2 * CHUNK + 50):
+    smallest = least.section_bytes
+    for size in (smallest, CHUNK - 7, CHUNK + 25, 2 * CHUNK + 18, 2 * CHUNK + 50):
         size -= size % 32
-        terms = [fmt.Term(0, 0, rng.randrange(1 << 63), (0,) * 5) for _ in range(size // 32 - 5)]
-        section = fmt.serialize(replace(least, terms=tuple(terms)))
+        count = (size - smallest) // fmt.CONSTANT
+        constants = tuple(rng.randrange(1 << 63) for _ in range(count))
+        section = fmt.serialize(replace(least, constants=constants))
         assert len(section) == size
         program = section + rng.randbytes(rng.randrange(3000))
         model_id = deployment.register(program, points, development_id())
