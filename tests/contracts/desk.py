@@ -30,14 +30,22 @@ REQUEST_TYPE = (
 POINT = (1).to_bytes(32, "big") + (2).to_bytes(32, "big")
 
 
-def program(k: int = 12, fixed_tiles: int = 1, verifier_bytes: int = 160, **header: Any) -> bytes:
-    """The least that the registry takes: a header of four records, and a contraction of nothing."""
+def program(
+    k: int = 12, fixed_tiles: int = 1, verifier_bytes: int | None = None, **header: Any
+) -> bytes:
+    """The least that the registry takes: a header of four records, a contraction of nothing, and
+    sums of nothing: the scalar side and the weight of each tile but the last three."""
+    sums = 1 + fixed_tiles + 2  # a tile of stage 1, one of stage 2
+    words = -(-sums // 8)
+    pairs = (bytes(4) * (8 * words - sums) + b"\x80\0\0\0" * sums)[: 32 * words]
+    length = 160 + 32 * words if verifier_bytes is None else verifier_bytes
     head = header.get("magic", b"EINP") + header.get("version", 1).to_bytes(2, "big")
-    head += bytes([k, 4]) + fixed_tiles.to_bytes(2, "big") + verifier_bytes.to_bytes(4, "big")
+    head += bytes([k, 4]) + fixed_tiles.to_bytes(2, "big") + length.to_bytes(4, "big")
     head += (128).to_bytes(4, "big") + (20).to_bytes(4, "big") + bytes(4)
-    head += bytes([0, 1, 0, 1, 0, 0])  # a tile of stage 1, one of stage 2
+    head += bytes([0, 1, 0, 1, 0, 0])
     counts = bytes([0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 1, 1]).ljust(32, b"\0")  # R = C = n = mu = 1
-    return head + counts + bytes(96) + b"source"
+    tables = (bytes(14) + words.to_bytes(2, "big") + sums.to_bytes(2, "big")).ljust(32, b"\0")
+    return head + counts + tables + bytes(64) + pairs + b"source"
 
 
 def register(chain: Chain, registry: Contract, code: bytes, points: bytes, srs: bytes) -> bytes:
