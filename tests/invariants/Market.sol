@@ -155,8 +155,10 @@ contract Market {
         if (!honest && kind % 3 == 2) output = hex"00";
         // Mostly for its own stake; for another's only as its agent.
         address payee = who % 8 == 0 ? actor(who >> 8) : actor(who);
-        if (_answer(job.request, actor(who), payee, output, "")) {
+        bytes memory evidence = _vouch(job.request, actor(who), payee, output);
+        if (_answer(job.request, actor(who), payee, output, evidence)) {
             (job.payee, job.stands) = (payee, output);
+            _posted();
             if (actor(who) != payee && vault.agentOf(payee) != actor(who)) ++broken;
         }
     }
@@ -301,6 +303,18 @@ contract Market {
         return (compensation + reward + burn, Terms.wrap(uint256(request.terms)).proving());
     }
 
+    /// @dev What the tier asks of an answer beside stake.
+    function _vouch(Request memory, address, address, bytes memory)
+        internal
+        virtual
+        returns (bytes memory)
+    {
+        return "";
+    }
+
+    /// @dev An answer stands that was vouched for just now.
+    function _posted() internal virtual {}
+
     /// @dev That honest proofs land before their clocks end is a premise.
     function _isInTime(bytes32, uint256) internal virtual returns (bool) {
         return true;
@@ -338,7 +352,7 @@ contract Market {
         address payee,
         bytes memory output,
         bytes memory evidence
-    ) internal returns (bool done) {
+    ) internal virtual returns (bool done) {
         Before memory before = _before(request);
         VM.prank(sender);
         try oracle.answer(request, INPUT, payee, output, evidence) {
