@@ -191,17 +191,14 @@ def _emit_piece(
     ]
     tile, offset = divmod(rows.address(number, start), 1 << emit.k)
 
-    def term(first: int, bits: int, length: int, value: int) -> None:
+    def term(first: int, bits: int, value: int) -> None:
         r, y = Span(Source.R, n - bits, bits), Span(Source.Y, emit.k - bits, bits)
         factors = row_place(n, rows.n_f, start + first, bits) + emit.place(offset + first, bits)
-        factors += axis_kernels(r, y, 0, length, 1 << bits)
+        factors += axis_kernels(r, y, 0, 1 << bits, 1 << bits)
         emit.term(first_tile + tile, scale, value, factors)
 
-    ground, strokes = _grounded(inside, length, rows.bits)
-    if ground:
-        term(0, rows.bits, length, ground)
-    for first, bits, value in strokes:
-        term(first, bits, 1 << bits, value)
+    for first, bits, value in painted(inside, rows.bits):
+        term(first, bits, value)
 
 
 def emit_tables(

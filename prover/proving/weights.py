@@ -87,6 +87,8 @@ def cut(kernel: Kernel, high: int) -> tuple[tuple[Half, Half], ...]:
         free = below - right.bits  # lower ones that meet the constant
         first = Kernel(Kind.EQ, left, upper, kernel.const >> free)
         return (((first,), (Kernel(Kind.EQ, right, lower, kernel.const & (1 << free) - 1),)),)
+    if kernel.kind == Kind.SHIFT and kernel.shift % (1 << below) == 0 and kernel.p.bits >= below:
+        return _cut_aligned(kernel, upper, lower)
     # of the others a product for each value of the upper coordinates
     found = []
     for value in range(1 << above):
@@ -96,6 +98,21 @@ def cut(kernel: Kernel, high: int) -> tuple[tuple[Half, Half], ...]:
             found.append(((one,), (replace(kernel, y=lower, const=kernel.const + at),)))
         elif at + (1 << below) + kernel.shift > 0 and at + kernel.shift < kernel.const:
             found.append(((one,), (replace(kernel, y=lower, shift=kernel.shift + at),)))
+    return tuple(found)
+
+
+def _cut_aligned(kernel: Kernel, upper: Span, lower: Span) -> tuple[tuple[Half, Half], ...]:
+    """A SHIFT by whole blocks of the lower coordinates: a SHIFT of blocks, in which cells meet
+    theirs, and what there is of the last one."""
+    p, below = kernel.p, lower.bits
+    blocks, moved = kernel.const >> below, kernel.shift >> below
+    left, right = replace(p, bits=p.bits - below), Span(p.source, p.first + p.bits - below, below)
+    high = Kernel(Kind.SHIFT, left, upper, blocks, moved)
+    found: list[tuple[Half, Half]] = [((high,), (Kernel(Kind.EQ, right, lower),))]
+    value = blocks - moved
+    if kernel.const & (1 << below) - 1 and 0 <= value < 1 << upper.bits:
+        rest = replace(kernel, y=lower, shift=kernel.shift + (value << below))
+        found.append(((Kernel(Kind.EQ, y=upper, const=value),), (rest,)))
     return tuple(found)
 
 
