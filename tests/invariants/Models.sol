@@ -12,13 +12,19 @@ function registerModel(ModelRegistry registry, uint256 number) returns (bytes32)
         uint8(12),
         uint8(4),
         uint16(1),
-        uint32(160),
+        uint32(192),
         uint32(4),
         uint32(4),
         uint32(0), // no committed tiles
         hex"000100010000", // a tile of stage 1, one of stage 2
         bytes32(hex"000100010000000000000101"), // R = C = n = mu = 1
-        new bytes(96),
+        bytes14(0),
+        uint16(1), // a word of pairs
+        uint16(4), // four sums of nothing
+        bytes14(0),
+        new bytes(64),
+        bytes16(0),
+        hex"80000000800000008000000080000000",
         number
     );
     address[] memory programs = new address[](1);
