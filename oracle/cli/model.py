@@ -151,6 +151,7 @@ def accuracy(
 
     entry = _entry(source, shape, input_range, inputs)
     bits = {"weight_bits": weight_bits} if weight_bits else {}
+    commit = here.commit()  # what runs, whatever is committed meanwhile
     with Console(stderr=True).status("compiling, and running both"):
         found = report.measure(entry, compiled_entry(entry, **bits), count)
     for path in plot or []:
@@ -159,7 +160,7 @@ def accuracy(
         except (ImportError, ValueError) as error:
             raise SourceRefused(f"--plot: {error}") from error
     if as_json:
-        said = {"model": source, "commit": here.commit(), **found.to_dict()}
+        said = {"model": source, "commit": commit, **found.to_dict()}
         typer.echo(json.dumps(results.rounded(said)))
     else:
         _show_accuracy(found)
