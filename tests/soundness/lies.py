@@ -24,7 +24,7 @@ def candidates() -> Iterator[Claim]:
     """One cell wrong, its limbs refitted or not, what follows from it right or not."""
     true, case = target(), every_kind()
     yield Claim(true, propagated(case, "h", (0,), 3)).change("h.n", (0,), 3).refit()
-    for name, shift in (("q", 3), ("h", 4), ("c", 6), ("y", 2)):  # shifted quotients
+    for name, shift in (("q", 3), ("h", 4), ("index", 4), ("c", 6), ("y", 2)):  # shifted quotients
         for steps in (1, -1):
             shifted = Claim(true, propagated(case, name, (0,), steps))
             yield shifted.change(f"{name}.r", (0,), -steps << shift)
