@@ -231,8 +231,6 @@ ERRORS: Mapping[str, tuple[str, ...]] = {
     "SoftwareOnly": ("uint256", "uint256"),
     "WrongQuote": (),
     "NotSigned": (),
-    "KeyKnown": ("bytes32",),
-    "KeyUnknown": ("bytes32",),
     "CertificateRevoked": ("bytes32",),
     # Dcap
     "WrongSize": ("uint8", "uint256", "uint256"),
@@ -245,6 +243,8 @@ ERRORS: Mapping[str, tuple[str, ...]] = {
     "OutOfTime": ("uint8", "uint256", "uint256", "uint256"),
     "NotDer": ("uint256",),
     "WrongCertificate": ("uint256",),
+    "KeyKnown": ("bytes32",),
+    "KeyUnknown": ("bytes32",),
     "KeyNotReady": ("uint256", "uint256"),
     "KeyExpired": ("uint256", "uint256"),
     "KeyRevoked": ("bytes32",),

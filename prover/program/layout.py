@@ -56,6 +56,7 @@ from prover.program.relations import Relations
 
 MAX_K = 22
 SPREAD_K, MOST_TILES = 12, 8
+LARGE_K, MANY_TILES = 20, 64
 
 
 @dataclass
@@ -237,7 +238,8 @@ def _check_written(verifier: fmt.VerifierProgram) -> None:
 
 def _default_k(rel: Relations) -> int:
     """The smallest tile that holds each group by itself; where that is beyond 2^SPREAD_K cells, the
-    smallest from there on at which all groups together take at most MOST_TILES.
+    smallest from there on at which all groups together take at most MOST_TILES. At most 2^LARGE_K
+    cells, twice as many where they would be more than MANY_TILES.
 
     The opening's work grows with the tile, and gas with their number (about 7,000 each). A network
     of 670,000 weights takes 11 of 2^16, 6 of 2^17 or 3 of 2^18, for 608,000, 570,000 or 552,000
@@ -250,7 +252,8 @@ def _default_k(rel: Relations) -> int:
     stage1 = cells[Role.ACTIVATION] + table_rows + 1 + masks + len(F_PADS) + 1
     stage2 = rows + table_rows + 2
     groups = [cells[Role.WEIGHT], cells[Role.TABLE], stage1, stage2]
-    k = min(max(bits_for(max(*groups, 2 << mu)), 6), 20)
+    large = LARGE_K + (sum(groups) > MANY_TILES << LARGE_K)
+    k = min(max(bits_for(max(*groups, 2 << mu)), 6), large)
     committed = (Role.INPUT_COMMITTED, Role.OUTPUT_COMMITTED)
     groups += [t.size for t in rel.tensors if t.role in committed]
 

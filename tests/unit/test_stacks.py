@@ -77,7 +77,7 @@ def test_encoding_round_trips_and_is_canonical() -> None:
             encode(replace(program, stacks=(bad,)))
     with pytest.raises(MalformedProgram, match="stacks at gadgets of their own"):
         encode(replace(program, stacks=(stack, Stack(1, 2, 3))))
-    marker = bytes([10]) + stack.count.to_bytes(2, "big") + stack.length.to_bytes(4, "big")
+    marker = bytes([11]) + stack.count.to_bytes(2, "big") + stack.length.to_bytes(4, "big")
     assert data.count(marker) == 1
     with pytest.raises(MalformedProgram):  # a marker behind a marker is no gadget
         decode(data.replace(marker, marker + marker))
