@@ -79,8 +79,8 @@ class Chain(Protocol):
     def collect_call(self, request: Request, index: int) -> Call: ...
 
     def close_call(self, request: Request, standing: Standing, span: Span | None = None) -> Call:
-        """Ends the lock of a claim that the oracle gave back; `span`: one of a composition's that is
-        owed."""
+        """Ends the lock of a claim that the oracle gave back; `span`: one of a composition's that
+        is owed."""
 
     async def committee(self, tier: Tier, epoch: int) -> Committee | None:
         """Who was drawn for an epoch; None if nobody was, yet."""
