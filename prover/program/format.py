@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from functools import cached_property
 from typing import TypeAlias
 
 from prover.errors import BadProgram
@@ -157,7 +158,7 @@ class VerifierProgram:
     def first_kernel(self) -> int:
         return self.first_heap + heap_values(self.n_f, self.k)
 
-    @property
+    @cached_property  # the only one that counts: it is asked for by every id
     def first_view(self) -> int:
         return self.first_kernel + sum(kernel.values for kernel in self.kernels)
 

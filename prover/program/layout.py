@@ -78,7 +78,7 @@ class Layout:
 
 def layout(program: Program, k: int | None = None) -> Layout:
     """The layout of a valid program at tile size 2^k (by default the smallest tile that holds each
-    group, 2^6 to 2^20).
+    group, 2^6 to 2^21).
 
     Raises LayoutError for what format v1 cannot say.
     """
