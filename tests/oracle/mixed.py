@@ -86,8 +86,12 @@ PATHS = (PROVED, FORGED, SILENT, DELIVERED, DISPUTED, WRONG, AUDITED, UNAUDITED,
 
 
 def counts(requests: int) -> dict[Way, int]:
-    """How many of each; at least one, and all of them together `requests`. Raises ValueError."""
-    found = {path: max(1, round(requests * path.share / 100)) for path in PATHS}
+    """How many of each; at least one, a tenth of cheats at least, and all of them together
+    `requests`. Raises ValueError."""
+    found = {}
+    for path in PATHS:
+        share = requests * path.share / 100
+        found[path] = max(1, math.ceil(share) if path.cheat else round(share))
     found[PROVED] += requests - sum(found.values())
     if found[PROVED] < 1:
         raise ValueError(f"expected enough requests for each of {len(PATHS)} ways, got {requests}")
@@ -406,13 +410,13 @@ def wilson(hits: int, of: int, z: float = 1.96) -> tuple[float, float]:
     return middle - half, middle + half
 
 
-def interval(values: list[float]) -> tuple[float, float]:
-    """A mean's 95% confidence interval by Student's t; of one value, nothing is known."""
+def interval(values: list[float]) -> list[float]:
+    """A mean's 95% confidence interval by Student's t; none of one value."""
     if len(values) == 1:
-        return 0.0, math.inf
+        return []
     mean, deviation = statistics.mean(values), statistics.stdev(values)
     half = STUDENT[len(values)] * deviation / math.sqrt(len(values))
-    return max(0.0, mean - half), mean + half
+    return [max(0.0, mean - half), mean + half]
 
 
 def mixed(folder: Path, requests: int, kill_every: float, seed: int, rounds: int) -> dict[str, Any]:
@@ -464,14 +468,16 @@ def mixed(folder: Path, requests: int, kill_every: float, seed: int, rounds: int
 
 def table(row: dict[str, Any]) -> str:
     """The page of a run."""
-    low, high = row["answered_a_second_95"]
+    known = row["answered_a_second_95"]
+    sure = f" (95% interval of the days' mean: {known[0]} to {known[1]})" if known else ""
+    days = "a day" if row["rounds"] == 1 else f"{row['rounds']} days"
     kills = sum(row["kills"].values())
     (hit, lies), (hits, claims) = row["lies_audited"], row["claims_audited"]
     told = (
         f"{row['requests']} requests of all tiers, {row['cheats']} of them with an operator, a "
         "member or a thief that cheats, over three processes of the service, one killed at random "
         f"every {row['seconds_between_kills']} s and started again ({kills} kills), in "
-        f"{row['rounds']} days of the chain's and {row['seconds']:.0f} s on {row['machine']}, at "
+        f"{days} of the chain's and {row['seconds']:.0f} s on {row['machine']}, at "
         f"load {row['load_average']}, commit {row['commit']}. Contracts, engines and proofs are "
         "real; SRS and beacon are a development's, the TPM is software."
     )
@@ -485,11 +491,10 @@ def table(row: dict[str, Any]) -> str:
         "gained and paid adds up to the wei, and the vault holds what it owes."
     )
     speed = (
-        f"Asked, answered, disputed: {row['answered_a_second']} requests a second (95% interval of "
-        f"the days' mean: {low} to {high}); settled, all clocks and kills included: "
-        f"{row['settled_a_second']}. Gas is of all transactions that name a request, in all and "
-        "of each step (its mean, and how many a request takes if not one). Caught is slashed, "
-        "fined or refused."
+        f"Asked, answered, disputed: {row['answered_a_second']} requests a second{sure}; settled, "
+        f"all clocks and kills included: {row['settled_a_second']}. Gas is of all transactions "
+        "that name a request, in all and of each step (its mean, and how many a request takes if "
+        "not one). Caught is slashed, fined or refused."
     )
     lines = ["# A mixed run", ""]
     for paragraph in (told, caught, speed):

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from oracle.adapters.software_tpm import is_installed
+from oracle.benchmarks.results import record
 from oracle.toolchain import activate
-from tests.oracle.mixed import PATHS, counts, mixed, table, wilson
+from tests.oracle.mixed import PATHS, counts, interval, mixed, table, wilson
 
 
 @pytest.mark.slow
@@ -23,7 +24,9 @@ def test_fifty_requests_cheats_and_kills_lose_no_honest_party_anything(tmp_path:
     assert [row["requests"] for row in told["paths"]] == [numbers[path] for path in PATHS]
     assert told["cheats"] == sum(numbers[path] for path in PATHS if path.cheat) >= 5
     assert len(told["refused"]) == 6
-    page = table({**told, "machine": "a machine", "load_average": 0.0, "commit": "none"})
+    told |= {"machine": "a machine", "load_average": 0.0, "commit": "none"}
+    record("mixed", told, tmp_path)
+    page = table(told)
     assert all(path.name in page for path in PATHS)
 
 
@@ -35,6 +38,13 @@ def test_every_way_is_gone_and_no_request_is_lost(requests: int) -> None:
     assert min(numbers.values()) >= 1
     cheating = sum(number for path, number in numbers.items() if path.cheat)
     assert 0.1 <= cheating / requests <= 0.16
+
+
+def test_a_mean_of_days_has_an_interval_and_one_day_has_none() -> None:
+    """Of 1, 2, 3: 2 +- 4.30 / sqrt(3), of which nothing is below 0."""
+    low, high = interval([1.0, 2.0, 3.0])
+    assert (low, round(high, 3)) == (0.0, 4.483)
+    assert interval([1.0]) == []
 
 
 def test_fewer_requests_than_ways_are_refused() -> None:
