@@ -168,8 +168,8 @@ class _Circuit:
     def _nested(self, monomials: list[Monomial]) -> list[Pair]:
         """A sum's pairs; sums within it are numbered -2, -3, ... and the constant 1 is -1."""
         pairs = []
+        seen = Counter(factor for monomial in monomials for factor in set(monomial))
         while True:
-            seen = Counter(factor for monomial in monomials for factor in set(monomial))
             commonest = min(seen, key=lambda f: (-seen[f], f), default=-1)
             if seen[commonest] < 2:
                 break
@@ -178,6 +178,7 @@ class _Circuit:
                 if commonest in monomial:
                     at = monomial.index(commonest)
                     inside.append(monomial[:at] + monomial[at + 1 :])
+                    seen.subtract(set(monomial))
             self.inner.append(self._nested(inside))
             pairs.append((commonest, -1 - len(self.inner)))
             monomials = [monomial for monomial in monomials if commonest not in monomial]

@@ -495,9 +495,8 @@ def test_layout_refuses_what_its_fields_cannot_hold() -> None:
         layout(GOOD, 23)
 
 
-def test_a_table_index_is_written_as_it_is_read() -> None:
-    """A table's last rows at 2^31 would be written as negative indices: the last of five rows from
-    2^31 - 4 would be found at -2^31."""
+def test_a_table_index_has_32_bits() -> None:
+    """The last of five rows from 2^31 - 4 has none."""
     lo = (1 << 31) - 4
     tensors = (
         Tensor("x", (2,), Role.INPUT, -1, 1),
@@ -512,8 +511,6 @@ def test_a_table_index_is_written_as_it_is_read() -> None:
     )
     with pytest.raises(InvalidProgram, match="not within 32 bits"):
         validate(Program(4, tensors, ops))
-    with pytest.raises(LayoutError):
-        layout(Program(4, tensors, ops), 7)
     validate(Program(4, tensors, (replace(ops[0], lo=lo - 1), ops[1])))
     assert np.iinfo(np.int32).max == lo + 3
     assert fmt.SLICES == 4
