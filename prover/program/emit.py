@@ -16,6 +16,7 @@ from prover.program.relations import Relations
 
 Factor: TypeAlias = Kernel | PublicView
 MAX_WORK = 1 << 20  # pairs of a view and a block: some seconds; a larger k has fewer
+MAX_TERMS = 1 << 16  # about 5 million gas; half a minute and 700 MB, whoever wrote the program
 
 
 class LayoutError(EinproofError):
@@ -40,6 +41,8 @@ class Emitter:
             raise LayoutError(f"coefficient {coef} does not fit 64 bits")
         kernels = merge([f for f in factors if isinstance(f, Kernel)], join_axes)
         views = tuple(f for f in factors if isinstance(f, PublicView))
+        if len(self.terms) == MAX_TERMS:
+            raise LayoutError(f"expected at most {MAX_TERMS} terms, got more at k = {self.k}")
         self.terms.append(Term(tile, scale, coef, tuple(merge(kernels, join_places)), views))
 
     def batch(self, kernels: list[Kernel]) -> list[Kernel]:
