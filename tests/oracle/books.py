@@ -143,7 +143,7 @@ class Steps:
         by_step: dict[str, list[int]] = defaultdict(list)
         sums = []
         for story in stories:
-            sent = [self.of[hash] for hash in {event.transaction for event in story}]
+            sent = [self.of[hash] for hash in dict.fromkeys(event.transaction for event in story)]
             for step, gas in sent:
                 by_step[step].append(gas)
             sums.append(sum(gas for _, gas in sent))
