@@ -109,6 +109,7 @@ def test_compose_with_a_committed_boundary_is_refused(tier: Court, byte: int) ->
     size = STATE_BYTES + len(POINT)
     code = bytearray(segment_code(9, reads=size, writes=size))
     code[byte] = 1
+    code[81], code[172] = code[81] + 1, 0x80  # a tile more has a weight more: the first pair's end
     before, other = (
         register(tier.chain, tier.registry, each, POINT, SRS)
         for each in (segment_code(8, writes=size), bytes(code))

@@ -271,8 +271,8 @@ def test_functional_style_compiles() -> None:
 def test_unsupported_op_is_named_with_its_node() -> None:
     from torch import nn
 
-    module = nn.Sequential(nn.Linear(4, 4), nn.Softshrink(), nn.Linear(4, 2))
-    with pytest.raises(UnsupportedOp, match=r"aten\.softshrink\.default at node 'softshrink'"):
+    module = nn.Sequential(nn.Linear(4, 4), nn.Hardshrink(), nn.Linear(4, 2))
+    with pytest.raises(UnsupportedOp, match=r"aten\.hardshrink\.default at node 'hardshrink'"):
         compile_module(module, (1, 4), (0.0, 1.0))
 
 
