@@ -29,7 +29,7 @@ KNOWN: dict[str, Callable[[], nn.Module]] = {
 }  # fmt: skip
 UNKNOWN: dict[str, Callable[[], nn.Module]] = {
     "hardshrink": nn.Hardshrink, "threshold": lambda: nn.Threshold(0.1, 0.2),
-    "softsign": nn.Softsign, "rrelu": nn.RReLU,
+    "rrelu": nn.RReLU,
 }  # fmt: skip
 
 
