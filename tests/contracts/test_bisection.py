@@ -46,6 +46,7 @@ from tests.contracts.desk import (
     SRS,
     program,
     register,
+    with_tile,
 )
 from tests.evm import Chain, reverts
 
@@ -107,12 +108,10 @@ def test_compose_of_segments_that_do_not_fit_is_refused(tier: Court) -> None:
 def test_compose_with_a_committed_boundary_is_refused(tier: Court, byte: int) -> None:
     """Blinded bytes have no one state: an honest challenger could be made to lose its bond."""
     size = STATE_BYTES + len(POINT)
-    code = bytearray(segment_code(9, reads=size, writes=size))
-    code[byte] = 1
-    code[81], code[172] = code[81] + 1, 0x80  # a tile more has a weight more: the first pair's end
+    code = with_tile(segment_code(9, reads=size, writes=size), byte)
     before, other = (
         register(tier.chain, tier.registry, each, POINT, SRS)
-        for each in (segment_code(8, writes=size), bytes(code))
+        for each in (segment_code(8, writes=size), code)
     )
     with reverts("CommittedBoundary", 1):
         tier.compose([before, other])

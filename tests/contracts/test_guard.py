@@ -37,6 +37,7 @@ from tests.contracts.desk import (
     Desk,
     program,
     register,
+    with_tile,
 )
 from tests.evm import Chain, reverts
 
@@ -152,9 +153,8 @@ def test_stop_model_needs_both_proofs(bench: Bench, wrong: int) -> None:
 
 def blinded(bench: Bench) -> bytes:
     """A model with a committed output tile: its outputs differ with their blinding."""
-    code = bytearray(program())
+    code = bytearray(with_tile(program(), 25))
     code[18:22] = (20 + 64).to_bytes(4, "big")
-    code[24:26] = (1).to_bytes(2, "big")
     return register(bench.chain, bench.registry, bytes(code), POINT, SRS)
 
 
