@@ -28,8 +28,8 @@ def make():
     return net
 
 
-def softshrink():
-    return nn.Sequential(nn.Linear(5, 4), nn.Softshrink())
+def hardshrink():
+    return nn.Sequential(nn.Linear(5, 4), nn.Hardshrink())
 
 
 def broken():
@@ -127,7 +127,7 @@ def test_sources_that_hold_no_model_are_refused(source: Path, tmp_path: Path) ->
         ([f"{source}:missing", *shape, *span], "called 'missing'"),
         ([f"{source}:number", *shape, *span], "called 'number'"),
         ([f"{source}:broken", *shape, *span], "failed: KeyError"),
-        ([f"{source}:softshrink", *shape, *span], "aten.softshrink.default at node 'softshrink'"),
+        ([f"{source}:hardshrink", *shape, *span], "aten.hardshrink.default at node 'hardshrink'"),
         ([f"{source}:net", "--shape", "1,x", *span], "--shape: expected numbers"),
         ([f"{source}:net", "--shape", "1,6", *span], "torch.export refused"),
         ([f"{source}:net", *shape, "--range", "0"], "--range: expected two numbers"),
