@@ -68,7 +68,7 @@ abstract contract Tariff is IStakedAssurance {
     function _checkTerms(Terms terms) internal view {
         if (!terms.isComplete()) revert MalformedTerms(bytes32(Terms.unwrap(terms)));
         uint256 least = _leastWindow(terms);
-        uint256 window = _window(terms);
+        uint256 window = _windowFrom(terms, least);
         if (window < least) revert WindowTooShort(least, window);
         uint256 most = MAX_CONTEST - MARGIN - _inclusionDelay;
         uint256 contest = window + _proveClock(terms);
@@ -94,8 +94,12 @@ abstract contract Tariff is IStakedAssurance {
     }
 
     function _window(Terms terms) internal view returns (uint256) {
+        return _windowFrom(terms, _leastWindow(terms));
+    }
+
+    function _windowFrom(Terms terms, uint256 least) private pure returns (uint256) {
         uint256 chosen = terms.windowHours();
-        return chosen == 0 ? _leastWindow(terms) : chosen * 1 hours;
+        return chosen == 0 ? least : chosen * 1 hours;
     }
 
     function _leastWindow(Terms terms) private view returns (uint256 window) {

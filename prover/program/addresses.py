@@ -18,7 +18,7 @@ from prover.program.relations import Lookup
 # gas, up to 50,000) beat fewer rows.
 WHOLE_BOXES = ((1 << 10, 2), (1 << 16, 4))
 BOX_GAS, TILE_GAS = 1_000, 7_400
-TERM_GAS, PAIR_GAS, RECORD_GAS, CUT_GAS = 250, 80, 600, 1_000
+TERM_GAS, CUT_GAS = 250, 1_000
 ONE_SLICE = 1 << 14  # up to so many rows they are all in one slice
 
 

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from prover.program import format as fmt
 from prover.program.addresses import (
-    PAIR_GAS,
-    RECORD_GAS,
     TERM_GAS,
     TILE_GAS,
     Block,
@@ -57,6 +56,7 @@ from prover.program.relations import Relations
 MAX_K = 22
 SPREAD_K, MOST_TILES = 12, 8
 LARGE_K, MANY_TILES = 20, 64
+Batch: TypeAlias = list[list[Kernel]]  # of each contraction, the kernels of its batch axes
 
 
 @dataclass
@@ -88,18 +88,21 @@ def layout(program: Program, k: int | None = None) -> Layout:
     if not 6 <= k <= MAX_K:
         raise LayoutError(f"expected 6 <= k <= {MAX_K}, got {k}")
     _check_size(rel, k)
-    return min((_laid_out(program, rel, k, cut) for cut in (True, False)), key=_gas)
+    both = [_laid_out(program, rel, k, cut) for cut in (True, False)]
+    found, batch = min(both, key=lambda pair: _gas(pair[0]))
+    verifier = compiled(found.verifier, found.terms, batch)
+    _check_written(verifier)
+    return replace(found, verifier=verifier)
 
 
 def _gas(found: Layout) -> int:
     """What the verifier pays for, about."""
-    v = found.verifier
-    pairs = len(v.products) + sum(map(len, v.sums))
-    return PAIR_GAS * pairs + RECORD_GAS * len(v.kernels) + TILE_GAS * v.tiles
+    return TERM_GAS * len(found.terms) + TILE_GAS * found.verifier.tiles
 
 
-def _laid_out(program: Program, rel: Relations, k: int, cut: bool) -> Layout:
-    """The layout, with axes cut where that is worth it, or with none."""
+def _laid_out(program: Program, rel: Relations, k: int, cut: bool) -> tuple[Layout, Batch]:
+    """The layout, with axes cut where that is worth it, or with none, its terms not yet compiled;
+    and the kernels of contractions."""
     seen: Counter[object] = Counter(view.tensor for view in rel.views())
     seen.update(spec.values for spec in rel.tables)
     table_firsts, table_rows = _place_tables(rel)
@@ -200,12 +203,10 @@ def _laid_out(program: Program, rel: Relations, k: int, cut: bool) -> Layout:
             fmt.ContractionRecord(j, variables, ()) for j, variables, _ in records
         ),
     )  # fmt: skip
-    verifier = compiled(header, emit.terms, [batch for _, _, batch in records])
-    _check_written(verifier)
-    return Layout(
+    found = Layout(
         program,
         rel,
-        verifier,
+        header,
         blocks,
         rows.slots,
         rows.gaps,
@@ -213,6 +214,7 @@ def _laid_out(program: Program, rel: Relations, k: int, cut: bool) -> Layout:
         weight_tiles,
         tuple(emit.terms),
     )
+    return found, [batch for _, _, batch in records]
 
 
 def _check_size(rel: Relations, k: int) -> None:

@@ -14,8 +14,8 @@ from scripts.export_abi import FOLDER, abis
 from tests.contracts.bench import ETHER
 from tests.evm import ROOT, Chain
 from tests.oracle.desk import LOGITS, Office
-from tests.oracle.mixed import OPERATOR, address
 from tests.oracle.test_kill import Daemon
+from tests.oracle.test_ladder import OPERATOR, address
 
 CELLS = [int.from_bytes(LOGITS[i : i + 2], "big", signed=True) for i in range(0, len(LOGITS), 2)]
 

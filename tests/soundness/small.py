@@ -46,14 +46,14 @@ K = 8  # of the cases here
 def every_kind() -> Case:
     """Every role, gadget and kind of hint, in a few cells each."""
     rng = np.random.default_rng(5)
-    table = tuple(int(v) for v in rng.integers(-8, 8, 16))
+    table = tuple(int(v) for v in rng.integers(-8, 8, 28))
     tensors = (
         Tensor("x", (2,), Role.INPUT, -8, 7),
         Tensor("id", (2,), Role.INPUT, 0, 2),
         Tensor("s", (2, 2), Role.INPUT_COMMITTED, -128, 127),
         Tensor("w", (3, 2), Role.WEIGHT, -8, 7),
         Tensor("rows", (3, 2), Role.WEIGHT, -8, 7),
-        Tensor("f", (16,), Role.TABLE, -8, 7, table),
+        Tensor("f", (28,), Role.TABLE, -8, 7, table),
         Tensor("g", (2, 2), Role.ACTIVATION, -8, 7),
         Tensor("l", (3,), Role.ACTIVATION, -4096, 4095),
         Tensor("q", (3,), Role.ACTIVATION, -128, 127),
