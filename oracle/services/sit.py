@@ -4,9 +4,11 @@ A member commits before it has seen an answer and opens once a quorum has commit
 functions of its key and the request, so that a restart, with or without its database, says the same
 again. Who collects (one member, or nobody drawn) hands a quorum's openings in, finalises, and
 proves the claim where somebody dissents. A member that computed something else dissents, then
-refutes with a proof. Where the requester summons the committee, members speak on-chain.
+refutes with a proof. Where the requester summons the committee, members speak on-chain; who has no
+answer to give says that there, so that nobody is fined for what it cannot answer.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -24,7 +26,14 @@ from oracle.domain.committee import (
     digest,
     refutation,
 )
-from oracle.domain.errors import BoardUnavailable, EngineDisagrees, TooLate, WrongTier
+from oracle.domain.errors import (
+    BoardUnavailable,
+    Declined,
+    EngineDisagrees,
+    OracleError,
+    TooLate,
+    WrongTier,
+)
 from oracle.domain.job import Due, Job, Standing
 from oracle.domain.move import Move
 from oracle.domain.request import Answer, Request, Tier, TierKind
@@ -48,8 +57,8 @@ from oracle.services.worker import Finding, Worker, unchanged
 
 log = structlog.get_logger("sit")
 
-#: Seconds between two looks at the board.
-PAUSE = 1
+#: Seconds between two looks at the board; and for a summons to what we have no answer to.
+PAUSE, LOOK = 1, 30
 
 #: A member's answer, and what it wants of the chain; None: look again.
 Next = tuple[Answer, Due | None]
@@ -96,27 +105,48 @@ class Sit(Worker):
         self._recover = recover
         self._quorums = Quorums(identity, aggregation)
         self._duty = duty
+        self._refusals: dict[bytes, OracleError] = {}
 
     async def _find(self, job: Job) -> Finding:
-        tier = await self._tier(job.request)
-        answer = job.answer or await self._compute(job.request, tier)
-        if job.standing is not None:
-            answer, due = await self._guard(job, job.standing, answer, tier)
+        pause, tier = PAUSE, await self._tier(job.request)
+        try:
+            answer = await self._computed(job, tier)
+        except (Declined, EngineDisagrees) as reason:
+            if job.standing is not None:
+                raise
+            pause, (answer, due) = LOOK, await self._excuse(job.request, tier, reason)
         else:
-            answer, due = await self._speak(job.request, answer, tier)
-        again = self._clock.now() + PAUSE
+            if job.standing is not None:
+                answer, due = await self._guard(job, job.standing, answer, tier)
+            else:
+                answer, due = await self._speak(job.request, answer, tier)
+        again = self._clock.now() + pause
         return lambda ledger: decide(ledger, job, self._holder, answer, due, again)
 
     async def _tier(self, request: Request) -> Tier:
         tier = await self._chain.tier(request.assurance)
         if tier is None or tier.kind is not TierKind.COMMITTEE or tier.pin != request.pin:
             raise WrongTier(f"{request.assurance} is no committee's tier with that pin")
-        if await self._chain.stopped(tier, request.model_id):
-            raise WrongTier(f"verifier {tier.verifier} was stopped for this model")
         return tier
 
+    async def _computed(self, job: Job, tier: Tier) -> Answer:
+        """Our answer, or why there is none: found out once a process."""
+        request = job.request
+        if await self._chain.stopped(tier, request.model_id):
+            raise WrongTier(f"verifier {tier.verifier} was stopped for this model")
+        if job.answer is not None and not job.answer.why:
+            return job.answer
+        if request.id in self._refusals:
+            raise self._refusals[request.id]
+        try:
+            return await self._compute(request, tier)
+        except (Declined, EngineDisagrees) as reason:
+            log.warning("no answer of ours", id=request.id.hex(), reason=str(reason))
+            self._refusals[request.id] = reason
+            raise
+
     async def _compute(self, request: Request, tier: Tier) -> Answer:
-        """What both engines make of the input. Raises InputRefused, EngineDisagrees."""
+        """What both engines make of the input. Raises Declined, EngineDisagrees."""
         folder = await self._models.find(request.model_id)
         one, other = self._engines
         output = await one.run(folder, request.input)
@@ -133,10 +163,29 @@ class Sit(Worker):
 
     # --- nothing stands yet ---
 
-    async def _speak(self, request: Request, answer: Answer, tier: Tier) -> Next:
+    async def _excuse(self, request: Request, tier: Tier, reason: OracleError) -> Next:
+        """We have no answer (a model that we do not hold, an input without a proof, a verifier that
+        was stopped): nothing is said, unless we are summoned. Then silence would be fined, and we
+        commit to the empty output and open it, which nobody can hand in as an answer."""
+        answer = Answer(self._duty.payee, b"", b"", tier, why=str(reason), trace=bytes(32))
+        now = await self._now(request)
+        committee = await self._chain.committee(tier, now // DAY)
+        summons = await self._chain.summons(request)
+        if committee is None or summons is None or summons.epoch != committee.epoch:
+            return answer, None
+        ours = opening(self._signer, request, answer, committee.epoch)
+        said = await self._chain.spoken(request, len(committee.owners))
+        return answer, self._word(said, ours, committee, summons, now)
+
+    async def _now(self, request: Request) -> int:
+        """Raises TooLate once nobody can answer any more."""
         now = (await self._chain.head()).timestamp
         if now > request.deadline:
             raise TooLate(f"the deadline passed {now - request.deadline} s ago")
+        return now
+
+    async def _speak(self, request: Request, answer: Answer, tier: Tier) -> Next:
+        now = await self._now(request)
         committee = await self._chain.committee(tier, now // DAY)
         if committee is None:
             return answer, None
@@ -195,13 +244,9 @@ class Sit(Worker):
     ) -> Next | None:
         """The next of our places to speak for on-chain; then the quorum's, handed in."""
         said = await self._chain.spoken(request, len(committee.owners))
-        mine, nothing = ours.commitment(self._signer.address), bytes(32)
-        for place in committee.places(self._signer.address):
-            made, shown = said[place]
-            if now <= summons.commit_by and made != mine:
-                return answer, Due(Move.COMMIT, 0, place, committee)
-            if summons.commit_by < now <= summons.reveal_by and (made, shown) == (mine, nothing):
-                return answer, Due(Move.OPEN, 0, place, committee)
+        due = self._word(said, ours, committee, summons, now)
+        if due is not None:
+            return answer, due
         revealed = {place: shown for place, (_, shown) in enumerate(said)}
         evidence = await self._quorums.spoken(tier, committee, ours, revealed)
         if not evidence:
@@ -209,6 +254,24 @@ class Sit(Worker):
         # Who is paid comes first; if it is away, any member keeps itself and others from a fine.
         later = 0 if self._duty.collects else (summons.commit_by + summons.reveal_by) // 2
         return replace(answer, proof=evidence), Due(Move.ANSWER, later)
+
+    def _word(
+        self,
+        said: Sequence[tuple[bytes, bytes]],
+        ours: Opened,
+        committee: Committee,
+        summons: Summons,
+        now: int,
+    ) -> Due | None:
+        """What the first of our places has yet to say on-chain; None: nothing now."""
+        mine, nothing = ours.commitment(self._signer.address), bytes(32)
+        for place in committee.places(self._signer.address):
+            made, shown = said[place]
+            if now <= summons.commit_by and made != mine:
+                return Due(Move.COMMIT, 0, place, committee)
+            if summons.commit_by < now <= summons.reveal_by and (made, shown) == (mine, nothing):
+                return Due(Move.OPEN, 0, place, committee)
+        return None
 
     # --- a claim stands ---
 

@@ -557,6 +557,30 @@ def test_summon_absent_members_are_fined_once(council: Council, members: bytes) 
         council.tell("fineAbsent", id, members, absent)
 
 
+def test_summon_who_has_no_answer_opens_the_empty_output_and_is_not_fined(
+    council: Council, members: bytes
+) -> None:
+    """Else whoever asks for what nobody can answer would have a committee fined. It is no answer:
+    no quorum of such words can be handed in, under any output."""
+    request = summoned(council, members)
+    id = council.request_id(request)
+    speak(council, request, members, range(PLACES), b"")
+    openings = [signed(place, bytes(32), bytes(65)) for place in range(QUORUM)]
+    quorum = (members, TRACE, openings)
+    for output, error in (
+        (b"", "WrongOutputSize"),
+        (LOGITS, "NotRevealed"),
+        (b"\0", "NotRevealed"),
+    ):
+        with reverts(error):
+            council.agree(request, members, output, quorum=quorum)
+    council.wait(GRACE + 1)
+    for place in range(PLACES):
+        with reverts("NothingLeft"):
+            council.tell("fineAbsent", id, members, place)
+    assert council.burned() == 0 and council.status(request)[0] == OPEN
+
+
 def test_summon_fines_nobody_once_the_request_is_answered(council: Council, members: bytes) -> None:
     """Who signed off-chain need not appear: the collector cannot make it absent."""
     request = summoned(council, members)

@@ -1,0 +1,151 @@
+"""Members without an answer: silent, unless they are summoned; nobody is fined for what it cannot
+answer."""
+
+import pytest
+
+from oracle.domain.committee import DAY
+from oracle.domain.errors import InputRefused
+from oracle.domain.job import JobState
+from oracle.fakes import FakeEngine, FakeSigner, fake_output
+from oracle.services.moves import opening
+from oracle.services.sit import LOOK
+from tests.oracle.chamber import GRACE, MEMBERS, NOTHING
+from tests.oracle.test_committee import Corrupt, Member, seated, turn
+from tests.oracle.world import run
+
+
+class Strict(FakeEngine):
+    async def run(self, folder, input):
+        raise InputRefused("expected values in [-128, 127], got [0, 400]")
+
+
+class Counting(FakeEngine):
+    runs = 0
+
+    async def run(self, folder, input):
+        self.runs += 1
+        raise InputRefused("not this one")
+
+
+async def summoned(chain, clock, members, request):
+    """Members look again, are summoned, and have their time to speak."""
+    chain.summon(request)
+    for wait in (0, GRACE):
+        chain.wait(wait)
+        clock.time += LOOK
+        await turn(chain, clock, *members)
+
+
+def absent(chain, request):
+    """Places that could be fined."""
+    return [p for p in range(3) if chain.said.get((request.id, p), (b"", NOTHING))[1] == NOTHING]
+
+
+def unheld(chain, members):
+    return chain.ask_council(model_id=b"\7" * 32)
+
+
+def stopped(chain, members):
+    request = chain.ask_council()
+    chain.stopped_models.add(request.model_id)
+    return request
+
+
+@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize(
+    ("engines", "ask"),
+    [((Strict(),) * 3, None), ((), unheld), ((), stopped)],
+    ids=["an input without an answer", "a model that nobody holds", "a stopped verifier"],
+)
+def test_who_is_summoned_for_what_it_cannot_answer_says_so_and_is_not_fined(engines, ask, many):
+    async def story():
+        chain, line, clock, members = seated(*engines, many=many)
+        request = ask(chain, members) if ask else chain.ask_council()
+        await turn(chain, clock, *members)
+        assert [await chain.nonce(m) for m in MEMBERS] == [0, 0, 0]  # silent until then
+        assert await line.read(request.id, chain.timestamp // DAY) == []
+        await summoned(chain, clock, members, request)
+        assert absent(chain, request) == []
+        assert chain.stage(request).standing == ("", b"")  # nobody hands the excuse in
+        assert [await chain.nonce(m) for m in MEMBERS] == [2, 2, 2]
+        job = await members[1].job(request)
+        assert job.state is JobState.SEATED and job.note
+
+    run(story())
+
+
+def test_engines_that_disagree_are_an_excuse_too():
+    async def story():
+        chain, line, clock, _ = seated()
+        odd = Member(chain, line, MEMBERS[1], clock=clock, second=Corrupt())
+        request = chain.ask_council()
+        await summoned(chain, clock, [odd], request)
+        assert absent(chain, request) == [0, 2]
+
+    run(story())
+
+
+def test_one_without_an_answer_keeps_the_others_from_none():
+    async def story():
+        chain, line, clock, members = seated(None, None, Strict())
+        line.down = True
+        request = chain.ask_council()
+        await turn(chain, clock, *members)
+        await summoned(chain, clock, members, request)
+        assert absent(chain, request) == []
+        assert chain.stage(request).standing == (MEMBERS[0], fake_output(request.input))
+
+    run(story())
+
+
+def test_what_is_refused_is_found_out_once_and_ends_with_the_deadline():
+    async def story():
+        engine = Counting()
+        chain, _, clock, members = seated(engine)
+        request = chain.ask_council(deadline=chain.timestamp + 500)
+        for _ in range(4):
+            clock.time += LOOK
+            await turn(chain, clock, members[0])
+        assert engine.runs == 1
+        chain.wait(600)
+        clock.time += LOOK
+        await turn(chain, clock, members[0])
+        assert (await members[0].job(request)).state is JobState.EXPIRED
+        assert await chain.nonce(MEMBERS[0]) == 0
+
+    run(story())
+
+
+def test_a_member_that_starts_again_with_an_empty_database_opens_the_same_excuse():
+    async def story():
+        chain, line, clock, members = seated(Strict())
+        request = chain.ask_council()
+        chain.summon(request)
+        await turn(chain, clock, members[0])
+        made, _ = chain.said[request.id, 0]
+        again = Member(chain, line, MEMBERS[0], clock=clock, engine=Strict())
+        chain.wait(GRACE)
+        await turn(chain, clock, again)
+        job = await again.job(request)
+        said = opening(FakeSigner(MEMBERS[0]), request, job.answer, chain.timestamp // DAY)
+        assert chain.said[request.id, 0] == (made, said.claim) and said.output == b""
+
+    run(story())
+
+
+def test_a_member_that_can_answer_gives_no_excuse():
+    """And so is fined if it keeps away: the excuse is for who has no answer."""
+
+    async def story():
+        chain, line, clock, members = seated()
+        line.down = True
+        request = chain.ask_council()
+        await summoned(chain, clock, members[:2], request)
+        assert absent(chain, request) == [2]
+        for place in (0, 1):
+            _, shown = chain.said[request.id, place]
+            job = await members[place].job(request)
+            said = opening(FakeSigner(MEMBERS[place]), request, job.answer, chain.timestamp // DAY)
+            assert shown == said.claim and said.output == fake_output(request.input)
+
+    run(story())
