@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from prover.compiler.lower import gru, lstm
+from prover.compiler.lower import gru, lstm, rnn
 from prover.compiler.nodes import named, names
 from prover.compiler.ranges import Ranges
 from prover.compiler.trace import INPUT, Graph, Node, Ref
@@ -138,7 +138,7 @@ def _kind(node: Node) -> Any:
             return arg.shape, arg.dtype.str
         return Ref if isinstance(arg, Ref) else (type(arg), arg)
 
-    itself = node.target in (*lstm.TARGETS, *gru.TARGETS)  # a stack, and so in none
+    itself = node.target in (*lstm.TARGETS, *gru.TARGETS, *rnn.TARGETS)  # stacks, so in none
     own = node.name if itself else ""
     return node.target, node.shape, own, _mapped(node.args, form)
 

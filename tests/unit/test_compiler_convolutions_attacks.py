@@ -17,11 +17,12 @@ from prover.program.interpret import interpret
 from prover.program.ir import Role
 from prover.program.rewrite import out_of
 from tests.convolutions import Apply, compiled, inputs, settled
-from tests.evm import Chain
+from tests.evm import Chain, Reverted
 from tests.onchain import Deployment
 from tests.programs import Case
 from tests.proving import Setup, setup, srs_of
 from tests.soundness.malice import Claim
+from tests.soundness.small import refusal
 from tests.tampering import verdict
 from tests.transformers import case
 from tests.unit.test_compiler_transformer_attacks import one_less, one_more, rewritten
@@ -56,7 +57,17 @@ def memory() -> Case:
     return case(compiled(module, 2, 5, 3), inputs(2, 2, 5, 3))
 
 
-MADE = {"mixed": mixed, "memory": memory}
+def gates() -> Case:
+    torch.manual_seed(0)
+    cut = nn.RNN(3, 3, nonlinearity="relu", batch_first=True)
+    module = Apply(
+        lambda x, gru, rnn, relu: relu(rnn(gru(x)[0])[0])[0][:, -1],
+        nn.GRU(3, 3, batch_first=True), nn.RNN(3, 3, batch_first=True), cut,
+    ).double()  # fmt: skip
+    return case(compiled(module, 2, 4, 3), inputs(2, 2, 4, 3))
+
+
+MADE = {"mixed": mixed, "memory": memory, "gates": gates}
 Change = Callable[[np.ndarray], np.ndarray]
 
 
@@ -130,6 +141,15 @@ ATTACKS: dict[str, tuple[str, str, Change]] = {
         :, None, None
     ]),
     "steps in another order": ("memory", "lstm.l0.h", rolled(0)),
+    "a GRU's memory forgotten": ("gates", "gru.l0.gate1", np.zeros_like),
+    "a GRU's reset left out": ("gates", "gru.l0.gate0", lambda g: np.full_like(g, 1 << 14)),
+    "what a GRU keeps of another place": ("gates", "gru.l0.kept", rolled(-1)),
+    "another candidate": ("gates", "gru.l0.tanh", lambda n: -n),
+    "a GRU's steps in another order": ("gates", "gru.l0.h", rolled(0)),
+    "a GRU's start": ("gates", "gru.l0.h", one_more),
+    "a plain network's step skipped": ("gates", "rnn_tanh.l0.h", rolled(0)),
+    "a plain network's sum of another place": ("gates", "rnn_tanh.l0.sum", rolled(-1)),
+    "a plain network that is not cut": ("gates", "rnn_relu.l0.h", one_more),
     "the layers' states exchanged": ("memory", "lstm.l1.h", lambda h: h[:, ::-1].copy()),
 }  # fmt: skip
 
@@ -145,6 +165,23 @@ def test_a_memory_that_is_another_throughout_is_refused(
     claim = Claim(own, told)
     assert claim.broken()
     assert claim.refused() is not None
+
+
+@pytest.mark.chain
+@pytest.mark.slow
+def test_a_chain_refuses_them_too(anvil: Chain) -> None:
+    """With the same error as the Python verifier."""
+    deployment = Deployment.make(anvil, srs_of(None, 14))
+    for name in MADE:
+        made = MADE[name]()
+        own = deployment.setup(made)
+        for model, tensor, change in ATTACKS.values():
+            if model == name:
+                statement, proof = Claim(own, changed(made, tensor, change)).refit().prove()
+                with pytest.raises(Reverted) as refused:
+                    deployment.verify(statement, proof)
+                found = refusal(own.key, statement, proof)
+                assert refused.value.name == found == "OpeningRejected", tensor
 
 
 @pytest.mark.chain

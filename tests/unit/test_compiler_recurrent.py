@@ -1,8 +1,9 @@
-"""LSTMs and GRUs from torch.export: close to torch, the same integers everywhere, proved; gas
-hardly knows the steps."""
+"""LSTMs, GRUs and plain networks from torch.export: close to torch, the same integers everywhere,
+proved; gas hardly knows the steps."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -71,6 +72,26 @@ MODELS: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
         Apply(lambda x, m, n: n(m(x)[0])[0][:, -1], nn.LSTM(3, 5, **FIRST), nn.GRU(5, 4, **FIRST)),
         (2, 6, 3),
     ),
+    "plain, every state": (Apply(lambda x, m: m(x)[0], nn.RNN(3, 5, **FIRST)), (2, 4, 3)),
+    "plain, both directions, two layers, every last state": (
+        Apply(lambda x, m, d: d(m(x)[1]), nn.RNN(3, 5, 2, **BOTH), nn.Linear(5, 2)), (2, 5, 3),
+    ),
+    "plain, time first, no bias": (
+        Apply(lambda x, m: m(x)[0], nn.RNN(3, 5, bias=False)), (4, 2, 3),
+    ),
+    "plain, one unit": (Apply(lambda x, m: m(x)[0], nn.RNN(1, 1, **FIRST)), (1, 4, 1)),
+    "relu, every state": (
+        Apply(lambda x, m: m(x)[0], nn.RNN(3, 5, nonlinearity="relu", **FIRST)), (2, 7, 3),
+    ),
+    "relu, both directions, two layers": (
+        Apply(lambda x, m: m(x)[0][:, -1], nn.RNN(3, 5, 2, nonlinearity="relu", **BOTH)),
+        (2, 5, 3),
+    ),
+    "relu, one unit": (
+        Apply(lambda x, m, d: d(m(x)[0]), nn.RNN(3, 1, nonlinearity="relu", **FIRST),
+              nn.Linear(1, 2)),
+        (1, 4, 3),
+    ),
 }  # fmt: skip
 
 
@@ -85,6 +106,8 @@ PROVED = [
     "two layers' last states", "three of them", "one unit",
     "both directions, two layers, every last state",
     "GRU, time first, two layers", "GRU, both directions", "GRU, one unit",
+    "plain, both directions, two layers, every last state", "plain, one unit",
+    "relu, both directions, two layers", "relu, one unit",
 ]  # fmt: skip
 
 
@@ -96,7 +119,15 @@ def test_memories_are_proved_and_verified(name: str) -> None:
     ready.verify(ready.prove())
 
 
-@pytest.mark.parametrize(("kind", "gadgets"), [(nn.LSTM, 9), (nn.GRU, 7)])
+@pytest.mark.parametrize(
+    ("kind", "gadgets"),
+    [
+        (nn.LSTM, 9),
+        (nn.GRU, 7),
+        (nn.RNN, 2),
+        (partial(nn.RNN, nonlinearity="relu"), 1),
+    ],
+)
 def test_steps_cost_a_coordinate(kind: Any, gadgets: int) -> None:
     """Eight times the steps: as many gadgets, and about as many terms for the verifier to read."""
     terms = []
@@ -123,7 +154,9 @@ REFUSED: dict[str, tuple[nn.Module, tuple[int, ...], str]] = {
     "one step": (
         Apply(lambda x, m: m(x)[0], nn.LSTM(3, 4, **FIRST)), (2, 1, 3), "more than one step",
     ),
-    "plain": (Apply(lambda x, m: m(x)[0], nn.RNN(3, 4, **FIRST)), (2, 4, 3), r"aten\.rnn_tanh"),
+    "a plain network of one step": (
+        Apply(lambda x, m: m(x)[0], nn.RNN(3, 4, **FIRST)), (2, 1, 3), "more than one step",
+    ),
     "GRU from elsewhere": (
         Apply(lambda x, m: m(x, torch.ones(1, 2, 4).to(x))[0], nn.GRU(3, 4, **FIRST)),
         (2, 4, 3), "start from zeros",

@@ -1,5 +1,5 @@
 """Provers that cheat on a transformer block: a step that is wrong, the rest of the block as it then
-follows. Each is refused."""
+follows. Each is refused, by both verifiers."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ from prover.program import gadgets
 from prover.program.evaluate import ValueRefused
 from prover.program.interpret import interpret
 from prover.program.ir import Role
+from tests.evm import Chain, Reverted
+from tests.onchain import Deployment
 from tests.programs import Case
-from tests.proving import Setup, setup
+from tests.proving import Setup, setup, srs_of
 from tests.soundness.malice import Claim
+from tests.soundness.small import refusal
 from tests.transformers import REACH, Block, case, inputs
 
 SHAPE = (1, 4, 8)
@@ -26,12 +29,16 @@ SHARES = "scaled_dot_product_attention.shares"
 Change = Callable[[np.ndarray], np.ndarray]
 
 
-@pytest.fixture(scope="module")
-def block() -> tuple[Case, Setup]:
+def made_block() -> Case:
     torch.manual_seed(0)
     module = Block(8, 2, 10, causal=True)
     compiled = compile_module(module, SHAPE, (-REACH, REACH), examples=inputs(1, 8, *SHAPE))
-    made = case(compiled, inputs(2, *SHAPE))
+    return case(compiled, inputs(2, *SHAPE))
+
+
+@pytest.fixture(scope="module")
+def block() -> tuple[Case, Setup]:
+    made = made_block()
     return made, setup(made)
 
 
@@ -92,16 +99,34 @@ def test_attacks_on_a_block_are_refused(block: tuple[Case, Setup], name: str) ->
     assert claim.refused() is not None
 
 
-def test_a_lifted_mask_is_refused(block: tuple[Case, Setup]) -> None:
+def lifted(made: Case) -> dict[str, np.ndarray]:
     """The answer of the block without its mask, under the program that has it."""
-    made, ready = block
     tensors = tuple(
         replace(t, lo=0, hi=1, values=(0,) * t.size) if t.name.endswith(".mask") else t
         for t in made.program.tensors
     )
-    lifted = interpret(replace(made.program, tensors=tensors), made.given)
-    kept = {t.name: made.values[t.name] for t in made.program.tensors if t.role == Role.TABLE}
-    assert (lifted["output"] != made.values["output"]).any()
-    claim = Claim(ready, lifted | kept)
+    found = interpret(replace(made.program, tensors=tensors), made.given)
+    assert (found["output"] != made.values["output"]).any()
+    return found | {t.name: made.values[t.name] for t in made.program.tensors if t.values}
+
+
+def test_a_lifted_mask_is_refused(block: tuple[Case, Setup]) -> None:
+    made, ready = block
+    claim = Claim(ready, lifted(made))
     assert claim.broken()
     assert claim.refused() is not None
+
+
+@pytest.mark.chain
+@pytest.mark.slow
+def test_a_chain_refuses_them_too(anvil: Chain) -> None:
+    """With the same error as the Python verifier."""
+    deployment, made = Deployment.make(anvil, srs_of(None, 14)), made_block()
+    ready = deployment.setup(made)
+    deployment.verify(*Claim.honest(ready).prove())
+    claims = [Claim(ready, rewritten(made, *attack)).refit() for attack in ATTACKS.values()]
+    for claim in [*claims, Claim(ready, lifted(made))]:
+        statement, proof = claim.prove()
+        with pytest.raises(Reverted) as refused:
+            deployment.verify(statement, proof)
+        assert refused.value.name == refusal(ready.key, statement, proof) == "OpeningRejected"

@@ -34,6 +34,7 @@ from prover.compiler.lower import (
     reduce,
     relu,
     reshape,
+    rnn,
     root,
     softmax,
     views,
@@ -61,8 +62,8 @@ class Op(NamedTuple):
 
 _FILES: tuple[Any, ...] = (
     activation, add, argmax, attention, bands, batch_norm, cat, conv, dense, embedding, flags, gru,
-    layer_norm, lstm, matmul, mul, pad, piecewise, pool, rectify, reduce, root, softmax, views,
-    where,
+    layer_norm, lstm, matmul, mul, pad, piecewise, pool, rectify, reduce, rnn, root, softmax,
+    views, where,
 )  # fmt: skip
 OPS: dict[str, Op] = {
     **{target: Op(f.reference, f.lower) for f in _FILES for target in f.TARGETS},

@@ -1,5 +1,5 @@
-"""What lstm.py and gru.py share: layers, directions, gates. Each layer and direction is a stack
-over time (docs/protocol/gadgets.md#stack): gas hardly knows the steps.
+"""What lstm.py, gru.py and rnn.py share: layers, directions, gates. Each layer and direction is a
+stack over time (docs/protocol/gadgets.md#stack): gas hardly knows the steps.
 
 What all gates reach is one index of the tables; hidden states count in 2^-14. The second direction
 reads the steps from the last, in an exact copy.
@@ -107,6 +107,7 @@ def reference(
             made.append(states[0][turn])
             last.append([state[-1] for state in states])
         x = np.concatenate(made, axis=-1)
+        ranges.record(f"{name}.both", x)  # whose scales may differ
     ends = [np.stack([own[i] for own in last]) for i in range(len(last[0]))]
     for number, end in enumerate(ends, 1):
         ranges.record(f"{node.name}.last{number}", end)
@@ -238,21 +239,24 @@ def looked_up(
     plan: Plan,
     function: Callable[[FloatArray], FloatArray],
     span: Span,
+    into: Cells | None = None,
 ) -> Cells:
-    """A function of a gate, or of all cells, by its table, in 2^-14."""
+    """A function of a gate, or of all cells, by its table, in 2^-14; as a tensor of its own, or as
+    that of a state."""
     first, rows, exponent = span
     shape = flat(plan)
     steps = np.arange(first, first + rows, dtype=np.float64)
     values = function(np.ldexp(steps, -exponent))
     content = np.rint(np.ldexp(values, SHARE)).astype(np.int64)
     table = net.table(f"{name}.table", content)
-    out = net.tensor(name, shape, Role.ACTIVATION, int(content.min()), int(content.max()))
+    lo, hi = int(content.min()), int(content.max())
+    out = net.tensor(name, shape, Role.ACTIVATION, lo, hi) if into is None else into.tensor
     axes = [Index(a) for a in range(len(shape))]
     if gate is not None:
         batched = len(index.parts[1])
         axes.insert(1 + batched, Index(FIXED, gate))
     net.ops.append(Table(out, shape, one(View(index.tensor, tuple(axes))), table, first))
-    return Cells(name, whole(plan), SHARE, out, len(shape))
+    return into or Cells(name, whole(plan), SHARE, out, len(shape))
 
 
 def state(net: Network, name: str, plan: Plan, exponent: int, lo: int, hi: int) -> Cells:
