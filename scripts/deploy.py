@@ -5,7 +5,8 @@
     ProofAssurance(guard, registry)        InferenceOracle()
     Dcap(Intel's root key)                 AttestationRegistry(registry, rules, dcap)
     DrandEvmnet() (every chain can check it), DrandQuicknet() or, on Anvil, DevelopmentBeacon()
-    StakeVault(all that follow), each (oracle, guard, registry, vault, ...):
+    StakeVault(all that follow), or TokenVault(all that follow, token, unit);
+    each of these (oracle, guard, registry, vault, ...):
     OptimisticAssurance   AttestedAssurance   CommitteeAssurance   AuditedAssurance
     BisectionAssurance   and, where the chain has BLS12-381 (EIP-2537):
     BlsKeys()   BlsCommitteeAssurance(..., keys)
@@ -16,6 +17,7 @@ and writes deployments/<chain id>.json:
      "canary": {"model_id", "input", "output"},
      "optimistic": IOptimisticAssurance.Parameters, "attested": likewise,
      "attesters": IAttestationRegistry.Rules,
+     "coin": {"token", "unit"}, where stakes are in a token,
      "committee": ICommitteeAssurance.Rules, "large_committee": likewise, of BlsCommitteeAssurance,
      "contracts": {name: {"address", "code_hash"}}}
 
@@ -30,6 +32,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +41,7 @@ import click
 from ape.api import AccountAPI
 from ape.contracts import ContractInstance
 from eth_hash.auto import keccak
-from eth_utils.address import to_checksum_address
+from eth_utils.address import is_address, to_checksum_address
 
 from oracle.attestation.roots import INTEL_KEY
 from oracle.canary import canary
@@ -61,6 +64,8 @@ MANY, LARGE = 24, 32
 FEWEST, MOST = 3, 64
 #: EIP-2537's pairing, and of one pair of points at infinity, which multiply to one.
 PAIRING, INFINITY = "0x000000000000000000000000000000000000000F", "0x" + "00" * 384
+#: ERC-20's optional function: how many digits of its amounts are behind the point.
+DECIMALS = "0x" + keccak(b"decimals()")[:4].hex()
 #: Parts of a split, at most: compositions of so many segments are split at once.
 ARITY = 64
 HOUR, GWEI, ETHER = 3600, 10**9, 10**18
@@ -80,13 +85,17 @@ def deploy(
     attesters: Sequence[str] = (),
     beacon_name: str = "",
     members: int = 0,
+    token: str = "",
+    price: str = "",
 ) -> dict[str, Any]:
     """Deploys on the chain that ape is connected to, and writes its file; returns what it wrote.
     `beacon_name` is one of BEACONS, a chain's default if empty; `members` is the size of a
-    committee: of the large one from MANY on, else of the small one.
+    committee: of the large one from MANY on, else of the small one. With `token`, stakes are in
+    that ERC-20, of which `price` are worth an ether: the vault counts in units that are worth a
+    gwei then, so that parameters, terms and seats are what they are in ether.
 
     Raises DeployError where the account has no funds, for a development SRS on a real chain, and
-    for a beacon or a committee that is none there.
+    for a beacon, a committee or a token that is none there.
     """
     chain_id = ape.networks.provider.chain_id
     if srs.development and chain_id != DEVELOPMENT_CHAIN:
@@ -111,6 +120,7 @@ def deploy(
             f"expected a committee of {FEWEST} to {MOST if bls else MANY - 1} members on chain "
             f"{chain_id}, which has {'' if bls else 'no '}BLS12-381 (EIP-2537); got {members}"
         )
+    coin = {"token": token, "unit": unit_of(token, price)} if token or price else {}
     block = ape.chain.blocks.head.number or 0
     compile_changed()
 
@@ -141,9 +151,9 @@ def deploy(
         *(("BlsCommitteeAssurance", (beacon, tuple(large.values()), held)) for held in keys),
     ]
     sender, following = str(account.address), int(account.nonce) + 1
-    vault = _create(
-        account, "StakeVault", [created(sender, following + at) for at in range(len(staked))]
-    )
+    named_tiers = [created(sender, following + at) for at in range(len(staked))]
+    kind = "TokenVault" if coin else "StakeVault"
+    vault = _create(account, kind, named_tiers, *coin.values())
     tiers = [_create(account, name, oracle, guard, registry, vault, *more) for name, more in staked]
 
     deployment = {
@@ -158,6 +168,7 @@ def deploy(
         },
         "optimistic": optimistic,
         "attested": attested,
+        **({"coin": coin} if coin else {}),
         "attesters": dict(zip(("attesters", "quorum", "delay", "life"), rules, strict=True)),
         "committee": seats,
         **({"large_committee": large} if keys else {}),
@@ -224,6 +235,26 @@ def has_bls() -> bool:
     """Whether the chain that ape is connected to computes pairings of BLS12-381 (EIP-2537)."""
     found = ape.networks.provider.web3.eth.call({"to": PAIRING, "data": INFINITY})
     return bytes(found) == (1).to_bytes(32, "big")
+
+
+def unit_of(token: str, price: str) -> int:
+    """Of a token's smallest parts, how many are worth a gwei, where `price` whole ones are worth an
+    ether. Raises DeployError if that is none, or the token is no ERC-20 that says its decimals."""
+    web3 = ape.networks.provider.web3
+    said = bytes(web3.eth.call({"to": token, "data": DECIMALS})) if is_address(token) else b""
+    try:
+        worth = Decimal(price)
+    except InvalidOperation:
+        worth = Decimal(0)
+    if len(said) != ELEMENT_BYTES or not worth.is_finite() or worth <= 0:
+        raise DeployError(
+            "expected the address of an ERC-20 that says its decimals, and how many of it are "
+            f"worth an ether; got {token or 'no token'} and {price or 'no price'}"
+        )
+    unit = int(worth * 10 ** int.from_bytes(said, "big") / GWEI)
+    if unit == 0:
+        raise DeployError(f"the smallest part of {token} is worth more than a gwei: too coarse")
+    return unit
 
 
 def created(sender: str, nonce: int) -> str:
@@ -328,6 +359,8 @@ def _hex(data: bytes) -> str:
 @click.option(
     "--members", type=int, default=0, help="Of a committee; many: of BlsCommitteeAssurance."
 )
+@click.option("--token", default="", help="ERC-20 that stakes are in; else ether.")
+@click.option("--price", default="", help="How many of the token are worth an ether.")
 @click.option("--force", is_flag=True, help="Deploy anew although the chain has a deployment.")
 def cli(
     rpc: str,
@@ -336,6 +369,8 @@ def cli(
     attesters: tuple[str, ...],
     beacon: str | None,
     members: int,
+    token: str,
+    price: str,
     force: bool,
 ) -> None:
     """Deploys the contracts and writes deployments/<chain id>.json."""
@@ -354,7 +389,13 @@ def cli(
                 )
             account = ape.accounts.load(alias) if alias else ape.accounts.test_accounts[0]
             deployment = deploy(
-                account, srs, attesters=attesters, beacon_name=beacon or "", members=members
+                account,
+                srs,
+                attesters=attesters,
+                beacon_name=beacon or "",
+                members=members,
+                token=token,
+                price=price,
             )
     except EinproofError as error:
         raise click.ClickException(str(error)) from error

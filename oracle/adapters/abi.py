@@ -93,6 +93,15 @@ MEMBERS: Mapping[str, tuple[str, ...]] = {
     "leave": ("uint256",),
 }
 
+#: TokenVault's functions that are not StakeVault's, and those of its token.
+TOKEN: Mapping[str, tuple[str, ...]] = {
+    "token": (),
+    "unit": (),
+    "stake": ("uint256",),
+    "approve": ("address", "uint256"),
+    "decimals": (),
+}
+
 PLACE = "(uint256,uint256,bytes32[],uint256)"
 _CLAIM = (REQUEST, "address", "bytes32")
 

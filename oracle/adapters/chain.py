@@ -11,6 +11,7 @@ from oracle.adapters.abi import (
     FUNCTIONS,
     MEMBERS,
     REQUEST,
+    TOKEN,
     call_data,
     request_from,
     selector,
@@ -40,7 +41,7 @@ from oracle.domain.chain import (
 )
 from oracle.domain.committee import DAY, Committee, Opened, Summons
 from oracle.domain.errors import CallRefused, ChainMoved, ChainUnavailable, NodeRefused
-from oracle.domain.request import Answer, Request, Tier, TierKind
+from oracle.domain.request import Answer, Coin, Request, Tier, TierKind
 from oracle.domain.terms import ClaimTerms, Quote
 
 REQUESTED, ANSWERED, RETURNED = topic("Requested"), topic("Answered"), topic("Returned")
@@ -108,14 +109,25 @@ class NodeChain(AuditCalls, GameCalls):
         code_hash = keccak(await self.code(verifier))
         if ids.proof_pin(verifier, code_hash, srs_id) != pin:
             return None  # whatever it is, it vouches with something else
-        vault = ""
+        vault, coin = "", None
         if kind is not TierKind.PROOF:
             (found,) = decode(("address",), await self.call(assurance, call_data("vault")))
             vault = to_checksum_address(found)
+            coin = await self._coin(vault)
         checksummed = to_checksum_address(verifier)
-        tier = Tier(assurance, pin, checksummed, code_hash, srs_id, forgeable, kind, vault)
+        tier = Tier(assurance, pin, checksummed, code_hash, srs_id, forgeable, kind, vault, coin)
         self._read_tiers[assurance] = tier
         return tier
+
+    async def _coin(self, vault: str) -> Coin | None:
+        """What a vault's stakes are in; None for ether."""
+        try:
+            found = await self.call(vault, call_data("token", among=TOKEN))
+        except CallRefused:
+            return None
+        (token,) = decode(("address",), found)
+        (unit,) = decode(("uint256",), await self.call(vault, call_data("unit", among=TOKEN)))
+        return Coin(to_checksum_address(token), unit)
 
     async def stopped(self, tier: Tier, model_id: bytes) -> bool:
         try:

@@ -19,6 +19,7 @@ BLS_COMMITTEE = "BlsCommitteeAssurance"
 BISECTION = "BisectionAssurance"
 AUDITED, GUARD = "AuditedAssurance", "GuardedVerifier"
 BEACONS = ("DevelopmentBeacon", "DrandEvmnet", "DrandQuicknet")
+VAULT, TOKEN_VAULT = "StakeVault", "TokenVault"
 ATTESTED, ATTESTATIONS = "AttestedAssurance", "AttestationRegistry"
 
 
@@ -54,6 +55,11 @@ class Deployment:
     def beacons(self) -> dict[str, str]:
         """The deployed beacons' names, by address."""
         return {self.contracts[name]: name for name in BEACONS if name in self.contracts}
+
+    @property
+    def vault(self) -> str:
+        """Where stakes lie, in ether or in a token."""
+        return self.address(TOKEN_VAULT if TOKEN_VAULT in self.contracts else VAULT)
 
     def address(self, name: str) -> str:
         """Raises SettingsInvalid if the deployment has no such contract."""

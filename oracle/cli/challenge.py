@@ -95,7 +95,7 @@ def claim(models: Models = None, rpc: Rpc = None, key: Key = None, as_json: Json
 
     async def work(docket: "Docket", site: Site) -> dict[str, Any]:
         done = await docket.claim()
-        vault = site.deployment.address("StakeVault")
+        vault = site.deployment.vault
         credit = await docket.credit(vault)
         if credit:
             await docket.withdraw(vault)

@@ -33,6 +33,8 @@ def deploy(
         int,
         typer.Option(help="Of a committee; from 24 on, of the one whose members sign as one."),
     ] = 0,
+    token: Annotated[str, typer.Option(help="ERC-20 that stakes are in; default: ether.")] = "",
+    price: Annotated[str, typer.Option(help="How many of the token are worth an ether.")] = "",
     force: Annotated[bool, typer.Option("--force", help="Deploy a second set.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
@@ -42,7 +44,8 @@ def deploy(
     where = None if settings.deployment is None else settings.deployment.resolve()
     os.chdir(ROOT)  # ape's project is the folder that one is in
     with Console(stderr=True).status(f"compiling and deploying by {settings.rpc}"):
-        deployment = _deploy(settings.rpc, account, path, where, force, beacon, members)
+        how = {"beacon_name": beacon, "members": members, "token": token, "price": price}
+        deployment = _deploy(settings.rpc, account, path, where, force, how)
     if as_json:
         typer.echo(json.dumps(deployment))
         return
@@ -50,6 +53,8 @@ def deploy(
         typer.echo(f"{name:21} {entry['address']}")
     if "DevelopmentBeacon" in deployment["contracts"]:
         typer.echo(f"{'beacon':21} DEVELOPMENT: anyone can compute whom audits will draw")
+    if coin := deployment.get("coin"):
+        typer.echo(f"{'stakes in':21} {coin['token']}, counted by {coin['unit']}")
     for name in ("committee", "large_committee"):
         if rules := deployment.get(name):
             told = f"{rules['quorum']} of {rules['seats']} members must agree"
@@ -64,8 +69,7 @@ def _deploy(
     srs: Path | None,
     where: Path | None,
     force: bool,
-    beacon: str,
-    members: int,
+    how: dict[str, Any],
 ) -> dict[str, Any]:
     import ape
     from ape.exceptions import ApeException, ProviderError
@@ -87,8 +91,7 @@ def _deploy(
             if known.exists() and chain_id != DEVELOPMENT_CHAIN and not force:
                 raise SettingsInvalid(f"{known} exists: pass --force to deploy a second set")
             account = _account(ape, alias, chain_id)
-            named = {"beacon_name": beacon, "members": members}
-            return dict(script.deploy(account, loaded, known.parent, **named))
+            return dict(script.deploy(account, loaded, known.parent, **how))
     except (ProviderError, ConnectionError) as error:
         raise ChainUnavailable(
             f"no node answers at {rpc} ({error}): start one, or name another with EINPROOF_RPC"

@@ -218,8 +218,12 @@ def _attested(hardware: AnswerKeyShown | None) -> Report:
 
 def _staked(request: Request, tier: Tier, quote: Quote) -> Report:
     terms = ClaimTerms.parse(request.terms)
+    coin: object = "ether"
+    if tier.coin is not None:  # gwei stands for its units
+        coin = {"token": tier.coin.token, "unit": tier.coin.unit}
     return {
         "vault": tier.vault,
+        "coin": coin,
         "locked_gwei": quote.lock,
         "coverage_gwei": terms.coverage,
         "reward_gwei": quote.reward,

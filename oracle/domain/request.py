@@ -66,11 +66,21 @@ STAKED = frozenset({TierKind.OPTIMISTIC, TierKind.ATTESTED, TierKind.AUDITED, Ti
 
 
 @dataclass(frozen=True, slots=True)
+class Coin:
+    """An ERC-20 that stakes are in; what is counted in gwei elsewhere is in `unit`s of its smallest
+    parts then."""
+
+    token: str
+    unit: int
+
+
+@dataclass(frozen=True, slots=True)
 class Tier:
     """A tier as read from the chain: the assurance contract and what it vouches with.
 
     `forgeable`: the secret of its SRS is public (a development SRS), so its proofs prove nothing.
-    `vault`: where operators' stakes lie; empty for the Proof tier.
+    `vault`: where operators' stakes lie; empty for the Proof tier. `coin`: what they are in; None
+    for ether.
     """
 
     assurance: str
@@ -81,6 +91,7 @@ class Tier:
     forgeable: bool
     kind: TierKind = TierKind.PROOF
     vault: str = ""
+    coin: Coin | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,9 +93,8 @@ class Bench(Desk):
         self.operator, self.challenger, self.rival = self.payee, *chain.accounts[5:7]
         deployer = chain.accounts[0]
         nonce = chain.web3.eth.get_transaction_count(deployer)
-        self.vault = chain.deploy(
-            "contracts/assurance/StakeVault.sol",
-            [created(deployer, nonce + 1), created(deployer, nonce + 2), ZERO, ZERO],
+        self.vault = self.open_vault(
+            [created(deployer, nonce + 1), created(deployer, nonce + 2), ZERO, ZERO]
         )
         made = "OptimisticAssurance" if beacon is None else "AuditedAssurance"
         self.optimistic = chain.deploy(
@@ -109,6 +108,9 @@ class Bench(Desk):
         )
         self.pin = bytes(chain.call(self.optimistic.functions.pin()))
         self.locker = chain.deploy(f"{HARNESS}/Locker.sol", self.vault.address)
+
+    def open_vault(self, tiers: list[str]) -> Contract:
+        return self.chain.deploy("contracts/assurance/StakeVault.sol", tiers)
 
     def stake(self, amount: int = 10 * ETHER, owner: str = "") -> None:
         self.chain.send(self.vault.functions.stake(), sender=owner or self.operator, value=amount)

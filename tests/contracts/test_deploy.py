@@ -11,6 +11,7 @@ import pytest
 from eth_abi.abi import encode
 from eth_hash.auto import keccak
 
+from oracle.adapters.deployment import read_deployment
 from oracle.attestation.roots import INTEL_KEY
 from oracle.domain import ids
 from prover import kernels
@@ -110,6 +111,52 @@ def test_deploy_good_writes_what_is_on_the_chain(
             int(made["contracts"]["BlsKeys"]["address"], 16)
         )
         assert (made["committee"]["seats"], made["large_committee"]["seats"]) == (3, 32)
+
+
+@pytest.mark.slow
+def test_deploy_with_a_token_makes_its_vault_in_place_of_ethers(
+    script: ModuleType, srs: Srs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ape
+
+    monkeypatch.chdir(ROOT)
+    with Chain.start() as chain, ape.networks.parse_network_choice(chain.url):
+        token = chain.deploy("tests/contracts/harness/Token.sol").address
+        account = ape.accounts.test_accounts[0]
+        made = script.deploy(account, srs, tmp_path, token=token, price="3000")
+        assert list(made["contracts"]) == [name.replace("Stake", "Token", 1) for name in NAMES]
+        assert made["coin"] == {"token": token, "unit": 3000 * 10**9}
+        deployment = read_deployment(31337, tmp_path / "31337.json")
+        assert deployment.vault == made["contracts"]["TokenVault"]["address"]
+        assert read(chain, deployment.vault, "token()") == padded(int(token, 16))
+        assert read(chain, deployment.vault, "unit()") == padded(3000 * 10**9)
+        for name in NAMES[-6:]:
+            tier = made["contracts"][name]["address"]
+            assert read(chain, tier, "vault()") == padded(int(deployment.vault, 16))
+
+
+def test_unit_of_a_token_is_worth_a_gwei(
+    script: ModuleType, srs: Srs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ape
+
+    monkeypatch.chdir(ROOT)
+    with Chain.start() as chain, ape.networks.parse_network_choice(chain.url):
+        token = chain.deploy("tests/contracts/harness/Token.sol").address
+        before = chain.web3.eth.block_number
+        assert script.unit_of(token, "3000") == 3000 * 10**9
+        assert script.unit_of(token, "0.05") == 5 * 10**7
+        with pytest.raises(script.DeployError, match="too coarse"):
+            script.unit_of(token, "0.0000000009")
+        wrong = [("", "3000"), (token, ""), (token, "many"), (token, "0"), (token, "-1")]
+        wrong += [(token, "nan"), (token, "inf"), (chain.accounts[1], "3000"), ("0x12", "3000")]
+        for named, price in wrong:
+            with pytest.raises(script.DeployError, match="expected the address of an ERC-20"):
+                script.unit_of(named, price)
+        with pytest.raises(script.DeployError, match="expected the address of an ERC-20"):
+            script.deploy(ape.accounts.test_accounts[0], srs, tmp_path, token=token)
+        assert chain.web3.eth.block_number == before
+        assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from tests.contracts.bench import DAY, ETHER, GWEI, created
 from tests.contracts.desk import HARNESS, ZERO
 from tests.evm import Chain, Reverted, reverts
 
-PLAIN, MUTE, FALSE, FEE, BONUS, REENTER = range(6)
+PLAIN, MUTE, FALSE, FEE, BONUS, REENTER, REVERT, BURN, BOMB = range(9)
 ID = keccak(b"claim")
 UNIT = GWEI
 
@@ -157,6 +157,27 @@ def test_withdraw_that_the_token_spoils_pays_once_or_not_at_all(till: Till, mann
     assert till.chain.call(till.token.functions.replied()) is False
     assert till.balance(till.consumer) == 4 * 10**8 * UNIT
     assert till.chain.call(vault.functions.credit(till.prover)) == 10**8
+
+
+@pytest.mark.parametrize("manner", [REVERT, BURN, BOMB], ids=["reverts", "burns gas", "bombs"])
+def test_token_that_misbehaves_holds_up_no_slash_and_loses_nobody_anything(
+    till: Till, manner: int
+) -> None:
+    """Claims are settled in the vault's books; the token is called by who puts in or takes out."""
+    till.stake(10 * ETHER)
+    till.behave(manner)
+    till.slash(10**9, 4 * 10**8, 10**8)
+    vault = till.vault.functions
+    assert till.staked() == 10 * ETHER // UNIT - 10**9
+    with pytest.raises(Reverted):
+        till.stake(ETHER)
+    with pytest.raises(Reverted):
+        till.chain.send(vault.withdrawFor(till.consumer), gas=3_000_000)
+    assert till.chain.call(vault.credit(till.consumer)) == 4 * 10**8
+    till.behave(PLAIN)
+    till.chain.send(vault.withdrawFor(till.consumer))
+    assert till.balance(till.consumer) == 4 * 10**8 * UNIT
+    assert till.staked() == 10 * ETHER // UNIT - 10**9
 
 
 def test_withdraw_of_a_token_with_a_fee_costs_the_recipient(till: Till) -> None:

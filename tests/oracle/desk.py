@@ -6,15 +6,16 @@ from pathlib import Path
 
 from eth_abi.abi import encode
 from eth_hash.auto import keccak
+from web3.contract import Contract
 
 from oracle.adapters.abi import topic
 from oracle.adapters.chain import NodeChain
 from oracle.adapters.rpc import Node
 from oracle.domain.chain import Identity
 from oracle.domain.request import Request, TierKind
-from tests.contracts.bench import Bench
+from tests.contracts.bench import ETHER, GWEI, Bench
 from tests.contracts.council import Council
-from tests.contracts.desk import Desk
+from tests.contracts.desk import HARNESS, Desk
 from tests.evm import Chain
 
 LOGITS = bytes(range(20))
@@ -58,12 +59,32 @@ class LyingEngine(EchoEngine):
         return LOGITS[:-1] + bytes([LOGITS[-1] ^ 1])
 
 
+class TokenBench(Bench):
+    """Stakes are in a token of 18 decimals, of which 3,000 are worth an ether."""
+
+    unit = 3000 * GWEI
+
+    def open_vault(self, tiers: list[str]) -> Contract:
+        self.token = self.chain.deploy(f"{HARNESS}/Token.sol")
+        named = (tiers, self.token.address, self.unit)
+        return self.chain.deploy("contracts/assurance/TokenVault.sol", *named)
+
+    def mint(self, owner: str, tokens: int) -> None:
+        self.chain.send(self.token.functions.mint(owner, tokens * ETHER))
+
+    def tokens(self, owner: str) -> int:
+        """In units, as the vault counts them; a rest is none of it."""
+        held = int(self.chain.call(self.token.functions.balanceOf(owner)))
+        assert held % self.unit == 0
+        return held // self.unit
+
+
 class Office:
     """A desk of the contracts' tests, and this side of it; with stakes, if asked for."""
 
-    def __init__(self, evm: Chain, *, staked: bool = False) -> None:
+    def __init__(self, evm: Chain, *, staked: bool = False, bench: type[Bench] = Bench) -> None:
         self.evm = evm
-        self.desk = Bench(evm) if staked else Desk(evm)
+        self.desk = bench(evm) if staked else Desk(evm)
         self.tiers = {self.desk.tier.address: TierKind.PROOF}
         if staked:
             self.tiers[self.desk.optimistic.address] = TierKind.OPTIMISTIC
@@ -88,7 +109,8 @@ class Office:
             "ModelRegistry": desk.registry,
         }
         if isinstance(desk, Bench):
-            named |= {"OptimisticAssurance": desk.optimistic, "StakeVault": desk.vault}
+            vault = "TokenVault" if isinstance(desk, TokenBench) else "StakeVault"
+            named |= {"OptimisticAssurance": desk.optimistic, vault: desk.vault}
         if isinstance(desk, Council):
             named |= {"CommitteeAssurance": desk.council, "StakeVault": desk.vault}
         return {name: contract.address for name, contract in named.items()}

@@ -8,11 +8,15 @@ import pytest
 from eth_hash.auto import keccak
 from typer.testing import CliRunner
 
+from oracle.adapters.abi import TOKEN, signature
+from oracle.adapters.codec import dumps, loads
 from oracle.adapters.keys import open_signer
 from oracle.adapters.wallet import Wallet
 from oracle.cli import main
 from oracle.domain import ids
 from oracle.domain.chain import Outcome
+from oracle.domain.report import Stake, Worth, trust_report
+from oracle.domain.request import Coin, Tier
 from oracle.domain.terms import ClaimTerms, Quote
 from oracle.operations import ask, await_answer
 from oracle.services.moves import salt
@@ -28,11 +32,12 @@ from tests.contracts.bench import (
     REWARD,
     VOID,
     WINDOW,
+    Bench,
     terms,
 )
 from tests.contracts.desk import FINAL, REFUNDED, RETRACTED
-from tests.evm import Chain
-from tests.oracle.desk import LOGITS, Office
+from tests.evm import Chain, artifact
+from tests.oracle.desk import LOGITS, Office, TokenBench
 from tests.oracle.test_kill import Daemon
 from tests.oracle.world import run
 
@@ -53,11 +58,13 @@ def evm():
 
 
 @pytest.fixture
-def office(evm):
-    snapshot = evm.snapshot()
-    made = Office(evm, staked=True)
-    for key in (OPERATOR, CHEAT):
-        made.desk.stake(owner=address(key))
+def office(evm, request):
+    """Stakes in ether, unless the test names another bench."""
+    snapshot, bench = evm.snapshot(), getattr(request, "param", Bench)
+    made = Office(evm, staked=True, bench=bench)
+    if bench is Bench:
+        for key in (OPERATOR, CHEAT):
+            made.desk.stake(owner=address(key))
     yield made
     evm.restore(snapshot)
 
@@ -95,6 +102,14 @@ def cli(office, tmp_path, monkeypatch):
         return json.loads(result.stdout)
 
     return call
+
+
+def signatures(file):
+    return {
+        signature(entry["name"], [item["type"] for item in entry["inputs"]])
+        for entry in artifact(file).abi
+        if entry["type"] == "function"
+    }
 
 
 def staked_request(office, **fields):
@@ -142,6 +157,64 @@ def test_an_honest_operator_earns_and_a_cheat_is_slashed(office, daemons):
     for daemon in (operator, cheat, challenger):
         assert daemon.end(signal.SIGTERM) == 0
         assert not [line for line in daemon.logged() if line["event"] == "unexpected"]
+
+
+@pytest.mark.parametrize("office", [TokenBench], indirect=True)
+def test_stakes_in_a_token_vouch_and_are_slashed_as_those_in_ether_are(office, daemons, cli):
+    """Nothing but the vault differs: services, clocks and terms are the same; fees and bonds are in
+    ether."""
+    desk = office.desk
+    staked = 30_000 * ETHER // desk.unit
+    assert staked == 10 * ETHER // GWEI
+    for key in (OPERATOR, CHEAT):
+        desk.mint(address(key), 30_000)
+        report = cli("stake", "add", "30000", "--key", key)
+        assert (report["coin"], report["stake_gwei"]) == (desk.token.address, staked)
+    assert cli("stake", "withdraw", "750", "--key", CHEAT)["queued_gwei"] == 25 * 10**7
+    operator = daemons("operator", OPERATOR)
+    honest = staked_request(office)
+    operator.until(lambda: status(office, honest) == 3, 60)
+    operator.end(signal.SIGTERM)
+    cheat = daemons("cheat", CHEAT, "lying")
+    wrong = staked_request(office)
+    cheat.until(lambda: status(office, wrong) == 3, 60)
+    challenger = daemons("challenger", CHALLENGER, EINPROOF_ROLES="challenger")
+    disputes = desk.optimistic.functions.challengeCount
+    challenger.until(lambda: office.evm.call(disputes(wrong.id)) == 1, 60)
+    cheat.end(signal.SIGTERM)
+    office.wait(WINDOW)
+    challenger.until(lambda: status(office, wrong) == RETRACTED, 60)
+    operator.start()
+    operator.until(lambda: status(office, honest) == FINAL, 60)
+    assert desk.account(address(OPERATOR))["stake"] == staked
+    slashed = desk.account(address(CHEAT))
+    assert (slashed["stake"], slashed["suspended"]) == (staked - LOCK, True)
+    for owner, share in ((desk.requester, COVERAGE), (address(CHALLENGER), REWARD)):
+        assert desk.tokens(owner) == 0
+        desk.chain.send(desk.vault.functions.withdrawFor(owner))
+        assert desk.tokens(owner) == share
+    assert desk.burned() == COVERAGE  # of which nobody can have anything
+    assert desk.tokens(desk.vault.address) == 2 * staked - COVERAGE - REWARD
+    assert operator.end(signal.SIGTERM) == 0
+
+
+@pytest.mark.parametrize("office", [TokenBench], indirect=True)
+def test_what_stakes_are_in_is_read_from_the_vault_and_reported(office):
+    async def story():
+        desk = office.desk
+        tier = await office.chain().tier(desk.optimistic.address)
+        assert tier.coin == Coin(desk.token.address, desk.unit)
+        assert loads(Tier, dumps(tier)) == tier
+        quote = await office.chain().quote(tier, terms())
+        stake = Stake(quote, Worth.PROVISIONAL)
+        report = trust_report(office.identity, staked_request(office), tier, stake=stake)
+        coin = {"token": desk.token.address, "unit": desk.unit}
+        assert (report["staked"]["vault"], report["staked"]["coin"]) == (desk.vault.address, coin)
+
+    run(story())
+    known = signatures("contracts/assurance/TokenVault.sol")
+    known |= signatures("tests/contracts/harness/Token.sol") | {"decimals()"}  # EIP-20: optional
+    assert {signature(name, types) for name, types in TOKEN.items()} <= known
 
 
 def test_a_disputed_honest_claim_is_proved_by_the_service(office, daemons):

@@ -11,8 +11,13 @@ contract Token is IERC20 {
         False, // returns false and moves nothing
         Fee, // the recipient gets 1% less
         Bonus, // the recipient gets 1% more
-        Reenter // calls out before it moves anything
+        Reenter, // calls out before it moves anything
+        Revert,
+        Burn, // all the gas that there is
+        Bomb // reverts with 100 kB
     }
+
+    uint8 public constant decimals = 18;
 
     Manner public manner;
     address public target;
@@ -55,6 +60,13 @@ contract Token is IERC20 {
     function _move(address from, address to, uint256 value) private returns (bool) {
         if (manner == Manner.False) return false;
         if (manner == Manner.Reenter) (replied,) = target.call(data);
+        if (manner == Manner.Revert) revert();
+        while (manner == Manner.Burn) {}
+        if (manner == Manner.Bomb) {
+            assembly {
+                revert(0, 100000)
+            }
+        }
         balanceOf[from] -= value;
         uint256 got = value;
         if (manner == Manner.Fee) got -= value / 100;
