@@ -8,21 +8,25 @@ import {Terms, toTerms} from "../types/Terms.sol";
 import {InferenceConsumer} from "./InferenceConsumer.sol";
 
 /// @title A board whose posts appear once a classifier found them harmless; for the committee tier.
-/// @notice The classifier sees how often each letter occurs (32 counts, by a character's lowest five
-///         bits, 15 at most), which this contract counts itself, so that the text judged is the text
-///         posted. Its two outputs are the scores of harmless and harmful.
+/// @notice The classifier is BERT's kind (all-MiniLM-L6-v2 under a head: docs/dapps.md) and reads 32
+///         token ids. Words cannot be cut into tokens on-chain, so a post *is* its ids: what is judged
+///         is what is posted, and readers decode it with the tokenizer whose hash is in the model's
+///         id. The two outputs are the scores of harmless and harmful.
+/// @dev Many lists of ids read alike, and the model knows only those that its tokenizer makes. Show
+///      no post whose text, encoded again, comes out as other ids.
 contract ModerationGate is InferenceConsumer {
-    event Submitted(bytes32 indexed postId, address indexed author, string text);
+    event Submitted(bytes32 indexed postId, address indexed author, uint16[] ids);
     event Stands(bytes32 indexed postId, Standing standing);
 
-    error WrongTextSize(uint256 max, uint256 got);
+    error WrongPostSize(uint256 max, uint256 got);
+    /// @notice An id that no piece of a word has: a mark, one unused, or beyond the vocabulary.
+    error NotAPiece(uint256 place, uint256 got);
     error PaymentTooSmall(uint256 min, uint256 got);
     error OnlyAuthor(address expected, address got);
     error NotPending(bytes32 postId);
-    error WrongExponent(uint256 most, uint256 got);
 
     /// @notice Lapsed: there will be no answer (none came, or members disagreed); the author was paid
-    ///         back, and may submit the text again.
+    ///         back, and may submit the post again.
     enum Standing {
         Unknown,
         Pending,
@@ -37,27 +41,25 @@ contract ModerationGate is InferenceConsumer {
         Standing standing;
     }
 
-    uint256 internal constant BUCKETS = 32;
-    uint256 internal constant MOST_COUNT = 15;
-    uint256 internal constant MOST_TEXT = 280;
+    /// @dev BERT's uncased vocabulary: [CLS] and [SEP] stand around a text, 0 is padding, and what
+    ///      can be a part of a word, or a sign, begins at 999.
+    uint256 internal constant FIRST_PIECE = 999;
+    uint256 internal constant VOCABULARY = 30_522;
+    bytes2 internal constant CLS = bytes2(uint16(101));
+    bytes2 internal constant SEP = bytes2(uint16(102));
+    uint256 internal constant MOST_PIECES = 30;
     /// @dev 13,000 measured.
     uint32 internal constant CALLBACK_GAS = 50_000;
     /// @notice Wei that this board gets if its committee signed a wrong answer.
     uint256 public constant COVERAGE = 0.1 ether;
 
     bytes32 public immutable modelId;
-    /// @notice A count of 1 is 2^exponent in the integers of the model's input; at most 11.
-    uint8 public immutable inputExponent;
     mapping(bytes32 postId => Post) private _posts;
 
-    constructor(
-        IInferenceOracle oracle_,
-        IAssurance assurance_,
-        bytes32 modelId_,
-        uint8 inputExponent_
-    ) InferenceConsumer(oracle_, assurance_) {
-        if (inputExponent_ > 11) revert WrongExponent(11, inputExponent_); // 15 must fit int16
-        (modelId, inputExponent) = (modelId_, inputExponent_);
+    constructor(IInferenceOracle oracle_, IAssurance assurance_, bytes32 modelId_)
+        InferenceConsumer(oracle_, assurance_)
+    {
+        modelId = modelId_;
     }
 
     /// @dev Compensation for a wrong answer.
@@ -65,7 +67,8 @@ contract ModerationGate is InferenceConsumer {
 
     /// @notice Hands a post in. What is sent beyond the prepaid callback is the fee; all of it comes
     ///         back to the author if no answer becomes final.
-    function submit(string calldata text, uint64 callbackGasPrice, uint64 deadline)
+    /// @param ids the text's pieces, without [CLS], [SEP] and padding
+    function submit(uint16[] calldata ids, uint64 callbackGasPrice, uint64 deadline)
         external
         payable
         returns (bytes32 postId)
@@ -75,7 +78,7 @@ contract ModerationGate is InferenceConsumer {
         postId = _request(
             modelId,
             bytes32(Terms.unwrap(toTerms(uint40(COVERAGE / 1 gwei), 60, 0, 0))),
-            features(text),
+            inputOf(ids),
             uint96(msg.value - prepaid),
             CALLBACK_GAS,
             callbackGasPrice,
@@ -83,7 +86,7 @@ contract ModerationGate is InferenceConsumer {
             msg.sender
         );
         _posts[postId] = Post(msg.sender, Standing.Pending);
-        emit Submitted(postId, msg.sender, text);
+        emit Submitted(postId, msg.sender, ids);
     }
 
     /// @notice Takes a post back before it was judged: a late answer then publishes nothing.
@@ -100,18 +103,17 @@ contract ModerationGate is InferenceConsumer {
         if (standing == Standing.Pending && _isReturned(postId)) return Standing.Lapsed;
     }
 
-    /// @notice The model's input for a text.
-    function features(string calldata text) public view returns (bytes memory cells) {
-        uint256 size = bytes(text).length;
-        if (size == 0 || size > MOST_TEXT) revert WrongTextSize(MOST_TEXT, size);
-        uint256[BUCKETS] memory counts;
-        for (uint256 i; i < size; ++i) {
-            uint256 bucket = uint8(bytes(text)[i]) % BUCKETS;
-            if (counts[bucket] < MOST_COUNT) ++counts[bucket];
+    /// @notice The model's input for a post.
+    function inputOf(uint16[] calldata ids) public pure returns (bytes memory cells) {
+        if (ids.length == 0 || ids.length > MOST_PIECES) {
+            revert WrongPostSize(MOST_PIECES, ids.length);
         }
-        for (uint256 i; i < BUCKETS; ++i) {
-            cells = bytes.concat(cells, bytes2(uint16(counts[i] << inputExponent)));
+        cells = bytes.concat(CLS);
+        for (uint256 i; i < ids.length; ++i) {
+            if (ids[i] < FIRST_PIECE || ids[i] >= VOCABULARY) revert NotAPiece(i, ids[i]);
+            cells = bytes.concat(cells, bytes2(ids[i]));
         }
+        cells = bytes.concat(cells, SEP, new bytes(2 * (MOST_PIECES - ids.length)));
     }
 
     function _fulfil(bytes32 postId, bytes calldata output) internal override {

@@ -59,6 +59,24 @@ def minilm_l6() -> Entry:
     )
 
 
+def moderation_minilm() -> Entry:
+    """The same sentences to two scores, harmless and harmful; the head was trained here."""
+    from oracle.zoo import minilm, moderation
+    from oracle.zoo.text import sentences
+
+    training, held = moderation.messages()
+    return Entry(
+        moderation.moderation(),
+        (1, minilm.TOKENS),
+        (0, minilm.VOCABULARY - 1),
+        minilm.tokens((training.texts + sentences())[:CALIBRATED]),
+        minilm.tokens(held.texts),
+        whole=True,
+        weight_bits=12,
+        tokenizer=minilm.tokenizer(),
+    )
+
+
 def nanogpt() -> Entry:
     """64 characters to the next one; trained on Python's reference."""
     from oracle.zoo import nanogpt
@@ -150,6 +168,7 @@ IMAGES = ("lenet", "lenet-average", "resnet", "lstm")
 ZOO: dict[str, Callable[[], Entry]] = {
     "digits": digits,
     "minilm-l6": minilm_l6,
+    "moderation-minilm": moderation_minilm,
     "nanogpt": nanogpt,
     "llama-block": llama_block,
     **{name: partial(image, name) for name in IMAGES},

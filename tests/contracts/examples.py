@@ -1,7 +1,8 @@
 """Real models for the example contracts, registered beside a real verifier.
 
 credit: scikit-learn's diabetes data, ten features to a score. allocation: two rates and the share
-held, to the share to hold; trained on a policy. letters: 32 counts to harmless and harmful.
+held, to the share to hold; trained on a policy. pieces: 32 token ids to harmless and harmful, by
+how much each token of MiniLM's vocabulary says for either.
 """
 
 from __future__ import annotations
@@ -16,40 +17,48 @@ from eth_hash.auto import keccak
 from sklearn.datasets import load_diabetes
 from torch import nn
 
+from oracle.zoo.minilm import VOCABULARY
 from prover import kernels
 from prover.api import Session
-from prover.compiler import compile_module
+from prover.compiler import Compiled, compile_module
 from prover.model import Model
 from tests.contracts.desk import Desk, Request
 from tests.onchain import Deployment
 from tests.proving import srs_of
 
-HARMLESS = (
-    "good morning, how are you today?",
-    "the weather is lovely in the garden",
-    "thank you for the tea and the cake",
-    "we met at the lake on sunday",
-    "my daughter learned to ride a bike",
-)
-HARMFUL = (
-    "FREE $$$ WIN $$$ CLICK NOW $$$",
-    "$$$ 100% WIN $$$ 100% FREE $$$",
-    "WIN WIN WIN $$$ CLICK $$$ 1000%",
-    "CLICK!!! $$$ FREE $$$ !!!",
-    "$$$$$ NOW $$$$$ WIN $$$$$",
-)
+# What is posted, as the pieces of MiniLM's tokenizer (test_moderation compares).
+HARMLESS = {
+    "the weather is lovely in the garden": [1996, 4633, 2003, 8403, 1999, 1996, 3871],
+    "thank you for the tea and the cake": [4067, 2017, 2005, 1996, 5572, 1998, 1996, 9850],
+    "we met at the lake on sunday": [2057, 2777, 2012, 1996, 2697, 2006, 4465],
+}
+HARMFUL = {
+    "free coins, click here and win now": [2489, 7824, 1010, 11562, 2182, 1998, 2663, 2085],
+    "you stupid loser, go away": [2017, 5236, 10916, 1010, 2175, 2185],
+    "pay now or lose your account": [3477, 2085, 2030, 4558, 2115, 4070],
+}
 
 
-def counts(text: str) -> list[int]:
-    """ModerationGate.features, before the scale."""
-    found = [0] * 32
-    for character in text.encode():
-        found[character % 32] = min(15, found[character % 32] + 1)
-    return found
+def framed(ids: list[int]) -> list[int]:
+    """ModerationGate.inputOf, cell by cell."""
+    return [101, *ids, 102] + [0] * (30 - len(ids))
+
+
+class Bag(nn.Module):
+    """Token ids (batch, tokens) to the sums of their scores (batch, 2)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scores = nn.Embedding(VOCABULARY, 2)
+        nn.init.zeros_(self.scores.weight)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.scores(ids).sum(1)
 
 
 def fit(module: nn.Module, inputs: np.ndarray, targets: np.ndarray) -> nn.Module:
-    x, y = (torch.tensor(a, dtype=torch.float32) for a in (inputs, targets))
+    x = torch.tensor(inputs, dtype=torch.float32 if inputs.dtype.kind == "f" else torch.int64)
+    y = torch.tensor(targets, dtype=torch.float32)
     optimiser = torch.optim.Adam(module.parameters(), lr=1e-2)
     for _ in range(300):
         optimiser.zero_grad()
@@ -66,31 +75,29 @@ def perceptron(*widths: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def credit() -> tuple[nn.Module, tuple[float, float]]:
+def credit() -> Compiled:
     data = load_diabetes()
-    return fit(perceptron(10, 8, 1), data.data, data.target[:, None] / 350), (-0.25, 0.25)
+    module = fit(perceptron(10, 8, 1), data.data, data.target[:, None] / 350)
+    return compile_module(module, (1, 10), (-0.25, 0.25))
 
 
-def allocation() -> tuple[nn.Module, tuple[float, float]]:
+def allocation() -> Compiled:
     x = np.random.default_rng(7).uniform(0, 1, (512, 3))
     policy = 0.2 * x[:, 2] + 0.8 / (1 + np.exp(-8 * (x[:, 0] - x[:, 1])))
-    return fit(perceptron(3, 8, 1), x, policy[:, None]), (0.0, 1.0)
+    module = fit(perceptron(3, 8, 1), x, policy[:, None])
+    return compile_module(module, (1, 3), (0.0, 1.0))
 
 
-def letters() -> tuple[nn.Module, tuple[float, float]]:
-    x = np.array([counts(text) for text in (*HARMLESS, *HARMFUL)])
-    y = np.repeat([[1.0, 0.0], [0.0, 1.0]], 5, axis=0)
-    return fit(perceptron(32, 8, 2), x, y), (0.0, 15.0)
+def pieces() -> Compiled:
+    posts = np.array([framed(ids) for ids in (*HARMLESS.values(), *HARMFUL.values())])
+    module = fit(Bag(), posts, np.repeat([[1.0, 0.0], [0.0, 1.0]], 3, axis=0))
+    examples = posts[:, None]
+    return compile_module(module, (1, 32), (0, VOCABULARY - 1), whole=True, examples=examples)
 
 
-def registered(
-    deployment: Deployment, made: Callable[[], tuple[nn.Module, tuple[float, float]]]
-) -> Session:
-    """The trained model, quantised, committed and registered."""
-    module, span = made()
-    features = next(p for p in module.parameters()).shape[1]
-    compiled = compile_module(module, (1, features), span)
-    srs, tier = srs_of(None, 12), kernels.get()
+def registered(deployment: Deployment, made: Callable[[], Compiled], k: int = 12) -> Session:
+    """The trained model, committed under an SRS for tiles of 2^k cells at most, and registered."""
+    compiled, srs, tier = made(), srs_of(None, k), kernels.get()
     model = Model.create(compiled.program, compiled.weights, compiled.quantizer, tier, srs)
     model_id = deployment.register(model.program_bytes, model.points, srs.id, model.aux_hash)
     assert model_id == model.id
