@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ MODEL_JSON, PROGRAM, COMMITMENTS = "model.json", "program.bin", "commitments.bin
 TOKENIZER = "tokenizer.json"
 WEIGHTS, KEY = "weights.safetensors", "blinding.key"
 SECRETS = (WEIGHTS, KEY)
+RANGES = "ranges.json"
 
 
 class ModelError(EinproofError):
@@ -65,7 +67,7 @@ def write_folder(
         fresh, old = staging / "new", staging / "old"
         fresh.mkdir(mode=mode)
         for name, content in files.items():
-            secret = name in SECRETS
+            secret = name in (*SECRETS, RANGES)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
             with os.fdopen(os.open(fresh / name, flags, 0o600 if secret else 0o644), "wb") as file:
                 file.write(content)
@@ -109,6 +111,23 @@ def unpack_weights(data: bytes) -> dict[str, IntArray]:
         kind = np.int16 if np.can_cast(cells.dtype, np.int16) else np.int64
         found[name] = cells.astype(kind, copy=False)
     return found
+
+
+def pack_ranges(ranges: Mapping[str, Sequence[float]]) -> bytes:
+    """Recorded ranges by name, as JSON that gives every float back exactly."""
+    found = {name: list(ends) for name, ends in ranges.items()}
+    return (json.dumps(found, indent=2) + "\n").encode("ascii")
+
+
+def unpack_ranges(data: bytes) -> dict[str, list[float]]:
+    """The inverse; raises ValueError or TypeError."""
+    found = json.loads(data)
+    if not isinstance(found, dict):
+        raise ValueError("expected ranges by name")
+    made = {str(name): [float(end) for end in ends] for name, ends in found.items()}
+    if any(len(ends) != 2 for ends in made.values()):
+        raise ValueError("expected two ends a range")
+    return made
 
 
 def read(folder: Path, name: str) -> bytes:

@@ -6,6 +6,8 @@
     tokenizer.json       public: of a model of text; its hash is in the quantiser, so in the id
     weights.safetensors  secret: the integer weights
     blinding.key         secret: 32 random bytes, mode 0600
+    ranges.json          secret: what activations reached on the calibration data, where scales come
+                         from that; with the float weights it gives the program again
 
 Every hash is checked on every load. The key makes the blinders of the weight tiles; without it the
 registered commitments cannot be opened, and the model can never be proved again.
@@ -18,7 +20,7 @@ import secrets
 import stat
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,7 @@ from prover.folder import (
     KEY,
     MODEL_JSON,
     PROGRAM,
+    RANGES,
     TOKENIZER,
     WEIGHTS,
     KeyExposed,
@@ -40,10 +43,12 @@ from prover.folder import (
     ModelNotFound,
     SecretsMissing,
     damage,
+    pack_ranges,
     pack_weights,
     read,
     read_hashed,
     unhex,
+    unpack_ranges,
     unpack_weights,
     write_folder,
 )
@@ -68,10 +73,12 @@ KEY_BYTES = 32
 
 @dataclass(frozen=True, eq=False)
 class Secrets:
-    """What the owner alone holds: integer weights by name, and the blinding key."""
+    """What the owner alone holds: integer weights by name, the blinding key, and the ranges that
+    scales come from, if they were recorded: these tell of the weights and of the data."""
 
     weights: Mapping[str, IntArray]
     key: bytes
+    ranges: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,9 +242,11 @@ class Model:
         k: int | None = None,
         key: bytes | None = None,
         tokenizer: bytes = b"",
+        ranges: Mapping[str, Sequence[float]] | None = None,
     ) -> Model:
         """Commits to the weights under a fresh blinding key (or `key`); `save` keeps the result.
-        `tokenizer`: the file of a model of text, which the quantiser then names.
+        `tokenizer`: the file of a model of text, which the quantiser then names. `ranges`: kept
+        beside the weights, as the compiler gave them.
 
         Raises InvalidProgram, LayoutError, ValueRefused, or UnsupportedSize for a small SRS.
         """
@@ -246,7 +255,8 @@ class Model:
             quantizer = replace(quantizer, tokenizer="0x" + keccak(tokenizer).hex())
         check_quantizer(program, quantizer)
         placed = layout(program, k)
-        owned = Secrets(_checked_weights(program, weights), key or secrets.token_bytes(KEY_BYTES))
+        blinding = key or secrets.token_bytes(KEY_BYTES)
+        owned = Secrets(_checked_weights(program, weights), blinding, ranges or {})
         tiles = _fixed_tiles(placed, owned, srs.id)
         points = b"".join(encode_point(t.commit(kernels, srs, placed.k)) for t in tiles)
         return cls(placed, quantizer, srs.id, points, owned, tokenizer)
@@ -263,6 +273,8 @@ class Model:
         if self.secrets is not None:
             files[WEIGHTS] = pack_weights(self.secrets.weights)
             files[KEY] = self.secrets.key
+            if self.secrets.ranges:
+                files[RANGES] = pack_ranges(self.secrets.ranges)
         write_folder(folder, files, force=force)
 
     def export_public(self, folder: Path, *, force: bool = False) -> None:
@@ -306,17 +318,17 @@ class Model:
             _ = model.points
         with damage(MODEL_JSON, KeyError, TypeError):
             expected_record = model.record()
-            for field in sorted(set(expected_record) | set(recorded)):
-                if expected_record.get(field) != recorded.get(field):
+            for entry in sorted(set(expected_record) | set(recorded)):
+                if expected_record.get(entry) != recorded.get(entry):
                     raise ModelDamaged(
-                        f"{MODEL_JSON}: its {field!r} is not that of the other files"
+                        f"{MODEL_JSON}: its {entry!r} is not that of the other files"
                     )
         return model
 
     def record(self) -> dict[str, Any]:
         """The contents of model.json.
 
-        The weights are recorded by a MAC under the key, not by a hash that a guess could be
+        Weights and ranges are recorded by a MAC under the key, not by a hash that a guess could be
         compared with.
         """
         secret_hashes = None
@@ -326,6 +338,9 @@ class Model:
                 "weights_hmac_sha256": weights_mac(self.secrets.key, digest),
                 "key_sha256": key_hash(self.secrets.key),
             }
+            if self.secrets.ranges:
+                ranges = pack_ranges(self.secrets.ranges)
+                secret_hashes["ranges_hmac_sha256"] = _ranges_mac(self.secrets.key, ranges)
         check_quantizer(self.program, self.quantizer)
         program = self.program
         return {
@@ -449,14 +464,19 @@ def _load_secrets(folder: Path, program: Program, recorded: dict[str, Any]) -> S
     hashes = recorded.get("secrets")
     expected = hashes if isinstance(hashes, dict) else {}
     digest = weights_digest(program, weights)
-    for name, field, got in (
-        (KEY, "key_sha256", key_hash(key)),
-        (
-            WEIGHTS,
-            "weights_hmac_sha256",
-            weights_mac(key, digest),
-        ),
-    ):
-        if got != expected.get(field):
+    owned = Secrets(weights, key)
+    checks = [(KEY, "key_sha256", key_hash(key))]
+    checks += [(WEIGHTS, "weights_hmac_sha256", weights_mac(key, digest))]
+    if "ranges_hmac_sha256" in expected:
+        recorded_ranges = read(folder, RANGES)
+        checks += [(RANGES, "ranges_hmac_sha256", _ranges_mac(key, recorded_ranges))]
+        with damage(RANGES, TypeError):
+            owned = replace(owned, ranges=unpack_ranges(recorded_ranges))
+    for name, entry, got in checks:
+        if got != expected.get(entry):
             raise ModelDamaged(f"{name} is not the one that {MODEL_JSON} records: restore it")
-    return Secrets(weights, key)
+    return owned
+
+
+def _ranges_mac(key: bytes, data: bytes) -> str:
+    return weights_mac(key, RANGES.encode() + keccak(data))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from oracle.zoo.entry import Entry
     from prover.audit import Audit, Registered
     from prover.compiler import Compiled
+    from prover.compiler.ranges import Ranges
     from prover.model import Model
     from prover.quantizer import Quantizer
 
@@ -53,8 +54,8 @@ def build(
     source: Annotated[
         str,
         typer.Argument(
-            help="a name of the zoo (digits, minilm-l6, nanogpt, nanogpt-steps,"
-            " llama-block, lenet, lenet-average, resnet, lstm),"
+            help="a name of the zoo (digits, minilm-l6, moderation-minilm, nanogpt,"
+            " nanogpt-steps, llama-block, lenet, lenet-average, resnet, lstm),"
             " FILE.py:NAME (a torch module, or what makes one), or FILE.pt2 (torch.export.save);"
             " files are run: take them from people you trust."
         ),
@@ -69,6 +70,17 @@ def build(
         typer.Option(help="Precision of the weights; default: 8, or what the zoo says."),
     ] = None,
     input_bits: Annotated[int, typer.Option(help="Precision of the input.")] = 16,
+    examples: Annotated[
+        Path | None,
+        typer.Option(
+            help="A .npy file of inputs (n, *shape) that ranges are recorded on, of token ids where"
+            " it holds integers; default: uniform ones."
+        ),
+    ] = None,
+    ranges: Annotated[
+        Path | None,
+        typer.Option(help="The ranges.json of a model folder: as recorded then, instead."),
+    ] = None,
     private_input: Annotated[
         bool, typer.Option("--private-input", help="Proofs name the input by a commitment alone.")
     ] = False,
@@ -89,6 +101,8 @@ def build(
 
         if private_input or private_output:
             raise SourceRefused(f"{source}: its cache is committed, its tokens are public")
+        if examples is not None or ranges is not None:
+            raise SourceRefused(f"{source}: its ranges are recorded on texts of its own")
         steps = STEPS[source]()
         made = cached.compiled(steps, weight_bits)
         _create(made, out, srs, tile_bits, force, as_json, to_bytes(steps.tokenizer))
@@ -97,14 +111,17 @@ def build(
     bits = weight_bits or (entry.weight_bits if entry else 8)
     options = Options(bits, input_bits, private_input, private_output)
     if entry is None:
-        compiled = _compile(source, shape, input_range, options)
+        recorded = Recorded(_array(examples), _ranges(ranges))
+        compiled = _compile(source, shape, input_range, options, recorded)
         _create(compiled, out, srs, tile_bits, force, as_json)
         return
     from oracle.zoo.entry import compiled_entry
     from oracle.zoo.tokenizers import to_bytes
 
     tokenizer = to_bytes(entry.tokenizer) if entry.tokenizer else b""
-    compiled = compiled_entry(entry, **options._asdict())
+    if examples is not None:
+        raise SourceRefused(f"--examples: {source} has its own")
+    compiled = compiled_entry(entry, ranges=_ranges(ranges), **options._asdict())
     _create(compiled, out, srs, tile_bits, force, as_json, tokenizer)
 
 
@@ -254,9 +271,21 @@ class Options(NamedTuple):
     private_output: bool
 
 
-def _compile(source: str, shape: str, input_range: str, options: Options) -> Compiled:
+class Recorded(NamedTuple):
+    """What ranges are recorded on, or what was recorded; neither need be given."""
+
+    examples: Any
+    ranges: Ranges | None
+
+
+def _compile(
+    source: str, shape: str, input_range: str, options: Options, recorded: Recorded
+) -> Compiled:
     from prover.compiler import compile_graph, compile_module
+    from prover.compiler.build import is_chain, record_ranges
     from prover.compiler.trace import graph_of
+
+    examples, ranges = recorded
 
     asked = options._asdict()
     limits = _numbers(input_range, "--range", "0,1", float)
@@ -265,9 +294,39 @@ def _compile(source: str, shape: str, input_range: str, options: Options) -> Com
     ends = (limits[0], limits[1])
     if source.endswith(".pt2"):
         graph = graph_of(_exported(Path(source)))
-        return compile_graph(graph, ends, **asked)
-    sizes = tuple(_numbers(shape, "--shape", "1,64", int))
-    return compile_module(_module(source), sizes, ends, **asked)
+        if ranges is None and not is_chain(graph):
+            ranges = record_ranges(graph, ends, examples)
+        return compile_graph(graph, ends, ranges=ranges, **asked)
+    module, whole = _module(source), examples is not None and examples.dtype.kind in "iu"
+    if examples is not None and not shape:
+        sizes = examples.shape[1:]
+    else:
+        sizes = tuple(_numbers(shape, "--shape", "1,64", int))
+    return compile_module(
+        module, sizes, ends, examples=examples, ranges=ranges, whole=whole, **asked
+    )
+
+
+def _array(path: Path | None) -> Any:
+    """The array of a .npy file, if there is one."""
+    import numpy as np
+
+    from oracle.cli.prove import InputFileRefused, read_input
+
+    found = None if path is None else read_input(path)
+    if not isinstance(found, np.ndarray | None):
+        raise InputFileRefused(f"{path}: expected a .npy file")
+    return found
+
+
+def _ranges(path: Path | None) -> Ranges | None:
+    from prover.compiler.ranges import Ranges
+    from prover.folder import damage, read, unpack_ranges
+
+    if path is None:
+        return None
+    with damage(path.name, TypeError):
+        return Ranges.from_dict(unpack_ranges(read(path.parent, path.name)))
 
 
 def _module(source: str) -> Any:
@@ -309,18 +368,11 @@ def _numbers(text: str, option: str, example: str, kind: type) -> list[Any]:
 
 def _entry(source: str, shape: str, input_range: str, inputs: Path | None) -> Entry:
     """A model of the zoo or one of the user's, with the inputs that it is judged by."""
-    import numpy as np
 
     from oracle.zoo.entry import HELD_OUT, STEPS, ZOO, Entry
     from prover.compiler.ranges import example_inputs
 
-    given = None
-    if inputs is not None:
-        from oracle.cli.prove import InputFileRefused, read_input
-
-        given = read_input(inputs)
-        if not isinstance(given, np.ndarray):
-            raise InputFileRefused(f"{inputs}: expected a .npy file")
+    given = _array(inputs)
     if source in STEPS:
         raise SourceRefused(f"{source}: expected a model of one input; its float is nanogpt's")
     if source in ZOO:
@@ -335,9 +387,10 @@ def _entry(source: str, shape: str, input_range: str, inputs: Path | None) -> En
         if len(limits) != 2:
             raise SourceRefused(f"--range: expected two numbers like 0,1, got {input_range!r}")
         ends = (limits[0], limits[1])
-        uniform = example_inputs(sizes, ends, count=HELD_OUT)
+        whole = given is not None and given.dtype.kind in "iu"
+        uniform = example_inputs(sizes, ends, whole, count=HELD_OUT)
         held = uniform[16:] if given is None else given
-        entry = Entry(module, sizes, ends, uniform[:16], held)
+        entry = Entry(module, sizes, ends, uniform[:16], held, whole)
     if entry.held_out.shape[1:] != entry.shape or not len(entry.held_out):
         got = entry.held_out.shape
         raise SourceRefused(f"--inputs: expected inputs of shape (n, {entry.shape}), got {got}")
@@ -391,7 +444,8 @@ def _create(
     with Console(stderr=True).status("committing to the weights"):
         srs = load_srs(tier, srs_file) if srs_file else development_srs(tier, k)
         parts = (compiled.program, compiled.weights, compiled.quantizer)
-        model = Model.create(*parts, tier, srs, k=k, tokenizer=tokenizer)
+        kept: dict[str, Any] = {"tokenizer": tokenizer, "ranges": compiled.ranges}
+        model = Model.create(*parts, tier, srs, k=k, **kept)
     model.save(out, force=force)
     _report(_summary(model, out), as_json)
     if srs.development:

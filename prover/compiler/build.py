@@ -49,18 +49,20 @@ def compile_module(
     private_input: bool = False,
     private_output: bool = False,
     examples: Any = None,
+    ranges: Ranges | None = None,
     whole: bool = False,
     stacked: bool = True,
 ) -> Compiled:
     """The program of a torch module for one input shape (its batch included) and range of input
-    cells. `examples`: float inputs (n, *input_shape), as `record_ranges` takes them. `whole`: the
-    input is integers, such as token ids. `stacked`: blocks that repeat are written once, on scales
-    that all of them share.
+    cells. `examples`: float inputs (n, *input_shape), as `record_ranges` takes them; `ranges`: what
+    was recorded on them before, instead. `whole`: the input is integers, such as token ids.
+    `stacked`: blocks that repeat are written once, on scales that all of them share.
 
     Raises CompileError, or UnsupportedOp with the node and the operator.
     """
     graph = trace(module, input_shape, whole)
-    ranges = None if is_chain(graph) else record_ranges(graph, input_range, examples)
+    if ranges is None and not is_chain(graph):
+        ranges = record_ranges(graph, input_range, examples)
     return compile_graph(
         graph,
         input_range,

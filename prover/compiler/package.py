@@ -9,12 +9,21 @@ import json
 from pathlib import Path
 
 from prover.compiler.build import Compiled
-from prover.folder import WEIGHTS, damage, pack_weights, read, unpack_weights
+from prover.folder import (
+    RANGES,
+    WEIGHTS,
+    damage,
+    pack_ranges,
+    pack_weights,
+    read,
+    unpack_ranges,
+    unpack_weights,
+)
 from prover.program.encode import decode, encode
 from prover.program.validate import validate
 from prover.quantizer import Quantizer
 
-SOURCE, QUANTIZER, RANGES = "source.bin", "quantizer.json", "ranges.json"
+SOURCE, QUANTIZER = "source.bin", "quantizer.json"
 
 
 def write_package(folder: Path, compiled: Compiled) -> None:
@@ -26,8 +35,7 @@ def write_package(folder: Path, compiled: Compiled) -> None:
     text = json.dumps(compiled.quantizer.to_dict(), indent=2) + "\n"
     (folder / QUANTIZER).write_text(text, encoding="ascii")
     if compiled.ranges:
-        recorded = json.dumps(compiled.ranges, indent=2) + "\n"
-        (folder / RANGES).write_text(recorded, encoding="ascii")
+        (folder / RANGES).write_bytes(pack_ranges(compiled.ranges))
 
 
 def read_package(folder: Path) -> Compiled:
@@ -41,15 +49,6 @@ def read_package(folder: Path) -> Compiled:
         weights = unpack_weights(read(folder, WEIGHTS))
     ranges = {}
     if (folder / RANGES).is_file():
-        with damage(RANGES):
-            ranges = _ranges(json.loads(read(folder, RANGES)))
+        with damage(RANGES, TypeError):
+            ranges = unpack_ranges(read(folder, RANGES))
     return Compiled(program, weights, quantizer, ranges)
-
-
-def _ranges(found: object) -> dict[str, list[float]]:
-    if not isinstance(found, dict):
-        raise ValueError("expected ranges by name")
-    made = {str(name): [float(end) for end in ends] for name, ends in found.items()}
-    if any(len(ends) != 2 for ends in made.values()):
-        raise ValueError("expected two ends a range")
-    return made

@@ -5,7 +5,7 @@ Compilation is a function of the weights and of these numbers, whatever they wer
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +35,11 @@ class Ranges:
         if name not in self.seen:
             raise CompileError(f"{name}: no range was recorded for it")
         return self.seen[name]
+
+    @staticmethod
+    def from_dict(found: Mapping[str, Sequence[float]]) -> Ranges:
+        """The inverse of `to_dict`."""
+        return Ranges({name: (lo, hi) for name, (lo, hi) in found.items()})
 
     def to_dict(self) -> dict[str, list[float]]:
         return {name: [lo, hi] for name, (lo, hi) in sorted(self.seen.items())}

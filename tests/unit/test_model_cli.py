@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -36,6 +37,16 @@ def broken():
     raise KeyError("nothing")
 
 
+class Words(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.words, self.head = nn.Embedding(7, 4), nn.Linear(4, 3)
+
+    def forward(self, ids):
+        return self.head(nn.functional.gelu(self.words(ids)).mean(1))
+
+
+words = Words()
 number = 3
 """
 
@@ -91,6 +102,53 @@ def test_build_from_an_exported_program(tmp_path: Path) -> None:
     out = tmp_path / "made"
     run("build", str(tmp_path / "net.pt2"), "--range", "-1,1", "--out", str(out))
     assert Model.load(out).quantizer.output.shape == (2, 2)
+
+
+def test_ranges_of_examples_are_kept_and_give_the_program_again(
+    source: Path, tmp_path: Path
+) -> None:
+    """Token ids from a file; the second time without it."""
+    ids = tmp_path / "ids.npy"
+    np.save(ids, np.random.default_rng(0).integers(0, 3, (8, 1, 5)))
+    asked = [f"{source}:words", "--range", "0,6"]
+    folders = [tmp_path / name for name in ("first", "again", "other")]
+    run("build", *asked, "--examples", str(ids), "--out", str(folders[0]))
+    first = folders[0] / "ranges.json"
+    assert set(json.loads(first.read_text())) >= {"embedding", "gelu", "mean"}
+    assert first.stat().st_mode & 0o777 == 0o600
+    np.save(ids, np.random.default_rng(0).integers(0, 7, (8, 1, 5)))
+    known = ["--examples", str(ids), "--ranges", str(first)]
+    run("build", *asked, *known, "--out", str(folders[1]))
+    run("build", *asked, "--examples", str(ids), "--out", str(folders[2]))
+    same, other = (
+        (folder / "program.bin").read_bytes() == (folders[0] / "program.bin").read_bytes()
+        for folder in folders[1:]
+    )
+    assert same and not other
+    assert Model.load(folders[1]).owned.ranges == Model.load(folders[0]).owned.ranges
+    run("export", str(folders[0]), "--public", str(tmp_path / "public"))
+    assert not (tmp_path / "public" / "ranges.json").exists()
+    assert Model.load(tmp_path / "public").id == Model.load(folders[0]).id
+
+
+def test_ranges_that_are_damaged_or_of_another_model_are_refused(
+    source: Path, tmp_path: Path
+) -> None:
+    ids, out = tmp_path / "ids.npy", ["--out", str(tmp_path / "made")]
+    np.save(ids, np.zeros((2, 1, 5), dtype=np.int64))
+    asked = ["build", f"{source}:words", "--range", "0,6", "--examples", str(ids)]
+    run(*asked, *out)
+    kept = tmp_path / "made" / "ranges.json"
+    data = kept.read_text()
+    assert "--examples" in refused("build", "digits", "--examples", str(ids), "--out", "x")
+    assert "its ranges" in refused("build", "nanogpt-steps", "--ranges", str(kept), "--out", "x")
+    for text in (data.replace("gelu", "relu"), data + " ", "[]", '{"gelu": [1]}', "{"):
+        kept.write_text(text)
+        assert "ranges.json" in refused("show", str(tmp_path / "made"))
+        if text != data + " ":
+            refused(*asked, "--ranges", str(kept), "--out", str(tmp_path / "other"))
+    kept.unlink()
+    assert "ranges.json is missing" in refused("show", str(tmp_path / "made"))
 
 
 def test_show_export_and_audit(folder: Path, tmp_path: Path) -> None:
