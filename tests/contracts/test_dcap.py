@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import astuple, replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -40,23 +40,6 @@ VECTORS = os.environ.get("EINPROOF_ATTESTATION_VECTORS")
 KINDS = [Hardware.SGX, Hardware.TDX]
 QUOTE, ENGINE, PCK, AUTHORITY = range(4)
 BINDING = sha256(b"bound").digest()
-
-
-@pytest.fixture(scope="module")
-def anvil() -> Iterator[Chain]:
-    """A chain on which the tests' certificates are valid."""
-    with Chain.start("--timestamp", str(int(NOW.timestamp()))) as chain:
-        yield chain
-
-
-@pytest.fixture(scope="module")
-def furnished(anvil: Chain) -> Hall:
-    return Hall(anvil)
-
-
-@pytest.fixture
-def hall(furnished: Hall, chain: Chain) -> Hall:
-    return furnished
 
 
 def decide(hall: Hall, kind: Hardware, evidence: DcapEvidence) -> Any:

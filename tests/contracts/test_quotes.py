@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import astuple, replace
 from datetime import timedelta
 from typing import Any
@@ -18,26 +17,9 @@ from tests.attestation.authority import DAY, NOW, SGX, pck_extension
 from tests.contracts.desk import ZERO
 from tests.contracts.hall import DELAY, LIFE, Hall, new_key, words
 from tests.contracts.test_dcap import put
-from tests.evm import Chain, reverts
+from tests.evm import reverts
 
 KINDS = [Hardware.SGX, Hardware.TDX]
-
-
-@pytest.fixture(scope="module")
-def anvil() -> Iterator[Chain]:
-    """A chain on which the tests' certificates are valid."""
-    with Chain.start("--timestamp", str(int(NOW.timestamp()))) as chain:
-        yield chain
-
-
-@pytest.fixture(scope="module")
-def furnished(anvil: Chain) -> Hall:
-    return Hall(anvil)
-
-
-@pytest.fixture
-def hall(furnished: Hall, chain: Chain) -> Hall:
-    return furnished
 
 
 def admitted(hall: Hall, kind: Hardware, **how: Any) -> tuple[Any, Any, Any]:
