@@ -1,8 +1,9 @@
-"""The story of the attested tier: a key in a SOFTWARE TPM is enrolled on what was measured, an
-operator answers with its signature and earns; then what is stolen, forged, revoked or expired is
-refused.
+"""The story of the attested tier: keys in a SOFTWARE TPM are enrolled on what was measured, an
+operator answers with its key's signature and earns; another, whose key is as good and whose engine
+is corrupted on purpose, is caught by a challenger and slashed; then what is stolen, forged, revoked
+or expired is refused.
 
-The chain's clock is moved by evm_increaseTime: over the delay, the window, and a key's life.
+The chain's clock is moved by evm_increaseTime: over the delay, all windows, and a key's life.
 """
 
 from __future__ import annotations
@@ -32,7 +33,11 @@ from oracle.examples import digits
 from oracle.story.desk import FEE, Desk, StoryFailed
 from oracle.story.process import service
 from oracle.story.staked import (
+    CHALLENGER,
+    CHEATER,
+    COVERAGE,
     ETHER,
+    GWEI,
     OPERATOR,
     REQUESTER,
     Ladder,
@@ -44,11 +49,17 @@ from prover.api import Session
 
 HOUR, DAY = 3600, 86_400
 DELAY, LIFE = 48 * HOUR, 7 * DAY
-ANSWERS, SPARE = "answers", "spare"
+ANSWERS, SPARE, CORRUPTED = "answers", "spare", "corrupted"
 BUILD_REGISTER = 10
 REGISTERS = (0, BUILD_REGISTER)
-THIEF = "dev:4"
-PEOPLE = {"operator": OPERATOR, "thief": THIEF, "requester": REQUESTER}
+THIEF = "dev:5"
+PEOPLE = {
+    "operator": OPERATOR,
+    "cheating operator": CHEATER,
+    "challenger": CHALLENGER,
+    "thief": THIEF,
+    "requester": REQUESTER,
+}
 
 
 class Hall(Ladder):
@@ -58,9 +69,9 @@ class Hall(Ladder):
     tier, kind = ATTESTED, TierKind.ATTESTED
     seconds = 12 * DAY
 
-    def enrol(self, tpm: Tpm, model_id: bytes, name: str) -> None:
-        """The attester admits TPM and build; the operator enrols the TPM's key of that name."""
-        registry, owner = self._desk.address(ATTESTATIONS), self.address(OPERATOR)
+    def enrol(self, tpm: Tpm, model_id: bytes, name: str, key: str = OPERATOR) -> None:
+        """The attester admits TPM and build; an operator enrols the TPM's key of that name."""
+        registry, owner = self._desk.address(ATTESTATIONS), self.address(key)
         point, where = tpm.answer_point(name.encode()), (self._desk.chain_id, registry)
         voucher = voucher_of(tpm, self._desk.ape.chain.pending_timestamp + 300 * DAY)
         applicant = Applicant(*where, owner, model_id, point)
@@ -68,8 +79,7 @@ class Hall(Ladder):
         build = (enrolment.kind, model_id, enrolment.measurement)
         for statement in (voucher_statement(*where, voucher), build_statement(*where, *build)):
             self.registry.approve(statement, tpm.maker.encode(), sender=self._desk.account)
-        operator = self.account(OPERATOR)
-        self.registry.enrol(astuple(enrolment), evidence.encoded, sender=operator)
+        self.registry.enrol(astuple(enrolment), evidence.encoded, sender=self.account(key))
 
     def revoke(self, tpm: Tpm, model_id: bytes, name: str) -> None:
         point = tpm.answer_point(name.encode())
@@ -104,18 +114,22 @@ class AttestedStory(StakedStory):
         image = session.model.encode_input(held_out.images[:1])
         self.outcome.truth = int(held_out.labels[0])
         with ExitStack() as stack:
-            with self.step("measure, quote, enrol two keys") as found:
+            with self.step("measure, quote, enrol three keys") as found:
                 tpm = stack.enter_context(software_tpm(self.folder / "tpm"))
                 tpm.extend(BUILD_REGISTER, sha256(model_id).digest())
                 for name in (ANSWERS, SPARE):
                     hall.enrol(tpm, model_id, name)
+                hall.enrol(tpm, model_id, CORRUPTED, CHEATER)
                 found.append(SOFTWARE)
             with self.step("stake, and wait the delay out") as found:
-                hall.stake(OPERATOR)
+                for key in (OPERATOR, CHEATER):
+                    hall.stake(key)
                 hall.pass_time(DELAY)
                 found.append("48 h in which an attester could have revoked the keys")
             before = hall.sheet()
             self._answered(desk, hall, session, image, tpm)
+            signing = f"tpm:{tpm.where}#{CORRUPTED}"
+            self._cheated(desk, hall, session, image, EINPROOF_ANSWER_KEY=signing)
             self._refused(desk, hall, model_id, image, tpm)
         after = hall.sheet()
         self.outcome.sheet = {
@@ -172,17 +186,26 @@ class AttestedStory(StakedStory):
         return tpm.answer_point(name.encode()) + b"".join(tpm.sign(name.encode(), digest))
 
     def _check(self, ladder: Ladder) -> None:
-        """The operator has its fee, the requester paid one; gas makes the small differences."""
+        """The operator has its fee, the cheat lost its lock, of which the requester has its
+        coverage and the challenger its reward; gas makes the small differences."""
         gained = {name: row["after"] - row["before"] for name, row in self.outcome.sheet.items()}
+        lost = -self.outcome.slashed_gwei * GWEI
+        covered = COVERAGE - FEE
         right = (
-            self.outcome.label == self.outcome.truth
+            self.outcome.label == self.outcome.truth != self.outcome.claimed
             and -ETHER // 100 < gained["operator"] <= FEE
-            and -ETHER // 100 - FEE < gained["requester"] <= -FEE
-            and gained["thief"] == gained["burned"] == 0
+            and lost - ETHER // 100 < gained["cheating operator"] <= lost < 0
+            and 0 < gained["challenger"] <= -lost - 2 * COVERAGE
+            and covered - ETHER // 100 < gained["requester"] <= covered
+            and gained["thief"] == 0
+            and gained["burned"] == COVERAGE
             and errors(self.outcome.refused) == EXPECTED
         )
         if not right:
-            raise StoryFailed(f"expected a fee earned and all attacks refused, got {self.outcome}")
+            raise StoryFailed(
+                "expected a fee earned, the cheat slashed and all attacks refused, got "
+                f"{self.outcome}"
+            )
 
 
 EXPECTED = ["KeyUnknown", "KeyUnknown", "NotSigned", "KeyRevoked", "KeyExpired"]

@@ -96,10 +96,14 @@ class StakedStory(Story):
                 self.outcome.gas["finalise"] = settled.gas
                 found.append(str(settled.report["final"]))
 
-    def _cheated(self, desk: Desk, ladder: Ladder, session: Session, image: bytes) -> None:
+    def _cheated(
+        self, desk: Desk, ladder: Ladder, session: Session, image: bytes, **settings: str
+    ) -> None:
+        """`settings` are the cheating service's own."""
         with ExitStack() as stack:
             with self.step("a cheat answers, engine CORRUPTED") as found:
-                cheat = stack.enter_context(service(desk, "cheat", CHEATER, command=CHEAT))
+                cheating = service(desk, "cheat", CHEATER, command=CHEAT, **settings)
+                cheat = stack.enter_context(cheating)
                 asked = ladder.ask(session.model.id, image)
                 wrong = ladder.answer(asked, cheat, final=False)
                 self.outcome.claimed = label(session, wrong.output)
@@ -108,7 +112,7 @@ class StakedStory(Story):
                 watching = stack.enter_context(
                     service(desk, "challenger", CHALLENGER, roles="challenger")
                 )
-                tier = desk.contract(OPTIMISTIC)
+                tier = desk.contract(ladder.tier)
                 ladder.until(lambda: tier.challengeCount(asked.request.id) == 1, watching)
                 self.outcome.disputes = 1
                 found.append("interpreter and torch engine agree; a bond is in")
@@ -117,7 +121,7 @@ class StakedStory(Story):
                 oracle = desk.contract("InferenceOracle")
                 retracted = Status.RETRACTED
                 ladder.until(lambda: oracle.statusOf(asked.request.id)[0] == retracted, watching)
-                bonds = desk.address(OPTIMISTIC)
+                bonds = desk.address(ladder.tier)
                 ladder.until(lambda: desk.web3.eth.get_balance(bonds) == 0, watching)
                 self.outcome.slashed_gwei = asked.quote.lock if asked.quote else 0
                 found.append(f"{self.outcome.slashed_gwei} gwei slashed, the payment went back")
