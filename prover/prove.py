@@ -7,6 +7,7 @@ Zero knowledge is not an option: every proof has its blinders, masks, pads and Z
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -78,7 +79,10 @@ def prove(
     """
     entropy = entropy or fresh_entropy()
     blinders = [tile.blinder for tile in witness.fixed + witness.committed]
-    digest = witness_digest(witness.values, blinders)
+    # weights, of GPT-2 a gigabyte to hash, are in the statement: its model id commits to them
+    weights = {t.name for t in layout.relations.tensors if t.role == Role.WEIGHT}
+    secret = {name: v for name, v in witness.values.items() if name not in weights}
+    digest = witness_digest(secret, blinders)
     for attempt in range(ATTEMPTS):
         random = Randomness(entropy, statement.encode(), digest, attempt)
         masks = Masks.draw(layout, random)
@@ -238,15 +242,16 @@ class Attempt:
         lookups = columns.LookupRounds(
             kernels, self.layout, drawn, self.looked, self.helpers, self.table
         )
-        self.contractions = [
-            ContractionRounds(kernels, v.n, j, expr, c, drawn, self.values)
+        contractions = [
+            functools.partial(ContractionRounds, kernels, v.n, j, expr, c, drawn, self.values)
             for j, expr, c in self.layout.relations.contractions
         ]
+        self.contractions = kernels.run_all(contractions)
         parts: list[joint.Part] = [lookups.rows, lookups.tables, *self.contractions]
         mask = self.masks.mask1
         sigma1 = (sum(part.claim for part in parts) + mask.total()) % P
         self.transcript.absorb_scalar("sigma1", sigma1)
-        sent, drawn.r = joint.run(parts, mask, v.n, self._round("r"))
+        sent, drawn.r = joint.run(kernels, parts, mask, v.n, self._round("r"))
         self.lookups = lookups.evaluations()
         return sigma1, tuple(sent)
 
@@ -271,7 +276,7 @@ class Attempt:
         sigma2 = (side.claim + mask.total()) % P
         middle = middle_bytes(self.lookups, e_point, sigma2)
         self.transcript.absorb_bytes("f, H, G, M, T, E, sigma2", middle)
-        sent, self.drawn.side = joint.run([side], mask, v.mu, self._round("r'"))
+        sent, self.drawn.side = joint.run(kernels, [side], mask, v.mu, self._round("r'"))
         e_x, e_y = side.ends()
         self.e = (e_x, e_y)
         return e_point, sigma2, tuple(sent), e_x, e_y
@@ -303,7 +308,8 @@ class Attempt:
         return tuple(sent), opening
 
     def _commit(self, label: str, made: list[Tile]) -> tuple[Affine, ...]:
-        points = tuple(tile.commit(self.kernels, self.srs, self.v.k) for tile in made)
+        commits = [functools.partial(t.commit, self.kernels, self.srs, self.v.k) for t in made]
+        points = tuple(self.kernels.run_all(commits))
         self.transcript.absorb_bytes(label, points_bytes(points))
         self.tiles += made
         return points

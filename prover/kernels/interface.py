@@ -11,8 +11,8 @@ along it work in every tier; what a cell looks like is the tier's own affair:
 size (reduced on entry, canonical on return); single points are affine pairs, None for infinity.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ Points: TypeAlias = Any
 Int64s: TypeAlias = npt.NDArray[np.signedinteger[Any]]  # of 64 bits or fewer
 Rows: TypeAlias = npt.NDArray[np.int32]  # (k, n): for each of n cells, k elements of a vector
 Progress: TypeAlias = tuple[int, int, str]
+T = TypeVar("T")
 
 
 class UnknownKernels(EinproofError):
@@ -45,6 +46,10 @@ class Kernels(Protocol):
     @property
     def name(self) -> str:
         """The name that `prover.kernels.get` knows the tier by."""
+
+    def run_all(self, tasks: Sequence[Callable[[], T]]) -> list[T]:
+        """The results, in order, of tasks of which none needs what another one changes: at once,
+        where a tier works on several processor cores."""
 
     # vectors
 

@@ -3,8 +3,9 @@ sumcheck rounds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -207,20 +208,23 @@ class _RowColumns:
         self.half, split = 1 << len(tau) - 1, max(1, len(tau) - PIECE_BITS)
         self.high, self.low = kernels.eq_table(tau[:split]), kernels.eq_table(tau[split:])
 
-    def pieces(self) -> Iterator[list[Vec]]:
+    def starts(self) -> range:
+        """Where pieces begin."""
+        return range(0, self.half, len(self.low))
+
+    def piece(self, start: int) -> list[Vec]:
         """The columns on some x of the lower half, then on those of the upper half."""
         kernels, size = self.kernels, len(self.low)
-        for start in range(0, self.half, size):
-            ends = (start, self.half + start)
-            ranges = [slice(at, at + size) for at in ends]
-            cut = kernels.concat([_cut(kernels, at, size, self.rows) for at in ends])
-            rows = np.concatenate([self.looked.rows[:, at] for at in ranges], axis=1)
-            yield [
-                kernels.concat([self._eq(at) for at in ends]),
-                cut,
-                kernels.concat([self.helper[at] for at in ranges]),
-                *(kernels.pick(self.looked.values, row[None]) for row in rows),
-            ]
+        ends = (start, self.half + start)
+        ranges = [slice(at, at + size) for at in ends]
+        cut = kernels.concat([_cut(kernels, at, size, self.rows) for at in ends])
+        rows = np.concatenate([self.looked.rows[:, at] for at in ranges], axis=1)
+        return [
+            kernels.concat([self._eq(at) for at in ends]),
+            cut,
+            kernels.concat([self.helper[at] for at in ranges]),
+            *(kernels.pick(self.looked.values, row[None]) for row in rows),
+        ]
 
     def _eq(self, first: int) -> Vec:
         """E_L(tau, x) on as many x, from the first on, as `low` has."""
@@ -237,20 +241,27 @@ class _RowPart(_Part):
     def round(self) -> list[int]:
         if self.columns is None:
             return self._round(self.vectors)
-        parts = map(self._round, self.columns.pieces())
+        columns = self.columns
+
+        def round(start: int) -> list[int]:
+            return self._round(columns.piece(start))
+
+        parts = self.kernels.run_all([partial(round, start) for start in columns.starts()])
         return [sum(column) for column in zip(*parts, strict=True)]
 
     def fold(self, r: int) -> None:
         if self.columns is None:
             super().fold(r)
             return
-        made: list[Vec] = []
-        for start, piece in enumerate(self.columns.pieces()):
-            folded = [self.kernels.fold(vector, r) for vector in piece]
-            made = made or [self.kernels.zeros(self.columns.half) for _ in folded]
-            at = slice(start * len(folded[0]), (start + 1) * len(folded[0]))
-            for whole, part in zip(made, folded, strict=True):
-                whole[at] = part
+        columns, kernels = self.columns, self.kernels
+        made = [kernels.zeros(columns.half) for _ in range(3 + len(columns.looked.rows))]
+
+        def fold(start: int) -> None:
+            for whole, vector in zip(made, columns.piece(start), strict=True):
+                part = kernels.fold(vector, r)
+                whole[start : start + len(part)] = part
+
+        kernels.run_all([partial(fold, start) for start in columns.starts()])
         self.vectors, self.columns = made, None
 
     def _round(self, vectors: list[Vec]) -> list[int]:

@@ -4,10 +4,14 @@ mask."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 from prover.field import P
+from prover.kernels.interface import Kernels, T
 from prover.sumcheck import HALF, Mask, coefficients
+
+LEAST_AT_ONCE = 10  # variables left below which another thread costs more than it saves
 
 
 class Part(Protocol):
@@ -26,24 +30,33 @@ class Part(Protocol):
 
 
 def run(
-    parts: Sequence[Part], mask: Mask, n: int, draw: Callable[[tuple[int, ...]], int]
+    kernels: Kernels,
+    parts: Sequence[Part],
+    mask: Mask,
+    n: int,
+    draw: Callable[[tuple[int, ...]], int],
 ) -> tuple[list[tuple[int, ...]], list[int]]:
     """All n rounds: (what was sent, the point). draw absorbs a round's coefficients and gives its
     challenge."""
     sent: list[tuple[int, ...]] = []
     point: list[int] = []
     for i in range(n):
+        joined = [part for part in parts if part.variables >= n - i]
+        # of one that has not joined, the claim halves with every bound variable
+        waiting = sum(part.claim for part in parts if part.variables < n - i)
         polynomial = mask.round(point)
-        for part in parts:
-            if part.variables < n - i:  # not joined: its claim halves with every bound variable
-                terms = [part.claim * pow(HALF, i + 1, P)]
-            else:
-                terms = coefficients(part.round())
-            for d, c in enumerate(terms):
+        polynomial[0] = (polynomial[0] + waiting * pow(HALF, i + 1, P)) % P
+        for evaluations in _at_once(kernels, n - i, [part.round for part in joined]):
+            for d, c in enumerate(coefficients(evaluations)):
                 polynomial[d] = (polynomial[d] + c) % P
         sent.append((polynomial[0], *polynomial[2:]))
         point.append(draw(sent[-1]))
-        for part in parts:
-            if part.variables >= n - i:
-                part.fold(point[-1])
+        _at_once(kernels, n - i, [partial(part.fold, point[-1]) for part in joined])
     return sent, point
+
+
+def _at_once(kernels: Kernels, variables: int, tasks: Sequence[Callable[[], T]]) -> list[T]:
+    """The tasks' results, one after the other where parts are short."""
+    if variables < LEAST_AT_ONCE:
+        return [task() for task in tasks]
+    return kernels.run_all(tasks)

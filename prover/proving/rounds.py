@@ -16,6 +16,7 @@ docs/protocol/verifier.md#claims.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -90,12 +91,13 @@ class TileRounds:
 
     def _upper(self) -> tuple[Vec, Vec]:
         """P and u of all tiles and w."""
-        found = [
-            self.tiles[t].against(
-                self.kernels, self.weights.lower(name, self.low), self.k - self.low
-            )
-            for t, name, _ in self.names
-        ]
+        lower = {name: self.weights.lower(name, self.low) for _, name, _ in self.names}
+        found = self.kernels.run_all(
+            [
+                partial(self.tiles[t].against, self.kernels, lower[name], self.k - self.low)
+                for t, name, _ in self.names
+            ]
+        )
         return self._in_turn(found), self._in_turn([u for _, _, u in self.names])
 
     def _lower(self, point: Sequence[int], at_point: Vec) -> tuple[Vec, Vec]:
@@ -103,8 +105,9 @@ class TileRounds:
         kernels, found = self.kernels, {t: self.kernels.zeros(1 << self.low) for t in self.small}
         for (t, name, _), value in zip(self.names, kernels.to_ints(at_point), strict=True):
             kernels.add_scaled(found[t], value, self.weights.lower(name, self.low))
-        tiles = [self.tiles[t].bound(kernels, point, self.low) for t in self.small]
-        return self._in_turn(tiles), self._in_turn(list(found.values()))
+        tiles = [partial(self.tiles[t].bound, kernels, point, self.low) for t in self.small]
+        bound = kernels.run_all(tiles)
+        return self._in_turn(bound), self._in_turn(list(found.values()))
 
     def _in_turn(self, vectors: Sequence[Vec]) -> Vec:
         """Vectors of one length as one of which all fold at once: cell 0 of each, cell 1, ..."""
@@ -117,7 +120,10 @@ class TileRounds:
 def combine(kernels: Kernels, found: Vec, rows: Sequence[Int64s], factors: Sequence[int]) -> None:
     """found += sum_i factors[i] rows[i]."""
     scale = kernels.from_ints(factors)
-    for start in range(0, len(found), WIDE):
+
+    def add(start: int) -> None:
         columns = np.stack([row[start : start + WIDE] for row in rows])
         part = kernels.small_matvec(columns.T, scale)
         kernels.add_scaled(found[start : start + len(part)], 1, part)
+
+    kernels.run_all([partial(add, start) for start in range(0, len(found), WIDE)])

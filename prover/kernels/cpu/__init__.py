@@ -23,6 +23,7 @@ from prover.kernels.cpu.field import (
     total,
     zeros,
 )
+from prover.kernels.cpu.kernel import run_all
 from prover.kernels.cpu.msm import msm, msm_small
 from prover.kernels.cpu.multilinear import (
     eq_table,
@@ -91,6 +92,7 @@ __all__ = [
     "round_lookup",
     "round_product",
     "round_table",
+    "run_all",
     "scale",
     "small_matvec",
     "sub",

@@ -5,13 +5,13 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from prover.field import P
-from prover.kernels.interface import Vec
+from prover.kernels.interface import T, Vec
 
 LINE = 64
 
@@ -44,12 +44,12 @@ if hasattr(os, "register_at_fork"):  # a forked child has none of its parent's t
     os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
-def run_all(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
+def run_all(tasks: Sequence[Callable[[], T]]) -> list[T]:
     """The tasks' results, in order. The calling thread works too: each thread takes the next task
     as soon as it has done its last."""
     if len(tasks) == 1 or threads() == 1:
         return [task() for task in tasks]
-    found: list[Any] = [None] * len(tasks)
+    found: list[T | None] = [None] * len(tasks)
     left = iter(range(len(tasks)))  # a next() is atomic under the interpreter lock
 
     def work() -> None:
@@ -61,7 +61,7 @@ def run_all(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
     for other in others:
         if not other.cancel():  # one that has not begun, as where a task calls this, has none left
             other.result()
-    return found
+    return cast(list[T], found)
 
 
 def ranges(length: int, least: int = THREAD_WORK) -> list[tuple[int, int]]:

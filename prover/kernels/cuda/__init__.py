@@ -46,6 +46,7 @@ from prover.kernels.cuda.points import (
 )
 from prover.kernels.cuda.univariate import correlate, divide_power, evaluate
 from prover.kernels.interface import Kernels, Progress, UnknownKernels
+from prover.kernels.reference import run_all
 
 name = "cuda"
 
@@ -88,6 +89,7 @@ __all__ = [
     "round_lookup",
     "round_product",
     "round_table",
+    "run_all",
     "scale",
     "small_matvec",
     "sub",

@@ -18,6 +18,7 @@ from prover.kernels.cpu import (
     points_to_ints,
     zeros,
 )
+from prover.kernels.cpu.kernel import run_all
 from prover.kernels.ifma.field import (
     add,
     add_scaled,
@@ -91,6 +92,7 @@ __all__ = [
     "round_lookup",
     "round_product",
     "round_table",
+    "run_all",
     "scale",
     "small_matvec",
     "sub",

@@ -1,8 +1,8 @@
 """The reference tier: plain Python integers, the definition that other tiers are tested against."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
-from prover.kernels.interface import Progress
+from prover.kernels.interface import Progress, T
 from prover.kernels.reference.field import (
     add,
     add_scaled,
@@ -42,6 +42,10 @@ from prover.kernels.reference.univariate import correlate, divide_power, evaluat
 name = "reference"
 
 
+def run_all(tasks: Sequence[Callable[[], T]]) -> list[T]:
+    return [task() for task in tasks]
+
+
 def warmup() -> Iterator[Progress]:
     """Nothing to compile."""
     yield 1, 1, "nothing to compile"
@@ -76,6 +80,7 @@ __all__ = [
     "round_lookup",
     "round_product",
     "round_table",
+    "run_all",
     "scale",
     "small_matvec",
     "sub",
