@@ -7,8 +7,8 @@ a kind is held out. MiniLM stays as it is: the head alone is trained, by logisti
 vectors. It is beside this file, as float16.
 
 A post is the ids of its pieces, without [CLS], [SEP] and padding, which ModerationGate.sol adds.
-Many lists of pieces read alike ("un", "##able" and "u", "##na", "##ble"), and a classifier knows
-only those that its tokenizer makes: `read` refuses the others, and so should whoever shows posts.
+Many lists of pieces read alike ("loser" and "lo", "##ser"), and a classifier knows only those that
+its tokenizer makes: `read` refuses the others, and so should whoever shows posts.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from prover.errors import EinproofError
 NAME = "moderation-minilm"
 KINDS = ("harmless", "harmful")  # in the order of the scores
 HELD_OUT = 3  # one message in so many
-DECAY = 3e-4  # beside the mean cross entropy; of what five folds of the training part liked best
+DECAY = 3e-4  # the greatest of those that five folds of the training part like best
 MOST_PIECES = minilm.TOKENS - 2
 FIRST_PIECE = 999  # ids below are marks, or unused
 
@@ -80,26 +80,21 @@ def moderation() -> Moderation:
 
 
 def train() -> nn.Linear:
-    """The least cross entropy on what is not held out, from zeros: convex, so that there is one."""
+    """The least mean cross entropy, and DECAY times the squared weights, on what is not held out:
+    convex, so that there is one. In float64, from zeros."""
     training, _ = messages()
-    body = minilm.minilm()
+    body, head = minilm.minilm(), nn.Linear(minilm.WIDTH, len(KINDS)).double()
     with torch.no_grad():
-        ids = torch.tensor(minilm.tokens(training.texts)[:, 0])
-        vectors, kinds = body(ids).double(), torch.tensor(training.kinds)
-    return fitted(vectors, kinds, DECAY)
-
-
-def fitted(vectors: torch.Tensor, kinds: torch.Tensor, decay: float) -> nn.Linear:
-    """Vectors (n, width) in float64 and kinds (n) to the head."""
-    head = nn.Linear(vectors.shape[1], len(KINDS)).double()
+        vectors = body(torch.tensor(minilm.tokens(training.texts)[:, 0])).double()
     nn.init.zeros_(head.weight)
     nn.init.zeros_(head.bias)
+    kinds = torch.tensor(training.kinds)
     optimiser = torch.optim.LBFGS(head.parameters(), max_iter=500, line_search_fn="strong_wolfe")
 
     def loss() -> torch.Tensor:
         optimiser.zero_grad()
-        found = nn.functional.cross_entropy(head(vectors), kinds)
-        found = found + decay * head.weight.square().sum()
+        entropy = nn.functional.cross_entropy(head(vectors), kinds)
+        found = entropy + DECAY * head.weight.square().sum()
         found.backward()  # type: ignore[no-untyped-call]
         return found
 
@@ -116,8 +111,8 @@ def pieces(text: str) -> list[int]:
     ids = minilm.tokenizer().encode(text, minilm.TOKENS + 1)  # so that what is too much is seen
     found = [int(i) for i in ids[ids != 0][1:-1]]
     if not 0 < len(found) <= MOST_PIECES:
-        got = min(len(found), MOST_PIECES + 1)
-        raise NotAPost(f"expected 1 to {MOST_PIECES} pieces, got {got} or more: {text!r:.60}")
+        got = "more" if found else "none"
+        raise NotAPost(f"expected 1 to {MOST_PIECES} pieces, got {got}: {text!r:.60}")
     if min(found) < FIRST_PIECE:
         raise NotAPost(f"expected signs that the tokenizer knows, got {text!r:.60}")
     return found
