@@ -151,7 +151,7 @@ def gpt2(layers: int, width: int, tokens: int = 64) -> Named:
     """The shape of GPT-2, so many tokens to the next one: all of 50,257, random weights."""
 
     def made() -> tuple[torch.nn.Module, Any]:
-        from oracle.benchmarks import gpt2 as shape
+        from oracle.zoo import gpt2 as shape
 
         return shape.gpt2(layers, width, tokens), shape.some_ids(SAMPLES + 8, tokens)
 
@@ -191,10 +191,14 @@ BLOCKS = {
     "minilm-l6": Named(
         32, partial(of_zoo, "minilm-l6"), reach=(0, 30521), whole=True, weight_bits=12
     ),
+    "moderation-minilm": Named(
+        32, partial(of_zoo, "moderation-minilm"), reach=(0, 30521), whole=True, weight_bits=12
+    ),
     "nanogpt": Named(
         64, partial(of_zoo, "nanogpt"), reach=(0, 95), whole=True, weight_bits=12, stacked=False
     ),
     "llama-block": Named(4096, partial(of_zoo, "llama-block"), "random", 32, (-4.0, 4.0)),
+    "llama-2l": Named(4096, partial(of_zoo, "llama-2l"), "random", 32, (-4.0, 4.0)),
     "lstm": Named(784, lambda: of_images("lstm"), image=(1, 28, 28)),
 }
 

@@ -55,8 +55,9 @@ def build(
         str,
         typer.Argument(
             help="a name of the zoo (digits, minilm-l6, moderation-minilm, nanogpt,"
-            " nanogpt-steps, llama-block, lenet, lenet-average, resnet, lstm),"
-            " FILE.py:NAME (a torch module, or what makes one), or FILE.pt2 (torch.export.save);"
+            " nanogpt-steps, gpt2-small, llama-block, llama-2l, lenet, lenet-average, resnet,"
+            " lstm), FILE.py:NAME (a torch module, or what makes one) or FILE.pt2"
+            " (torch.export.save);"
             " files are run: take them from people you trust."
         ),
     ],

@@ -147,17 +147,33 @@ def compiled_entry(entry: Entry, **options: Any) -> Compiled:
     )
 
 
-def llama_block() -> Entry:
-    """One block at the shape of LLaMA-7B on 32 tokens; random weights."""
-    from oracle.zoo import llama
+def llama(layers: int) -> Entry:
+    """Blocks at the shape of LLaMA-7B on 32 tokens; random weights."""
+    from oracle.zoo import llama as shape
 
-    given = llama.states(4)
+    given = shape.states(4)
     return Entry(
-        llama.llama_block(),
-        (1, llama.TOKENS, llama.WIDTH),
-        (-llama.REACH, llama.REACH),
+        shape.llama_stack(layers),
+        (1, shape.TOKENS, shape.WIDTH),
+        (-shape.REACH, shape.REACH),
         given[:2],
         given[2:],
+        weights="random",
+    )
+
+
+def gpt2_small() -> Entry:
+    """The shape of GPT-2, 64 tokens to the next one; random weights. Ids count from -2^15."""
+    from oracle.zoo import gpt2
+
+    given = gpt2.some_ids(28)[:, None]
+    return Entry(
+        gpt2.gpt2(12, 768),
+        (1, gpt2.POSITIONS),
+        (gpt2.FIRST, gpt2.FIRST + gpt2.VOCABULARY - 1),
+        given[20:],
+        given[:20],
+        whole=True,
         weights="random",
     )
 
@@ -170,7 +186,9 @@ ZOO: dict[str, Callable[[], Entry]] = {
     "minilm-l6": minilm_l6,
     "moderation-minilm": moderation_minilm,
     "nanogpt": nanogpt,
-    "llama-block": llama_block,
+    "gpt2-small": gpt2_small,
+    "llama-block": partial(llama, 1),
+    "llama-2l": partial(llama, 2),
     **{name: partial(image, name) for name in IMAGES},
 }
 STEPS: dict[str, Callable[[], CachedEntry]] = {"nanogpt-steps": nanogpt_steps}

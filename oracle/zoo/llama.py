@@ -1,4 +1,4 @@
-"""One block of LLaMA (Touvron et al. 2023) at the shape of the 7B model, with random weights: what
+"""Blocks of LLaMA (Touvron et al. 2023) at the shape of the 7B model, with random weights: what
 it costs to prove, not what it says.
 
 RMSNorm, rotary embeddings on halves of each head, causal attention whose keys several heads may
@@ -67,13 +67,17 @@ class LlamaBlock(nn.Module):
         return torch.cat((-x[..., self.size // 2 :], x[..., : self.size // 2]), dim=-1)
 
 
-def llama_block(
-    width: int = WIDTH, hidden: int = HIDDEN, heads: int = HEADS, shared: int = HEADS
-) -> LlamaBlock:
+def llama_stack(
+    layers: int,
+    width: int = WIDTH,
+    hidden: int = HIDDEN,
+    heads: int = HEADS,
+    shared: int = HEADS,
+) -> nn.Sequential:
     """Random weights from a fixed seed, on the scale of trained ones: 0.6 / sqrt(inputs)."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
-        module = LlamaBlock(width, hidden, heads, shared)
+        module = nn.Sequential(*(LlamaBlock(width, hidden, heads, shared) for _ in range(layers)))
         for parameter in module.parameters():
             if parameter.dim() == 2:
                 nn.init.normal_(parameter, std=0.6 * parameter.shape[1] ** -0.5)

@@ -386,7 +386,7 @@ def test_what_is_not_known_is_refused_by_name(name: str) -> None:
 
 @pytest.mark.parametrize(("heads", "shared"), [(4, 4), (3, 1)])
 def test_the_shape_of_a_llama_block_at_a_smaller_width(heads: int, shared: int) -> None:
-    module = llama.llama_block(24, 40, heads, shared)
+    module = llama.llama_stack(1, 24, 40, heads, shared)
     graph = trace(module, (1, 6, 24))
     kinds = targets(graph)
     assert (kinds.count("einproof.bands"), kinds.count("aten.rms_norm.default")) == (2, 2)

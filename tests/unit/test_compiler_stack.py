@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from oracle.adapters.torch_engine import Network
-from oracle.benchmarks.gpt2 import FIRST, POSITIONS, VOCABULARY, gpt2, some_ids
+from oracle.zoo.gpt2 import FIRST, POSITIONS, VOCABULARY, gpt2, some_ids
 from prover.compiler import Compiled, compile_module
 from prover.compiler.blocks import Repeat, explicit, steps
 from prover.compiler.fold import fold_norms

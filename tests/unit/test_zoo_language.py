@@ -15,9 +15,10 @@ from torch import nn
 from typer.testing import CliRunner
 
 from oracle.adapters.torch_engine import Network
+from oracle.benchmarks import models
 from oracle.cli.main import app
-from oracle.zoo import minilm, nanogpt, wheels
-from oracle.zoo.entry import ZOO, Entry, compiled_entry
+from oracle.zoo import gpt2, llama, minilm, nanogpt, wheels
+from oracle.zoo.entry import STEPS, ZOO, Entry, compiled_entry
 from oracle.zoo.text import parts, sentences
 from oracle.zoo.tokenizers import Characters, TokenizerRefused, from_bytes, to_bytes
 from oracle.zoo.wheels import WeightsMissing, Wheel, read
@@ -394,3 +395,40 @@ def test_generate_writes_the_answers_of_proofs(tmp_path: Path) -> None:
     model_of(entry, b"").save(tmp_path / "mute")
     refused = CliRunner().invoke(app, ["generate", str(tmp_path / "mute"), "a"])
     assert (refused.exit_code, "NoTextModel" in refused.output) == (1, True)
+
+
+# --- shapes with random weights ---
+
+RANDOM = {"gpt2-small": 12, "llama-block": 1, "llama-2l": 2}  # layers
+
+
+@pytest.mark.parametrize(("name", "layers"), RANDOM.items())
+def test_shapes_are_built_by_name(monkeypatch: pytest.MonkeyPatch, name: str, layers: int) -> None:
+    """At a smaller width; blocks are one stack, and the answers those of the floats."""
+    whole, stack, states = gpt2.gpt2, llama.llama_stack, llama.states
+    monkeypatch.setattr(gpt2, "gpt2", lambda depth, width: whole(depth, 8))
+    monkeypatch.setattr(llama, "llama_stack", lambda depth: stack(depth, 24, 40, 3, 1))
+    monkeypatch.setattr(llama, "states", lambda count: states(count, 24, 6))
+    monkeypatch.setattr(llama, "WIDTH", 24)
+    monkeypatch.setattr(llama, "TOKENS", 6)
+    entry = ZOO[name]()
+    assert entry.weights == "random"
+    made = compiled_entry(entry)
+    assert [found.length for found in made.program.stacks] == ([layers] if layers > 1 else [])
+    if entry.whole:
+        values = case(made, entry.held_out[0]).values
+        logits = entry.module.logits(torch.tensor(entry.held_out[0], dtype=torch.int64))[0]
+        assert logits[int(values["output"][0]) - gpt2.FIRST] >= logits.max() - 0.05
+    else:
+        x = entry.held_out[0]
+        got = made.quantizer.dequantize(case(made, x).values["output"])
+        assert cosine(got, floats(entry.module, x)) > 0.999
+
+
+def test_every_name_has_one_command_and_is_in_the_help() -> None:
+    """`einproof bench prover --model NAME` builds, proves, and verifies on an Anvil."""
+    for name in set(ZOO) - {"digits"}:
+        assert models.named(name).weights == ("random" if name in RANDOM else "real")
+    shown = CliRunner().invoke(app, ["model", "build", "--help"], env={"COLUMNS": "400"})
+    for name in (*ZOO, *STEPS):
+        assert name in shown.output
