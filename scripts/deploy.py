@@ -45,12 +45,14 @@ from eth_utils.address import is_address, to_checksum_address
 
 from oracle.attestation.roots import INTEL_KEY
 from oracle.canary import canary
+from oracle.standalone import standalone
 from prover import kernels
 from prover.errors import EinproofError
 from prover.field import ELEMENT_BYTES
 from prover.model import Model
 from prover.srs import Srs, development_srs, encode_g2, load_srs
 
+TOKEN_VAULT = "contracts/assurance/TokenVault.sol"
 FOLDER = Path(__file__).resolve().parent.parent / "deployments"
 CONTRACTS = FOLDER.parent / "contracts"
 DEVELOPMENT_CHAIN = 31337
@@ -152,8 +154,10 @@ def deploy(
     ]
     sender, following = str(account.address), int(account.nonce) + 1
     named_tiers = [created(sender, following + at) for at in range(len(staked))]
-    kind = "TokenVault" if coin else "StakeVault"
-    vault = _create(account, kind, named_tiers, *coin.values())
+    if coin:
+        vault = account.deploy(standalone(TOKEN_VAULT), named_tiers, *coin.values())
+    else:
+        vault = _create(account, "StakeVault", named_tiers)
     tiers = [_create(account, name, oracle, guard, registry, vault, *more) for name, more in staked]
 
     deployment = {
