@@ -245,11 +245,9 @@ contract Market {
         uint256 to = block.timestamp + (time % 8 == 0 ? time % 9 days : time % 4 hours);
         for (uint256 i; i < _jobs.length; ++i) {
             Job memory job = _jobs[i];
-            bytes32 id = oracle.idOf(job.request);
-            IOptimisticAssurance.Case memory case_ = tier.caseOf(id);
-            bool open = case_.proveBy != 0 && case_.outcome == IOptimisticAssurance.Outcome.None;
-            bool due = open && case_.proveBy < to || _auditEnds(job.request) < to;
-            if (job.payee == actor(0) && due && _isInTime(id, time)) _prove(job, actor(0));
+            if (_isDue(job, to) && _isInTime(oracle.idOf(job.request), time)) {
+                _prove(job, actor(0));
+            }
         }
         VM.warp(to);
     }
@@ -314,6 +312,14 @@ contract Market {
 
     /// @dev An answer stands that was vouched for just now.
     function _posted() internal virtual {}
+
+    /// @dev The honest operator's claim, of which a proof is demanded before then.
+    function _isDue(Job memory job, uint256 to) internal view returns (bool) {
+        if (job.payee != actor(0)) return false;
+        IOptimisticAssurance.Case memory case_ = tier.caseOf(oracle.idOf(job.request));
+        bool open = case_.proveBy != 0 && case_.outcome == IOptimisticAssurance.Outcome.None;
+        return open && case_.proveBy < to || _auditEnds(job.request) < to;
+    }
 
     /// @dev That honest proofs land before their clocks end is a premise.
     function _isInTime(bytes32, uint256) internal virtual returns (bool) {

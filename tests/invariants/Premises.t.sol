@@ -10,13 +10,21 @@ import {DevelopmentBeacon} from "../../contracts/random/DevelopmentBeacon.sol";
 import {Status} from "../../contracts/types/Status.sol";
 import {Market} from "./Market.sol";
 import {OptimisticInvariants} from "./Optimistic.t.sol";
+import {VM} from "./Vm.sol";
 
-/// @notice A market in which a premise of "nobody honest is slashed" fails now and then: an honest
-///         proof comes too late (slow, or kept out), or the verifier takes a false one. It remembers
-///         for which claims. The third, that inputs are known, cannot: the oracle takes them whole.
+/// @notice The premises of "nobody honest is slashed", but for one: that inputs are known cannot fail,
+///         since the oracle takes them whole.
+enum Premise {
+    Proving, // a proof takes no longer than was declared
+    Landing, // transactions land within the clocks: here the whole chain halts
+    Verifier // the verifier takes true proofs only
+}
+
+/// @notice A market in which one premise fails now and then. It remembers for which claims.
 contract UnluckyMarket is Market {
     bytes internal constant FORGED = "forged";
 
+    Premise public immutable premise;
     mapping(bytes32 requestId => bool) public unlucky;
 
     constructor(
@@ -25,12 +33,15 @@ contract UnluckyMarket is Market {
         OptimisticAssurance tier_,
         GuardedVerifier guard_,
         DevelopmentBeacon beacon_,
-        bytes32 modelId_
-    ) Market(oracle_, vault_, tier_, guard_, beacon_, modelId_) {}
+        bytes32 modelId_,
+        Premise premise_
+    ) Market(oracle_, vault_, tier_, guard_, beacon_, modelId_) {
+        premise = premise_;
+    }
 
     /// @dev The verifier proves what is false, against whatever stands.
     function deceive(uint256 which, uint256 who, uint8 luck) external {
-        if (_jobs.length == 0 || luck % 4 != 0) return;
+        if (premise != Premise.Verifier || _jobs.length == 0 || luck % 4 != 0) return;
         Job memory job = _jobs[_pick(which)];
         bytes32 id = oracle.idOf(job.request);
         (Status status,,) = oracle.statusOf(id);
@@ -42,22 +53,35 @@ contract UnluckyMarket is Market {
         if (_answer(job.request, liar, liar, FORGED, evidence)) unlucky[id] = true;
     }
 
+    /// @dev No block for a while: every clock goes on, and nobody can move.
+    function halt(uint32 time) external {
+        if (premise != Premise.Landing) return;
+        uint256 to = block.timestamp + time % 9 days;
+        for (uint256 i; i < _jobs.length; ++i) {
+            Job memory job = _jobs[i];
+            if (_isDue(job, to)) unlucky[oracle.idOf(job.request)] = true;
+        }
+        VM.warp(to);
+    }
+
     function _isInTime(bytes32 id, uint256 luck) internal override returns (bool) {
-        if (luck % 3 != 0) return true;
+        if (premise != Premise.Proving || luck % 3 != 0) return true;
         unlucky[id] = true;
         return false;
     }
 }
 
-/// @notice With broken premises, all else holds as before; and the honest lose at most the locks of
-///         the claims that were struck, each once.
-contract PremisesInvariants is OptimisticInvariants {
+/// @notice With one premise broken, all else holds as before; and the honest lose at most the locks
+///         of the claims that were struck, each once.
+abstract contract PremisesInvariants is OptimisticInvariants {
+    function _premise() internal pure virtual returns (Premise);
+
     function _market(GuardedVerifier verifier, DevelopmentBeacon beacon, bytes32 modelId)
         internal
         override
         returns (Market)
     {
-        return new UnluckyMarket(oracle, vault, tier, verifier, beacon, modelId);
+        return new UnluckyMarket(oracle, vault, tier, verifier, beacon, modelId, _premise());
     }
 
     function invariant_claims_settle_once_and_nobody_honest_is_slashed() public view override {
@@ -72,5 +96,23 @@ contract PremisesInvariants is OptimisticInvariants {
                 revert Broken("slashed without cause", 0, i);
             }
         }
+    }
+}
+
+contract SlowProofsInvariants is PremisesInvariants {
+    function _premise() internal pure override returns (Premise) {
+        return Premise.Proving;
+    }
+}
+
+contract HaltedChainInvariants is PremisesInvariants {
+    function _premise() internal pure override returns (Premise) {
+        return Premise.Landing;
+    }
+}
+
+contract FalseProofsInvariants is PremisesInvariants {
+    function _premise() internal pure override returns (Premise) {
+        return Premise.Verifier;
     }
 }

@@ -44,9 +44,10 @@ NAMED = {
 
 
 def rows() -> list[tuple[str, str]]:
-    """Attack, and its tests' column."""
-    cells = [line.strip("| ").split(" | ") for line in PAGE.read_text().splitlines() if "|" in line]
-    return [(row[0], row[2]) for row in cells[2:]]
+    """Attack or rule, and its tests' column."""
+    lines = [line for line in PAGE.read_text().splitlines() if line.startswith("| ")]
+    cells = [line.strip("| ").split(" | ") for line in lines]
+    return [(row[0], row[2]) for row in cells if row[2] not in ("tests", "---")]
 
 
 def named(column: str) -> Iterator[tuple[str, str]]:
@@ -106,7 +107,7 @@ def test_what_does_not_exist_is_noticed() -> None:
         ("test_nothing", ""),
         ("tests/oracle/test_committee", "test_a_lazier_member_*"),
         ("test_committee", "test_agree_word_that_a_member_did_not_give_is_refused[no such case]"),
-        ("Market.halt", ""),
+        ("Market.vanish", ""),
         ("NoSuchInvariants", ""),
     ):
         assert not has(file, name), (file, name)
