@@ -99,6 +99,17 @@ def _gated(node: Node, shapes: Shapes) -> Iterator[Node]:
     yield replace(node, target="aten.mul.Tensor", args=factors)
 
 
+def _greater(node: Node, shapes: Shapes) -> Iterator[Node]:
+    """max(x, y) = y + max(0, x - y); min(x, y) = y - max(0, y - x)."""
+    x, y = node.args
+    least = "minimum" in node.target
+    pair = (y, x, 1) if least else (x, y, 1)
+    yield _made(node, "apart", "sub.Tensor", pair, node.shape)
+    yield _made(node, "above", "relu.default", (Ref(f"{node.name}_apart"),), node.shape)
+    kind = "sub" if least else "add"
+    yield replace(node, target=f"aten.{kind}.Tensor", args=(y, Ref(f"{node.name}_above"), 1))
+
+
 def _softmax(node: Node, shapes: Shapes) -> Iterator[Node]:
     """Along another axis than the last: turned, and back."""
     x, axis, *rest = node.args
@@ -173,6 +184,8 @@ RULES: dict[str, Rule] = {
     "aten.rsub.Scalar": _reversed_difference,
     "aten.rsub.Tensor": _reversed_difference,
     "aten.glu.default": _gated,
+    "aten.maximum.default": _greater,
+    "aten.minimum.default": _greater,
     "aten.softmax.int": _softmax,
     "aten.einsum.default": _einsum,
 }

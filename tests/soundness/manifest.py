@@ -17,7 +17,11 @@ EVERY = (
 POINTS = (*EVERY, "tamper_fields::signs_of_several_points_at_once")
 OPENING = (*EVERY, "opening_tamper::every_tampering_has_its_error")
 FIT = "malicious_provers::evaluations_that_fit_each_other"
-DROPPED = ("relations_dropped::einsum_dropped", "relations_dropped::lookup_dropped")
+DROPPED = (
+    "relations_dropped::einsum_dropped",
+    "relations_dropped::lookup_dropped",
+    "gadgets_chain::each_relation_that_alone_is_broken",
+)
 
 PROOF = {
     "stage1": (*POINTS, "order::multiplicities_named_after_beta"),
@@ -87,7 +91,11 @@ ROLES = {
     ),
 }
 
-CELL = ("tamper_witness::every_cell_of_every_activation_and_hint", *DROPPED)
+CELL = (
+    "tamper_witness::every_cell_of_every_activation_and_hint",
+    "gadgets_chain::each_output_and_hint_that_is_another",
+    *DROPPED,
+)
 LIMB = (*CELL, "tamper_witness::high_limb_as_a_fraction")
 # By gadget, then by what its hints' names end in; # stands for a limb's number.
 HINTS = {

@@ -175,6 +175,8 @@ FUNCTIONS: dict[str, Any] = {
     "selu": lambda y: nn.functional.selu(y) + nn.functional.celu(y, 0.7),
     "logsigmoid": lambda y: nn.functional.logsigmoid(y),
     "prelu": lambda y: nn.functional.prelu(y, torch.tensor([0.3], dtype=torch.float64)),
+    "maximum": lambda y: torch.maximum(y, 0.4 * y.sigmoid()) + torch.maximum(ROW, y),
+    "minimum": lambda y: torch.minimum(y, 0.4 * y.sigmoid()) - 2 * torch.minimum(y, ROW),
     "softshrink": lambda y: nn.functional.softshrink(y, 0.2),
     "sum with a matrix": lambda y: torch.addmm(ROW, y[0], MATRIX),
     "sum with a mask": lambda y: torch.baddbmm(
