@@ -158,6 +158,12 @@ def test_register_a_rogue_key_is_refused(fresh: Club) -> None:
             club.chain.send(club.contract.functions.register(key, encoded(proof)), sender=owner)
 
 
+def test_register_on_a_chain_without_the_precompiled_contracts_is_refused() -> None:
+    """Such a chain answers a call to them with success and nothing: that is no yes."""
+    with Chain.start(hardfork="cancun") as chain, reverts("PrecompileRefused"):
+        Club(chain)
+
+
 def test_register_the_point_at_infinity_is_refused(fresh: Club) -> None:
     call = fresh.contract.functions.register(encoded(Z2), encoded(Z1))
     with reverts("AtInfinity"):
