@@ -53,7 +53,7 @@ contract UnluckyMarket is Market {
         if (_answer(job.request, liar, liar, FORGED, evidence)) unlucky[id] = true;
     }
 
-    /// @dev No block for a while: every clock goes on, and nobody can move.
+    /// @dev No block for a while: every clock goes on, and nobody can move. Then somebody is first.
     function halt(uint32 time) external {
         if (premise != Premise.Landing) return;
         uint256 to = block.timestamp + time % 9 days;
@@ -62,6 +62,11 @@ contract UnluckyMarket is Market {
             if (_isDue(job, to)) unlucky[oracle.idOf(job.request)] = true;
         }
         VM.warp(to);
+        if (time % 2 == 0) return;
+        for (uint256 i; i < _jobs.length; ++i) {
+            Job memory job = _jobs[i];
+            if (job.payee == actor(0)) _answer(job.request, actor(1), job.payee, job.stands, "");
+        }
     }
 
     function _isInTime(bytes32 id, uint256 luck) internal override returns (bool) {
