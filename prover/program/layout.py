@@ -78,7 +78,7 @@ class Layout:
 
 def layout(program: Program, k: int | None = None) -> Layout:
     """The layout of a valid program at tile size 2^k (by default the smallest tile that holds each
-    group, 2^6 to 2^21).
+    group, 2^6 to 2^22).
 
     Raises LayoutError for what format v1 cannot say.
     """
@@ -241,7 +241,7 @@ def _check_written(verifier: fmt.VerifierProgram) -> None:
 def _default_k(rel: Relations) -> int:
     """The smallest tile that holds each group by itself; where that is beyond 2^SPREAD_K cells, the
     smallest from there on at which all groups together take at most MOST_TILES. At most 2^LARGE_K
-    cells, twice as many where they would be more than MANY_TILES.
+    cells, up to 2^MAX_K where they would be more than MANY_TILES.
 
     The opening's work grows with the tile, and gas with their number (about 7,000 each). A network
     of 670,000 weights takes 11 of 2^16, 6 of 2^17 or 3 of 2^18, for 608,000, 570,000 or 552,000
@@ -254,7 +254,7 @@ def _default_k(rel: Relations) -> int:
     stage1 = cells[Role.ACTIVATION] + table_rows + 1 + masks + len(F_PADS) + 1
     stage2 = rows + table_rows + 2
     groups = [cells[Role.WEIGHT], cells[Role.TABLE], stage1, stage2]
-    large = LARGE_K + (sum(groups) > MANY_TILES << LARGE_K)
+    large = min(max(LARGE_K, bits_for(-(-sum(groups) // MANY_TILES))), MAX_K)
     k = min(max(bits_for(max(*groups, 2 << mu)), 6), large)
     committed = (Role.INPUT_COMMITTED, Role.OUTPUT_COMMITTED)
     groups += [t.size for t in rel.tensors if t.role in committed]
