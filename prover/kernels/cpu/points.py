@@ -37,6 +37,7 @@ if COMPILING:
 
 DIGIT = 8  # bits of a fixed-base window: its digits are the bytes of a scalar
 SHARE = 1 << 12  # multiples whose table entries are listed at a time
+READ = 1 << 12  # points whose bytes are turned at a time
 
 
 @entry
@@ -66,11 +67,17 @@ def points_from_bytes(data: bytes) -> Points:
     if len(data) % POINT_BYTES:
         raise WrongLength(len(data) // POINT_BYTES * POINT_BYTES, len(data))
     big_endian = np.frombuffer(data, dtype=">u8").reshape(-1, 2, 4)
-    little = np.ascontiguousarray(big_endian[:, :, ::-1], dtype=np.uint64).reshape(-1, 8)
-    out = aligned(len(little), 8)
-    bad = _enter_points(little, out)
-    if bad >= 0:
-        curve.decode_point(data[POINT_BYTES * bad : POINT_BYTES * (bad + 1)])  # raises
+    out = aligned(len(big_endian), 8)
+
+    def enter(low: int, high: int) -> None:
+        for start in range(low, high, READ):
+            part = slice(start, min(high, start + READ))
+            little = np.ascontiguousarray(big_endian[part, :, ::-1], dtype=np.uint64)
+            bad = start + _enter_points(little.reshape(-1, 8), out[part])
+            if bad >= start:
+                curve.decode_point(data[POINT_BYTES * bad : POINT_BYTES * (bad + 1)])  # raises
+
+    run_all([functools.partial(enter, *cut) for cut in ranges(len(out))])
     return out
 
 
