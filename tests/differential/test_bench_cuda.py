@@ -15,8 +15,8 @@ from scripts import bench_cuda
 def test_every_function_is_compared() -> None:
     agreed = " ".join(bench_cuda.compare(5))
     computing = set(kernels.get("reference").__all__) - {  # type: ignore[attr-defined]
-        "name", "run_all", "warmup", "zeros", "concat", "from_ints", "from_int64", "to_ints", "add_scaled",
-        "load_points", "points_from_bytes", "points_to_bytes", "points_to_ints",
+        "name", "run_all", "warmup", "zeros", "concat", "from_ints", "from_int64", "to_ints",
+        "add_scaled", "load_points", "points_from_bytes", "points_to_bytes", "points_to_ints",
     }  # fmt: skip
     assert [name for name in computing if name not in agreed] == []
 
