@@ -287,7 +287,6 @@ def _compile(
     from prover.compiler.trace import graph_of
 
     examples, ranges = recorded
-
     asked = options._asdict()
     limits = _numbers(input_range, "--range", "0,1", float)
     if len(limits) != 2:
@@ -369,7 +368,6 @@ def _numbers(text: str, option: str, example: str, kind: type) -> list[Any]:
 
 def _entry(source: str, shape: str, input_range: str, inputs: Path | None) -> Entry:
     """A model of the zoo or one of the user's, with the inputs that it is judged by."""
-
     from oracle.zoo.entry import HELD_OUT, STEPS, ZOO, Entry
     from prover.compiler.ranges import example_inputs
 

@@ -125,19 +125,25 @@ def outcome(office, request):
     return office.evm.call(office.desk.optimistic.functions.caseOf(request.id))[4]
 
 
-def test_an_honest_operator_earns_and_a_cheat_is_slashed(office, daemons):
-    desk = office.desk
+def answered_and_disputed(office, daemons):
+    """An honest operator's claim, its process ended since; a cheat's; and who disputed that."""
     operator = daemons("operator", OPERATOR)
     honest = staked_request(office)
-    operator.until(lambda: status(office, honest) == 3, 30)
+    operator.until(lambda: status(office, honest) == 3, 60)
     operator.end(signal.SIGTERM)
     cheat = daemons("cheat", CHEAT, "lying")
     wrong = staked_request(office)
-    cheat.until(lambda: status(office, wrong) == 3, 30)
+    cheat.until(lambda: status(office, wrong) == 3, 60)
     challenger = daemons("challenger", CHALLENGER, EINPROOF_ROLES="challenger")
-    disputes = desk.optimistic.functions.challengeCount
-    challenger.until(lambda: office.evm.call(disputes(wrong.id)) == 1, 30)
-    assert office.evm.call(disputes(honest.id)) == 0
+    disputes = office.desk.optimistic.functions.challengeCount
+    challenger.until(lambda: office.evm.call(disputes(wrong.id)) == 1, 60)
+    return (operator, honest), (cheat, wrong), challenger
+
+
+def test_an_honest_operator_earns_and_a_cheat_is_slashed(office, daemons):
+    desk = office.desk
+    (operator, honest), (cheat, wrong), challenger = answered_and_disputed(office, daemons)
+    assert office.evm.call(desk.optimistic.functions.challengeCount(honest.id)) == 0
     challenger.end(signal.SIGKILL)
     cheat.until(lambda: any(e["event"] == "failed" for e in cheat.logged()), 30)
     office.wait(WINDOW)  # the prove clock is shorter
@@ -171,16 +177,7 @@ def test_stakes_in_a_token_vouch_and_are_slashed_as_those_in_ether_are(office, d
         report = cli("stake", "add", "30000", "--key", key)
         assert (report["coin"], report["stake_gwei"]) == (desk.token.address, staked)
     assert cli("stake", "withdraw", "750", "--key", CHEAT)["queued_gwei"] == 25 * 10**7
-    operator = daemons("operator", OPERATOR)
-    honest = staked_request(office)
-    operator.until(lambda: status(office, honest) == 3, 60)
-    operator.end(signal.SIGTERM)
-    cheat = daemons("cheat", CHEAT, "lying")
-    wrong = staked_request(office)
-    cheat.until(lambda: status(office, wrong) == 3, 60)
-    challenger = daemons("challenger", CHALLENGER, EINPROOF_ROLES="challenger")
-    disputes = desk.optimistic.functions.challengeCount
-    challenger.until(lambda: office.evm.call(disputes(wrong.id)) == 1, 60)
+    (operator, honest), (cheat, wrong), challenger = answered_and_disputed(office, daemons)
     cheat.end(signal.SIGTERM)
     office.wait(WINDOW)
     challenger.until(lambda: status(office, wrong) == RETRACTED, 60)
@@ -237,16 +234,7 @@ def test_a_disputed_honest_claim_is_proved_by_the_service(office, daemons):
 def test_what_the_oracles_week_gave_back_is_closed_by_who_has_something_in_it(office, daemons):
     """Everybody was away: the operator frees its stake, the challenger has the cheat slashed."""
     desk = office.desk
-    operator = daemons("operator", OPERATOR)
-    honest = staked_request(office)
-    operator.until(lambda: status(office, honest) == 3, 60)
-    operator.end(signal.SIGTERM)
-    cheat = daemons("cheat", CHEAT, "lying")
-    wrong = staked_request(office)
-    cheat.until(lambda: status(office, wrong) == 3, 60)
-    challenger = daemons("challenger", CHALLENGER, EINPROOF_ROLES="challenger")
-    disputes = desk.optimistic.functions.challengeCount
-    challenger.until(lambda: office.evm.call(disputes(wrong.id)) == 1, 60)
+    (operator, honest), (cheat, wrong), challenger = answered_and_disputed(office, daemons)
     for daemon in (cheat, challenger):
         daemon.end(signal.SIGTERM)
     office.wait(8 * 86_400 + 10**5)
