@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.24;
 
+import {IBisectionAssurance} from "../interfaces/IBisectionAssurance.sol";
 import {IBounty} from "../interfaces/IBounty.sol";
 import {IInferenceOracle} from "../interfaces/IInferenceOracle.sol";
 import {Request} from "../types/Request.sol";
@@ -9,6 +10,8 @@ import {Status} from "../types/Status.sol";
 /// @title Offers for proofs; the rules are in IBounty.
 contract Bounty is IBounty {
     IInferenceOracle public immutable oracle;
+    /// @inheritdoc IBounty
+    IBisectionAssurance public immutable compositions;
 
     /// @inheritdoc IBounty
     mapping(bytes32 requestId => uint256) public offered;
@@ -17,8 +20,8 @@ contract Bounty is IBounty {
     /// @dev Paid out: what was given for it returns to nobody.
     mapping(bytes32 requestId => bool) private _earned;
 
-    constructor(IInferenceOracle oracle_) {
-        oracle = oracle_;
+    constructor(IInferenceOracle oracle_, IBisectionAssurance compositions_) {
+        (oracle, compositions) = (oracle_, compositions_);
     }
 
     /// @inheritdoc IBounty
@@ -59,10 +62,28 @@ contract Bounty is IBounty {
     }
 
     /// @inheritdoc IBounty
-    function reclaim(bytes32 requestId, address giver) external {
+    function earn(Request calldata request) external {
+        bytes32 requestId = oracle.idOf(request);
         if (_isPending(requestId)) revert Pending(requestId);
+        address payee = _provedFor(request, requestId);
+        if (payee == address(0)) revert NotProved(requestId);
+        uint256 amount = offered[requestId];
+        if (amount == 0) revert NothingLeft(requestId, payee);
+
+        offered[requestId] = 0;
+
+        emit Earned(requestId, payee, amount);
+
+        _send(payee, amount);
+    }
+
+    /// @inheritdoc IBounty
+    function reclaim(Request calldata request, address giver) external {
+        bytes32 requestId = oracle.idOf(request);
+        if (_isPending(requestId)) revert Pending(requestId);
+        bool earned = _earned[requestId] || _provedFor(request, requestId) != address(0);
         uint256 amount = givenBy[requestId][giver];
-        if (amount == 0 || _earned[requestId]) revert NothingLeft(requestId, giver);
+        if (amount == 0 || earned) revert NothingLeft(requestId, giver);
 
         givenBy[requestId][giver] = 0;
         offered[requestId] -= amount;
@@ -77,6 +98,22 @@ contract Bounty is IBounty {
         (Status status,,) = oracle.statusOf(requestId);
         if (status == Status.None || status == Status.Judging) revert NotPending(requestId);
         return status == Status.Open || status == Status.Provisional;
+    }
+
+    /// @dev The payee of a composition's final claim, all segments of which were proved; else zero. What
+    ///      it reads no longer changes once the request is settled, so that whether an offer was earned
+    ///      or returns is one question with one answer for ever.
+    function _provedFor(Request calldata request, bytes32 requestId)
+        private
+        view
+        returns (address)
+    {
+        if (request.assurance != address(compositions)) return address(0);
+        (Status status,,) = oracle.statusOf(requestId);
+        if (status != Status.Final) return address(0);
+        IBisectionAssurance.Game memory game = compositions.gameOf(requestId);
+        bool whole = game.proved == compositions.segmentCount(request.modelId);
+        return whole ? game.payee : address(0);
     }
 
     /// @dev Last in every function that uses it. No return data is copied.

@@ -8,7 +8,7 @@ from eth_hash.auto import keccak
 from web3.contract import Contract
 
 from tests.contracts.bench import CLOCK, ETHER, WINDOW, WRONG, Bench
-from tests.contracts.desk import FINAL, IMAGE, LOGITS, PROVISIONAL, REENTER, Request
+from tests.contracts.desk import FINAL, IMAGE, LOGITS, PROVISIONAL, REENTER, ZERO, Request
 from tests.evm import reverts
 
 SUM = ETHER // 10
@@ -16,7 +16,7 @@ SUM = ETHER // 10
 
 @pytest.fixture
 def bounty(bench: Bench) -> Contract:
-    return bench.chain.deploy("contracts/assurance/Bounty.sol", bench.oracle.address)
+    return bench.chain.deploy("contracts/assurance/Bounty.sol", bench.oracle.address, ZERO)
 
 
 def offer(bench: Bench, bounty: Contract, request: Request, giver: str, value: int = SUM) -> None:
@@ -31,8 +31,7 @@ def prove(bench: Bench, bounty: Contract, request: Request, evidence: bytes, **c
 
 def reclaim(bench: Bench, bounty: Contract, request: Request, giver: str) -> int:
     before = bench.chain.balance(giver)
-    id = bench.request_id(request)
-    bench.chain.send(bounty.functions.reclaim(id, giver), sender=bench.stranger)
+    bench.chain.send(bounty.functions.reclaim(request.fields, giver), sender=bench.stranger)
     return bench.chain.balance(giver) - before
 
 
@@ -118,8 +117,7 @@ def test_prove_consumer_that_reenters_gets_nothing(bench: Bench, bounty: Contrac
     request = bench.ask_through(puppet, callback_gas=500_000)
     bench.post(request)
     offer(bench, bounty, request, bench.rival)
-    id = bench.request_id(request)
-    data = bounty.functions.reclaim(id, bench.rival)._encode_transaction_data()
+    data = bounty.functions.reclaim(request.fields, bench.rival)._encode_transaction_data()
     bench.chain.send(puppet.functions.behave(REENTER, bounty.address, data))
     before = bench.chain.balance(bench.operator)
     prove(bench, bounty, request, bench.proof(request))

@@ -14,8 +14,8 @@ import {Bailiff} from "./Bailiff.sol";
 import {registerModel} from "./Models.sol";
 import {VM} from "./Vm.sol";
 
-/// @notice What must hold of the bisection tier, whatever the players do.
-contract BisectionInvariants {
+/// @notice A bisection tier over four segments, and everyone around it.
+abstract contract BisectionSetting {
     uint256 internal constant START = 1_750_000_000;
     uint256 internal constant END = START + 2_000 days;
 
@@ -26,7 +26,7 @@ contract BisectionInvariants {
 
     error Broken(string what, uint256 expected, uint256 got);
 
-    function setUp() public {
+    function setUp() public virtual {
         VM.warp(START);
         ModelRegistry registry = new ModelRegistry();
         EchoVerifier verifier = new EchoVerifier("srs");
@@ -42,6 +42,41 @@ contract BisectionInvariants {
         bailiff = new Bailiff(oracle, vault, tier, tier.compose(segments));
     }
 
+    /// @notice Anyone can end every claim once W_max is over; then all that returns can be had.
+    function afterInvariant() public virtual {
+        VM.warp(END);
+        for (uint256 i; i < bailiff.jobCount(); ++i) {
+            Bailiff.Job memory job = bailiff.jobAt(i);
+            (Status status,,) = oracle.statusOf(bailiff.idOf(i));
+            if (status < Status.Final) oracle.refund(job.request);
+            if (bailiff.isLocked(i)) {
+                (uint256 from, uint256 to) = bailiff.overdue(i);
+                tier.close(job.request, job.payee, bailiff.outputHash(i), from, to);
+            }
+            if (bailiff.isLocked(i)) revert Broken("still locked", 0, i);
+        }
+    }
+
+    function _parameters() private pure returns (IStakedAssurance.Parameters memory) {
+        return IStakedAssurance.Parameters({
+            window: 4 hours,
+            largeWindow: 24 hours,
+            largeCoverage: 5e8,
+            inclusionDelay: 0,
+            challengerCost: 1e6,
+            verifyGas: 1_000_000,
+            gasPriceCap: 1 gwei,
+            provingPrice: 1 gwei
+        });
+    }
+
+    function _same(string memory what, uint256 expected, uint256 got) internal pure {
+        if (expected != got) revert Broken(what, expected, got);
+    }
+}
+
+/// @notice What must hold of the bisection tier, whatever the players do.
+contract BisectionInvariants is BisectionSetting {
     function targetContracts() public view returns (address[] memory targets) {
         targets = new address[](1);
         targets[0] = address(bailiff);
@@ -86,37 +121,5 @@ contract BisectionInvariants {
     function invariant_honest_operator_keeps_its_stake() public view {
         _same("broken", 0, bailiff.broken());
         if (vault.accountOf(bailiff.actor(0)).suspended) revert Broken("honest, slashed", 0, 1);
-    }
-
-    /// @notice Anyone can end every claim once W_max is over; then all that returns can be had.
-    function afterInvariant() public {
-        VM.warp(END);
-        for (uint256 i; i < bailiff.jobCount(); ++i) {
-            Bailiff.Job memory job = bailiff.jobAt(i);
-            (Status status,,) = oracle.statusOf(bailiff.idOf(i));
-            if (status < Status.Final) oracle.refund(job.request);
-            if (bailiff.isLocked(i)) {
-                (uint256 from, uint256 to) = bailiff.overdue(i);
-                tier.close(job.request, job.payee, bailiff.outputHash(i), from, to);
-            }
-            if (bailiff.isLocked(i)) revert Broken("still locked", 0, i);
-        }
-    }
-
-    function _parameters() private pure returns (IStakedAssurance.Parameters memory) {
-        return IStakedAssurance.Parameters({
-            window: 4 hours,
-            largeWindow: 24 hours,
-            largeCoverage: 5e8,
-            inclusionDelay: 0,
-            challengerCost: 1e6,
-            verifyGas: 1_000_000,
-            gasPriceCap: 1 gwei,
-            provingPrice: 1 gwei
-        });
-    }
-
-    function _same(string memory what, uint256 expected, uint256 got) private pure {
-        if (expected != got) revert Broken(what, expected, got);
     }
 }
