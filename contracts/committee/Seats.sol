@@ -8,6 +8,8 @@ import {IStakeVault} from "../interfaces/IStakeVault.sol";
 /// @title Who may be drawn, and who is.
 abstract contract Seats is ICommitteeAssurance {
     uint256 internal constant EPOCH = 1 days;
+    /// @dev An epoch's list of seats closes so long before it.
+    uint256 internal constant CLOSED = 1 hours;
     /// @dev After a seat's last epoch: W_max, and a day.
     uint256 internal constant LEAVE_DELAY = 8 days;
     uint256 internal constant MEMBER_BYTES = 24;
@@ -28,8 +30,8 @@ abstract contract Seats is ICommitteeAssurance {
     /// @inheritdoc ICommitteeAssurance
     mapping(uint256 epoch => bytes32) public committeeOf;
     Seat[] private _seats;
-    /// @dev 1 + the seats there were when an epoch began, if seats were added in it.
-    mapping(uint256 epoch => uint256) private _countAtStart;
+    /// @dev 1 + the seats there were before the first that was added to this epoch's list.
+    mapping(uint256 epoch => uint256) private _countBefore;
 
     constructor(IStakeVault vault_, IRandomness randomness_, Rules memory rules_) {
         if (
@@ -49,17 +51,17 @@ abstract contract Seats is ICommitteeAssurance {
     function enrol(uint256 seat) public virtual {
         uint256 count = _seats.length;
         if (seat > count) revert NoSuchSeat(seat);
-        uint256 epoch = _epoch();
+        uint256 since = _openEpoch();
         if (seat == count) {
-            if (_countAtStart[epoch] == 0) _countAtStart[epoch] = count + 1;
+            if (_countBefore[since] == 0) _countBefore[since] = count + 1;
             _seats.push();
         } else if (_seats[seat].owner != address(0)) {
             revert SeatTaken(seat);
         }
 
-        _seats[seat] = Seat(msg.sender, uint48(_seatStake), uint24(epoch + 1), 0);
+        _seats[seat] = Seat(msg.sender, uint48(_seatStake), uint24(since), 0);
 
-        emit Enrolled(seat, msg.sender, epoch + 1);
+        emit Enrolled(seat, msg.sender, since);
 
         vault.lock(msg.sender, msg.sender, _seatStake, 0, type(uint24).max);
     }
@@ -67,7 +69,7 @@ abstract contract Seats is ICommitteeAssurance {
     /// @inheritdoc ICommitteeAssurance
     function retire(uint256 seat) external {
         _checkOwner(seat);
-        uint256 until = _epoch() + 1;
+        uint256 until = _openEpoch();
         if (_seats[seat].until != 0) revert SeatTaken(seat);
 
         _seats[seat].until = uint24(until);
@@ -96,7 +98,7 @@ abstract contract Seats is ICommitteeAssurance {
         uint64 round = randomness.roundAfter(epoch * EPOCH);
         bytes32 seed = randomness.valueOf(round);
         if (seed == 0) revert SeedUnknown(round);
-        uint256 count = _countAtStart[epoch] == 0 ? _seats.length : _countAtStart[epoch] - 1;
+        uint256 count = _listed(epoch);
         if (count < _places) revert TooFewSeats(_places, count);
         uint256[] memory drawn = new uint256[](_places);
         uint256 filled;
@@ -150,7 +152,8 @@ abstract contract Seats is ICommitteeAssurance {
         taken = _takeSeat(seat, owner, amount, 0);
     }
 
-    /// @dev Down to `floor`. A seat that is slashed serves no more, one that is fined this epoch still.
+    /// @dev Down to `floor`. A seat that is slashed serves no more, since it covers too little; one that
+    ///      is fined serves until the list that is open.
     function _takeSeat(uint256 seat, address owner, uint256 amount, uint256 floor)
         internal
         returns (uint256 taken)
@@ -159,7 +162,7 @@ abstract contract Seats is ICommitteeAssurance {
         if (held.owner != owner) return 0;
         uint256 most = held.stake > floor ? held.stake - floor : 0;
         taken = amount < most ? amount : most;
-        uint256 until = floor == 0 ? _epoch() : _epoch() + 1;
+        uint256 until = floor == 0 ? _epoch() : _openEpoch();
         held.stake -= uint48(taken);
         if (held.until == 0 || held.until > until) held.until = uint24(until);
     }
@@ -202,6 +205,20 @@ abstract contract Seats is ICommitteeAssurance {
 
     function _epochOf(uint256 timestamp) internal pure returns (uint256) {
         return timestamp / EPOCH;
+    }
+
+    /// @dev The first epoch whose list is open: the next, or in this one's last hour the one after it.
+    function _openEpoch() private view returns (uint256) {
+        return _epochOf(block.timestamp + CLOSED) + 1;
+    }
+
+    /// @dev Seats on the list of the epoch that runs: all but those added to the two lists that were open
+    ///      since.
+    function _listed(uint256 epoch) private view returns (uint256) {
+        for (uint256 next = epoch + 1; next <= epoch + 2; ++next) {
+            if (_countBefore[next] != 0) return _countBefore[next] - 1;
+        }
+        return _seats.length;
     }
 
     function _checkOwner(uint256 seat) private view {

@@ -7,9 +7,11 @@ import {IAssurance} from "./IAssurance.sol";
 
 /// @notice The committee tier: m of n staked members, drawn for a day, computed the same output.
 ///
-/// Seats. Whoever locks `seatStake` in the vault holds a seat from the next epoch (a day, UTC) on. An
-/// epoch's committee is drawn from the seats that were held when it began, by the first round of the
-/// beacon after that: nobody can take a seat once the seed is known.
+/// Seats. Whoever locks `seatStake` in the vault holds a seat from the next epoch (a day, UTC) whose list
+/// is open on; lists close an hour before their epoch. The committee is drawn from the list, by the first
+/// round of the beacon in the epoch: who takes a seat, gives it up or is fined acts on the draws of
+/// epochs whose lists are open (`since`, `until`), and so on none whose seed may be known, unless
+/// blocks' timestamps lag by an hour. Only who is slashed, for a wrong claim, is off every list at once.
 ///
 /// Answers. Each member runs the model and signs, off-chain, a commitment to its answer; once all
 /// have committed, they reveal. Whoever collected m openings hands them in:
@@ -140,10 +142,11 @@ interface ICommitteeAssurance is IAssurance {
 
     // --- seats ------------------------------------------------------------------------------------
 
-    /// @notice Takes a free seat, or a new one (`seat` = `seatCount`), for the caller.
+    /// @notice Takes a free seat, or a new one (`seat` = `seatCount`), for the caller, from the next epoch
+    ///         on; in an epoch's last hour, from the one after that.
     function enrol(uint256 seat) external;
 
-    /// @notice Serves this epoch still, and none after.
+    /// @notice Serves this epoch still, and none after; in its last hour, one more.
     function retire(uint256 seat) external;
 
     /// @notice Frees what is left of a retired seat's stake, when its claims are over.

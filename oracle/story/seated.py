@@ -87,10 +87,12 @@ class Chamber(Ladder):
         self._run(work)
 
     def draw(self) -> Committee:
-        """The next day begins, its round is published, its committee drawn."""
+        """The first day begins that every seat is listed for (in a day's last hour that is not the
+        next), its round is published, its committee drawn."""
         now = self._desk.ape.chain.pending_timestamp
-        self.pass_time(DAY - now % DAY)
-        epoch = (now // DAY) + 1
+        latest = self.council.seatAt(self.council.seatCount() - 1)  # seats are only added here
+        epoch = max(now // DAY + 1, int(latest.since))
+        self.pass_time(epoch * DAY - now)
         beacon = self._desk.contract("DevelopmentBeacon")
         anyone = self.account(REQUESTER)
         beacon.publish(beacon.roundAfter(epoch * DAY), b"", sender=anyone)

@@ -30,6 +30,8 @@ contract Assembly {
     uint256 internal constant PLACES = 3;
     uint256 internal constant QUORUM = 2;
     uint256 internal constant EPOCH = 1 days;
+    uint256 internal constant CLOSED = 1 hours;
+    uint256 internal constant TRIES = 32 * PLACES;
     uint256 internal constant LONGEST = 3 days;
     bytes internal constant RIGHT = "right";
     bytes internal constant WRONG = "wrong";
@@ -53,6 +55,11 @@ contract Assembly {
     mapping(uint256 epoch => bytes) public membersOf;
     Job[] internal _jobs;
     uint256 private _time;
+    /// @dev Who held each seat when an epoch's list closed, zero for who had given it up; and how many
+    ///      slashes there had been.
+    mapping(uint256 epoch => address[]) private _lists;
+    mapping(uint256 epoch => uint256) private _cutsThen;
+    uint256 private _cuts;
 
     constructor(
         InferenceOracle oracle_,
@@ -286,6 +293,7 @@ contract Assembly {
         if (sums.credits - before.credits + burned != taken) ++broken;
         if (job.slashed) ++broken;
         job.slashed = taken != 0;
+        if (taken != 0) ++_cuts;
         bool covered = block.timestamp <= job.since + LONGEST;
         if (!covered && taken != 0) ++broken;
         if (!covered) return;
@@ -371,8 +379,22 @@ contract Assembly {
                 if (who == 0) _reveal(request, place, RIGHT);
             }
         }
+        for (uint256 epoch = to / EPOCH; epoch <= (to + CLOSED) / EPOCH; ++epoch) {
+            if (epoch * EPOCH > start + CLOSED) _close(epoch);
+        }
         _warp(to);
         _draw();
+    }
+
+    /// @dev An hour before the epoch.
+    function _close(uint256 epoch) private {
+        _warp(epoch * EPOCH - CLOSED);
+        _cutsThen[epoch] = _cuts;
+        uint256 count = tier.seatCount();
+        for (uint256 seat; seat < count; ++seat) {
+            ICommitteeAssurance.Seat memory held = tier.seatAt(seat);
+            _lists[epoch].push(held.until == 0 ? held.owner : address(0));
+        }
     }
 
     /// @dev The time is kept here, too: solc takes block.timestamp for one within a call.
@@ -381,14 +403,28 @@ contract Assembly {
         VM.warp(to);
     }
 
-    /// @dev The round's time comes a few seconds after midnight.
+    /// @dev The round's time comes a few seconds after midnight. Whatever was done since the list closed,
+    ///      but for slashes, the draw is of that list.
     function _draw() private {
         uint256 epoch = _time / EPOCH;
         if (membersOf[epoch].length != 0) return;
         try beacon.publish(beacon.roundAfter(epoch * EPOCH), "") {} catch {}
         try tier.draw() returns (bytes memory members) {
             membersOf[epoch] = members;
+            bool known = _lists[epoch].length != 0 && _cutsThen[epoch] == _cuts;
+            if (known && keccak256(members) != keccak256(_drawn(epoch))) ++broken;
         } catch {}
+    }
+
+    function _drawn(uint256 epoch) private view returns (bytes memory members) {
+        address[] memory list = _lists[epoch];
+        bytes32 seed = beacon.valueOf(beacon.roundAfter(epoch * EPOCH));
+        for (uint256 i; i < TRIES && members.length < 24 * PLACES; ++i) {
+            uint256 seat = uint256(keccak256(abi.encode(seed, i))) % list.length;
+            if (list[seat] == address(0)) continue;
+            members = abi.encodePacked(members, uint32(seat), list[seat]);
+            list[seat] = address(0); // it serves once
+        }
     }
 
     function refund(uint256 which) external {
