@@ -21,6 +21,7 @@ from oracle.domain.errors import InputRefused
 from oracle.zoo.entry import Entry
 from prover.compiler import Compiled
 from prover.compiler.blocks import Repeat, explicit, steps
+from prover.compiler.equalize import equalized
 from prover.compiler.fold import fold_norms
 from prover.compiler.lower.batch_norm import fold_batch_norms
 from prover.compiler.ranges import Ranges, evaluate
@@ -71,9 +72,11 @@ class Accuracy:
         return asdict(self)
 
 
-def measure(entry: Entry, compiled: Compiled, count: int | None = None) -> Accuracy:
-    """The report on an entry's held-out inputs, the first `count` of them; raises
-    NothingToCompare."""
+def measure(
+    entry: Entry, compiled: Compiled, count: int | None = None, per_channel: bool = False
+) -> Accuracy:
+    """The report on an entry's held-out inputs, the first `count` of them; `per_channel`: as it
+    was compiled. Raises NothingToCompare."""
     held = np.asarray(entry.held_out[:count])
     found = run(compiled, held)
     taken = [i for i, values in enumerate(found) if values is not None]
@@ -92,6 +95,7 @@ def measure(entry: Entry, compiled: Compiled, count: int | None = None) -> Accur
     few = [i for i in taken if i < EVALUATED]
     values = [v for i in few if (v := found[i]) is not None]
     graph = trace(entry.module, entry.shape, entry.whole)
+    graph = equalized(graph) if per_channel else graph
     layers = tuple(_layers(graph, compiled, held[few], values)) if few else ()
     return Accuracy(
         len(held),

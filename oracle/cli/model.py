@@ -6,6 +6,7 @@ import asyncio
 import json
 import runpy
 from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -45,6 +46,18 @@ TileBits = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one line of JSON.")]
 
 
+class Scales(StrEnum):
+    """Of the weights of a layer."""
+
+    TENSOR = "per-tensor"
+    CHANNEL = "per-channel"
+
+
+ScalesOf = Annotated[
+    Scales, typer.Option("--scales", help="Of each layer's weights: one, or one for each channel.")
+]
+
+
 class SourceRefused(EinproofError):
     """A source that holds no model, or an option that it does not fit."""
 
@@ -71,6 +84,7 @@ def build(
         typer.Option(help="Precision of the weights; default: 8, or what the zoo says."),
     ] = None,
     input_bits: Annotated[int, typer.Option(help="Precision of the input.")] = 16,
+    scales: ScalesOf = Scales.TENSOR,
     examples: Annotated[
         Path | None,
         typer.Option(
@@ -104,13 +118,16 @@ def build(
             raise SourceRefused(f"{source}: its cache is committed, its tokens are public")
         if examples is not None or ranges is not None:
             raise SourceRefused(f"{source}: its ranges are recorded on texts of its own")
+        if scales == Scales.CHANNEL:
+            raise SourceRefused(f"{source}: its weights have one scale a tensor")
         steps = STEPS[source]()
         made = cached.compiled(steps, weight_bits)
         _create(made, out, srs, tile_bits, force, as_json, to_bytes(steps.tokenizer))
         return
     entry = ZOO[source]() if source in ZOO else None
     bits = weight_bits or (entry.weight_bits if entry else 8)
-    options = Options(bits, input_bits, private_input, private_output)
+    per_channel = scales == Scales.CHANNEL
+    options = Options(bits, input_bits, private_input, private_output, per_channel)
     if entry is None:
         recorded = Recorded(_array(examples), _ranges(ranges))
         compiled = _compile(source, shape, input_range, options, recorded)
@@ -156,6 +173,7 @@ def accuracy(
     shape: Annotated[str, typer.Option(help="As for build.")] = "",
     input_range: Annotated[str, typer.Option("--range", help="As for build.")] = "",
     weight_bits: Annotated[int | None, typer.Option(help="As for build.")] = None,
+    scales: ScalesOf = Scales.TENSOR,
     plot: Annotated[
         list[Path] | None,
         typer.Option(help="Where a plot goes: .png, .svg or .pdf; may be given again."),
@@ -168,10 +186,12 @@ def accuracy(
     from oracle.zoo.entry import compiled_entry
 
     entry = _entry(source, shape, input_range, inputs)
-    bits = {"weight_bits": weight_bits} if weight_bits else {}
+    per_channel = scales == Scales.CHANNEL
+    bits: dict[str, Any] = {"weight_bits": weight_bits} if weight_bits else {}
     commit = here.commit()  # what runs, whatever is committed meanwhile
     with Console(stderr=True).status("compiling, and running both"):
-        found = report.measure(entry, compiled_entry(entry, **bits), count)
+        made = compiled_entry(entry, per_channel=per_channel, **bits)
+        found = report.measure(entry, made, count, per_channel)
     for path in plot or []:
         try:
             report.plot(found, source, path)
@@ -270,6 +290,7 @@ class Options(NamedTuple):
     input_bits: int
     private_input: bool
     private_output: bool
+    per_channel: bool
 
 
 class Recorded(NamedTuple):
@@ -284,6 +305,7 @@ def _compile(
 ) -> Compiled:
     from prover.compiler import compile_graph, compile_module
     from prover.compiler.build import is_chain, record_ranges
+    from prover.compiler.equalize import equalized
     from prover.compiler.trace import graph_of
 
     examples, ranges = recorded
@@ -294,6 +316,7 @@ def _compile(
     ends = (limits[0], limits[1])
     if source.endswith(".pt2"):
         graph = graph_of(_exported(Path(source)))
+        graph = equalized(graph) if options.per_channel else graph
         if ranges is None and not is_chain(graph):
             ranges = record_ranges(graph, ends, examples)
         return compile_graph(graph, ends, ranges=ranges, **asked)

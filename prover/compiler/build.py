@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from prover.compiler.calibrate import Interval
+from prover.compiler.equalize import equalized
 from prover.compiler.errors import CompileError, UnsupportedOp
 from prover.compiler.lower import LOWERINGS
 from prover.compiler.lower.builder import BITS, Builder, Stored, Value, rows_and_features
@@ -52,15 +53,18 @@ def compile_module(
     ranges: Ranges | None = None,
     whole: bool = False,
     stacked: bool = True,
+    per_channel: bool = False,
 ) -> Compiled:
     """The program of a torch module for one input shape (its batch included) and range of input
     cells. `examples`: float inputs (n, *input_shape), as `record_ranges` takes them; `ranges`: what
     was recorded on them before, instead. `whole`: the input is integers, such as token ids.
     `stacked`: blocks that repeat are written once, on scales that all of them share.
+    `per_channel`: every channel of a layer has a scale of its own (docs/protocol/ops.md#channels).
 
     Raises CompileError, or UnsupportedOp with the node and the operator.
     """
     graph = trace(module, input_shape, whole)
+    graph = equalized(graph) if per_channel else graph
     if ranges is None and not is_chain(graph):
         ranges = record_ranges(graph, input_range, examples)
     return compile_graph(
@@ -72,6 +76,7 @@ def compile_module(
         private_output=private_output,
         ranges=ranges,
         stacked=stacked,
+        per_channel=per_channel,
     )
 
 
@@ -102,6 +107,7 @@ def compile_graph(
     private_output: bool = False,
     ranges: Ranges | None = None,
     stacked: bool = True,
+    per_channel: bool = False,
 ) -> Compiled:
     """The same from a traced graph; float64 and integers only, so equal arguments give equal bytes.
 
@@ -109,7 +115,7 @@ def compile_graph(
     they are recorded on uniform inputs where none are given.
 
     A statement tensor is committed where it is to be private or has more than 1024 cells, and
-    public otherwise.
+    public otherwise. `per_channel` is of a graph that is `equalized` already, as its ranges are.
     """
     for what, bits in (("weights", weight_bits), ("inputs", input_bits)):
         if not 2 <= bits <= BITS:
@@ -121,13 +127,12 @@ def compile_graph(
         spec = whole_input(INPUT, graph.input_shape, *input_range)
     if ranges is not None or not is_chain(graph):
         recorded = ranges or record_ranges(graph, input_range)
-        net, stacks, scaled = lower_graph(
-            graph, spec, recorded, weight_bits, private_input, private_output, stacked
-        )
+        wanted = (weight_bits, private_input, private_output, stacked)
+        net, stacks, scaled = lower_graph(graph, spec, recorded, *wanted, per_channel=per_channel)
         program = with_limb(Program(LIMBS[0], tuple(net.tensors), tuple(net.ops), stacks))
         validate(program)
         return Compiled(program, net.weights, Quantizer(spec, scaled), recorded.to_dict())
-    builder = Builder(weight_bits)
+    builder = Builder(weight_bits, per_channel)
     value = _input(builder, graph, spec, private_input)
     for node in graph.nodes:
         lower = LOWERINGS.get(node.target)

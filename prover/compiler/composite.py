@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from prover.compiler import cells
 from prover.compiler.errors import UnsupportedOp
 from prover.compiler.lower.network import HIDDEN
 from prover.compiler.nodes import Nodes
@@ -32,6 +33,9 @@ def taken_apart(graph: Graph, nodes: Nodes) -> Nodes:
         return shapes[arg.name] if isinstance(arg, Ref) else np.shape(arg)
 
     for name, node in nodes.items():
+        if node.target == "getitem" and nodes[node.args[0].name].target == cells.LSTM:
+            own = Ref(f"{node.args[0].name}_{cells.STATES[node.args[1]]}")
+            node = replace(node, target="aten.alias.default", args=(own,))
         shapes[name] = node.shape
         rule = RULES.get(node.target)
         for made in (node,) if rule is None else rule(node, shape):
@@ -175,7 +179,16 @@ def _einsum(node: Node, shapes: Shapes) -> Iterator[Node]:
     yield replace(node, target="aten.permute.default", args=args)
 
 
+def _step(node: Node, shapes: Shapes) -> Iterator[Node]:
+    """Of a recurrent network, from a state (batch, hidden)."""
+    state = node.args[1][0] if node.target == cells.LSTM else node.args[1]
+    batch, hidden = shapes(state)
+    yield from CELLS[node.target](node, (batch, hidden))
+
+
+CELLS = {cells.LSTM: cells.lstm, cells.GRU: cells.gru, **dict.fromkeys(cells.PLAIN, cells.plain)}
 RULES: dict[str, Rule] = {
+    **dict.fromkeys(CELLS, _step),
     "aten.addmm.default": _product_and_sum,
     "aten.baddbmm.default": _product_and_sum,
     "aten.add.Tensor": _sum,

@@ -20,12 +20,12 @@ KEPT = ("aten.dropout.default", "aten.contiguous.default", "aten.clone.default")
 def fold_norms(graph: Graph) -> Graph:
     """Norms of which only linear layers read the features lose gamma, beta and sqrt(n) to them."""
     nodes = list(graph.nodes)
-    readers = _readers(graph)
+    readers = reader_places(graph)
     for at, node in enumerate(graph.nodes):
         if node.target not in layer_norm.TARGETS:
             continue
         layers = _layers(nodes, readers, node.name)
-        if any(_tied(graph, nodes[place].args[1]) for place in layers):
+        if any(tied(graph, nodes[place].args[1]) for place in layers):
             continue
         if not layers or len(node.args[1]) != 1:
             continue
@@ -44,13 +44,13 @@ def fold_norms(graph: Graph) -> Graph:
     return replace(graph, nodes=tuple(nodes))
 
 
-def _tied(graph: Graph, weight: Any) -> bool:
+def tied(graph: Graph, weight: Any) -> bool:
     """Whether an embedding has these numbers too: one tensor is both, if nothing is folded in."""
     rows = (n.args[0] for n in graph.nodes if n.target in embedding.TARGETS)
     return any(np.array_equal(found, weight) for found in rows)
 
 
-def _readers(graph: Graph) -> dict[str, list[int]]:
+def reader_places(graph: Graph) -> dict[str, list[int]]:
     """The places of the nodes that read each node, whatever the argument."""
     found: dict[str, list[int]] = {}
     previous = ""

@@ -59,6 +59,7 @@ def lower_graph(
     private_output: bool,
     stacked: bool,
     further: tuple[Scaled, ...] = (),
+    per_channel: bool = False,
 ) -> tuple[Network, tuple[Stack, ...], Scaled]:
     """The tensors, gadgets and stacks of a graph, and how its output reads; raises CompileError.
     `further`: of a step, its other inputs, the state last.
@@ -71,7 +72,7 @@ def lower_graph(
     plans: dict[str, Plan] = {}
     for _ in range(MOST_PASSES):
         repeats = [step for step in order if isinstance(step, Repeat)]
-        net = Network(join_ranges(ranges, repeats), dict(plans), weight_bits)
+        net = Network(join_ranges(ranges, repeats), dict(plans), weight_bits, per_channel)
         net.wide = read_by_relus_alone(graph)
         try:
             inputs = {INPUT: _input(net, spec, private_input)}

@@ -21,6 +21,7 @@ from prover.quantizer import (
 )
 
 BIAS_BITS = 32
+CELL_BITS = 16  # of a weight at most, where each channel has a scale
 MAX_SHIFT = 40
 Choice = Callable[[int | None], int | None]
 _choice: ContextVar[Choice] = ContextVar("exponents", default=lambda exponent: exponent)
@@ -72,16 +73,24 @@ def whole_input(name: str, shape: tuple[int, ...], lo: float, hi: float) -> Scal
 
 
 def quantize_linear(
-    weight: FloatArray, bias: FloatArray, input_exponent: int, bits: int
+    weight: FloatArray,
+    bias: FloatArray,
+    input_exponent: int,
+    bits: int,
+    per_channel: bool = False,
 ) -> tuple[IntArray, IntArray, int]:
-    """(weight, bias, exponent of the accumulator) as integers.
+    """(weight, bias, exponent of the accumulator) as integers; the first axis is of channels.
 
     One scale 2^e for the weights, and 2^(e + input_exponent) for the accumulator and the bias: the
     finest for which weights have `bits` signed bits and biases 32. So a bias that dwarfs its
     weights takes precision from them, and the accumulator never needs more than 32 bits for a bias.
+
+    `per_channel`: each channel c has at least the scale 2^(e_c) that it would have by itself, as
+    far as CELL_BITS reach; what evens the channels out, 2^(e - e_c), is in its weights.
     """
+    most = (1 << bits - 1) - 1
     limits = [
-        largest_exponent(weight, (1 << bits - 1) - 1),
+        _choice.get()(_of_channels(weight, bits) if per_channel else _largest(weight, most)),
         _less(largest_exponent(bias, (1 << BIAS_BITS - 1) - 1), input_exponent),
     ]
     exponent = min((e for e in limits if e is not None), default=0)
@@ -90,6 +99,18 @@ def quantize_linear(
         round_half_even(bias, exponent + input_exponent).astype(np.int64),
         exponent + input_exponent,
     )
+
+
+def stored_bits(bits: int, per_channel: bool) -> int:
+    """What a layer's weights are declared to have."""
+    return max(bits, CELL_BITS) if per_channel else bits
+
+
+def _of_channels(weight: FloatArray, bits: int) -> int | None:
+    """The largest exponent of any channel, of those that leave every weight CELL_BITS."""
+    own = [_largest(channel, (1 << bits - 1) - 1) for channel in weight]
+    room = _largest(weight, (1 << stored_bits(bits, True) - 1) - 1)
+    return None if room is None else min(room, max(e for e in own if e is not None))
 
 
 def _less(exponent: int | None, by: int) -> int | None:

@@ -77,7 +77,8 @@ def _sum(net: Network, name: str, plan: Plan, x: Pending, y: Pending) -> Pending
     exponent = max(x.exponent, y.exponent)
     x = net.accumulated(x, name, plan, 1 << exponent - x.exponent)
     y = net.accumulated(y, name, plan, 1 << exponent - y.exponent)
-    free, more = x.expr.free, len(x.expr.axes) - x.expr.free
+    free = len(flat(plan))
+    more = len(x.expr.axes) - free
 
     def moved(a: Affine) -> Affine:
         def move(i: Index) -> Index:

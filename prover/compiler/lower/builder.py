@@ -55,9 +55,11 @@ def rows_and_features(shape: tuple[int, ...]) -> tuple[int, int]:
 
 @dataclass
 class Builder:
-    """Collects tensors, gadgets and integer weights; `weight_bits` is the precision of weights."""
+    """Collects tensors, gadgets and integer weights; `weight_bits` is the precision of weights,
+    of each channel's by itself where they are `per_channel`."""
 
     weight_bits: int = 8
+    per_channel: bool = False
     tensors: list[Tensor] = field(default_factory=list)
     ops: list[Op] = field(default_factory=list)
     weights: dict[str, IntArray] = field(default_factory=dict)

@@ -33,7 +33,7 @@ from prover.compiler.lower.network import (
     window,
 )
 from prover.compiler.lower.slide import in_one_part, phase, rounded, slid, whole_axes
-from prover.compiler.quantize import BIAS_BITS, quantize_linear
+from prover.compiler.quantize import BIAS_BITS, quantize_linear, stored_bits
 from prover.compiler.ranges import Ranges
 from prover.compiler.trace import INPUT, PREVIOUS, Graph, Node, Ref
 from prover.program.gadgets.shared import one
@@ -171,11 +171,12 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Pending:
         raise UnsupportedOp(node.name, node.target, f"rows or columns in parts: {plan}")
     net.plans[node.name] = plan
 
-    integers, offsets, exponent = quantize_linear(weight, bias, cells.exponent, net.weight_bits)
+    precision = net.weight_bits, net.per_channel
+    integers, offsets, exponent = quantize_linear(weight, bias, cells.exponent, *precision)
     integers = integers.reshape(groups, -1, channels // groups, count).transpose(3, 0, 1, 2)
     inputs = cells.lengths[lead + 1]
     kept = ((count,) if count > 1 else (), group, outer[1], inputs)
-    matrix, _ = net.integers(f"{node.name}.weight", integers, kept, net.weight_bits, 0)
+    matrix, _ = net.integers(f"{node.name}.weight", integers, kept, stored_bits(*precision), 0)
     space = plan[lead + 1 :]
     if _may_be_longer(net, node):
         space = tuple(tuple(map(rounded, lengths)) for lengths in space)

@@ -15,7 +15,7 @@ from prover.compiler.lower.network import (
     flat,
     numbered,
 )
-from prover.compiler.quantize import BIAS_BITS, quantize_linear
+from prover.compiler.quantize import BIAS_BITS, quantize_linear, stored_bits
 from prover.compiler.ranges import Ranges
 from prover.compiler.trace import Node
 from prover.program.ir import Affine, Contraction
@@ -51,9 +51,10 @@ def dense(net: Network, node: Node, x: Value, weight: Array, bias: Array) -> Pen
     if matrix is not None and matrix.lengths == (outputs, inputs):
         exponent = matrix.exponent + cells.exponent
     else:
-        whole, offsets, exponent = quantize_linear(weight, bias, cells.exponent, net.weight_bits)
+        precision = net.weight_bits, net.per_channel
+        whole, offsets, exponent = quantize_linear(weight, bias, cells.exponent, *precision)
         name = f"{node.name}.weight"
-        matrix, _ = net.integers(name, whole, (outputs, inputs), net.weight_bits, 0)
+        matrix, _ = net.integers(name, whole, (outputs, inputs), stored_bits(*precision), 0)
     axes = numbered((*rows, outputs, inputs))
     product = Contraction(
         Affine(((1, net.view(matrix, (axes[-2], axes[-1]))),)),

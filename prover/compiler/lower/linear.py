@@ -6,7 +6,7 @@ import numpy as np
 
 from prover.compiler.errors import CompileError, UnsupportedOp
 from prover.compiler.lower.builder import Builder, Stored, Value, rows_and_features
-from prover.compiler.quantize import BIAS_BITS, quantize_linear
+from prover.compiler.quantize import BIAS_BITS, quantize_linear, stored_bits
 from prover.compiler.trace import PREVIOUS, Node
 from prover.program.ir import Affine, Contraction, Expr, Index, View
 
@@ -29,8 +29,9 @@ def lower(builder: Builder, value: Value, node: Node) -> Value:
         )
     if not isinstance(value, Stored):  # two layers with nothing between them
         value = builder.requantize(value, f"{node.name}.input")
-    integers, offsets, exponent = quantize_linear(weight, bias, value.exponent, builder.weight_bits)
-    matrix = builder.weight(f"{node.name}.weight", integers, builder.weight_bits)
+    precision = builder.weight_bits, builder.per_channel
+    integers, offsets, exponent = quantize_linear(weight, bias, value.exponent, *precision)
+    matrix = builder.weight(f"{node.name}.weight", integers, stored_bits(*precision))
     vector = builder.weight(f"{node.name}.bias", offsets, BIAS_BITS)
     product = Contraction(
         Affine(((1, View(matrix, (Index(1), Index(2)))),)),

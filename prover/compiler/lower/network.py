@@ -149,6 +149,7 @@ class Network:
     ranges: Ranges
     plans: dict[str, Plan]
     weight_bits: int = 8
+    per_channel: bool = False  # of layers each channel has that many by itself
     tensors: list[Tensor] = field(default_factory=list)
     ops: list[Op] = field(default_factory=list)
     weights: dict[str, IntArray] = field(default_factory=dict)
@@ -232,7 +233,7 @@ class Network:
         axes, free = flat(plan) + summed, len(flat(plan))
         if not free:
             axes, free = (1, *summed), 1
-            contractions = [Contraction(_later(c.x), _later(c.y)) for c in contractions]
+            contractions = [_of_one(Contraction(_later(c.x), _later(c.y))) for c in contractions]
         if len(axes) > MAX_AXES or free > MAX_RANK:
             raise CompileError(f"{name}: axes {axes}, more than the format has")
         expr = Expr(axes, free, tuple(contractions), linear)
@@ -322,6 +323,15 @@ def _later(a: Affine) -> Affine:
         ),
         a.const,
     )
+
+
+def _of_one(c: Contraction) -> Contraction:
+    """A product of single cells, over the one axis that there is."""
+    if c.x.axes | c.y.axes:
+        return c
+    (coef, view), *rest = c.x.terms
+    along = replace(view, index=(Index(0, view.index[0].offset), *view.index[1:]))
+    return replace(c, x=replace(c.x, terms=((coef, along), *rest)))
 
 
 # --- shapes ---
