@@ -12,11 +12,12 @@ import torch
 
 from prover.compiler import compile_module
 from prover.program.evaluate import ValueRefused
-from tests.evm import Chain
+from tests.evm import Chain, Reverted
 from tests.onchain import Deployment
 from tests.programs import Case
 from tests.proving import Setup, setup, srs_of
 from tests.soundness.malice import Claim
+from tests.soundness.small import refusal
 from tests.tampering import verdict
 from tests.transformers import REACH, case, inputs
 from tests.unit.test_compiler_language import Encoder, Llama, sentence
@@ -88,6 +89,22 @@ def test_attacks_are_refused(ready: dict[str, tuple[Case, Setup]], name: str) ->
     claim = Claim(own, values).refit()
     assert claim.broken()
     assert claim.refused() is not None
+
+
+@pytest.mark.chain
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MADE)
+def test_a_chain_refuses_them_too(anvil: Chain, name: str) -> None:
+    """With the same error as the Python verifier."""
+    deployment, made = Deployment.make(anvil, srs_of(None, 14)), MADE[name]()
+    own = deployment.setup(made)
+    for model, tensor, change in ATTACKS.values():
+        if model == name:
+            statement, proof = Claim(own, rewritten(made, tensor, change)).refit().prove()
+            with pytest.raises(Reverted) as refused:
+                deployment.verify(statement, proof)
+            found = refusal(own.key, statement, proof)
+            assert refused.value.name == found == "OpeningRejected", tensor
 
 
 @pytest.mark.chain
