@@ -56,7 +56,7 @@ def import_ptau(
     if one_g2 != GENERATOR_G2:
         raise SrsError("first power in G2", f"the generator {GENERATOR_G2}", one_g2)
     progress(f"checking that {count} powers are points of the curve")
-    srs = srs_from_bytes(kernels, k, points, s_g2)
+    srs = srs_from_bytes(kernels, k, points, 0, s_g2)
     progress("checking by pairings that they are the powers of one secret")
     check_srs(kernels, srs)
     return srs

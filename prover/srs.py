@@ -96,15 +96,19 @@ def encode_g2(point: PointG2) -> bytes:
     return b"".join(value.to_bytes(ELEMENT_BYTES, "big") for value in (x1, x0, y1, y0))
 
 
-def srs_from_bytes(kernels: Kernels, k: int, points: bytes, s_g2: PointG2) -> Srs:
-    """From 64 bytes a point; raises SrsError where one is infinite or not on the curve."""
-    start = points.find(INFINITY)
+def srs_from_bytes(kernels: Kernels, k: int, data: bytes, first: int, s_g2: PointG2) -> Srs:
+    """The powers that data has from its byte `first` on, 64 bytes a point; raises SrsError where
+    one is infinite or not on the curve."""
+    last = first + ((1 << k) + 1) * POINT_BYTES
+    start = data.find(INFINITY, first, last)
     while start >= 0:
-        if start % POINT_BYTES == 0:
-            raise SrsError(f"power {start // POINT_BYTES}", "a finite point", "infinity")
-        start = points.find(INFINITY, start + 1)
+        if (start - first) % POINT_BYTES == 0:
+            power = (start - first) // POINT_BYTES
+            raise SrsError(f"power {power}", "a finite point", "infinity")
+        start = data.find(INFINITY, start + 1, last)
+    points = memoryview(data)[first:last]  # hundreds of megabytes: not copied
     try:
-        s_g1 = decode_point(points[POINT_BYTES : 2 * POINT_BYTES])
+        s_g1 = decode_point(bytes(points[POINT_BYTES : 2 * POINT_BYTES]))
         return Srs(k, kernels.points_from_bytes(points), s_g1, s_g2)
     except ProofError as error:
         raise SrsError("points of an SRS", "points of G1", error) from error
@@ -273,4 +277,4 @@ def _parse(kernels: Kernels, data: bytes) -> Srs:
     digest = hashlib.sha256(content).digest()
     if digest != data[-DIGEST_BYTES:]:
         raise SrsError("SHA-256 of an SRS file", data[-DIGEST_BYTES:].hex(), digest.hex())
-    return srs_from_bytes(kernels, k, bytes(content[HEADER_BYTES:]), s_g2)
+    return srs_from_bytes(kernels, k, data, HEADER_BYTES, s_g2)

@@ -171,7 +171,7 @@ class Kernels(Protocol):
     def points_to_ints(self, points: Points) -> list[Point]:
         """The inverse of load_points."""
 
-    def points_from_bytes(self, data: bytes) -> Points:
+    def points_from_bytes(self, data: bytes | memoryview) -> Points:
         """64 bytes a point, x then y, big-endian, zeros for infinity.
 
         Raises WrongLength, NonCanonicalCoordinate or PointNotOnCurve.

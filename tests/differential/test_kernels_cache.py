@@ -5,9 +5,11 @@ import os
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from prover.kernels import available, cache, get, native, warmup
@@ -229,3 +231,28 @@ def test_a_task_may_run_tasks_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Non
     runner.start()
     runner.join(30)
     assert found == [[[0, 1], [2, 3]]]
+
+
+def test_what_waits_for_a_busy_thread_holds_on_to_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task's own tasks are offered to the pool, whose thread may be busy for all of a round: what
+    they had and made must not live as long, which was two gigabytes of GPT-2's."""
+    monkeypatch.setattr(kernel, "threads", lambda: 2)
+    both, left = threading.Barrier(2), threading.Event()
+
+    def busy() -> list[bool]:
+        both.wait(10)
+        assert left.wait(10)
+        return []
+
+    def outer() -> list[bool]:
+        both.wait(10)
+        try:
+            given = [np.zeros(4), np.zeros(4)]
+            made = kernel.run_all([functools.partial(np.copy, a) for a in given])
+            known = [weakref.ref(a) for a in (*given, *made)]
+            del given, made
+            return [one() is None for one in known]
+        finally:
+            left.set()
+
+    assert [] in (found := kernel.run_all([busy, outer])) and [True] * 4 in found

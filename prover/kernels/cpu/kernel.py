@@ -61,7 +61,9 @@ def run_all(tasks: Sequence[Callable[[], T]]) -> list[T]:
     for other in others:
         if not other.cancel():  # one that has not begun, as where a task calls this, has none left
             other.result()
-    return cast(list[T], found)
+    # but it waits in its queue until the other thread is free, so that it must hold on to nothing
+    done, found, tasks = found, [], ()
+    return cast(list[T], done)
 
 
 def ranges(length: int, least: int = THREAD_WORK) -> list[tuple[int, int]]:

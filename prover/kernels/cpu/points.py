@@ -63,7 +63,7 @@ def _leave_points(points: Any, out: Any) -> None:
         store(out, i, mul_fq(load(points, i), one()))
 
 
-def points_from_bytes(data: bytes) -> Points:
+def points_from_bytes(data: bytes | memoryview) -> Points:
     if len(data) % POINT_BYTES:
         raise WrongLength(len(data) // POINT_BYTES * POINT_BYTES, len(data))
     big_endian = np.frombuffer(data, dtype=">u8").reshape(-1, 2, 4)
@@ -75,7 +75,8 @@ def points_from_bytes(data: bytes) -> Points:
             little = np.ascontiguousarray(big_endian[part, :, ::-1], dtype=np.uint64)
             bad = start + _enter_points(little.reshape(-1, 8), out[part])
             if bad >= start:
-                curve.decode_point(data[POINT_BYTES * bad : POINT_BYTES * (bad + 1)])  # raises
+                wrong = data[POINT_BYTES * bad : POINT_BYTES * (bad + 1)]
+                curve.decode_point(bytes(wrong))  # raises
 
     run_all([functools.partial(enter, *cut) for cut in ranges(len(out))])
     return out

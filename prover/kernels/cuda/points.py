@@ -66,7 +66,7 @@ def _leave_points(points: Any, out: Any, n: Any) -> None:
         store(out, i, mul_fq(load(points, i), one()))
 
 
-def points_from_bytes(data: bytes) -> Points:
+def points_from_bytes(data: bytes | memoryview) -> Points:
     if len(data) % POINT_BYTES:
         raise WrongLength(len(data) // POINT_BYTES * POINT_BYTES, len(data))
     big_endian = np.frombuffer(data, dtype=">u8").reshape(-1, 2, 4)

@@ -22,10 +22,10 @@ def points_to_ints(points: Points) -> list[Point]:
     return list(points)
 
 
-def points_from_bytes(data: bytes) -> Points:
+def points_from_bytes(data: bytes | memoryview) -> Points:
     if len(data) % POINT_BYTES:
         raise WrongLength(len(data) // POINT_BYTES * POINT_BYTES, len(data))
-    records = [data[i : i + POINT_BYTES] for i in range(0, len(data), POINT_BYTES)]
+    records = [bytes(data[i : i + POINT_BYTES]) for i in range(0, len(data), POINT_BYTES)]
     return [None if record == INFINITY else curve.decode_point(record) for record in records]
 
 
