@@ -76,7 +76,8 @@ def points_from_bytes(data: bytes | memoryview) -> Points:
     launch(_enter_points, len(points), points.words, points.words, bad)
     first = int(bad.copy_to_host()[0])
     if first < len(points):
-        curve.decode_point(data[POINT_BYTES * first : POINT_BYTES * (first + 1)])  # raises
+        wrong = data[POINT_BYTES * first : POINT_BYTES * (first + 1)]
+        curve.decode_point(bytes(wrong))  # raises
     return points
 
 
