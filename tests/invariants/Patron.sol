@@ -66,13 +66,14 @@ contract Patron {
         if (bailiff.jobCount() != 0) _reclaim(which % bailiff.jobCount(), who);
     }
 
-    /// @notice Once every request is settled: all that was offered is earned or returned.
+    /// @notice Once every request is settled: all that was offered returns or is earned. Givers try
+    ///         first, and get nothing that is another's.
     function finish() external {
         for (uint256 i; i < bailiff.jobCount(); ++i) {
-            _earn(i);
             for (uint256 a; a < bailiff.actorCount(); ++a) {
                 _reclaim(i, a);
             }
+            _earn(i);
         }
     }
 
