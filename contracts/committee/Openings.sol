@@ -15,14 +15,19 @@ abstract contract Openings is Seats {
     bytes32 internal constant COMMIT =
         keccak256("Commit(bytes32 requestId,uint256 epoch,bytes32 commitment)");
 
+    /// @dev A place's part of a summons' bond, of the fine.
+    uint256 internal constant BOND_SHARE = 4;
+
     IInferenceOracle public immutable oracle;
     bytes32 internal immutable _domain;
 
-    /// @dev A demand to speak on-chain, one a request: places are those of that epoch's committee.
+    /// @dev A demand to speak on-chain, one a request: places are those of that epoch's committee, of
+    ///      which `silent` have not revealed, nor has their part of the bond gone back.
     struct Summons {
         uint32 epoch;
         uint40 commitBy;
         uint40 revealBy;
+        uint8 silent;
     }
 
     mapping(bytes32 requestId => Summons) public summonsOf;
@@ -30,6 +35,8 @@ abstract contract Openings is Seats {
     /// @notice keccak256(abi.encode(payee, output hash, trace root)) that a member revealed on-chain.
     mapping(bytes32 requestId => mapping(uint256 place => bytes32)) public revealedAt;
     mapping(bytes32 requestId => mapping(uint256 place => bool)) private _fined;
+    /// @inheritdoc ICommitteeAssurance
+    mapping(address account => uint256) public credit;
 
     constructor(IInferenceOracle oracle_) {
         oracle = oracle_;
@@ -45,7 +52,8 @@ abstract contract Openings is Seats {
     }
 
     /// @inheritdoc ICommitteeAssurance
-    function summon(Request calldata request) external {
+    function summon(Request calldata request) external payable {
+        if (msg.value != summonsBond()) revert WrongBond(summonsBond(), msg.value);
         if (request.assurance != address(this)) revert WrongTier(address(this), request.assurance);
         if (request.requester != msg.sender) revert OnlyRequester(request.requester, msg.sender);
         bytes32 requestId = oracle.idOf(request);
@@ -59,8 +67,9 @@ abstract contract Openings is Seats {
         if (request.deadline < until) until = request.deadline;
         if (revealBy > until) revert TooLate(until, revealBy);
 
-        summonsOf[requestId] =
-            Summons(uint32(epoch), uint40(block.timestamp + _grace), uint40(revealBy));
+        summonsOf[requestId] = Summons(
+            uint32(epoch), uint40(block.timestamp + _grace), uint40(revealBy), uint8(_places)
+        );
 
         emit Summoned(requestId, epoch, block.timestamp + _grace);
     }
@@ -100,10 +109,47 @@ abstract contract Openings is Seats {
         bytes32 opened = keccak256(abi.encode(payee, outputHash, traceRoot, salt, member));
         bytes32 commitment = commitmentAt[requestId][place];
         if (opened != commitment) revert WrongCommitment(commitment, opened);
+        if (revealedAt[requestId][place] != 0) revert NothingLeft(requestId);
 
         revealedAt[requestId][place] = keccak256(abi.encode(payee, outputHash, traceRoot));
+        summonsOf[requestId].silent = summons.silent - 1;
+        credit[member] += _placeBond();
 
         emit Revealed(requestId, place, payee, outputHash);
+    }
+
+    /// @inheritdoc ICommitteeAssurance
+    /// @dev Nobody reveals any more then.
+    function reclaim(Request calldata request) external {
+        bytes32 requestId = oracle.idOf(request);
+        Summons storage summons = summonsOf[requestId];
+        if (block.timestamp <= summons.revealBy) {
+            revert TooEarly(summons.revealBy, block.timestamp);
+        }
+        uint256 amount = summons.silent * _placeBond();
+        if (amount == 0) revert NothingLeft(requestId);
+
+        summons.silent = 0;
+        credit[request.requester] += amount;
+
+        emit Reclaimed(requestId, request.requester, amount);
+    }
+
+    /// @inheritdoc ICommitteeAssurance
+    function withdraw(address to) external returns (uint256 amount) {
+        amount = credit[msg.sender];
+        if (amount == 0) revert NothingToWithdraw(msg.sender);
+        if (to == address(0)) revert ZeroAddress();
+
+        credit[msg.sender] = 0;
+
+        emit Withdrawn(msg.sender, to, amount);
+
+        bool success;
+        assembly ("memory-safe") {
+            success := call(gas(), to, amount, 0, 0, 0, 0)
+        }
+        if (!success) revert TransferFailed(to, amount);
     }
 
     /// @inheritdoc ICommitteeAssurance
@@ -123,6 +169,11 @@ abstract contract Openings is Seats {
         _fined[requestId][place] = true;
 
         _fineSeat(requestId, seat, member);
+    }
+
+    /// @inheritdoc ICommitteeAssurance
+    function summonsBond() public view returns (uint256) {
+        return _places * _placeBond();
     }
 
     /// @inheritdoc ICommitteeAssurance
@@ -161,6 +212,11 @@ abstract contract Openings is Seats {
         uint256 taken = _takeSeat(seat, member, _fine, _reservable());
         emit Fined(requestId, seat, taken);
         if (taken != 0) vault.fine(requestId, member, taken);
+    }
+
+    /// @dev In wei, as all that is not stake.
+    function _placeBond() private view returns (uint256) {
+        return _fine * 1 gwei / BOND_SHARE;
     }
 
     function _checkOpen(bytes32 requestId) private view {

@@ -22,6 +22,10 @@ import {IAssurance} from "./IAssurance.sol";
 /// A member commits before it has seen an answer, so that it cannot copy one. Nobody can say for a
 /// member what it did not sign, nor keep it from speaking: it may commit and reveal on-chain.
 ///
+/// Silence. Whoever asked may summon the committee to do so, and pays a bond with that, a part for each
+/// place: who reveals has earned its places' parts, whatever else becomes of the request, and all
+/// other parts go back to who summoned. Each is credited once, and withdrawn from there.
+///
 /// How to hand claims in (`InferenceOracle.answer`); evidence begins with a byte that says what it is:
 ///
 /// | standing | claim | evidence | what becomes of it |
@@ -101,6 +105,8 @@ interface ICommitteeAssurance is IAssurance {
     event Committed(bytes32 indexed requestId, uint256 indexed place, bytes32 commitment);
     event Revealed(bytes32 indexed requestId, uint256 indexed place, address payee, bytes32 output);
     event Fined(bytes32 indexed requestId, uint256 indexed seat, uint256 amount);
+    event Reclaimed(bytes32 indexed requestId, address indexed requester, uint256 amount);
+    event Withdrawn(address indexed account, address indexed to, uint256 amount);
 
     error WrongRules();
     error NotATier(address vault);
@@ -129,6 +135,11 @@ interface ICommitteeAssurance is IAssurance {
     /// @notice The member did not reveal this on-chain.
     error NotRevealed(uint256 place);
     error WrongCommitment(bytes32 expected, bytes32 got);
+    /// @notice A summons takes just this much, in wei.
+    error WrongBond(uint256 expected, uint256 got);
+    error NothingToWithdraw(address account);
+    error ZeroAddress();
+    error TransferFailed(address to, uint256 amount);
     /// @notice Seats have no stake left for so much coverage.
     error CoverageAboveStake(uint256 free, uint256 needed);
     error MalformedTerms(bytes32 got);
@@ -167,14 +178,16 @@ interface ICommitteeAssurance is IAssurance {
         uint256 place
     ) external;
 
-    /// @notice Demands of an open request's committee that it speaks on-chain; by the requester.
-    function summon(Request calldata request) external;
+    /// @notice Demands of an open request's committee that it speaks on-chain; by the requester, with the
+    ///         bond.
+    function summon(Request calldata request) external payable;
 
     /// @notice Commits on-chain; by the member.
     function commit(bytes32 requestId, bytes calldata members, uint256 place, bytes32 commitment)
         external;
 
-    /// @notice Opens a commitment made on-chain; by anyone who knows the salt.
+    /// @notice Opens a commitment made on-chain; by anyone who knows the salt. The member has earned its
+    ///         place's part of the bond.
     function reveal(
         bytes32 requestId,
         bytes calldata members,
@@ -189,6 +202,13 @@ interface ICommitteeAssurance is IAssurance {
     ///         answered; by anyone.
     function fineAbsent(bytes32 requestId, bytes calldata members, uint256 place) external;
 
+    /// @notice Credits whoever summoned with the bond's parts of those who did not reveal in time; by
+    ///         anyone.
+    function reclaim(Request calldata request) external;
+
+    /// @notice Sends the caller what it is credited with.
+    function withdraw(address to) external returns (uint256 amount);
+
     // --- views ------------------------------------------------------------------------------------
 
     function rules() external view returns (Rules memory);
@@ -202,6 +222,12 @@ interface ICommitteeAssurance is IAssurance {
 
     /// @notice Gwei of every seat that claims have reserved which may stand still.
     function reserved() external view returns (uint256);
+
+    /// @notice Wei that `summon` takes: a quarter of the fine for each place, as gwei.
+    function summonsBond() external view returns (uint256);
+
+    /// @notice Wei that an account can withdraw.
+    function credit(address account) external view returns (uint256);
 
     /// @notice What a member signs (EIP-712).
     function digestOf(bytes32 requestId, uint256 epoch, bytes32 commitment)

@@ -52,6 +52,8 @@ FUNCTIONS: Mapping[str, tuple[str, ...]] = {
     "draw": (),
     "summon": (REQUEST,),
     "summonsOf": ("bytes32",),
+    "summonsBond": (),
+    "reclaim": (REQUEST,),
     "commitmentAt": ("bytes32", "uint256"),
     "revealedAt": ("bytes32", "uint256"),
     "commit": ("bytes32", "bytes", "uint256", "bytes32"),
@@ -182,6 +184,7 @@ ERRORS: Mapping[str, tuple[str, ...]] = {
     # CommitteeAssurance; NothingLeft and WrongEvidence have one argument less than above
     "OnlyOwner": ("address", "address"),
     "OnlyRequester": ("address", "address"),
+    "WrongBond": ("uint256", "uint256"),
     "SeatTaken": ("uint256",),
     "NoSuchSeat": ("uint256",),
     "SeedUnknown": ("uint64",),

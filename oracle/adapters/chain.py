@@ -205,7 +205,7 @@ class NodeChain(AuditCalls, GameCalls):
 
     async def summons(self, request: Request) -> Summons | None:
         found = await self.call(request.assurance, call_data("summonsOf", request.id))
-        epoch, commit_by, reveal_by = decode(("uint32", "uint40", "uint40"), found)
+        epoch, commit_by, reveal_by, _ = decode(("uint32", "uint40", "uint40", "uint8"), found)
         return Summons(epoch, commit_by, reveal_by) if epoch else None
 
     async def spoken(self, request: Request, places: int) -> list[tuple[bytes, bytes]]:

@@ -1,4 +1,4 @@
-"""einproof committee: a member's seats, the day's draw, and fines for silence, by hand."""
+"""einproof committee: a member's seats, the day's draw, summonses and what they cost, by hand."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from oracle.settings import read_settings
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
-    help="Seats in the committee, its draw, and fines for members that are silent.",
+    help="Seats in the committee, its draw, summonses, and fines for members that are silent.",
 )
 
 Seat = Annotated[int, typer.Argument(min=0, help="Number of the seat; see show.")]
@@ -76,7 +76,8 @@ def key(rpc: Rpc = None, key: Key = None, as_json: Json = False) -> None:
 def summon(
     request: Id, rpc: Rpc = None, key: Key = None, large: Large = False, as_json: Json = False
 ) -> None:
-    """Demand that the committee speaks on-chain, on a request of yours that nobody answered."""
+    """Demand that the committee speaks on-chain, on a request of yours that nobody answered; with
+    the bond, whose parts for silent members return (reclaim)."""
     _do(_summon(parse_word(request, "REQUEST")), rpc, key, large, as_json)
 
 
@@ -86,6 +87,20 @@ def fine(
 ) -> None:
     """Fine all who were summoned and did not reveal in time; anyone may."""
     _do(_fine(parse_word(request, "REQUEST")), rpc, key, large, as_json)
+
+
+@app.command()
+def reclaim(
+    request: Id, rpc: Rpc = None, key: Key = None, large: Large = False, as_json: Json = False
+) -> None:
+    """Credit who summoned with the bond's parts of those who did not reveal in time; anyone may."""
+    _do(_reclaim(parse_word(request, "REQUEST")), rpc, key, large, as_json)
+
+
+@app.command()
+def withdraw(rpc: Rpc = None, key: Key = None, large: Large = False, as_json: Json = False) -> None:
+    """Take what you are credited with: parts of bonds, for your words on-chain or reclaimed."""
+    _do(_withdraw, rpc, key, large, as_json)
 
 
 class _Desk:
@@ -109,10 +124,14 @@ class _Desk:
         topics = ["0x" + kind.hex(), "0x" + id.hex()]
         return await self.chain.logs(self.start, head, [contract], topics)
 
-    async def tell(self, to: str, data: bytes) -> None:
+    async def tell(self, to: str, data: bytes, value: int = 0) -> None:
         from oracle.domain.chain import Call
 
-        await self.wallet.transact(Call(to, data))
+        await self.wallet.transact(Call(to, data, value))
+
+    async def credit(self, account: str) -> int:
+        """Wei of summonses' bonds."""
+        return int((await self.read(self.council, ("uint256",), "credit", account))[0])
 
 
 def _seat(name: str, seat: int) -> Callable[[_Desk], Awaitable[Report]]:
@@ -165,10 +184,12 @@ def _summon(id: bytes) -> Callable[[_Desk], Awaitable[Report]]:
         from oracle.adapters.abi import call_data
 
         request = await _asked(desk, id)
-        await desk.tell(desk.council, call_data("summon", request.fields))
+        (bond,) = await desk.read(desk.council, ("uint256",), "summonsBond")
+        await desk.tell(desk.council, call_data("summon", request.fields), bond)
         summons = await desk.chain.summons(request)
         return {
             "request": "0x" + id.hex(),
+            "bond_wei": bond,
             "day": summons.epoch,
             "commit_by": summons.commit_by,
             "reveal_by": summons.reveal_by,
@@ -202,6 +223,33 @@ def _fine(id: bytes) -> Callable[[_Desk], Awaitable[Report]]:
         return {"request": "0x" + id.hex(), "fined": fined[False], "fined_before": fined[True]}
 
     return work
+
+
+def _reclaim(id: bytes) -> Callable[[_Desk], Awaitable[Report]]:
+    async def work(desk: _Desk) -> Report:
+        from oracle.adapters.abi import call_data
+
+        request = await _asked(desk, id)
+        before = await desk.credit(request.requester)
+        await desk.tell(desk.council, call_data("reclaim", request.fields))
+        gained = await desk.credit(request.requester) - before
+        return {
+            "request": "0x" + id.hex(),
+            "requester": request.requester,
+            "credited_wei": gained,
+        }
+
+    return work
+
+
+async def _withdraw(desk: _Desk) -> Report:
+    from oracle.adapters.abi import call_data
+
+    owner = desk.wallet.signer.address
+    amount = await desk.credit(owner)
+    if amount:
+        await desk.tell(desk.council, call_data("withdraw", owner))
+    return {"owner": owner, "withdrawn_wei": amount}
 
 
 async def _asked(desk: _Desk, id: bytes) -> Any:

@@ -14,6 +14,7 @@ import asyncio
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +105,17 @@ class Chamber(Ladder):
         """Where they sit today."""
         return [place for key in keys for place in committee.places(self.address(key))]
 
+    @property
+    def bond(self) -> int:
+        """What a summons costs, in wei, if every place reveals."""
+        return int(self.council.summonsBond())
+
     def summon(self, asked: Asked) -> None:
-        self.council.summon(asked.request.fields, sender=self.account(REQUESTER))
+        self.council.summon(asked.request.fields, value=self.bond, sender=self.account(REQUESTER))
+
+    def reclaim(self, asked: Asked) -> None:
+        """The bond's parts of those who did not reveal; anyone may."""
+        self.council.reclaim(asked.request.fields, sender=self.account(REQUESTER))
 
     def refund(self, asked: Asked) -> None:
         """When its deadline has passed."""
@@ -124,14 +134,24 @@ class Chamber(Ladder):
         return sum(int(self.council.seatAt(self.keys.index(key)).stake) for key in keys)
 
     def sheet(self) -> dict[str, int]:
+        """With what they are credited with of bonds."""
         collector, *others = self.true
         turned = f"{len(self.turned)} who turned"
         groups = {"honest collector": (collector,), "other honest members": others}
         groups |= {turned: self.turned, "requester": (REQUESTER,)}
         self.people = {key: key for keys in groups.values() for key in keys}
         each = super().sheet()
+        for key in self.people:
+            each[key] += int(self.council.credit(self.address(key)))
         found = {name: sum(each[key] for key in keys) for name, keys in groups.items() if keys}
         return {**found, "burned": each["burned"]}
+
+
+@dataclass
+class SeatedOutcome(StakedOutcome):
+    """And what those who were summoned earned of the bond."""
+
+    earned_wei: int = 0
 
 
 class SeatedStory(StakedStory):
@@ -148,8 +168,10 @@ class SeatedStory(StakedStory):
         self.members = members
         self.chain = ("--accounts", str(max(10, FIRST + members)))
 
-    def _begin(self) -> StakedOutcome:
-        return StakedOutcome(tier="committee")
+    outcome: SeatedOutcome
+
+    def _begin(self) -> SeatedOutcome:
+        return SeatedOutcome(tier="committee")
 
     def _on_chain(self, desk: Desk, session: Session) -> None:
         desk.command("register", self.folder / "models/digits")
@@ -208,8 +230,13 @@ class SeatedStory(StakedStory):
             held = chamber.left(absent)
             chamber.fine(asked, committee, absent)
             chamber.refund(asked)
+            chamber.reclaim(asked)
             fined = held - chamber.left(absent)
-            found.append(f"{fined} gwei in fines; the others spoke on-chain")
+            self.outcome.earned_wei = chamber.bond * len(places) // len(chamber.keys)
+            found.append(
+                f"{fined} gwei in fines; the others spoke on-chain, for "
+                f"{self.outcome.earned_wei // GWEI} gwei of the summons' bond"
+            )
 
     def _captured(self, desk: Desk, chamber: Chamber, session: Session, image: bytes) -> None:
         with serving(desk, chamber, chamber.turned, lie=True) as liars:
@@ -239,12 +266,14 @@ class SeatedStory(StakedStory):
         near, turned = ETHER // 100, len(chamber.turned)
         fines = turned * int(chamber.rules["fine"]) * GWEI
         lost = fines + self.outcome.slashed_gwei * GWEI
+        each = self.outcome.earned_wei // len(chamber.true)
+        others = each * (len(chamber.true) - 1)
         right = (
             self.outcome.label == self.outcome.truth != self.outcome.claimed
-            and gained["honest collector"] > 2 * FEE - near
-            and -near * self.members < gained.get("other honest members", 0) <= 0
+            and gained["honest collector"] > 2 * FEE + each - near
+            and others - near * self.members < gained.get("other honest members", 0) <= others
             and -lost - near * turned < gained[f"{turned} who turned"] <= -lost
-            and gained["requester"] > COVERAGE - near
+            and gained["requester"] > COVERAGE - self.outcome.earned_wei - near
             and gained["burned"] >= COVERAGE + fines
         )
         if not right:

@@ -20,6 +20,8 @@ SEAT = 4 * ETHER // GWEI
 FINE = SEAT // 100
 WINDOW, GRACE = 4 * HOUR, HOUR
 PLACES, QUORUM = 7, 5
+#: Of a summons' bond, in wei: each place's.
+PART = FINE * GWEI // 4
 SHARE = -(-(2 * COVERAGE + COVERAGE // 10) // QUORUM) + 2
 CLOCK = 3 * HOUR
 TRACE = keccak(b"trace root")
@@ -87,6 +89,12 @@ class Council(Desk):
     @property
     def epoch(self) -> int:
         return self.chain.now() // DAY
+
+    def summon(self, request: Request | Any) -> Any:
+        """By the requester, with the bond."""
+        function = self.council.functions.summon(request.fields)
+        bond = self.chain.call(self.council.functions.summonsBond())
+        return self.chain.send(function, sender=self.requester, value=bond)
 
     def tell(self, name: str, *arguments: Any, sender: str = "") -> Any:
         function = self.council.functions[name](*arguments)

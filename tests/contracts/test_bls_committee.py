@@ -224,7 +224,7 @@ def test_agree_yesterdays_committee_is_refused(senate: Senate, members: bytes) -
 def spoken(senate: Senate, request: Request, members: bytes, places: Any) -> None:
     """The committee is summoned; these places commit and reveal on-chain."""
     id = senate.request_id(request)
-    senate.tell("summon", request.fields, sender=senate.requester)
+    senate.summon(request)
     for place in places:
         member = senate.member(members, place)
         word = senate.commitment(member, keccak(bytes([place])))

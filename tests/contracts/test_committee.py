@@ -17,6 +17,7 @@ from tests.contracts.council import (
     CLOCK,
     FINE,
     GRACE,
+    PART,
     PLACES,
     QUORUM,
     SEAT,
@@ -492,7 +493,7 @@ def test_stopped_committee_slashes_nobody(council: Council, members: bytes) -> N
 def summoned(council: Council, members: bytes) -> Request:
     request = council.request()
     council.ask(request)
-    council.tell("summon", request.fields, sender=council.requester)
+    council.summon(request)
     return request
 
 
@@ -593,10 +594,11 @@ def test_summon_fines_nobody_once_the_request_is_answered(council: Council, memb
 def test_summon_by_a_stranger_or_twice_is_refused(council: Council, members: bytes) -> None:
     request = summoned(council, members)
     assert council.status(request)[0] == OPEN
+    function = council.council.functions.summon(request.fields)
     with reverts("OnlyRequester", council.requester, council.stranger):
-        council.tell("summon", request.fields)
+        council.chain.send(function, sender=council.stranger, value=PLACES * PART)
     with reverts("NothingLeft"):
-        council.tell("summon", request.fields, sender=council.requester)
+        council.summon(request)
 
 
 def test_commit_and_reveal_keep_to_their_times(council: Council, members: bytes) -> None:

@@ -80,7 +80,7 @@ def fined(council: Council, members: bytes, seat: int) -> Callable[[], int]:
     """Summoned in the morning; who stayed away can be fined at any time after."""
     request = council.request()
     council.ask(request)
-    council.tell("summon", request.fields, sender=council.requester)
+    council.summon(request)
     named = (council.request_id(request), members, seats(members).index(seat))
 
     def act() -> int:

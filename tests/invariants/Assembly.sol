@@ -49,7 +49,12 @@ contract Assembly {
     uint256 public broken;
     uint256 public slashes;
     uint256 public agreements;
+    /// @notice Wei that vault and tier each got by force.
     uint256 public forced;
+    /// @notice Wei of bonds that an actor earned or had returned, and that it took.
+    mapping(address account => uint256) public earned;
+    mapping(address account => uint256) public taken;
+    uint256 public summonses;
     /// @notice Gwei that actor 0 staked and took away again.
     uint256 public honestStake;
     mapping(uint256 epoch => bytes) public membersOf;
@@ -310,8 +315,11 @@ contract Assembly {
     function summon(uint256 which) external {
         if (_jobs.length == 0) return;
         Request memory request = _jobs[_pick(which)].request;
+        uint256 bond = tier.summonsBond();
+        VM.deal(request.requester, bond);
         VM.prank(request.requester);
-        try tier.summon(request) {
+        try tier.summon{value: bond}(request) {
+            ++summonses;
             bytes memory members = membersOf[block.timestamp / EPOCH];
             for (uint256 place; place < PLACES; ++place) {
                 (uint256 who,) = _holder(members, place);
@@ -323,7 +331,7 @@ contract Assembly {
     function commit(uint256 which, uint256 place, bool lie) external {
         if (_jobs.length == 0) return;
         Request memory request = _jobs[_pick(which)].request;
-        (uint32 epoch,,) = tier.summonsOf(oracle.idOf(request));
+        (uint32 epoch,,,) = tier.summonsOf(oracle.idOf(request));
         if (epoch == 0) return;
         (uint256 who,) = _holder(membersOf[epoch], place % PLACES);
         _commit(request, membersOf[epoch], place % PLACES, lie && who != 0 ? WRONG : RIGHT);
@@ -337,7 +345,7 @@ contract Assembly {
     function fine(uint256 which, uint256 place) external {
         if (_jobs.length == 0) return;
         bytes32 id = oracle.idOf(_jobs[_pick(which)].request);
-        (uint32 epoch,,) = tier.summonsOf(id);
+        (uint32 epoch,,,) = tier.summonsOf(id);
         uint256 burned = vault.burned();
         try tier.fineAbsent(id, membersOf[epoch], place % PLACES) {
             if (vault.burned() - burned > tier.rules().fine) ++broken;
@@ -357,10 +365,32 @@ contract Assembly {
 
     function _reveal(Request memory request, uint256 place, bytes memory said) private {
         bytes32 id = oracle.idOf(request);
-        (uint32 epoch,,) = tier.summonsOf(id);
+        (uint32 epoch,,,) = tier.summonsOf(id);
         bytes memory members = membersOf[epoch];
-        try tier.reveal(id, members, place, actor(0), keccak256(said), TRACE, bytes32(place)) {}
-            catch {}
+        if (members.length == 0) return;
+        (, address owner) = _holder(members, place);
+        try tier.reveal(id, members, place, actor(0), keccak256(said), TRACE, bytes32(place)) {
+            earned[owner] += tier.summonsBond() / PLACES;
+        } catch {}
+    }
+
+    function reclaim(uint256 which) external {
+        if (_jobs.length == 0) return;
+        Request memory request = _jobs[_pick(which)].request;
+        (,, uint40 revealBy, uint8 silent) = tier.summonsOf(oracle.idOf(request));
+        try tier.reclaim(request) {
+            earned[request.requester] += tier.summonsBond() / PLACES * silent;
+            if (silent == 0 || block.timestamp <= revealBy) ++broken;
+        } catch {}
+    }
+
+    function takeBond(uint256 who) external {
+        uint256 before = actor(who).balance;
+        VM.prank(actor(who));
+        try tier.withdraw(actor(who)) returns (uint256 amount) {
+            taken[actor(who)] += amount;
+            if (actor(who).balance - before != amount) ++broken;
+        } catch {}
     }
 
     // --- time -----------------------------------------------------------------------------------
@@ -371,7 +401,7 @@ contract Assembly {
         uint256 to = start + (time % 8 == 0 ? time % 5 days : time % 6 hours);
         for (uint256 i; i < _jobs.length; ++i) {
             Request memory request = _jobs[i].request;
-            (uint32 epoch, uint40 commitBy, uint40 revealBy) = tier.summonsOf(oracle.idOf(request));
+            (uint32 epoch, uint40 commitBy, uint40 revealBy,) = tier.summonsOf(oracle.idOf(request));
             if (epoch == 0 || commitBy >= to || revealBy < start) continue;
             _warp(commitBy < start ? start : commitBy + 1);
             for (uint256 place; place < PLACES; ++place) {
@@ -442,6 +472,7 @@ contract Assembly {
     function force(uint64 amount) external {
         forced += amount;
         VM.deal(address(vault), address(vault).balance + amount);
+        VM.deal(address(tier), address(tier).balance + amount);
     }
 
     // --- helpers --------------------------------------------------------------------------------

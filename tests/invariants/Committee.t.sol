@@ -82,6 +82,27 @@ contract CommitteeInvariants {
         _same("vault", owed * 1 gwei + assembly_.forced(), address(vault).balance);
     }
 
+    /// @notice Of each bond every part is once somebody's: theirs who revealed, or the requester's again;
+    ///         the tier holds just what nobody has taken yet.
+    function invariant_bonds_are_theirs_who_spoke_or_go_back() public view {
+        uint256 part = tier.summonsBond() / tier.rules().seats;
+        uint256 waiting;
+        uint256 owed;
+        uint256 taken;
+        for (uint256 i; i < assembly_.jobCount(); ++i) {
+            (,,, uint8 silent) = tier.summonsOf(_id(i));
+            waiting += silent * part;
+        }
+        for (uint256 a; a < assembly_.actorCount(); ++a) {
+            address owner = assembly_.actor(a);
+            taken += assembly_.taken(owner);
+            owed += tier.credit(owner);
+            _same("earned", assembly_.earned(owner), assembly_.taken(owner) + tier.credit(owner));
+        }
+        _same("bonds", assembly_.summonses() * tier.summonsBond(), waiting + owed + taken);
+        _same("tier", waiting + owed + assembly_.forced(), address(tier).balance);
+    }
+
     /// @notice What is reserved is the sum over the claims of this day and the three before, and no more
     ///         than fines leave of a seat. Fines leave so much of every seat that was not slashed.
     function invariant_reserves_are_the_claims_of_four_days() public view {
@@ -116,9 +137,18 @@ contract CommitteeInvariants {
         VM.warp(END);
         for (uint256 i; i < assembly_.jobCount(); ++i) {
             Assembly.Job memory job = assembly_.jobAt(i);
-            (Status status,,) = oracle.statusOf(oracle.idOf(job.request));
+            (Status status,,) = oracle.statusOf(_id(i));
             if (status < Status.Final) oracle.refund(job.request);
+            (,,, uint8 silent) = tier.summonsOf(_id(i));
+            if (silent != 0) tier.reclaim(job.request);
         }
+        for (uint256 a; a < assembly_.actorCount(); ++a) {
+            address owner = assembly_.actor(a);
+            if (tier.credit(owner) == 0) continue;
+            VM.prank(owner);
+            tier.withdraw(owner);
+        }
+        _same("no bond left", assembly_.forced(), address(tier).balance);
         for (uint256 seat; seat < tier.seatCount(); ++seat) {
             ICommitteeAssurance.Seat memory held = tier.seatAt(seat);
             if (held.owner == address(0) || held.until != 0) continue;
@@ -146,6 +176,10 @@ contract CommitteeInvariants {
             VM.prank(owner);
             _same("stake left", held, vault.leave(owner));
         }
+    }
+
+    function _id(uint256 i) private view returns (bytes32) {
+        return oracle.idOf(assembly_.jobAt(i).request);
     }
 
     function _same(string memory what, uint256 expected, uint256 got) private pure {

@@ -115,11 +115,13 @@ class Books:
     def wealth(self, people: Mapping[str, str]) -> dict[str, int]:
         """Wei that each has, in wallet, stake and credit."""
         vault, oracle = self.desk.contract("StakeVault"), self.desk.contract("InferenceOracle")
+        council = self.desk.contract("CommitteeAssurance")
         found = {}
         for name, address in people.items():
             held = int(vault.accountOf(address).stake) + int(vault.credit(address))
             purse = int(self.desk.web3.eth.get_balance(address))
-            found[name] = purse + held * GWEI + int(oracle.credit(address))
+            owed = int(oracle.credit(address)) + int(council.credit(address))
+            found[name] = purse + held * GWEI + owed
         return found
 
     def held(self, name: str) -> int:

@@ -241,6 +241,7 @@ class Mixed:
             for name in town.lazies(number):
                 named = (one.request.id, town.committee.members, town.place(name))
                 council.fineAbsent(*named, sender=town.account("rival"))
+            council.reclaim(one.request.fields, sender=town.account("rival"))
         town.seated.pass_time(2 * HOUR)
         for path in (SILENT, DELIVERED, BISECTED, AGREED, AUDITED, WRONG):
             self._all(asked[path], self._ended, path)
@@ -312,14 +313,16 @@ class Mixed:
         paid = {path: CHEATED * GWEI * number for path, number in slashed.items()}
         seated = SEATED * GWEI * slashed[REFUTED]
         owed = paid[WRONG] + paid[UNAUDITED] + paid[NARROWED] + seated
-        assert gains["requester"] == owed - FEE * asking
+        part = self.town.seated.bond // MEMBERS
+        spoken = part * len(self.asked[SUMMONED])
+        assert gains["requester"] == owed - FEE * asking - spoken * (MEMBERS - LAZIES)
         assert gains["patron"] == -FEE * finals[DELIVERED]
         assert gains["watcher"] == gains["thief"] == gains["deployer"] == 0
         earned = [PROVED, SILENT, DELIVERED, DISPUTED, AUDITED, BISECTED, SIGNED]
         assert gains["operator"] >= FEE * sum(finals[path] for path in earned)
         assert gains["challenger"] > 0 and gains["member 0"] >= 0 and gains["member 1"] >= 0
         both = gains["member 0"] + gains["member 1"]
-        assert both == slashed[REFUTED] * (FEE + SEATED * GWEI // 10)
+        assert both == slashed[REFUTED] * (FEE + SEATED * GWEI // 10) + 2 * spoken
         assert -gains["rival"] == sum(one.quote.bond for one in self.asked[DISPUTED])
         return gains
 

@@ -140,7 +140,7 @@ def test_members_that_are_summoned_speak_on_chain_without_a_board(office, daemon
     others = [daemons(key) for key in OTHERS]
     request = asked(office)
     desk, id = office.desk, request.id
-    desk.tell("summon", request.fields, sender=desk.requester)
+    desk.summon(request)
     views = desk.council.functions
 
     def spoken(view):
@@ -265,13 +265,15 @@ def test_summons_and_fines_by_hand(office, tmp_path, monkeypatch):
     assert "OnlyRequester" in call("summon", id, code=1)
     assert "nobody was summoned" in call("fine", id, code=1)
     summoned = call("summon", id, *by)
-    assert summoned["day"] == TODAY
+    part = FINE * 10**9 // 4
+    assert (summoned["day"], summoned["bond_wei"]) == (TODAY, 4 * part)
     assert summoned["reveal_by"] - summoned["commit_by"] == GRACE
     place = next(n for n in range(4) if desk.member(office.evm.members, n) == address(COLLECTOR))
     word = desk.commitment(address(COLLECTOR), bytes(32), LOGITS)
     named = (request.id, office.evm.members, place)
     desk.tell("commit", *named, word, sender=address(COLLECTOR))
     assert "TooEarly" in call("fine", id, code=1)
+    assert "TooEarly" in call("reclaim", id, code=1)
     office.wait(GRACE + 1)
     desk.tell("reveal", *named, desk.payee, keccak(LOGITS), TRACE, bytes(32))
     office.wait(GRACE + 1)
@@ -281,3 +283,10 @@ def test_summons_and_fines_by_hand(office, tmp_path, monkeypatch):
     again = call("fine", id, "--json")
     assert (again["fined"], again["fined_before"]) == ([], fined["fined"])
     assert "fined_before" in call("fine", id)
+    assert call("reclaim", id, "--json")["credited_wei"] == 3 * part  # by anyone
+    assert "CallRefused" in call("reclaim", id, code=1)
+    spoke = call("withdraw", "--key", COLLECTOR, "--json")
+    assert spoke == {"owner": address(COLLECTOR), "withdrawn_wei": part}
+    assert call("withdraw", *by)["withdrawn_wei"] == 3 * part
+    assert call("withdraw", *by)["withdrawn_wei"] == 0
+    assert office.evm.balance(desk.council.address) == 0

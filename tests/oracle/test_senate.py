@@ -113,7 +113,7 @@ def test_members_that_are_summoned_speak_on_chain_without_a_board(office, daemon
     others = [daemons(key) for key in OTHERS]
     request = asked(office)
     desk, id = office.desk, request.id
-    desk.tell("summon", request.fields, sender=desk.requester)
+    desk.summon(request)
     views = desk.council.functions
 
     def spoken(view):
