@@ -187,6 +187,86 @@ def _step(node: Node, shapes: Shapes) -> Iterator[Node]:
 
 
 CELLS = {cells.LSTM: cells.lstm, cells.GRU: cells.gru, **dict.fromkeys(cells.PLAIN, cells.plain)}
+
+
+def _logarithm(node: Node, shapes: Shapes) -> Iterator[Node]:
+    """log_softmax: d - log sum exp d, d = x - max x; logsumexp: max x + log sum exp d."""
+    x, axes, *_ = node.args
+    axes = (axes,) if isinstance(axes, int) else tuple(axes)
+    shape = shapes(x)
+    kept = tuple(1 if axis in (a % len(shape) for a in axes) else n for axis, n in enumerate(shape))
+    made = {what: Ref(f"{node.name}_{what}") for what in ("most", "below", "exp", "sum", "log")}
+    yield _made(node, "most", "amax.default", (x, axes, True), kept)
+    yield _made(node, "below", "sub.Tensor", (x, made["most"], 1), shape)
+    yield _made(node, "exp", "exp.default", (made["below"],), shape)
+    yield _made(node, "sum", "sum.dim_IntList", (made["exp"], axes, True, None), kept)
+    yield _made(node, "log", "log.default", (made["sum"],), kept)
+    if "softmax" in node.target:
+        yield replace(node, target="aten.sub.Tensor", args=(made["below"], made["log"], 1))
+        return
+    yield _made(node, "total", "add.Tensor", (made["log"], made["most"], 1), kept)
+    seen = (Ref(f"{node.name}_total"), node.shape)
+    yield replace(node, target="aten.reshape.default", args=seen)
+
+
+def _least(node: Node, shapes: Shapes) -> Iterator[Node]:
+    """min x = -max(-x)."""
+    x, *rest = node.args
+    yield _made(node, "negated", "neg.default", (x,), shapes(x))
+    greatest = "amax.default" if "amin" in node.target else "max.default"
+    yield _made(node, "most", greatest, (Ref(f"{node.name}_negated"), *rest), node.shape)
+    yield replace(node, target="aten.neg.default", args=(Ref(f"{node.name}_most"),))
+
+
+def _group_norm(node: Node, shapes: Shapes) -> Iterator[Node]:
+    """Of groups of channels, or each by itself: a layer norm of their cells, then a factor and a
+    summand for each channel (Wu and He 2018; Ulyanov et al. 2016)."""
+    batch, channels, *space = node.shape
+    if "group" in node.target:
+        x, groups, gamma, beta, eps = node.args[:5]
+    else:
+        x, gamma, beta, *_, own, _, eps = node.args[:8]
+        groups = channels
+        if not own:
+            raise UnsupportedOp(node.name, node.target, "statistics that are stored")
+    n = channels // groups * math.prod(space)
+    yield from _normed(node, x, (batch, groups, n), (n,), None, None, eps)
+    made = Ref(f"{node.name}_cells")
+    for what, constant in (("scaled", gamma), ("moved", beta)):
+        if constant is None:
+            continue
+        along = np.reshape(constant, (channels, *(1 for _ in space)))
+        kind, rest = ("mul", ()) if what == "scaled" else ("add", (1,))
+        yield _made(node, what, f"{kind}.Tensor", (made, along, *rest), node.shape)
+        made = Ref(f"{node.name}_{what}")
+    yield replace(node, target="aten.alias.default", args=(made,))
+
+
+def _layer_norm(node: Node, shapes: Shapes) -> Iterator[Node]:
+    """Over several axes: of all their cells as one."""
+    x, shape, gamma, beta, eps = node.args[:5]
+    if len(shape) == 1:
+        yield node
+        return
+    n = math.prod(shape)
+    gamma, beta = (None if c is None else np.reshape(c, n) for c in (gamma, beta))
+    lead = node.shape[: len(node.shape) - len(shape)]
+    yield from _normed(node, x, (*lead, n), (n,), gamma, beta, eps)
+    yield replace(node, target="aten.alias.default", args=(Ref(f"{node.name}_cells"),))
+
+
+def _normed(
+    node: Node, x: Any, rows: Shape, shape: Shape, gamma: Any, beta: Any, eps: float
+) -> Iterator[Node]:
+    """A layer norm of x seen as rows, as `node` has its cells."""
+    yield _made(node, "rows", "reshape.default", (x, rows), rows)
+    args = (Ref(f"{node.name}_rows"), shape, gamma, beta, eps, False)
+    yield _made(node, "unit", "layer_norm.default", args, rows)
+    yield _made(
+        node, "cells", "reshape.default", (Ref(f"{node.name}_unit"), node.shape), node.shape
+    )
+
+
 RULES: dict[str, Rule] = {
     **dict.fromkeys(CELLS, _step),
     "aten.addmm.default": _product_and_sum,
@@ -200,5 +280,12 @@ RULES: dict[str, Rule] = {
     "aten.maximum.default": _greater,
     "aten.minimum.default": _greater,
     "aten.softmax.int": _softmax,
+    "aten.log_softmax.int": _logarithm,
+    "aten.logsumexp.default": _logarithm,
+    "aten.amin.default": _least,
+    "aten.min.default": _least,
+    "aten.group_norm.default": _group_norm,
+    "aten.instance_norm.default": _group_norm,
+    "aten.layer_norm.default": _layer_norm,
     "aten.einsum.default": _einsum,
 }

@@ -135,6 +135,8 @@ def graph_of(exported: torch.export.ExportedProgram, step: bool = False) -> Grap
 
         args = tuple(_argument(a, place) for a in _positional(call))
         nodes.append(Node(call.name, _target(call), args, _shape(call)))
+    if not nodes:
+        raise CompileError("expected an operator between the input and the output, got none")
     whole = not given.meta["val"].dtype.is_floating_point
     shapes = tuple((n.name, tuple(n.meta["val"].shape)) for n in further)
     kept = state.name if state is not None else ""

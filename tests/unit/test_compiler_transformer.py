@@ -217,7 +217,6 @@ REFUSED: dict[str, tuple[Any, str]] = {
         lambda y: y.masked_fill(torch.ones(8, dtype=torch.bool), -1e9).softmax(-1),
         "every cell masked",
     ),
-    "two axes": (lambda y: nn.functional.layer_norm(y, (4, 8)), "one normalised axis"),
     "cut across": (lambda y: y[:, :3].reshape(1, 4, 6).softmax(-1), "regrouped|cuts across"),
     "zero": (lambda y: y * 0.0, "not 0"),
 }

@@ -1,5 +1,5 @@
 """Functions of one number by a public table: gelu (both), silu, sigmoid, log_sigmoid, tanh, erf,
-exp, log, elu, selu, celu, softplus, mish.
+exp, log, sin, cos, elu, selu, celu, softplus, mish.
 
 The input is rounded to the finest scale at which its range, with headroom, takes ROWS rows: the
 error is at most `table_error`, half a step of the input times the function's greatest slope, and
@@ -76,6 +76,8 @@ FUNCTIONS = {
     "aten.sigmoid.default": Function(_sigmoid, 0.25),
     "aten.tanh.default": Function(lambda x: np.asarray(np.tanh(x)), 1.0),
     "aten.erf.default": Function(_erf, 1.13),
+    "aten.sin.default": Function(lambda x: np.asarray(np.sin(x)), 1.0),
+    "aten.cos.default": Function(lambda x: np.asarray(np.cos(x)), 1.0),
     "aten.exp.default": Function(lambda x: np.asarray(np.exp(x))),
     "aten.log.default": Function(lambda x: np.asarray(np.log(x)), above=0.0),
     "aten.log_sigmoid.default": Function(lambda x: -_softplus(-x), 1.0),

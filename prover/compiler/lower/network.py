@@ -233,7 +233,7 @@ class Network:
         axes, free = flat(plan) + summed, len(flat(plan))
         if not free:
             axes, free = (1, *summed), 1
-            contractions = [_of_one(Contraction(_later(c.x), _later(c.y))) for c in contractions]
+            contractions = [_of_one(Contraction(later(c.x), later(c.y))) for c in contractions]
         if len(axes) > MAX_AXES or free > MAX_RANK:
             raise CompileError(f"{name}: axes {axes}, more than the format has")
         expr = Expr(axes, free, tuple(contractions), linear)
@@ -306,7 +306,7 @@ class Network:
         return Cells(value.name, value.parts, exponent, out, value.expr.free, fixed)
 
 
-def _later(a: Affine) -> Affine:
+def later(a: Affine) -> Affine:
     """The same, one axis further on."""
     return Affine(
         tuple(

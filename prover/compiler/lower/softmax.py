@@ -29,12 +29,25 @@ from prover.compiler.lower.network import (
     Value,
     aligned,
     common,
+    later,
     placed,
+    whole,
 )
 from prover.compiler.ranges import Ranges
 from prover.compiler.trace import Node
 from prover.program.gadgets.shared import one, times
-from prover.program.ir import Affine, Contraction, Divide, Floor, Index, Max, Role, Table, View
+from prover.program.ir import (
+    Affine,
+    Contraction,
+    Divide,
+    Expr,
+    Floor,
+    Index,
+    Max,
+    Role,
+    Table,
+    View,
+)
 from prover.quantizer import IntArray
 
 TARGETS = ("aten.softmax.int", "aten._softmax.default")
@@ -80,23 +93,41 @@ def softmax(
     """Shares along the last axis of an accumulator, whose range is recorded; `mask` is 1 where a
     cell is left out."""
     plan = value.lengths
-    if len(plan[-1]) != 1 or len(value.expr.axes[: value.expr.free]) < 2:
+    if len(plan[-1]) == value.expr.free == 1 and not isinstance(mask, Flags):
+        made = softmax(
+            net, name, _row(value), None if mask is None else _flat(mask, value), recorded
+        )
+        (last,) = made.parts[-1]
+        return replace(made, parts=(*value.parts[:-1], (last,)), fixed=((0, 0),))
+    if len(plan[-1]) != 1 or value.expr.free < 2:
         raise CompileError(f"{name}: expected rows of one axis of more than one cell, got {plan}")
     exponent = net.fit(recorded, value, most=REACH - 1)
     z = net.requantize(value, f"{name}.z", exponent, lo=-REACH, hi=REACH - 1)
     shape, free = net.tensors[z.tensor].shape, len(net.tensors[z.tensor].shape) - 1
     every = tuple(range(free + 1))
-    whole = View(z.tensor, tuple(map(Index, every)))
+    seen = View(z.tensor, tuple(map(Index, every)))
     hidden = _mask(net, name, plan, mask)
     if isinstance(mask, Flags) and mask.unwritten:
-        whole = _blank(net, name, shape, exponent, whole, hidden)
-    seen = _sum(one(whole), times(hidden, -2 * REACH))
+        seen = _blank(net, name, shape, exponent, seen, hidden)
+    lowered = _sum(one(seen), times(hidden, -2 * REACH))
     top = net.tensor(f"{name}.max", shape[:-1], Role.ACTIVATION, -REACH, REACH - 1)
-    net.ops.append(Max(top, shape, seen, BITS))
+    net.ops.append(Max(top, shape, lowered, BITS))
     above = View(top, tuple(map(Index, every[:-1])))
-    below = _sum(one(above), times(seen, -1))
+    below = _sum(one(above), times(lowered, -1))
     e = _exp(net, name, value, below, exponent, hidden)
     return _shares(net, name, value, e)
+
+
+def _row(value: Pending) -> Pending:
+    """A single row, over an axis of rows: what is compared has axes before the last."""
+    expr = value.expr
+    products = tuple(Contraction(later(c.x), later(c.y)) for c in expr.contractions)
+    lifted = Expr((1, *expr.axes), 2, products, later(expr.linear))
+    return replace(value, parts=whole(((1,), value.lengths[-1])), expr=lifted)
+
+
+def _flat(mask: IntArray, value: Pending) -> IntArray:
+    return np.broadcast_to(mask, value.shape).reshape(1, -1)
 
 
 def _sum(a: Affine, b: Affine) -> Affine:
