@@ -24,8 +24,13 @@ def linear_coefficient(claim: int, sent: Sequence[int]) -> int:
 
 def next_claim(claim: int, sent: Sequence[int], r: int) -> int:
     """The round polynomial's value at r, from c_0, c_2, ..., c_d."""
+    return value_at((sent[0], linear_coefficient(claim, sent), *sent[1:]), r)
+
+
+def value_at(polynomial: Sequence[int], r: int) -> int:
+    """sum_d polynomial[d] r^d."""
     value = 0
-    for c in reversed((sent[0], linear_coefficient(claim, sent), *sent[1:])):
+    for c in reversed(polynomial):
         value = (value * r + c) % P
     return value
 

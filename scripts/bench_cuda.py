@@ -92,8 +92,8 @@ def outcomes(tier: Kernels, log_size: int) -> Iterator[tuple[str, Any]]:
     yield "fold", held(tier.fold(a, beta))
     for count in (1, 2, 4, 8):
         slices = [vectors[k % 5] for k in range(count)]
-        yield f"round_lookup {count}", tier.round_lookup(a, b, c, slices, beta, z, beta + 1)
-    yield "round_table", tier.round_table(a, b, c, d, e, beta, z, beta + 1)
+        yield f"round_lookup {count}", tier.round_lookup(a, b, c, slices, beta)
+    yield "round_table", tier.round_table(a, b, c, d, e, beta)
     yield "round_product", [tier.round_product([a, b]), tier.round_product([a, b, c])]
     for width in (1, 2, short):
         yield f"divide_power {width}", [held(part) for part in tier.divide_power(a, width, z)]
@@ -149,7 +149,7 @@ def times(log_size: int) -> list[dict[str, Any]]:
         "sumcheck round, lookup of 4": (
             "row",
             n // 2,
-            lambda: tier.round_lookup(a, b, c, [a, b, c, a], 5, 6, 7),
+            lambda: tier.round_lookup(a, b, c, [a, b, c, a], 5),
         ),
         "sumcheck fold": ("row", n // 2, lambda: tier.fold(a, 5)),
         "batch inverse": ("element", n, lambda: tier.batch_inverse(a)),

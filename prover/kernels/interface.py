@@ -118,36 +118,19 @@ class Kernels(Protocol):
     # list over t = 0..degree of sum_{x<h} summand(v_t at x)
 
     def round_lookup(
-        self,
-        e: Vec,
-        cut: Vec,
-        helper: Vec,
-        slices: Sequence[Vec],
-        beta: int,
-        c_eq: int,
-        c_sum: int,
-    ) -> list[int]:
-        """The row side of LogUp; K = 1 to 8 slices f_k, degree K + 2.
+        self, e: Vec, cut: Vec, helper: Vec, slices: Sequence[Vec], beta: int
+    ) -> tuple[list[int], list[int]]:
+        """The row side of LogUp, K = 1 to 8 slices f_k: the sums of e (helper D - N) at t = 1..K+2,
+        and of cut helper at t = 1, 2. What they are at 0 follows from their claims.
 
-        c_eq e (helper D - N) + c_sum cut helper,
         D = prod_k (beta - f_k), N = sum_k prod_{l != k} (beta - f_l).
         """
 
     def round_table(
-        self,
-        e: Vec,
-        cut: Vec,
-        helper: Vec,
-        table: Vec,
-        mult: Vec,
-        beta: int,
-        c_eq: int,
-        c_sum: int,
-    ) -> list[int]:
-        """The table side of LogUp; degree 3.
-
-        c_eq e (helper (beta - table) - mult) - c_sum cut helper.
-        """
+        self, e: Vec, cut: Vec, helper: Vec, table: Vec, mult: Vec, beta: int
+    ) -> tuple[list[int], list[int]]:
+        """The table side: the sums of e (helper (beta - table) - mult) at t = 1..3, and of
+        cut helper at t = 1, 2."""
 
     def round_product(self, factors: Sequence[Vec]) -> list[int]:
         """The product of 2 or 3 factors; degree len(factors)."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import zip_longest
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ from prover.program.layout import Layout
 from prover.program.relations import TableSpec
 from prover.proof import LookupEvaluations
 from prover.proving.tiles import constant
+from prover.sumcheck import coefficients, value_at
 
 PIECE_BITS = 14  # the first round takes so many rows at a time, twice
 
@@ -163,11 +165,10 @@ class LookupRounds:
         v = layout.verifier
         self.kernels, self.drawn = kernels, drawn
         c_rows, c_table, c_sum = batching(v, drawn.alpha)
-        self.c_sum = c_sum
         self.rows = _RowPart(kernels, v.n, v.n_f, drawn.beta, c_rows, c_sum)
         self.rows.columns = _RowColumns(kernels, last(drawn.tau, v.n_f), v.rows, made.rows, looked)
-        self.rows.claim = c_sum * kernels.total(made.rows[: v.rows])
-        self.tables = _TablePart(kernels, v.n, v.n_t, drawn.beta, c_table, c_sum)
+        self.rows.total = kernels.total(made.rows[: v.rows])
+        self.tables = _TablePart(kernels, v.n, v.n_t, drawn.beta, c_table, -c_sum)
         self.tables.vectors = [
             _cut_eq(kernels, last(drawn.tau, v.n_t), v.table_rows),
             _cut(kernels, 0, 1 << v.n_t, v.table_rows),
@@ -175,7 +176,7 @@ class LookupRounds:
             table,
             made.mult,
         ]
-        self.tables.claim = -c_sum * kernels.total(made.tables[: v.table_rows])
+        self.tables.total = kernels.total(made.tables[: v.table_rows])
 
     def evaluations(self) -> LookupEvaluations:
         """The columns at r, once all rounds are done."""
@@ -185,26 +186,54 @@ class LookupRounds:
 
 
 class _Part:
+    """c_eq (sum of the relation, which holds on every row) + c_sum (sum of the helper)."""
+
     def __init__(
         self, kernels: Kernels, n: int, variables: int, beta: int, c_eq: int, c_sum: int
     ) -> None:
         self.kernels, self.variables, self.beta = kernels, variables, beta
-        self.c_eq, self.c_sum = c_eq * late(n, variables), c_sum * late(n, variables)
-        self.claim = 0
+        self.c_eq, self.c_sum, self.late = c_eq, c_sum, late(n, variables)
+        self.relation, self.total = 0, 0  # the two sums, over the variables that are not bound
         self.vectors: list[Vec] = []
 
+    @property
+    def claim(self) -> int:
+        return self.c_sum * self.total
+
+    def round(self) -> list[int]:
+        """At 0 a sum is its claim less what it is at 1."""
+        relation, total = self.sums()
+        self.found = (
+            coefficients([self.relation - relation[0], *relation]),
+            coefficients([self.total - total[0], *total]),
+        )
+        relation, total = self.found
+        return [
+            self.late * (self.c_eq * a + self.c_sum * b)
+            for a, b in zip_longest(relation, total, fillvalue=0)
+        ]
+
     def fold(self, r: int) -> None:
+        self.relation, self.total = (value_at(found, r) for found in self.found)
+        self.bind(r)
+
+    def sums(self) -> tuple[list[int], list[int]]:
+        """Of the relation and of the helper, the first variable at 1, 2, ... up to their degree."""
+        raise NotImplementedError
+
+    def bind(self, r: int) -> None:
         self.vectors = [self.kernels.fold(v, r) for v in self.vectors]
 
 
 class _RowColumns:
     """E_L(tau, x), [x < L], H(x) and f_kappa(x) for the first round: read by pieces, so that no
-    vector is as long as they are."""
+    vector is as long as they are, but H's own."""
 
     def __init__(
         self, kernels: Kernels, tau: list[int], rows: int, helper: Vec, looked: Looked
     ) -> None:
-        self.kernels, self.rows, self.helper, self.looked = kernels, rows, helper, looked
+        self.kernels, self.tau, self.rows = kernels, tau, rows
+        self.helper, self.looked = helper, looked
         self.half, split = 1 << len(tau) - 1, max(1, len(tau) - PIECE_BITS)
         self.high, self.low = kernels.eq_table(tau[:split]), kernels.eq_table(tau[split:])
 
@@ -226,6 +255,21 @@ class _RowColumns:
             *(kernels.pick(self.looked.values, row[None]) for row in rows),
         ]
 
+    def bound(self, r: int) -> list[Vec]:
+        """The columns with their first variable at r, as (1 - r) lower half + r upper half."""
+        kernels, half, values = self.kernels, self.half, self.looked.values
+        e, eq, cut = kernels.eq_table(self.tau[1:]), kernels.zeros(half), kernels.zeros(half)
+        for first, weight, t in ((0, 1 - r, 1 - self.tau[0]), (half, r, self.tau[0])):
+            end = min(max(self.rows - first, 0), half)
+            kernels.add_scaled(eq[:end], weight * t % P, e[:end])
+            kernels.add_scaled(cut, weight % P, _cut(kernels, first, half, self.rows))
+        weighed = kernels.concat([kernels.scale(values, (1 - r) % P), kernels.scale(values, r)])
+        slices = [
+            kernels.pick(weighed, np.stack([row[:half], row[half:] + np.int32(len(values))]))
+            for row in self.looked.rows
+        ]
+        return [eq, cut, kernels.fold(self.helper, r), *slices]
+
     def _eq(self, first: int) -> Vec:
         """E_L(tau, x) on as many x, from the first on, as `low` has."""
         at = first // len(self.low)
@@ -238,43 +282,36 @@ class _RowColumns:
 class _RowPart(_Part):
     columns: _RowColumns | None
 
-    def round(self) -> list[int]:
+    def sums(self) -> tuple[list[int], list[int]]:
         if self.columns is None:
-            return self._round(self.vectors)
+            return self._sums(self.vectors)
         columns = self.columns
 
-        def round(start: int) -> list[int]:
-            return self._round(columns.piece(start))
+        def piece(start: int) -> tuple[list[int], list[int]]:
+            return self._sums(columns.piece(start))
 
-        parts = self.kernels.run_all([partial(round, start) for start in columns.starts()])
-        return [sum(column) for column in zip(*parts, strict=True)]
+        parts = self.kernels.run_all([partial(piece, start) for start in columns.starts()])
+        relation, total = (
+            [sum(column) for column in zip(*of_pieces, strict=True)]
+            for of_pieces in zip(*parts, strict=True)
+        )
+        return relation, total
 
-    def fold(self, r: int) -> None:
+    def bind(self, r: int) -> None:
         if self.columns is None:
-            super().fold(r)
-            return
-        columns, kernels = self.columns, self.kernels
-        made = [kernels.zeros(columns.half) for _ in range(3 + len(columns.looked.rows))]
+            super().bind(r)
+        else:
+            self.vectors, self.columns = self.columns.bound(r), None
 
-        def fold(start: int) -> None:
-            for whole, vector in zip(made, columns.piece(start), strict=True):
-                part = kernels.fold(vector, r)
-                whole[start : start + len(part)] = part
-
-        kernels.run_all([partial(fold, start) for start in columns.starts()])
-        self.vectors, self.columns = made, None
-
-    def _round(self, vectors: list[Vec]) -> list[int]:
+    def _sums(self, vectors: list[Vec]) -> tuple[list[int], list[int]]:
         e, cut, helper, *slices = vectors
-        return self.kernels.round_lookup(e, cut, helper, slices, self.beta, self.c_eq, self.c_sum)
+        return self.kernels.round_lookup(e, cut, helper, slices, self.beta)
 
 
 class _TablePart(_Part):
-    def round(self) -> list[int]:
+    def sums(self) -> tuple[list[int], list[int]]:
         e, cut, helper, table, mult = self.vectors
-        return self.kernels.round_table(
-            e, cut, helper, table, mult, self.beta, self.c_eq, self.c_sum
-        )
+        return self.kernels.round_table(e, cut, helper, table, mult, self.beta)
 
 
 def _cut_eq(kernels: Kernels, point: list[int], rows: int) -> Vec:

@@ -15,6 +15,7 @@ from prover.program.addresses import bits_for
 from prover.program.evaluate import Stored, stored_values
 from prover.program.ir import Affine, Contraction, Expr
 from prover.proving.tiles import constant
+from prover.sumcheck import coefficients
 
 
 def bind(
@@ -101,7 +102,8 @@ class ContractionRounds:
         self.claim = factor * kernels.inner(product, y)
 
     def round(self) -> list[int]:
-        return [self.coef * e for e in self.kernels.round_product(self.vectors)]
+        found = coefficients(self.kernels.round_product(self.vectors))
+        return [self.coef * c for c in found]
 
     def fold(self, r: int) -> None:
         self.vectors = [self.kernels.fold(v, r) for v in self.vectors]
@@ -123,7 +125,7 @@ class SideRounds:
         self.claim = kernels.inner(kernels.mul(coef, x), y)
 
     def round(self) -> list[int]:
-        return self.kernels.round_product(self.vectors)
+        return coefficients(self.kernels.round_product(self.vectors))
 
     def fold(self, r: int) -> None:
         self.vectors = [self.kernels.fold(v, r) for v in self.vectors]

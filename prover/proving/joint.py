@@ -9,14 +9,14 @@ from typing import Protocol
 
 from prover.field import P
 from prover.kernels.interface import Kernels, T
-from prover.sumcheck import HALF, Mask, coefficients
+from prover.sumcheck import HALF, Mask
 
 LEAST_AT_ONCE = 10  # variables left below which another thread costs more than it saves
 
 
 class Part(Protocol):
     """A summand over its own last variables; `claim` its sum with no factor for lateness, `round`
-    with it."""
+    with it, as coefficients."""
 
     @property
     def variables(self) -> int: ...
@@ -46,8 +46,8 @@ def run(
         waiting = sum(part.claim for part in parts if part.variables < n - i)
         polynomial = mask.round(point)
         polynomial[0] = (polynomial[0] + waiting * pow(HALF, i + 1, P)) % P
-        for evaluations in _at_once(kernels, n - i, [part.round for part in joined]):
-            for d, c in enumerate(coefficients(evaluations)):
+        for found in _at_once(kernels, n - i, [part.round for part in joined]):
+            for d, c in enumerate(found):
                 polynomial[d] = (polynomial[d] + c) % P
         sent.append((polynomial[0], *polynomial[2:]))
         point.append(draw(sent[-1]))

@@ -118,68 +118,77 @@ def interpolate(evaluations: Sequence[int], point: int) -> int:
     return total % P
 
 
-Round = Callable[[Kernels, Sequence[Vec]], list[int]]
-BETA, C_EQ, C_SUM = 1234567, P - 3, 2**200 + 1
+BETA = 1234567
 
 
-def lookup_round(tier: Kernels, vectors: Sequence[Vec]) -> list[int]:
-    return tier.round_lookup(*vectors[:3], vectors[3:], BETA, C_EQ, C_SUM)
+def lookup_rounds(tier: Kernels, vectors: Sequence[Vec]) -> tuple[list[int], ...]:
+    return tier.round_lookup(*vectors[:3], vectors[3:], BETA)
 
 
-def lookup_summand(e: int, cut: int, helper: int, *slices: int) -> int:
+def lookup_relation(e: int, _cut: int, helper: int, *slices: int) -> int:
     denominator = field.product(BETA - f for f in slices)
     fractions = sum(field.inverse(BETA - f) for f in slices)  # N / D
-    return C_EQ * e * denominator * (helper - fractions) + C_SUM * cut * helper
+    return e * denominator * (helper - fractions)
 
 
-def table_round(tier: Kernels, vectors: Sequence[Vec]) -> list[int]:
-    return tier.round_table(*vectors, BETA, C_EQ, C_SUM)
+def table_rounds(tier: Kernels, vectors: Sequence[Vec]) -> tuple[list[int], ...]:
+    return tier.round_table(*vectors, BETA)
 
 
-def table_summand(e: int, cut: int, helper: int, table: int, mult: int) -> int:
-    return C_EQ * e * (helper * (BETA - table) - mult) - C_SUM * cut * helper
+def table_relation(e: int, _cut: int, helper: int, table: int, mult: int) -> int:
+    return e * (helper * (BETA - table) - mult)
 
 
-def product_round(tier: Kernels, vectors: Sequence[Vec]) -> list[int]:
-    return tier.round_product(vectors)
+def helpers(_e: int, cut: int, helper: int, *_others: int) -> int:
+    return cut * helper
+
+
+def product_rounds(tier: Kernels, vectors: Sequence[Vec]) -> tuple[list[int], ...]:
+    at_0, *others = tier.round_product(vectors)
+    before = sum(tier.to_ints(functools.reduce(tier.mul, vectors)))
+    assert (at_0 + others[0] - before) % P == 0
+    return (others,)
 
 
 def product_summand(*factors: int) -> int:
     return field.product(factors)
 
 
+Rounds = Callable[[Kernels, Sequence[Vec]], tuple[list[int], ...]]
 ROUNDS = [
-    pytest.param(table_round, table_summand, 5, 3, id="table"),
-    pytest.param(product_round, product_summand, 2, 2, id="product of 2"),
-    pytest.param(product_round, product_summand, 3, 3, id="product of 3"),
+    pytest.param(table_rounds, {table_relation: 3, helpers: 2}, 5, id="table"),
+    pytest.param(product_rounds, {product_summand: 2}, 2, id="product of 2"),
+    pytest.param(product_rounds, {product_summand: 3}, 3, id="product of 3"),
     *(
-        pytest.param(lookup_round, lookup_summand, 3 + k, k + 2, id=f"lookup in {k}")
+        pytest.param(lookup_rounds, {lookup_relation: k + 2, helpers: 2}, 3 + k, id=f"{k} slices")
         for k in range(1, 9)
     ),
 ]
 
 
-@pytest.mark.parametrize(("round_of", "summand", "width", "degree"), ROUNDS)
-def test_rounds_carry_the_sum_down_to_one_cell(
+@pytest.mark.parametrize(("rounds_of", "summands", "width"), ROUNDS)
+def test_rounds_carry_the_sums_down_to_one_cell(
     tier: Kernels,
     rng: random.Random,
-    round_of: Round,
-    summand: Callable[..., int],
+    rounds_of: Rounds,
+    summands: dict[Callable[..., int], int],
     width: int,
-    degree: int,
 ) -> None:
-    """The sumcheck's own law: each round's values at 0 and 1 add up to what came before."""
+    """The sumcheck's own law: with what its claim leaves for 0, a round's values from 1 to the
+    degree are those of a polynomial that carries the claim on."""
     columns = [draw(rng, 16) for _ in range(width)]
     vectors = [tier.from_ints(column) for column in columns]
-    claim = sum(summand(*cells) for cells in zip(*columns, strict=True)) % P
+    claims = [sum(map(summand, *columns)) % P for summand in summands]
     for _ in range(4):
-        evaluations = round_of(tier, vectors)
-        assert len(evaluations) == degree + 1
-        assert (evaluations[0] + evaluations[1]) % P == claim
-        challenge = rng.randrange(P)
-        claim = interpolate(evaluations, challenge)
+        found, challenge = rounds_of(tier, vectors), rng.randrange(P)
+        assert [len(values) for values in found] == list(summands.values())
+        claims = [
+            interpolate([claim - values[0], *values], challenge)
+            for claim, values in zip(claims, found, strict=True)
+        ]
         vectors = [tier.fold(vector, challenge) for vector in vectors]
-    assert summand(*(tier.to_ints(vector)[0] for vector in vectors)) % P == claim
+    cells = [tier.to_ints(vector)[0] for vector in vectors]
+    assert claims == [summand(*cells) % P for summand in summands]
 
 
 # Univariate polynomials

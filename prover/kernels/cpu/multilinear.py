@@ -119,91 +119,93 @@ def _sums(kernel: Callable[..., None], rows: int, half: int, *arguments: Any) ->
     return [sum(column) % P for column in zip(*map(scalars, outs), strict=True)]
 
 
-def quadratic(values: Sequence[int], t: int) -> int:
-    """At t, the polynomial of degree 2 that has the three values at 0, 1 and 2."""
-    at_0, at_1, at_2 = values
-    return at_0 * ((t - 1) * (t - 2) // 2) - at_1 * (t * (t - 2)) + at_2 * (t * (t - 1) // 2)
-
-
 @entry
 def sum_lookup(
     e: Any, cut: Any, helper: Any, slices: Any, beta: Any, low: int, high: int, out: Any
 ) -> None:
-    # out: sum e (helper D - N) at t = 0..K+2, then sum cut helper at t = 0..2.
+    # out: sum e (helper D - N) at t = 1..K+2, then sum cut helper at t = 1, 2.
+    # Slices two by two: D is the product of quadratics, the pairs' products, told by differences;
+    # with r = helper at first, a pair of product p and sum s turns r into r p - s (the p before).
     count, half = slices.shape[0], e.shape[0] // 2
-    gap, step = np.empty((count, 4), np.uint64), np.empty((count, 4), np.uint64)
+    pairs = (count + 1) // 2
+    product, rise, bend, total, step = np.empty((5, pairs, 4), np.uint64)
     for x in range(low, high):
-        e_t, cut_t, helper_t = load(e, x), load(cut, x), load(helper, x)
-        e_step = sub_fr(load(e, x + half), e_t)
-        cut_step = sub_fr(load(cut, x + half), cut_t)
-        helper_step = sub_fr(load(helper, x + half), helper_t)
-        for k in range(count):
-            f = load_at(slices[k], x)
-            store(gap, k, sub_fr(load(beta, 0), f))
-            store(step, k, sub_fr(f, load_at(slices[k], x + half)))
-        for t in range(count + 3):
-            # D and N of the slices so far; for the first two N needs no multiplication
-            denominator, numerator = load(gap, 0), one_fr()
-            if count > 1:
-                numerator = add_fr(denominator, load(gap, 1))
-                denominator = mul_fr(denominator, load(gap, 1))
-            for k in range(2, count):
-                numerator = add_fr(mul_fr(numerator, load(gap, k)), denominator)
-                denominator = mul_fr(denominator, load(gap, k))
-            relation = mul_fr(e_t, sub_fr(mul_fr(helper_t, denominator), numerator))
-            store(out, t, add_fr(load(out, t), relation))
-            if t < 3:
-                total = add_fr(load(out, count + 3 + t), mul_fr(cut_t, helper_t))
-                store(out, count + 3 + t, total)
-                cut_t = add_fr(cut_t, cut_step)
+        e_t, helper_t, cut_t = load(e, half + x), load(helper, half + x), load(cut, half + x)
+        e_step = sub_fr(e_t, load(e, x))
+        helper_step = sub_fr(helper_t, load(helper, x))
+        at_2 = mul_fr(add_fr(cut_t, sub_fr(cut_t, load(cut, x))), add_fr(helper_t, helper_step))
+        for i, part in ((count + 2, mul_fr(cut_t, helper_t)), (count + 3, at_2)):
+            store(out, i, add_fr(load(out, i), part))
+        for k in range(pairs):
+            f, g = 2 * k, 2 * k + 1
+            value = sub_fr(load(beta, 0), load_at(slices[f], half + x))
+            climb = sub_fr(load_at(slices[f], x), load_at(slices[f], half + x))
+            other, other_climb = one_fr(), zero()
+            if g < count:
+                other = sub_fr(load(beta, 0), load_at(slices[g], half + x))
+                other_climb = sub_fr(load_at(slices[g], x), load_at(slices[g], half + x))
+            here, square = mul_fr(value, other), mul_fr(climb, other_climb)
+            after = mul_fr(add_fr(value, climb), add_fr(other, other_climb))
+            store(product, k, here)
+            store(rise, k, sub_fr(after, here))
+            store(bend, k, add_fr(square, square))
+            store(total, k, add_fr(value, other) if g < count else one_fr())
+            store(step, k, add_fr(climb, other_climb) if g < count else zero())
+        for t in range(count + 2):
+            relation = sub_fr(mul_fr(helper_t, load(product, 0)), load(total, 0))
+            before = load(product, 0)
+            for k in range(1, pairs):
+                taken = mul_fr(before, load(total, k))
+                relation = sub_fr(mul_fr(relation, load(product, k)), taken)
+                if k < pairs - 1:
+                    before = mul_fr(before, load(product, k))
+            store(out, t, add_fr(load(out, t), mul_fr(e_t, relation)))
             e_t, helper_t = add_fr(e_t, e_step), add_fr(helper_t, helper_step)
-            for k in range(count):
-                store(gap, k, add_fr(load(gap, k), load(step, k)))
+            for k in range(pairs):
+                store(product, k, add_fr(load(product, k), load(rise, k)))
+                store(rise, k, add_fr(load(rise, k), load(bend, k)))
+                store(total, k, add_fr(load(total, k), load(step, k)))
 
 
 def round_lookup(
-    e: Vec, cut: Vec, helper: Vec, slices: Sequence[Vec], beta: int, c_eq: int, c_sum: int
-) -> list[int]:
+    e: Vec, cut: Vec, helper: Vec, slices: Sequence[Vec], beta: int
+) -> tuple[list[int], list[int]]:
     count, half = checks.slice_count(slices), checks.half_length(e, cut, helper, *slices)
     e, cut, helper = plain(e), plain(cut), plain(helper)
     slices = [plain(f) for f in slices]
-    sums = _sums(sum_lookup, count + 6, half, e, cut, helper, addresses(slices), cell(beta))
-    relation, helpers = sums[:-3], sums[-3:]
-    return [(c_eq * a + c_sum * quadratic(helpers, t)) % P for t, a in enumerate(relation)]
+    sums = _sums(sum_lookup, count + 4, half, e, cut, helper, addresses(slices), cell(beta))
+    return sums[:-2], sums[-2:]
 
 
 @entry
 def sum_table(
     e: Any, cut: Any, helper: Any, table: Any, mult: Any, beta: Any, low: int, high: int, out: Any
 ) -> None:
-    # out: sum e (helper (beta - table) - mult) at t = 0..3, then sum cut helper at t = 0..2.
+    # out: sum e (helper (beta - table) - mult) at t = 1..3, then sum cut helper at t = 1, 2.
     half = e.shape[0] // 2
     for x in range(low, high):
-        e_t, cut_t, helper_t, mult_t = load(e, x), load(cut, x), load(helper, x), load(mult, x)
-        e_step = sub_fr(load(e, x + half), e_t)
-        cut_step = sub_fr(load(cut, x + half), cut_t)
-        helper_step = sub_fr(load(helper, x + half), helper_t)
-        mult_step = sub_fr(load(mult, x + half), mult_t)
-        gap = sub_fr(load(beta, 0), load(table, x))
-        gap_step = sub_fr(load(table, x), load(table, x + half))
-        for t in range(4):
+        e_t, cut_t, helper_t = load(e, half + x), load(cut, half + x), load(helper, half + x)
+        mult_t, gap = load(mult, half + x), sub_fr(load(beta, 0), load(table, half + x))
+        e_step, cut_step = sub_fr(e_t, load(e, x)), sub_fr(cut_t, load(cut, x))
+        helper_step, mult_step = sub_fr(helper_t, load(helper, x)), sub_fr(mult_t, load(mult, x))
+        gap_step = sub_fr(load(table, x), load(table, half + x))
+        for t in range(3):
             relation = mul_fr(e_t, sub_fr(mul_fr(helper_t, gap), mult_t))
             store(out, t, add_fr(load(out, t), relation))
-            if t < 3:
-                store(out, 4 + t, add_fr(load(out, 4 + t), mul_fr(cut_t, helper_t)))
+            if t < 2:
+                store(out, 3 + t, add_fr(load(out, 3 + t), mul_fr(cut_t, helper_t)))
                 cut_t = add_fr(cut_t, cut_step)
             e_t, helper_t = add_fr(e_t, e_step), add_fr(helper_t, helper_step)
             mult_t, gap = add_fr(mult_t, mult_step), add_fr(gap, gap_step)
 
 
 def round_table(
-    e: Vec, cut: Vec, helper: Vec, table: Vec, mult: Vec, beta: int, c_eq: int, c_sum: int
-) -> list[int]:
+    e: Vec, cut: Vec, helper: Vec, table: Vec, mult: Vec, beta: int
+) -> tuple[list[int], list[int]]:
     half = checks.half_length(e, cut, helper, table, mult)
     vectors = [plain(vector) for vector in (e, cut, helper, table, mult)]
-    sums = _sums(sum_table, 7, half, *vectors, cell(beta))
-    relation, helpers = sums[:-3], sums[-3:]
-    return [(c_eq * a - c_sum * quadratic(helpers, t)) % P for t, a in enumerate(relation)]
+    sums = _sums(sum_table, 5, half, *vectors, cell(beta))
+    return sums[:-2], sums[-2:]
 
 
 @entry

@@ -150,7 +150,7 @@ def _at(columns: Any, column: Any, x: Any, half: Any, t: Any) -> Any:
 
 
 def _sums(function: Any, rows: int, points: int, vectors: Sequence[Vec], *arguments: Any) -> Any:
-    """The sums of `rows` accumulators, over threads for each of t = 0..points-1."""
+    """The sums of `rows` accumulators, over threads for each of `points` values of t."""
     half, columns = len(vectors[0]) // 2, join(list(vectors))
     lanes = min(half, LANES)
     out = empty(rows * lanes)
@@ -162,10 +162,10 @@ def _sums(function: Any, rows: int, points: int, vectors: Sequence[Vec], *argume
 def _sum_lookup(
     columns: Any, half: Any, lanes: Any, count: Any, beta: Any, out: Any, n: Any
 ) -> None:
-    # sum e (helper D - N) in the first count + 3 rows, then sum cut helper in as many
+    # sum e (helper D - N) at t = 1..count+2 in as many rows, then sum cut helper in as many
     gap_0 = load(beta, 0)
     for i in range(cuda.grid(1), n, cuda.gridsize(1)):
-        t, lane = i // lanes, i % lanes
+        t, lane = 1 + i // lanes, i % lanes
         relation, helpers = zero(), zero()
         for x in range(lane, half, lanes):
             helper = _at(columns, 2, x, half, t)
@@ -182,21 +182,20 @@ def _sum_lookup(
 
 
 def round_lookup(
-    e: Vec, cut: Vec, helper: Vec, slices: Sequence[Vec], beta: int, c_eq: int, c_sum: int
-) -> list[int]:
+    e: Vec, cut: Vec, helper: Vec, slices: Sequence[Vec], beta: int
+) -> tuple[list[int], list[int]]:
     count = checks.slice_count(slices)
     checks.half_length(e, cut, helper, *slices)
-    points, vectors = count + 3, [e, cut, helper, *slices]
+    points, vectors = count + 2, [e, cut, helper, *slices]
     sums = _sums(_sum_lookup, 2 * points, points, vectors, count, cell(beta))
-    pairs = zip(sums[:points], sums[points:], strict=True)
-    return [(c_eq * relation + c_sum * helpers) % P for relation, helpers in pairs]
+    return sums[:points], sums[points : points + 2]
 
 
 @kernel
 def _sum_table(columns: Any, half: Any, lanes: Any, beta: Any, out: Any, n: Any) -> None:
-    # sum e (helper (beta - table) - mult) in the first 4 rows, then sum cut helper in 4
+    # sum e (helper (beta - table) - mult) at t = 1..3 in 3 rows, then sum cut helper in 3
     for i in range(cuda.grid(1), n, cuda.gridsize(1)):
-        t, lane = i // lanes, i % lanes
+        t, lane = 1 + i // lanes, i % lanes
         relation, helpers = zero(), zero()
         for x in range(lane, half, lanes):
             helper = _at(columns, 2, x, half, t)
@@ -209,12 +208,11 @@ def _sum_table(columns: Any, half: Any, lanes: Any, beta: Any, out: Any, n: Any)
 
 
 def round_table(
-    e: Vec, cut: Vec, helper: Vec, table: Vec, mult: Vec, beta: int, c_eq: int, c_sum: int
-) -> list[int]:
+    e: Vec, cut: Vec, helper: Vec, table: Vec, mult: Vec, beta: int
+) -> tuple[list[int], list[int]]:
     checks.half_length(e, cut, helper, table, mult)
-    sums = _sums(_sum_table, 8, 4, [e, cut, helper, table, mult], cell(beta))
-    pairs = zip(sums[:4], sums[4:], strict=True)
-    return [(c_eq * relation - c_sum * helpers) % P for relation, helpers in pairs]
+    sums = _sums(_sum_table, 6, 3, [e, cut, helper, table, mult], cell(beta))
+    return sums[:3], sums[3:5]
 
 
 @kernel

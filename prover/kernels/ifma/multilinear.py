@@ -11,7 +11,6 @@ from prover.kernels import checks
 from prover.kernels.cpu import multilinear as scalar
 from prover.kernels.cpu.field import empty, from_ints, zeros
 from prover.kernels.cpu.kernel import addresses, cell, plain, ranges, run_all, scalars
-from prover.kernels.cpu.multilinear import quadratic
 from prover.kernels.ifma.field import add, add_up, in_parts
 from prover.kernels.ifma.field import total as vector_total
 from prover.kernels.ifma.shape import LIMBS, WIDTH
@@ -30,6 +29,7 @@ if COMPILING:
         mul_raw_fr,
         one_fr,
         product_2_fr,
+        rough_2_fr,
         rough_fr,
         shifted,
         sub_fr,
@@ -248,95 +248,102 @@ def _sums(
 def _round_lookup(
     e: Any, cut: Any, helper: Any, slices: Any, beta: Any, low: int, high: int, out: Any
 ) -> None:
-    # As the scalar tier's: sum e (helper D - N) at t = 0..K+2, then sum cut helper at t = 0..2.
+    # As the scalar tier's sum_lookup. Of pair k, rows 5 k..: product, its rise and bend, sum, step.
     count, half, top = slices.shape[0], e.shape[0] // 2, spread(beta, 0)
-    gaps, steps = (
-        np.empty((count, LIMBS, WIDTH), np.uint64),
-        np.empty((count, LIMBS, WIDTH), np.uint64),
-    )
-    totals = np.zeros((count + 6, LIMBS, WIDTH), np.uint64)
+    pairs = (count + 1) // 2
+    state = np.empty((5 * pairs, LIMBS, WIDTH), np.uint64)
+    totals = np.zeros((count + 4, LIMBS, WIDTH), np.uint64)
     for x in range(low, high, WIDTH):
-        e_t, cut_t, helper_t = load(e, x), load(cut, x), load(helper, x)
-        e_step = gap_fr(load(e, x + half), e_t)
-        cut_step = gap_fr(load(cut, x + half), cut_t)
-        helper_step = gap_fr(load(helper, x + half), helper_t)
-        for k in range(count):
-            f = load_at(slices[k], x)
-            store_raw(gaps, k, gap_fr(top, f))
-            store_raw(steps, k, gap_fr(f, load_at(slices[k], x + half)))
-        for t in range(count + 3):
-            denominator, numerator = load_raw(gaps, 0), one_fr()
-            if count > 1:
-                numerator = add_fr(denominator, load_raw(gaps, 1))
-                denominator = mul_fr(denominator, load_raw(gaps, 1))
-            for k in range(2, count):
-                gap = load_raw(gaps, k)
-                crossed, product = mul_2_fr(numerator, gap, denominator, gap)
-                numerator, denominator = add_fr(crossed, denominator), product
-            relation = rough_fr(e_t, sub_fr(rough_fr(helper_t, denominator), numerator))
-            store_raw(totals, t, add_fr(relation, load_raw(totals, t)))
-            if t < 3:
-                total = add_fr(rough_fr(cut_t, helper_t), load_raw(totals, count + 3 + t))
-                store_raw(totals, count + 3 + t, total)
-                cut_t = add_fr(cut_t, cut_step)
+        e_t, helper_t, cut_t = load(e, half + x), load(helper, half + x), load(cut, half + x)
+        e_step = gap_fr(e_t, load(e, x))
+        helper_step = gap_fr(helper_t, load(helper, x))
+        cut_2, helper_2 = add_fr(cut_t, gap_fr(cut_t, load(cut, x))), add_fr(helper_t, helper_step)
+        at_1, at_2 = rough_2_fr(cut_t, helper_t, cut_2, helper_2)
+        store_raw(totals, count + 2, add_fr(at_1, load_raw(totals, count + 2)))
+        store_raw(totals, count + 3, add_fr(at_2, load_raw(totals, count + 3)))
+        for k in range(pairs):
+            end = load_at(slices[2 * k], half + x)
+            value, climb = gap_fr(top, end), gap_fr(load_at(slices[2 * k], x), end)
+            row, product, rise, bend, total, step = 5 * k, value, climb, zero(), one_fr(), zero()
+            if 2 * k + 1 < count:
+                end = load_at(slices[2 * k + 1], half + x)
+                other, also = gap_fr(top, end), gap_fr(load_at(slices[2 * k + 1], x), end)
+                total, step = add_fr(value, other), add_fr(climb, also)
+                product, bend = mul_2_fr(value, other, climb, also)
+                rise = sub_fr(rough_fr(add_fr(value, climb), add_fr(other, also)), product)
+                bend = add_fr(bend, bend)
+            store_raw(state, row, product)
+            store_raw(state, row + 1, rise)
+            store_raw(state, row + 2, bend)
+            store_raw(state, row + 3, total)
+            store_raw(state, row + 4, step)
+        for t in range(count + 2):
+            before = load_raw(state, 0)
+            relation = sub_fr(rough_fr(helper_t, before), load_raw(state, 3))
+            for k in range(1, pairs):
+                product, total = load_raw(state, 5 * k), load_raw(state, 5 * k + 3)
+                crossed, taken = rough_2_fr(relation, product, before, total)
+                relation = sub_fr(crossed, taken)
+                if k < pairs - 1:
+                    before = mul_fr(before, product)
+            store_raw(totals, t, add_fr(rough_fr(e_t, relation), load_raw(totals, t)))
             e_t, helper_t = add_fr(e_t, e_step), add_fr(helper_t, helper_step)
-            for k in range(count):
-                store_raw(gaps, k, add_fr(load_raw(gaps, k), load_raw(steps, k)))
-    for t in range(count + 6):
+            for k in range(0, 5 * pairs, 5):
+                rise = load_raw(state, k + 1)
+                store_raw(state, k, add_fr(load_raw(state, k), rise))
+                store_raw(state, k + 1, add_fr(rise, load_raw(state, k + 2)))
+                store_raw(state, k + 3, add_fr(load_raw(state, k + 3), load_raw(state, k + 4)))
+    for t in range(count + 4):
         add_up(load_raw(totals, t), out, t)
 
 
 def round_lookup(
-    e: Vec, cut: Vec, helper: Vec, slices: Sequence[Vec], beta: int, c_eq: int, c_sum: int
-) -> list[int]:
+    e: Vec, cut: Vec, helper: Vec, slices: Sequence[Vec], beta: int
+) -> tuple[list[int], list[int]]:
     count, half = checks.slice_count(slices), checks.half_length(e, cut, helper, *slices)
     if half < WIDTH:
-        return scalar.round_lookup(e, cut, helper, slices, beta, c_eq, c_sum)
+        return scalar.round_lookup(e, cut, helper, slices, beta)
     slices = [plain(f) for f in slices]
     arguments = (plain(e), plain(cut), plain(helper), addresses(slices), cell(beta))
-    sums = _sums(_round_lookup, scalar.sum_lookup, count + 6, half, *arguments)
-    relation, helpers = sums[:-3], sums[-3:]
-    return [(c_eq * a + c_sum * quadratic(helpers, t)) % P for t, a in enumerate(relation)]
+    sums = _sums(_round_lookup, scalar.sum_lookup, count + 4, half, *arguments)
+    return sums[:-2], sums[-2:]
 
 
 @entry
 def _round_table(
     e: Any, cut: Any, helper: Any, table: Any, mult: Any, beta: Any, low: int, high: int, out: Any
 ) -> None:
-    # out: sum e (helper (beta - table) - mult) at t = 0..3, then sum cut helper at t = 0..2.
+    # As the scalar tier's sum_table.
     half, top = e.shape[0] // 2, spread(beta, 0)
-    totals = np.zeros((7, LIMBS, WIDTH), np.uint64)
+    totals = np.zeros((5, LIMBS, WIDTH), np.uint64)
     for x in range(low, high, WIDTH):
-        e_t, cut_t, helper_t, mult_t = load(e, x), load(cut, x), load(helper, x), load(mult, x)
-        e_step = gap_fr(load(e, x + half), e_t)
-        cut_step = gap_fr(load(cut, x + half), cut_t)
-        helper_step = gap_fr(load(helper, x + half), helper_t)
-        mult_step = gap_fr(load(mult, x + half), mult_t)
-        gap = gap_fr(top, load(table, x))
-        gap_step = gap_fr(load(table, x), load(table, x + half))
-        for t in range(4):
+        e_t, cut_t, helper_t = load(e, half + x), load(cut, half + x), load(helper, half + x)
+        mult_t, gap = load(mult, half + x), gap_fr(top, load(table, half + x))
+        e_step, cut_step = gap_fr(e_t, load(e, x)), gap_fr(cut_t, load(cut, x))
+        helper_step, mult_step = gap_fr(helper_t, load(helper, x)), gap_fr(mult_t, load(mult, x))
+        gap_step = gap_fr(load(table, x), load(table, half + x))
+        for t in range(3):
             relation = rough_fr(e_t, sub_fr(rough_fr(helper_t, gap), mult_t))
             store_raw(totals, t, add_fr(relation, load_raw(totals, t)))
-            if t < 3:
-                total = add_fr(rough_fr(cut_t, helper_t), load_raw(totals, 4 + t))
-                store_raw(totals, 4 + t, total)
+            if t < 2:
+                total = add_fr(rough_fr(cut_t, helper_t), load_raw(totals, 3 + t))
+                store_raw(totals, 3 + t, total)
                 cut_t = add_fr(cut_t, cut_step)
             e_t, helper_t = add_fr(e_t, e_step), add_fr(helper_t, helper_step)
             mult_t, gap = add_fr(mult_t, mult_step), add_fr(gap, gap_step)
-    for t in range(7):
+    for t in range(5):
         add_up(load_raw(totals, t), out, t)
 
 
 def round_table(
-    e: Vec, cut: Vec, helper: Vec, table: Vec, mult: Vec, beta: int, c_eq: int, c_sum: int
-) -> list[int]:
+    e: Vec, cut: Vec, helper: Vec, table: Vec, mult: Vec, beta: int
+) -> tuple[list[int], list[int]]:
     half = checks.half_length(e, cut, helper, table, mult)
     if half < WIDTH:
-        return scalar.round_table(e, cut, helper, table, mult, beta, c_eq, c_sum)
+        return scalar.round_table(e, cut, helper, table, mult, beta)
     vectors = [plain(vector) for vector in (e, cut, helper, table, mult)]
-    sums = _sums(_round_table, scalar.sum_table, 7, half, *vectors, cell(beta))
-    relation, helpers = sums[:-3], sums[-3:]
-    return [(c_eq * a - c_sum * quadratic(helpers, t)) % P for t, a in enumerate(relation)]
+    sums = _sums(_round_table, scalar.sum_table, 5, half, *vectors, cell(beta))
+    return sums[:-2], sums[-2:]
 
 
 @entry

@@ -30,38 +30,42 @@ def fold(v: Vec, r: int) -> Vec:
     return folded
 
 
-def _round(vectors: Sequence[Vec], degree: int, summand: Callable[..., int]) -> list[int]:
-    """The sums of summand(cells) over the half cube, the first variable at 0..degree."""
+def _round(
+    vectors: Sequence[Vec], first: int, degree: int, summand: Callable[..., int]
+) -> list[int]:
+    """The sums of summand(cells) over the half cube, the first variable at first..degree."""
     checks.half_length(*vectors)
     evaluations = []
-    for t in range(degree + 1):
+    for t in range(first, degree + 1):
         folded = [fold(vector, t) for vector in vectors]
         evaluations.append(sum(summand(*cells) for cells in zip(*folded, strict=True)) % P)
     return evaluations
 
 
 def round_lookup(
-    e: Vec, cut: Vec, helper: Vec, slices: Sequence[Vec], beta: int, c_eq: int, c_sum: int
-) -> list[int]:
+    e: Vec, cut: Vec, helper: Vec, slices: Sequence[Vec], beta: int
+) -> tuple[list[int], list[int]]:
     count = checks.slice_count(slices)
 
-    def summand(e: int, cut: int, helper: int, *fs: int) -> int:
+    def relation(e: int, helper: int, *fs: int) -> int:
         gaps = [beta - f for f in fs]
         numerator = sum(product(gaps[:k] + gaps[k + 1 :]) for k in range(count))
-        return c_eq * e * (helper * product(gaps) - numerator) + c_sum * cut * helper
+        return e * (helper * product(gaps) - numerator)
 
-    return _round([e, cut, helper, *slices], count + 2, summand)
+    found = _round([e, helper, *slices], 1, count + 2, relation)
+    return found, _round([cut, helper], 1, 2, lambda cut, helper: cut * helper)
 
 
 def round_table(
-    e: Vec, cut: Vec, helper: Vec, table: Vec, mult: Vec, beta: int, c_eq: int, c_sum: int
-) -> list[int]:
-    def summand(e: int, cut: int, helper: int, table: int, mult: int) -> int:
-        return c_eq * e * (helper * (beta - table) - mult) - c_sum * cut * helper
+    e: Vec, cut: Vec, helper: Vec, table: Vec, mult: Vec, beta: int
+) -> tuple[list[int], list[int]]:
+    def relation(e: int, helper: int, table: int, mult: int) -> int:
+        return e * (helper * (beta - table) - mult)
 
-    return _round([e, cut, helper, table, mult], 3, summand)
+    found = _round([e, helper, table, mult], 1, 3, relation)
+    return found, _round([cut, helper], 1, 2, lambda cut, helper: cut * helper)
 
 
 def round_product(factors: Sequence[Vec]) -> list[int]:
     degree = checks.factor_count(factors)
-    return _round(factors, degree, lambda *cells: product(cells))
+    return _round(factors, 0, degree, lambda *cells: product(cells))
