@@ -53,8 +53,8 @@ contract Assembly {
     uint256 public forced;
     /// @notice Wei of bonds that an actor earned or had returned, and that it took.
     mapping(address account => uint256) public earned;
-    mapping(address account => uint256) public taken;
-    uint256 public summonses;
+    mapping(address account => uint256) public takenBy;
+    bytes32[] private _summoned;
     /// @notice Gwei that actor 0 staked and took away again.
     uint256 public honestStake;
     mapping(uint256 epoch => bytes) public membersOf;
@@ -78,12 +78,16 @@ contract Assembly {
         (beacon, modelId) = (beacon_, modelId_);
         for (uint256 i; i < ACTORS; ++i) {
             _stake(i, 4 ether);
+            _admit(i);
             _enrol(i, i);
         }
         _enrol(0, ACTORS);
         _warp(block.timestamp + 1 days);
         _draw();
     }
+
+    /// @dev What an actor does before it can take a seat.
+    function _admit(uint256 who) internal virtual {}
 
     function jobCount() external view returns (uint256) {
         return _jobs.length;
@@ -101,7 +105,7 @@ contract Assembly {
         return VM.addr(_key(i));
     }
 
-    function _key(uint256 i) private pure returns (uint256) {
+    function _key(uint256 i) internal pure returns (uint256) {
         return 0xC0FFEE + i % ACTORS;
     }
 
@@ -190,8 +194,8 @@ contract Assembly {
         if (_jobs.length != 0) _agree(_pick(which), signers, lie);
     }
 
-    /// @dev Whoever holds these places of today's committee signs, but actor 0 no lie. Sometimes the
-    ///      collector adds a place whose member did not.
+    /// @dev Whoever holds these places of today's committee signs, but actor 0 no lie; who revealed the
+    ///      same on-chain counts, too. Sometimes the collector adds a place whose member did not.
     function _agree(uint256 which, uint256 signers, bool lie) private {
         Job storage job = _jobs[which];
         bytes memory output = lie ? WRONG : RIGHT;
@@ -199,22 +203,16 @@ contract Assembly {
         bytes memory members = membersOf[epoch];
         if (members.length == 0) return;
         bool frame = signers >> 8 & 7 == 0;
-        ICommitteeAssurance.Opening[] memory openings = new ICommitteeAssurance.Opening[](PLACES);
-        uint256 count;
-        uint256 honest;
+        uint256 given;
+        uint256 framed;
         for (uint256 place; place < PLACES; ++place) {
             if (signers >> place & 3 == 0) continue; // mostly all
             (uint256 who,) = _holder(members, place);
-            bool gives = who != 0 || !lie;
-            if (!gives && !frame) continue;
-            if (gives) ++honest;
-            openings[count++] =
-                _opening(job.request, epoch, place, members, output, gives ? who : 1);
+            if (who != 0 || !lie) given |= 1 << place;
+            else if (frame) framed |= 1 << place;
         }
-        assembly ("memory-safe") {
-            mstore(openings, count)
-        }
-        bytes memory quorum = abi.encode(ICommitteeAssurance.Quorum(members, TRACE, openings));
+        uint256 spoken = _spoken(job.request, epoch, output) & ~given & ~framed;
+        bytes memory quorum = _quorum(job.request, epoch, members, output, [given, framed, spoken]);
         uint256 before = tier.reserved();
         (Status status,,) = oracle.statusOf(oracle.idOf(job.request));
         if (!_answer(
@@ -223,10 +221,57 @@ contract Assembly {
             return;
         }
         if (guard.isStopped(modelId)) return; // then it was given back
-        if (status != Status.Open || honest != count || count < QUORUM) ++broken;
+        if (status != Status.Open || framed != 0 || _count(given | spoken) < QUORUM) ++broken;
         (job.stands, job.quorum, job.since) = (output, quorum, block.timestamp);
         job.share = tier.reserved() - before;
         ++agreements;
+    }
+
+    /// @dev What the members of the first places signed, actor 1 in the name of the second ones', and the
+    ///      third ones' revealed on-chain.
+    function _quorum(
+        Request memory request,
+        uint256 epoch,
+        bytes memory members,
+        bytes memory output,
+        uint256[3] memory places
+    ) internal view virtual returns (bytes memory) {
+        ICommitteeAssurance.Opening[] memory openings = new ICommitteeAssurance.Opening[](PLACES);
+        uint256 count;
+        for (uint256 place; place < PLACES; ++place) {
+            (uint256 who,) = _holder(members, place);
+            if (places[2] >> place & 1 != 0) {
+                openings[count++] = ICommitteeAssurance.Opening(uint8(place), 0, 0, 0, 0);
+            } else if ((places[0] | places[1]) >> place & 1 != 0) {
+                if (places[1] >> place & 1 != 0) who = 1;
+                openings[count++] = _opening(request, epoch, place, members, output, who);
+            }
+        }
+        assembly ("memory-safe") {
+            mstore(openings, count)
+        }
+        return abi.encode(ICommitteeAssurance.Quorum(members, TRACE, openings));
+    }
+
+    /// @dev Places that revealed this claim on-chain, when this epoch's committee was summoned.
+    function _spoken(Request memory request, uint256 epoch, bytes memory output)
+        private
+        view
+        returns (uint256 places)
+    {
+        bytes32 id = oracle.idOf(request);
+        bytes32 claim = keccak256(abi.encode(actor(0), keccak256(output), TRACE));
+        (uint32 summoned,,,) = tier.summonsOf(id);
+        if (summoned != epoch) return 0;
+        for (uint256 place; place < PLACES; ++place) {
+            if (tier.revealedAt(id, place) == claim) places |= 1 << place;
+        }
+    }
+
+    function _count(uint256 places) private pure returns (uint256 count) {
+        for (; places != 0; places &= places - 1) {
+            ++count;
+        }
     }
 
     function dissent(uint256 which, uint256 place) external {
@@ -319,7 +364,7 @@ contract Assembly {
         VM.deal(request.requester, bond);
         VM.prank(request.requester);
         try tier.summon{value: bond}(request) {
-            ++summonses;
+            _summoned.push(oracle.idOf(request));
             bytes memory members = membersOf[block.timestamp / EPOCH];
             for (uint256 place; place < PLACES; ++place) {
                 (uint256 who,) = _holder(members, place);
@@ -384,11 +429,21 @@ contract Assembly {
         } catch {}
     }
 
+    /// @notice Bonds that were paid, and what of them is nobody's yet, in wei.
+    function bonds() external view returns (uint256 paid, uint256 waiting) {
+        uint256 bond = tier.summonsBond();
+        for (uint256 i; i < _summoned.length; ++i) {
+            (,,, uint8 silent) = tier.summonsOf(_summoned[i]);
+            paid += bond;
+            waiting += bond / PLACES * silent;
+        }
+    }
+
     function takeBond(uint256 who) external {
         uint256 before = actor(who).balance;
         VM.prank(actor(who));
         try tier.withdraw(actor(who)) returns (uint256 amount) {
-            taken[actor(who)] += amount;
+            takenBy[actor(who)] += amount;
             if (actor(who).balance - before != amount) ++broken;
         } catch {}
     }
@@ -509,7 +564,7 @@ contract Assembly {
 
     /// @dev Which actor holds a place, and its address.
     function _holder(bytes memory members, uint256 place)
-        private
+        internal
         pure
         returns (uint256 who, address owner)
     {

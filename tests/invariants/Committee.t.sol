@@ -39,25 +39,52 @@ contract CommitteeInvariants {
         oracle = new InferenceOracle();
         DevelopmentBeacon beacon = new DevelopmentBeacon();
         address[] memory tiers = new address[](1);
-        tiers[0] = VM.computeCreateAddress(address(this), 7);
+        tiers[0] = VM.computeCreateAddress(address(this), _tierNonce());
         vault = new StakeVault(tiers);
-        tier = new CommitteeAssurance(
-            oracle,
-            verifier,
-            registry,
-            vault,
-            beacon,
-            ICommitteeAssurance.Rules({
-                seats: 3, quorum: 2, seatStake: SEAT, fine: FINE, window: 4 hours, grace: 1 hours
-            })
-        );
-        assembly_ = new Assembly(oracle, vault, tier, verifier, beacon, modelId);
+        tier = _tier(verifier, registry, beacon);
+        assembly_ = _assembly(verifier, beacon, modelId);
+    }
+
+    /// @dev How many contracts this one makes before the tier.
+    function _tierNonce() internal pure virtual returns (uint256) {
+        return 7;
+    }
+
+    function _tier(GuardedVerifier verifier, ModelRegistry registry, DevelopmentBeacon beacon)
+        internal
+        virtual
+        returns (CommitteeAssurance)
+    {
+        return new CommitteeAssurance(oracle, verifier, registry, vault, beacon, _rules());
+    }
+
+    function _assembly(GuardedVerifier verifier, DevelopmentBeacon beacon, bytes32 modelId)
+        internal
+        virtual
+        returns (Assembly)
+    {
+        return new Assembly(oracle, vault, tier, verifier, beacon, modelId);
+    }
+
+    function _rules() internal pure returns (ICommitteeAssurance.Rules memory) {
+        return ICommitteeAssurance.Rules({
+            seats: 3, quorum: 2, seatStake: SEAT, fine: FINE, window: 4 hours, grace: 1 hours
+        });
     }
 
     /// @dev forge reads this: it calls the assembly only.
     function targetContracts() public view returns (address[] memory targets) {
         targets = new address[](1);
         targets[0] = address(assembly_);
+    }
+
+    /// @notice What the handlers are to do, they can: agree on a lie, and have it slashed.
+    function test_members_agree_and_are_slashed() public {
+        assembly_.ask(1e6, 1 days, 1, 0xfff);
+        _same("agreements", 1, assembly_.agreements());
+        assembly_.prove(0, 1, 0);
+        _same("slashes", 1, assembly_.slashes());
+        _same("broken", 0, assembly_.broken());
     }
 
     /// @notice The vault holds stakes, credits and what was burned, to the wei; what is locked of an owner
@@ -85,21 +112,16 @@ contract CommitteeInvariants {
     /// @notice Of each bond every part is once somebody's: theirs who revealed, or the requester's again;
     ///         the tier holds just what nobody has taken yet.
     function invariant_bonds_are_theirs_who_spoke_or_go_back() public view {
-        uint256 part = tier.summonsBond() / tier.rules().seats;
-        uint256 waiting;
+        (uint256 paid, uint256 waiting) = assembly_.bonds();
         uint256 owed;
         uint256 taken;
-        for (uint256 i; i < assembly_.jobCount(); ++i) {
-            (,,, uint8 silent) = tier.summonsOf(_id(i));
-            waiting += silent * part;
-        }
         for (uint256 a; a < assembly_.actorCount(); ++a) {
             address owner = assembly_.actor(a);
-            taken += assembly_.taken(owner);
+            taken += assembly_.takenBy(owner);
             owed += tier.credit(owner);
-            _same("earned", assembly_.earned(owner), assembly_.taken(owner) + tier.credit(owner));
+            _same("earned", assembly_.earned(owner), assembly_.takenBy(owner) + tier.credit(owner));
         }
-        _same("bonds", assembly_.summonses() * tier.summonsBond(), waiting + owed + taken);
+        _same("bonds", paid, waiting + owed + taken);
         _same("tier", waiting + owed + assembly_.forced(), address(tier).balance);
     }
 
