@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from eth_abi.abi import encode
@@ -17,6 +19,8 @@ from oracle.domain import ids
 from prover import kernels
 from prover.srs import Srs, development_srs
 from tests.evm import ROOT, Chain
+
+Site = tuple[Chain, Any]
 
 NAMES = [
     "ModelRegistry",
@@ -53,110 +57,107 @@ def srs(tmp_path_factory: pytest.TempPathFactory) -> Srs:
     return development_srs(kernels.get("reference"), 7, tmp_path_factory.mktemp("srs"))
 
 
-@pytest.mark.slow
-def test_deploy_good_writes_what_is_on_the_chain(
-    script: ModuleType, srs: Srs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """A chain that ape speaks to, and the account that deploys there."""
     import ape
 
     monkeypatch.chdir(ROOT)
     with Chain.start() as chain, ape.networks.parse_network_choice(chain.url):
-        account = ape.accounts.test_accounts[0]
-        made = script.deploy(account, srs, tmp_path)
-        made = script.deploy_classifier(account, bytes(32), made, tmp_path)
-        assert json.loads((tmp_path / "31337.json").read_text()) == made
-        assert [path.name for path in tmp_path.iterdir()] == ["31337.json"]
-        assert list(made["contracts"]) == [*NAMES, "DigitClassifier"]
-        for entry in made["contracts"].values():
-            code = bytes(chain.web3.eth.get_code(entry["address"]))
-            assert code and "0x" + keccak(code).hex() == entry["code_hash"]
-        assert made["srs"] == {"id": "0x" + srs.id.hex(), "k_max": 7, "development": True}
-        guard = made["contracts"]["GuardedVerifier"]
-        words = [guard["address"], bytes.fromhex(guard["code_hash"][2:]), srs.id]
-        assert made["pin"] == "0x" + keccak(encode(["address", "bytes32", "bytes32"], words)).hex()
-        vault = made["contracts"]["StakeVault"]["address"]
-        for staked in NAMES[-6:]:
-            tier = made["contracts"][staked]["address"]
-            word = encode(["address"], [tier])
-            for name, argument in (("isTier(address)", word), ("vault()", b"")):
-                data = keccak(name.encode())[:4] + argument
-                to = vault if argument else tier
-                answer = bytes(chain.web3.eth.call({"to": to, "data": "0x" + data.hex()}))
-                assert answer == encode(["uint256"], [1] if argument else [int(vault, 16)])
-        canary = [bytes.fromhex(text[2:]) for text in made["canary"].values()]
-        assert read(chain, guard["address"], "canary()") == ids.statement(*canary)
-        assert canary[1:] == [b"\0\1\0\1", bytes(4)]  # relu of 1 is not 0
-        registry = made["contracts"]["ModelRegistry"]["address"]
-        assert read(chain, registry, "isRegistered(bytes32)", canary[0]) == padded(1)
-        beacon = made["contracts"]["DevelopmentBeacon"]["address"]
-        tier = made["contracts"]["AuditedAssurance"]["address"]
-        assert read(chain, tier, "randomness()") == padded(int(beacon, 16))
-        assert made["attesters"]["attesters"] == [str(account.address)]
-        tier = made["contracts"]["AttestedAssurance"]["address"]
-        data = "0x" + keccak(b"attestations()")[:4].hex()
-        answer = bytes(chain.web3.eth.call({"to": tier, "data": data}))
-        found = made["contracts"]["AttestationRegistry"]["address"]
-        assert answer == encode(["address"], [found])
-        dcap = made["contracts"]["Dcap"]["address"]
-        assert read(chain, found, "dcap()") == padded(int(dcap, 16))
-        assert read(chain, dcap, "root()") == INTEL_KEY
-        for name, told in (
-            ("CommitteeAssurance", "committee"),
-            ("BlsCommitteeAssurance", "large_committee"),
-        ):
-            words = encode(["uint256"] * 6, list(made[told].values()))
-            assert read(chain, made["contracts"][name]["address"], "rules()") == words
-        large = made["contracts"]["BlsCommitteeAssurance"]["address"]
-        assert read(chain, large, "keys()") == padded(
-            int(made["contracts"]["BlsKeys"]["address"], 16)
-        )
-        assert (made["committee"]["seats"], made["large_committee"]["seats"]) == (3, 32)
+        yield chain, ape.accounts.test_accounts[0]
+
+
+@pytest.mark.slow
+def test_deploy_good_writes_what_is_on_the_chain(
+    script: ModuleType, srs: Srs, tmp_path: Path, site: Site
+) -> None:
+    chain, account = site
+    made = script.deploy(account, srs, tmp_path)
+    made = script.deploy_classifier(account, bytes(32), made, tmp_path)
+    assert json.loads((tmp_path / "31337.json").read_text()) == made
+    assert [path.name for path in tmp_path.iterdir()] == ["31337.json"]
+    assert list(made["contracts"]) == [*NAMES, "DigitClassifier"]
+    for entry in made["contracts"].values():
+        code = bytes(chain.web3.eth.get_code(entry["address"]))
+        assert code and "0x" + keccak(code).hex() == entry["code_hash"]
+    assert made["srs"] == {"id": "0x" + srs.id.hex(), "k_max": 7, "development": True}
+    guard = made["contracts"]["GuardedVerifier"]
+    words = [guard["address"], bytes.fromhex(guard["code_hash"][2:]), srs.id]
+    assert made["pin"] == "0x" + keccak(encode(["address", "bytes32", "bytes32"], words)).hex()
+    vault = made["contracts"]["StakeVault"]["address"]
+    for staked in NAMES[-6:]:
+        tier = made["contracts"][staked]["address"]
+        word = encode(["address"], [tier])
+        for name, argument in (("isTier(address)", word), ("vault()", b"")):
+            data = keccak(name.encode())[:4] + argument
+            to = vault if argument else tier
+            answer = bytes(chain.web3.eth.call({"to": to, "data": "0x" + data.hex()}))
+            assert answer == encode(["uint256"], [1] if argument else [int(vault, 16)])
+    canary = [bytes.fromhex(text[2:]) for text in made["canary"].values()]
+    assert read(chain, guard["address"], "canary()") == ids.statement(*canary)
+    assert canary[1:] == [b"\0\1\0\1", bytes(4)]  # relu of 1 is not 0
+    registry = made["contracts"]["ModelRegistry"]["address"]
+    assert read(chain, registry, "isRegistered(bytes32)", canary[0]) == padded(1)
+    beacon = made["contracts"]["DevelopmentBeacon"]["address"]
+    tier = made["contracts"]["AuditedAssurance"]["address"]
+    assert read(chain, tier, "randomness()") == padded(int(beacon, 16))
+    assert made["attesters"]["attesters"] == [str(account.address)]
+    tier = made["contracts"]["AttestedAssurance"]["address"]
+    data = "0x" + keccak(b"attestations()")[:4].hex()
+    answer = bytes(chain.web3.eth.call({"to": tier, "data": data}))
+    found = made["contracts"]["AttestationRegistry"]["address"]
+    assert answer == encode(["address"], [found])
+    dcap = made["contracts"]["Dcap"]["address"]
+    assert read(chain, found, "dcap()") == padded(int(dcap, 16))
+    assert read(chain, dcap, "root()") == INTEL_KEY
+    for name, told in (
+        ("CommitteeAssurance", "committee"),
+        ("BlsCommitteeAssurance", "large_committee"),
+    ):
+        words = encode(["uint256"] * 6, list(made[told].values()))
+        assert read(chain, made["contracts"][name]["address"], "rules()") == words
+    large = made["contracts"]["BlsCommitteeAssurance"]["address"]
+    assert read(chain, large, "keys()") == padded(int(made["contracts"]["BlsKeys"]["address"], 16))
+    assert (made["committee"]["seats"], made["large_committee"]["seats"]) == (3, 32)
 
 
 @pytest.mark.slow
 def test_deploy_with_a_token_makes_its_vault_in_place_of_ethers(
-    script: ModuleType, srs: Srs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    script: ModuleType, srs: Srs, tmp_path: Path, site: Site
 ) -> None:
-    import ape
-
-    monkeypatch.chdir(ROOT)
-    with Chain.start() as chain, ape.networks.parse_network_choice(chain.url):
-        token = chain.deploy("tests/contracts/harness/Token.sol").address
-        account = ape.accounts.test_accounts[0]
-        made = script.deploy(account, srs, tmp_path, token=token, price="3000")
-        assert list(made["contracts"]) == [name.replace("Stake", "Token", 1) for name in NAMES]
-        assert made["coin"] == {"token": token, "unit": 3000 * 10**9}
-        deployment = read_deployment(31337, tmp_path / "31337.json")
-        assert deployment.vault == made["contracts"]["TokenVault"]["address"]
-        assert read(chain, deployment.vault, "token()") == padded(int(token, 16))
-        assert read(chain, deployment.vault, "unit()") == padded(3000 * 10**9)
-        for name in NAMES[-6:]:
-            tier = made["contracts"][name]["address"]
-            assert read(chain, tier, "vault()") == padded(int(deployment.vault, 16))
+    chain, account = site
+    token = chain.deploy("tests/contracts/harness/Token.sol").address
+    made = script.deploy(account, srs, tmp_path, token=token, price="3000")
+    assert list(made["contracts"]) == [name.replace("Stake", "Token", 1) for name in NAMES]
+    assert made["coin"] == {"token": token, "unit": 3000 * 10**9}
+    deployment = read_deployment(31337, tmp_path / "31337.json")
+    assert deployment.vault == made["contracts"]["TokenVault"]["address"]
+    assert read(chain, deployment.vault, "token()") == padded(int(token, 16))
+    assert read(chain, deployment.vault, "unit()") == padded(3000 * 10**9)
+    for name in NAMES[-6:]:
+        tier = made["contracts"][name]["address"]
+        assert read(chain, tier, "vault()") == padded(int(deployment.vault, 16))
 
 
 def test_unit_of_a_token_is_worth_a_gwei(
-    script: ModuleType, srs: Srs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    script: ModuleType, srs: Srs, tmp_path: Path, site: Site
 ) -> None:
-    import ape
-
-    monkeypatch.chdir(ROOT)
-    with Chain.start() as chain, ape.networks.parse_network_choice(chain.url):
-        token = chain.deploy("tests/contracts/harness/Token.sol").address
-        before = chain.web3.eth.block_number
-        assert script.unit_of(token, "3000") == 3000 * 10**9
-        assert script.unit_of(token, "0.05") == 5 * 10**7
-        with pytest.raises(script.DeployError, match="too coarse"):
-            script.unit_of(token, "0.0000000009")
-        wrong = [("", "3000"), (token, ""), (token, "many"), (token, "0"), (token, "-1")]
-        wrong += [(token, "nan"), (token, "inf"), (chain.accounts[1], "3000"), ("0x12", "3000")]
-        for named, price in wrong:
-            with pytest.raises(script.DeployError, match="expected the address of an ERC-20"):
-                script.unit_of(named, price)
+    chain, account = site
+    token = chain.deploy("tests/contracts/harness/Token.sol").address
+    before = chain.web3.eth.block_number
+    assert script.unit_of(token, "3000") == 3000 * 10**9
+    assert script.unit_of(token, "0.05") == 5 * 10**7
+    with pytest.raises(script.DeployError, match="too coarse"):
+        script.unit_of(token, "0.0000000009")
+    wrong = [("", "3000"), (token, ""), (token, "many"), (token, "0"), (token, "-1")]
+    wrong += [(token, "nan"), (token, "inf"), (chain.accounts[1], "3000"), ("0x12", "3000")]
+    for named, price in wrong:
         with pytest.raises(script.DeployError, match="expected the address of an ERC-20"):
-            script.deploy(ape.accounts.test_accounts[0], srs, tmp_path, token=token)
-        assert chain.web3.eth.block_number == before
-        assert list(tmp_path.iterdir()) == []
+            script.unit_of(named, price)
+    with pytest.raises(script.DeployError, match="expected the address of an ERC-20"):
+        script.deploy(account, srs, tmp_path, token=token)
+    assert chain.web3.eth.block_number == before
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
