@@ -385,7 +385,9 @@ class Fair:
                 assert whole, f"{name} lost: {found}"
 
     def serve_out(self) -> None:
-        """Until all is closed."""
+        """Until all is closed; what may not end yet, strangers try to end."""
+        self.rest()
+        self.hand_in()
         for _ in range(24):
             if set(self.statuses().values()) <= set(CLOSED):
                 break
@@ -469,7 +471,9 @@ class Days(RuleBasedStateMachine):
 
     @rule()
     def rest(self) -> None:
+        """And strangers try to end what may not end yet."""
         self.fair.rest()
+        self.fair.hand_in()
 
     @rule(data=st.data())
     def time_passes(self, data: Any) -> None:
