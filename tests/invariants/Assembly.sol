@@ -140,7 +140,8 @@ contract Assembly {
     }
 
     function enrol(uint256 who, uint256 seat) external {
-        _enrol(who, seat % (tier.seatCount() + 1));
+        uint256 count = tier.seatCount();
+        _enrol(who, seat % 2 == 0 ? count : seat % (count + 1));
     }
 
     function _enrol(uint256 who, uint256 seat) private {
@@ -454,6 +455,8 @@ contract Assembly {
     function pass(uint32 time) external {
         uint256 start = _time;
         uint256 to = start + (time % 8 == 0 ? time % 5 days : time % 6 hours);
+        // To the hour in which a list is closed and its seed unknown still.
+        if (time % 4 == 1) to = ((start + CLOSED) / EPOCH + 1) * EPOCH - CLOSED + time % CLOSED;
         for (uint256 i; i < _jobs.length; ++i) {
             Request memory request = _jobs[i].request;
             (uint32 epoch, uint40 commitBy, uint40 revealBy,) = tier.summonsOf(oracle.idOf(request));
