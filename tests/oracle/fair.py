@@ -392,18 +392,25 @@ class Fair:
             if set(self.statuses().values()) <= set(CLOSED):
                 break
             self.pass_time(min(self.stride, LATEST + 1))
+        else:  # what a suspended operator claimed and nobody proved: the oracle's week
+            self.office.wait(8 * DAY)
+            self.close_all()
         self.rest()
 
     def abandon(self) -> None:
         """Nobody serves any more: strangers end whatever is open, and nothing stays locked."""
         self.office.wait(40 * DAY)
+        self.close_all()
+        self._check_money()
+
+    def close_all(self) -> None:
+        """By strangers, after the oracle's week."""
         claims = self.claims()
         for request in self.asked:
             if self.status(request) not in CLOSED:
                 self.evm.send(self.desk.oracle.functions.refund(request.fields))
             if self.status(request) == REFUNDED and request.id in claims:
                 self.end(request, *claims[request.id])
-        self._check_money()
 
     def end(self, request: Request, payee: str, output: bytes) -> None:
         """Once: what was closed before is refused."""

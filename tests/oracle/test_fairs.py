@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from eth_hash.auto import keccak
 from hypothesis import strategies as st
-from hypothesis.stateful import precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 
 from oracle.domain.attested import Answering, said
 from oracle.domain.bisection import Place, Run, Span
@@ -26,7 +26,7 @@ from tests.contracts.hall import DELAY, Hall, Key, new_key, point, sign
 from tests.contracts.hall import WINDOW as SHORT
 from tests.evm import Chain, Reverted
 from tests.oracle.desk import EchoEngine
-from tests.oracle.fair import DAY, LIES, STAKE, Days, Fair, Lying, Part, few, signer_of
+from tests.oracle.fair import CHEATED, DAY, LIES, STAKE, Days, Fair, Lying, Part, few, signer_of
 from tests.oracle.test_bisection_chain import SEGMENTS as PIECES
 from tests.oracle.test_bisection_chain import Models, Prover, Runner, after
 
@@ -90,6 +90,11 @@ class Audits(Fair):
 
 
 class AuditedDays(Days):
+    @initialize()
+    def lie(self) -> None:
+        """One that is drawn whatever the beacon says."""
+        self.fair.ask(CHEATED, fee=0, lie=1, audits=10_000)
+
     def more(self, data: Any) -> dict[str, int]:
         return {"audits": data.draw(st.sampled_from([300, 5000, 10_000, 10_000]))}
 
@@ -206,7 +211,7 @@ def hall() -> Any:
 
 def test_attested_answers_in_any_order_cost_the_honest_nothing(hall: Hall) -> None:
     seen = played(AttestedDays, Keys, hall)
-    assert seen.ends >= {FINAL, RETRACTED} and seen.hit >= {"caught", "revoked"}
+    assert seen.ends >= {FINAL, RETRACTED} and "caught" in seen.hit
 
 
 # --- committee: a quorum of which may be captured ------------------------------------------------
@@ -327,7 +332,7 @@ def test_committees_in_any_order_cost_the_honest_nothing() -> None:
         council = Council(chain, (4, 3, SEAT, FINE, WINDOW, GRACE), owners)
         council.members = council.begin(TODAY)  # type: ignore[attr-defined]
         seen = played(CommitteeDays, Seats, council)
-    assert seen.ends >= {FINAL} and seen.hit >= {"caught", "summoned"}
+    assert seen.ends >= {FINAL} and "caught" in seen.hit
 
 
 # --- bisection: compositions --------------------------------------------------------------------
