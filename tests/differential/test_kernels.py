@@ -349,6 +349,30 @@ def encoded(x: int, y: int) -> bytes:
 
 
 GOOD = encoded(1, 2)
+BAD = {
+    "off curve": (encoded(1, 3), PointNotOnCurve),
+    "x, by a bit of its top word": (encoded(1 ^ 1 << 255, 2), NonCanonicalCoordinate),
+    "x, just too large": (encoded(Q, 2), NonCanonicalCoordinate),
+    "y, just too large": (encoded(1, Q + 2), NonCanonicalCoordinate),
+    "y, negated twice": (encoded(1, 2 * Q - 2), NonCanonicalCoordinate),
+}
+
+
+@pytest.mark.parametrize("label", BAD)
+def test_one_bad_point_among_many(
+    tier: Kernels, random_points: list[curve.Point], label: str
+) -> None:
+    """Whole blocks of eight, of which one has a point that is not one, at every place."""
+    bad, error = BAD[label]
+    good = REFERENCE.points_to_bytes((random_points * 16)[:16])
+    assert tier.points_to_bytes(tier.points_from_bytes(good)) == good
+    hole = good[:640] + bytes(64) + good[704:]
+    assert tier.points_to_bytes(tier.points_from_bytes(hole)) == hole
+    for i in range(16):
+        with pytest.raises(error):
+            tier.points_from_bytes(good[: 64 * i] + bad + good[64 * i + 64 :])
+
+
 REFUSED: list[tuple[str, Callable[[Kernels], Any], type[EinproofError]]] = [
     ("short bytes", lambda k: k.points_from_bytes(GOOD[:-1]), WrongLength),
     ("off curve", lambda k: k.points_from_bytes(GOOD + encoded(1, 3)), PointNotOnCurve),

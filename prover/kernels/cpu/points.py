@@ -41,7 +41,7 @@ READ = 1 << 12  # points whose bytes are turned at a time
 
 
 @entry
-def _enter_points(canonical: Any, out: Any) -> int:
+def enter_points(canonical: Any, out: Any) -> int:
     """Returns the first index whose point is not canonical, on the curve or zeros, else -1."""
     for i in range(out.shape[0]):
         x, y = load(canonical, 2 * i), load(canonical, 2 * i + 1)
@@ -63,23 +63,28 @@ def _leave_points(points: Any, out: Any) -> None:
         store(out, i, mul_fq(load(points, i), one()))
 
 
-def points_from_bytes(data: bytes | memoryview) -> Points:
+def read_points(enter_points: Callable[[Vec, Points], int], data: bytes | memoryview) -> Points:
+    """points_from_bytes, by a tier's enter_points."""
     if len(data) % POINT_BYTES:
         raise WrongLength(len(data) // POINT_BYTES * POINT_BYTES, len(data))
-    big_endian = np.frombuffer(data, dtype=">u8").reshape(-1, 2, 4)
-    out = aligned(len(big_endian), 8)
+    turned = np.frombuffer(data, dtype="<u8").reshape(-1, 2, 4)[:, :, ::-1]
+    out = aligned(len(turned), 8)
 
     def enter(low: int, high: int) -> None:
         for start in range(low, high, READ):
             part = slice(start, min(high, start + READ))
-            little = np.ascontiguousarray(big_endian[part, :, ::-1], dtype=np.uint64)
-            bad = start + _enter_points(little.reshape(-1, 8), out[part])
+            little = np.ascontiguousarray(turned[part].byteswap())
+            bad = start + enter_points(little.reshape(-1, 4), out[part])
             if bad >= start:
                 wrong = data[POINT_BYTES * bad : POINT_BYTES * (bad + 1)]
                 curve.decode_point(bytes(wrong))  # raises
 
     run_all([functools.partial(enter, *cut) for cut in ranges(len(out))])
     return out
+
+
+def points_from_bytes(data: bytes | memoryview) -> Points:
+    return read_points(enter_points, data)
 
 
 def points_to_bytes(points: Points) -> bytes:

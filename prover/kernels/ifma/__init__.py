@@ -13,7 +13,6 @@ from prover.kernels.cpu import (
     concat,
     from_ints,
     load_points,
-    points_from_bytes,
     points_to_bytes,
     points_to_ints,
     zeros,
@@ -42,7 +41,7 @@ from prover.kernels.ifma.multilinear import (
     round_table,
     small_matvec,
 )
-from prover.kernels.ifma.points import generator_powers
+from prover.kernels.ifma.points import generator_powers, points_from_bytes
 from prover.kernels.ifma.univariate import correlate, divide_power, evaluate
 from prover.kernels.interface import Kernels, Points, Progress, Rows, Vec
 from prover.kernels.picked import add_picked, sum_picked
