@@ -131,6 +131,7 @@ def _mask(random: Randomness, label: str, n: int, degree: int) -> Mask:
     return Mask(flat[0], tuple(rows))
 
 
+@functools.cache
 def z_positions(k: int, which: int) -> Int64s:
     """The cells of Z1 and Z2 that are random: the first min(64, 2^k) distinct ones that a public
     XOF names."""

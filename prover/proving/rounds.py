@@ -7,9 +7,10 @@ the first rounds are those of
     sum_tw P_tw(i) u_tw(i),   P_tw(i) = sum_j f_t(i, j) w(j)
 
 and, once i is bound to r, the others those of sum_t f_t(r, j) A_t(r, j). Both passes are sums of
-(small integer) * (field element). Source: Thaler, CRYPTO 2013, section 5 (the idea); linear-time
-product sumchecks by phases: Libra, CRYPTO 2019, section 3. Tiles of field elements (H and G) are
-vectors from the first round on. What is sent does not depend on any of this:
+(small integer) * (field element). Tiles of few cells are vectors from the first round on, as those
+of field elements (H and G) always are: halves would cost them more calls than they save. Source:
+Thaler, CRYPTO 2013, section 5 (the idea); linear-time product sumchecks by phases: Libra, CRYPTO
+2019, section 3. What is sent does not depend on any of this:
 docs/protocol/verifier.md#claims.
 """
 
@@ -27,6 +28,7 @@ from prover.proving.weights import Weights, last_coordinates
 from prover.sumcheck import coefficients
 
 WIDE = 1 << 14  # cells of all tiles that are combined at a time
+WHOLE_K = 13  # up to which tiles are vectors
 
 
 class TileRounds:
@@ -38,9 +40,13 @@ class TileRounds:
     ) -> None:
         self.kernels, self.weights, self.tiles, self.k = kernels, weights, tiles, weights.k
         self.low = last_coordinates(weights.k, weights.terms) if low is None else low
-        self.dense = [t for t, tile in enumerate(tiles) if tile.is_dense]
-        self.small = [t for t, tile in enumerate(tiles) if not tile.is_dense]
+        whole = low is None and weights.k <= WHOLE_K
+        self.dense = [t for t, tile in enumerate(tiles) if tile.is_dense or whole]
+        self.small = [t for t in range(len(tiles)) if t not in self.dense]
         self.whole = [(self._dense(t), weights.vector(weights.tiles[t])) for t in self.dense]
+        if not self.small:  # one vector of all
+            f, weight = zip(*self.whole, strict=True)
+            self.whole = [(self._in_turn(f), self._in_turn(weight))]
         self.names = [
             (t, name, u)
             for t in self.small
@@ -52,9 +58,9 @@ class TileRounds:
     ) -> tuple[list[tuple[int, ...]], list[int], list[int]]:
         """(what was sent, y, a_t); draw absorbs a round's coefficients and gives its challenge."""
         kernels, sent, point = self.kernels, list[tuple[int, ...]](), list[int]()
-        pairs = [*self.whole, self._upper()]
+        pairs = [*self.whole, self._upper()] if self.small else self.whole
         for i in range(self.k):
-            if i == self.k - self.low:
+            if self.small and i == self.k - self.low:
                 pairs[-1] = self._lower(point, pairs[-1][1])
             total = [0, 0, 0]
             for f, weight in pairs:
@@ -75,7 +81,8 @@ class TileRounds:
     def combined(self, at_point: Sequence[int]) -> tuple[Vec, int]:
         """sum_t a_t f_t and its blinder."""
         kernels, found = self.kernels, self.kernels.zeros(1 << self.k)
-        rows = [(self.tiles[t].small, at_point[t]) for t in self.small if len(self.tiles[t].small)]
+        tiles = [(t.small, a) for t, a in zip(self.tiles, at_point, strict=True) if not t.is_dense]
+        rows = [(row, a) for row, a in tiles if len(row)]
         for kind in {row.dtype for row, _ in rows}:  # those of one width, each as it is stored
             chosen = [(row, a) for row, a in rows if row.dtype == kind]
             combine(kernels, found, [row for row, _ in chosen], [a for _, a in chosen])
@@ -86,7 +93,7 @@ class TileRounds:
 
     def _dense(self, t: int) -> Vec:
         tile = self.tiles[t]
-        untouched = not tile.runs and tile.scattered is None
+        untouched = tile.is_dense and not tile.runs and tile.scattered is None
         return tile.small if untouched else tile.vector(self.kernels, self.k)
 
     def _upper(self) -> tuple[Vec, Vec]:
