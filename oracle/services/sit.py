@@ -112,12 +112,19 @@ class Sit(Worker):
         try:
             answer = await self._computed(job, tier)
         except (Declined, EngineDisagrees) as reason:
-            if job.standing is not None:
+            answer = Answer(self._duty.payee, b"", b"", tier, why=str(reason), trace=bytes(32))
+            if job.standing is None:
+                pause, due = LOOK, await self._excuse(job.request, answer, tier)
+            elif (due := await self._owed(job.request, answer, tier)) is None:
                 raise
-            pause, (answer, due) = LOOK, await self._excuse(job.request, tier, reason)
         else:
             if job.standing is not None:
-                answer, due = await self._guard(job, job.standing, answer, tier)
+                given = answer
+                answer, due = await self._guard(job, job.standing, given, tier)
+                if due is not None and due.move in (None, Move.FINALISE):
+                    ours = replace(given, payee=self._duty.payee, proof=b"")
+                    if (owed := await self._owed(job.request, ours, tier)) is not None:
+                        answer, due = ours, owed
             else:
                 answer, due = await self._speak(job.request, answer, tier)
         again = self._clock.now() + pause
@@ -163,19 +170,18 @@ class Sit(Worker):
 
     # --- nothing stands yet ---
 
-    async def _excuse(self, request: Request, tier: Tier, reason: OracleError) -> Next:
+    async def _excuse(self, request: Request, answer: Answer, tier: Tier) -> Due | None:
         """We have no answer (a model that we do not hold, an input without a proof, a verifier that
         was stopped): nothing is said, unless we are summoned. Then silence would be fined, and we
         commit to the empty output and open it, which nobody can hand in as an answer."""
-        answer = Answer(self._duty.payee, b"", b"", tier, why=str(reason), trace=bytes(32))
         now = await self._now(request)
         committee = await self._chain.committee(tier, now // DAY)
         summons = await self._chain.summons(request)
         if committee is None or summons is None or summons.epoch != committee.epoch:
-            return answer, None
+            return None
         ours = opening(self._signer, request, answer, committee.epoch)
         said = await self._chain.spoken(request, len(committee.owners))
-        return answer, self._word(said, ours, committee, summons, now)
+        return self._word(said, ours, committee, summons, now)
 
     async def _now(self, request: Request) -> int:
         """Raises TooLate once nobody can answer any more."""
@@ -274,6 +280,22 @@ class Sit(Worker):
         return None
 
     # --- a claim stands ---
+
+    async def _owed(self, request: Request, answer: Answer, tier: Tier) -> Due | None:
+        """What we committed to on-chain is opened though a claim stands: else who summoned would
+        get back the bond that pays for it."""
+        summons = await self._chain.summons(request)
+        committee = await self._chain.committee(tier, summons.epoch) if summons else None
+        if summons is None or committee is None:
+            return None
+        ours = opening(self._signer, request, answer, committee.epoch)
+        now = (await self._chain.head()).timestamp
+        said = await self._chain.spoken(request, len(committee.owners))
+        for place in committee.places(self._signer.address):
+            unopened = said[place] == (ours.commitment(self._signer.address), bytes(32))
+            if unopened and now <= summons.reveal_by:
+                return Due(Move.OPEN, summons.commit_by + 1, place, committee)
+        return None
 
     async def _guard(self, job: Job, standing: Standing, answer: Answer, tier: Tier) -> Next:
         request, demand = job.request, job.demand

@@ -253,6 +253,29 @@ def test_summoned_members_speak_on_chain_when_the_board_is_away(posts, many):
     run(story())
 
 
+@pytest.mark.parametrize("many", [False, True])
+def test_who_is_summoned_for_nothing_earns_the_bond_though_a_claim_stands(many):
+    """The board takes words, so that the collector hands in before anybody could reveal: what was
+    committed to on-chain is opened all the same, and then the claim goes on."""
+
+    async def story():
+        chain, _, clock, members = seated(many=many)
+        request = chain.ask_council()
+        chain.summon(request)
+        await turn(chain, clock, *members)
+        assert chain.stage(request).standing == (COLLECTOR, fake_output(request.input))
+        there = [place for place in range(3) if (request.id, place) in chain.said]
+        assert there and not any(any(chain.said[request.id, place][1]) for place in there)
+        chain.wait(GRACE)
+        await turn(chain, clock, *members)
+        assert all(any(chain.said[request.id, place][1]) for place in there)
+        chain.wait(QUOTED.window)
+        await turn(chain, clock, *members)
+        assert status(chain, request) is Status.FINAL
+
+    run(story())
+
+
 def test_nothing_is_said_before_the_draw_nor_after_the_deadline():
     async def story():
         chain, line, clock, members = seated()

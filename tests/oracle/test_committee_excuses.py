@@ -98,6 +98,22 @@ def test_one_without_an_answer_keeps_the_others_from_none():
     run(story())
 
 
+def test_an_excuse_is_opened_though_the_others_claim_stands():
+    async def story():
+        chain, _, clock, members = seated(None, None, Strict())
+        request = chain.ask_council()
+        chain.summon(request)
+        await turn(chain, clock, *members)
+        assert chain.stage(request).standing == (MEMBERS[0], fake_output(request.input))
+        made, shown = chain.said[request.id, 2]
+        assert any(made) and not any(shown)
+        chain.wait(GRACE)
+        await turn(chain, clock, *members)
+        assert any(chain.said[request.id, 2][1])
+
+    run(story())
+
+
 def test_what_is_refused_is_found_out_once_and_ends_with_the_deadline():
     async def story():
         engine = Counting()
