@@ -12,7 +12,7 @@ from queue import Queue
 
 import numpy as np
 
-from prover.curve import GENERATOR
+from prover.curve import GENERATOR, encode_point
 from prover.errors import EinproofError
 from prover.field import P
 from prover.kernels import get
@@ -34,6 +34,8 @@ def point_calls(tier: Kernels) -> Iterator[tuple[str, Callable[[], object]]]:
     ints = np.arange(1, POINTS + 1, dtype=np.int64)
     points = tier.load_points([GENERATOR] * POINTS)
     v = tier.from_ints([P // 3 + i for i in range(POINTS)])  # small ones take one window
+    data = encode_point(GENERATOR) * POINTS
+    yield "points_from_bytes", lambda: tier.points_from_bytes(data)
     yield "points_to_bytes", lambda: tier.points_to_bytes(points)
     yield "msm_small", lambda: tier.msm_small(points, ints)
     yield "int16 msm_small", lambda: tier.msm_small(points, ints.astype(np.int16))

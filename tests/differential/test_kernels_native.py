@@ -78,7 +78,7 @@ def test_results_are_integers_truths_or_nothing() -> None:
     assert field._batch_inverse(field.zeros(2), out) is False
     off_curve = np.ones((3, 8), dtype=np.uint64)
     off_curve[0] = 0
-    assert points._enter_points(off_curve, aligned(3, 8)) == 1
+    assert points.enter_points(off_curve, aligned(3, 8)) == 1
 
 
 def test_a_kernel_that_asks_for_too_much_memory_fails_alone() -> None:
