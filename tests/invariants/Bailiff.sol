@@ -2,8 +2,10 @@
 pragma solidity ^0.8.24;
 
 import {BisectionAssurance} from "../../contracts/assurance/BisectionAssurance.sol";
+import {GuardedVerifier} from "../../contracts/assurance/GuardedVerifier.sol";
 import {StakeVault} from "../../contracts/assurance/StakeVault.sol";
 import {IBisectionAssurance} from "../../contracts/interfaces/IBisectionAssurance.sol";
+import {IGuardedVerifier} from "../../contracts/interfaces/IGuardedVerifier.sol";
 import {InferenceOracle} from "../../contracts/oracle/InferenceOracle.sol";
 import {Request} from "../../contracts/types/Request.sol";
 import {Status} from "../../contracts/types/Status.sol";
@@ -13,7 +15,7 @@ import {VM} from "./Vm.sol";
 /// @notice Everyone around the bisection tier: four segments, halved. An input says at which of them its
 ///         run halts, 4 for nowhere. Actor 0 is an honest operator, which gives what it owes before
 ///         its clocks end; the others do as forge pleases, but nobody can prove what is false: that
-///         is the verifier's part.
+///         is the verifier's part. Once in a while it is shown to fail, and stopped.
 contract Bailiff {
     /// @dev `length`: how many segments the claim speaks of: all, or those up to its halt.
     struct Job {
@@ -35,6 +37,7 @@ contract Bailiff {
     InferenceOracle public immutable oracle;
     StakeVault public immutable vault;
     BisectionAssurance public immutable tier;
+    GuardedVerifier public immutable guard;
     bytes32 public immutable modelId;
 
     /// @notice Broken promises that only show while something happens; zero for ever.
@@ -47,9 +50,11 @@ contract Bailiff {
         InferenceOracle oracle_,
         StakeVault vault_,
         BisectionAssurance tier_,
+        GuardedVerifier guard_,
         bytes32 modelId_
     ) {
         (oracle, vault, tier, modelId) = (oracle_, vault_, tier_, modelId_);
+        guard = guard_;
         for (uint256 i; i < ACTORS; ++i) {
             VM.deal(actor(i), 20 ether);
             VM.prank(actor(i));
@@ -176,8 +181,20 @@ contract Bailiff {
         Job memory job = _jobs[i];
         uint256 stake = vault.accountOf(job.payee).stake;
         try tier.close(job.request, job.payee, keccak256(_output(job)), from, to) {
-            if (job.refuted && vault.accountOf(job.payee).stake == stake) ++broken;
+            _checkEnd(job, stake);
         } catch {}
+    }
+
+    /// @dev Somebody finds the verifier broken, for all models or for one segment, and shows it.
+    function stop(uint256 luck, uint256 segment) external {
+        if (luck % 16 > 1 || isStopped(segment)) return;
+        bytes32 id = tier.segmentAt(modelId, segment % SEGMENTS);
+        if (luck % 16 == 0) {
+            id = tier.segmentAt(modelId, 0);
+            guard.stop(id, 0, "input", "false", _proven(id, "false").proof);
+        } else {
+            guard.stopModel(id, "input", _proven(id, "false"), _proven(id, "true"));
+        }
     }
 
     /// @dev Time passes; the honest operator gives what it owes before that.
@@ -190,7 +207,8 @@ contract Bailiff {
                 (uint256 from, uint256 end) = _bounds(_jobs[i], span);
                 if (end - from > 1) _publish(_jobs[i], span, actor(0));
                 else _prove(_jobs[i], from);
-                if (_isOwed(i, span) && _isStanding(i)) ++broken;
+                bool mute = end - from == 1 && isStopped(from); // no proof is accepted
+                if (_isOwed(i, span) && _isStanding(i) && !mute) ++broken;
             }
         }
         VM.warp(to);
@@ -244,6 +262,16 @@ contract Bailiff {
             if (_isOwed(i, span)) ++owed;
             if (to - from == 1 && held.states != 0) ++proved;
         }
+    }
+
+    /// @notice Whether proofs of a segment are refused.
+    function isStopped(uint256 segment) public view returns (bool) {
+        return guard.isStopped(tier.segmentAt(modelId, segment % SEGMENTS));
+    }
+
+    /// @notice Whether all proofs are.
+    function isAllStopped() public view returns (bool) {
+        return guard.isStopped(modelId);
     }
 
     /// @notice A span that is owed; (0, 0) if none is.
@@ -378,6 +406,28 @@ contract Bailiff {
         if (taken != 0 && taken != compensation + reward + burn) ++broken;
         if (taken != 0 && vault.burned() - burned < compensation) ++broken;
         if (taken != 0 && status != Status.Retracted) ++broken;
-        if (done && job.refuted && taken == 0) ++broken;
+        if (done) _checkEnd(job, stake);
+    }
+
+    /// @dev A claim has ended: what was refuted costs its lock, unless proofs were refused by then; and
+    ///      once all are, nobody loses anything.
+    function _checkEnd(Job memory job, uint256 stake) private {
+        bool taken = vault.accountOf(job.payee).stake != stake;
+        bool stopped;
+        for (uint256 segment; segment < SEGMENTS; ++segment) {
+            if (isStopped(segment)) stopped = true;
+        }
+        if (job.refuted && !taken && !stopped) ++broken;
+        if (isAllStopped() && taken) ++broken;
+    }
+
+    /// @dev The double of the verifier takes this: here it stands for a proof of what may be false.
+    function _proven(bytes32 id, bytes memory output)
+        private
+        pure
+        returns (IGuardedVerifier.Proven memory)
+    {
+        bytes32 proof = keccak256(abi.encode(id, bytes32(0), bytes("input"), output));
+        return IGuardedVerifier.Proven(0, output, abi.encodePacked(proof));
     }
 }

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.24;
 
 import {BisectionAssurance} from "../../contracts/assurance/BisectionAssurance.sol";
+import {GuardedVerifier} from "../../contracts/assurance/GuardedVerifier.sol";
 import {StakeVault} from "../../contracts/assurance/StakeVault.sol";
 import {IBisectionAssurance} from "../../contracts/interfaces/IBisectionAssurance.sol";
 import {IStakeVault} from "../../contracts/interfaces/IStakeVault.sol";
@@ -18,6 +19,7 @@ import {VM} from "./Vm.sol";
 abstract contract BisectionSetting {
     uint256 internal constant START = 1_750_000_000;
     uint256 internal constant END = START + 2_000 days;
+    uint256 internal constant SPANS = 8;
 
     StakeVault internal vault;
     BisectionAssurance internal tier;
@@ -29,22 +31,26 @@ abstract contract BisectionSetting {
     function setUp() public virtual {
         VM.warp(START);
         ModelRegistry registry = new ModelRegistry();
-        EchoVerifier verifier = new EchoVerifier("srs");
-        oracle = new InferenceOracle();
-        address[] memory tiers = new address[](1);
-        tiers[0] = VM.computeCreateAddress(address(this), 5);
-        vault = new StakeVault(tiers);
-        tier = new BisectionAssurance(oracle, verifier, registry, vault, _parameters(), 2);
         bytes32[] memory segments = new bytes32[](4);
         for (uint256 i; i < segments.length; ++i) {
             segments[i] = registerModel(registry, i);
         }
-        bailiff = new Bailiff(oracle, vault, tier, tier.compose(segments));
+        GuardedVerifier verifier = new GuardedVerifier(
+            new EchoVerifier("srs"), registry, keccak256(abi.encode(segments[0], "input", "false"))
+        );
+        oracle = new InferenceOracle();
+        address[] memory tiers = new address[](1);
+        tiers[0] = VM.computeCreateAddress(address(this), 6);
+        vault = new StakeVault(tiers);
+        tier = new BisectionAssurance(oracle, verifier, registry, vault, _parameters(), 2);
+        bailiff = new Bailiff(oracle, vault, tier, verifier, tier.compose(segments));
     }
 
-    /// @notice Anyone can end every claim once W_max is over; then all that returns can be had.
+    /// @notice Anyone can end every claim once W_max is over; then all bonds that return, all stakes and
+    ///         all credits can be had. After a stop no stake is lost to what is still open.
     function afterInvariant() public virtual {
         VM.warp(END);
+        uint256 stakes = _stakes();
         for (uint256 i; i < bailiff.jobCount(); ++i) {
             Bailiff.Job memory job = bailiff.jobAt(i);
             (Status status,,) = oracle.statusOf(bailiff.idOf(i));
@@ -54,6 +60,40 @@ abstract contract BisectionSetting {
                 tier.close(job.request, job.payee, bailiff.outputHash(i), from, to);
             }
             if (bailiff.isLocked(i)) revert Broken("still locked", 0, i);
+            for (uint256 span; span < SPANS; ++span) {
+                bailiff.collect(i, span);
+            }
+        }
+        _same("bonds left", bailiff.kept(), address(tier).balance);
+        if (bailiff.isAllStopped()) _same("stakes after a stop", stakes, _stakes());
+        _leave();
+        _same("vault, empty", vault.burned() * 1 gwei, address(vault).balance);
+    }
+
+    /// @dev Everyone takes its stake and its credit.
+    function _leave() private {
+        for (uint256 a; a < bailiff.actorCount(); ++a) {
+            address owner = bailiff.actor(a);
+            uint256 held = vault.accountOf(owner).stake;
+            VM.prank(owner);
+            vault.queueWithdrawal(held);
+        }
+        VM.warp(END + 14 days);
+        for (uint256 a; a < bailiff.actorCount(); ++a) {
+            address owner = bailiff.actor(a);
+            uint256 held = vault.accountOf(owner).stake;
+            uint256 credit = vault.credit(owner);
+            if (held != 0) {
+                VM.prank(owner);
+                _same("stake left", held, vault.leave(owner));
+            }
+            if (credit != 0) _same("credit left", credit, vault.withdrawFor(owner));
+        }
+    }
+
+    function _stakes() private view returns (uint256 sum) {
+        for (uint256 a; a < bailiff.actorCount(); ++a) {
+            sum += vault.accountOf(bailiff.actor(a)).stake;
         }
     }
 
