@@ -39,6 +39,10 @@ contract Market {
     /// @notice Broken promises that only show while something happens; zero for ever.
     uint256 public broken;
     uint256 public slashes;
+    /// @notice Gwei that an owner put in, less what it took out; and what the end of a request's claim took
+    ///         of its payee's.
+    mapping(address owner => uint256) public staked;
+    mapping(bytes32 requestId => uint256) public cost;
     /// @notice How often a request's lock ended: once at most.
     mapping(bytes32 requestId => uint256) public settled;
     uint256 public forcedVault;
@@ -90,6 +94,7 @@ contract Market {
         VM.deal(owner, value);
         VM.prank(owner);
         vault.stake{value: value}();
+        staked[owner] += value / 1 gwei;
     }
 
     /// @dev Actor 0 lets nobody answer for its stake.
@@ -107,7 +112,9 @@ contract Market {
 
     function leave(uint256 who) external {
         VM.prank(actor(who));
-        try vault.leave(actor(who)) {} catch {}
+        try vault.leave(actor(who)) returns (uint256 amount) {
+            staked[actor(who)] -= amount;
+        } catch {}
     }
 
     function withdraw(uint256 who) external {
@@ -284,6 +291,7 @@ contract Market {
         uint256 locked;
         uint256 credits;
         uint256 burned;
+        bool forfeited;
     }
 
     /// @notice Whether some of its payee's stake is locked for a request's claim.
@@ -374,6 +382,7 @@ contract Market {
         before.locked = vault.accountOf(before.payee).locked;
         before.credits = _credits();
         before.burned = vault.burned();
+        before.forfeited = vault.isForfeited(before.payee);
     }
 
     /// @dev A lock that is gone was released whole, or divided: with C credited, R credited or burned,
@@ -394,10 +403,13 @@ contract Market {
         }
         if (taken == 0) return;
         ++slashes;
+        cost[oracle.idOf(request)] += taken;
         (uint256 compensation,,) = tier.split(request.terms);
-        // A failed audit takes what is free, too.
-        if (vault.isForfeited(before.payee) ? taken < amount : taken != amount) ++broken;
-        if (guard.isStopped(modelId)) ++broken; // nobody is slashed after a stop
+        // A failed audit takes what is free, too: what is left then are other claims' locks.
+        bool all = vault.isForfeited(before.payee) && account.stake == account.locked;
+        if (taken != amount && !all) ++broken;
+        // Nobody is slashed after a stop; of a stake forfeited before it, locks burn as they end.
+        if (guard.isStopped(modelId) && (!before.forfeited || taken != amount)) ++broken;
         if (_credits() - before.credits + burned != taken) ++broken;
         if (burned < compensation) ++broken;
     }

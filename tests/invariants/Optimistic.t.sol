@@ -94,7 +94,8 @@ contract OptimisticInvariants {
     }
 
     /// @notice The vault holds stakes, credits and what was burned, to the wei; every lock is backed,
-    ///         and an owner's locks and loads are the sums over its open claims.
+    ///         an owner's locks and loads are the sums over its open claims, and its stake is what it put
+    ///         in, less what it took out and what its own claims cost.
     function invariant_vault_holds_what_it_owes_and_backs_every_lock() public view {
         uint256 owed = vault.burned() + vault.credit(address(tier));
         for (uint256 a; a < market.actorCount(); ++a) {
@@ -106,14 +107,18 @@ contract OptimisticInvariants {
             }
             uint256 locked;
             uint256 load;
+            uint256 cost;
             for (uint256 i; i < market.jobCount(); ++i) {
                 Market.Job memory job = market.jobAt(i);
-                if (job.payee != owner || !market.isLocked(job.request)) continue;
+                if (job.payee != owner) continue;
+                cost += market.cost(_id(i));
+                if (!market.isLocked(job.request)) continue;
                 (uint256 more, uint256 seconds_) = market.lockOf(job.request);
                 (locked, load) = (locked + more, load + seconds_);
             }
             _same("sum of locks", locked, account.locked);
             _same("sum of loads", load, account.load);
+            _same("own stake", market.staked(owner), account.stake + cost);
         }
         _same("vault", owed * 1 gwei + market.forcedVault(), address(vault).balance);
     }

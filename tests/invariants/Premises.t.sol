@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.24;
 
+import {AuditedAssurance} from "../../contracts/assurance/AuditedAssurance.sol";
 import {GuardedVerifier} from "../../contracts/assurance/GuardedVerifier.sol";
 import {OptimisticAssurance} from "../../contracts/assurance/OptimisticAssurance.sol";
 import {StakeVault} from "../../contracts/assurance/StakeVault.sol";
 import {IOptimisticAssurance} from "../../contracts/interfaces/IOptimisticAssurance.sol";
+import {IStakeVault} from "../../contracts/interfaces/IStakeVault.sol";
 import {InferenceOracle} from "../../contracts/oracle/InferenceOracle.sol";
+import {ModelRegistry} from "../../contracts/oracle/ModelRegistry.sol";
 import {DevelopmentBeacon} from "../../contracts/random/DevelopmentBeacon.sol";
 import {Status} from "../../contracts/types/Status.sol";
 import {Market} from "./Market.sol";
@@ -77,7 +80,7 @@ contract UnluckyMarket is Market {
 }
 
 /// @notice With one premise broken, all else holds as before; and the honest lose at most the locks
-///         of the claims that were struck, each once.
+///         of the claims that were struck, each once; where claims are audited, their whole stake.
 abstract contract PremisesInvariants is OptimisticInvariants {
     function _premise() internal pure virtual returns (Premise);
 
@@ -91,22 +94,70 @@ abstract contract PremisesInvariants is OptimisticInvariants {
 
     function invariant_claims_settle_once_and_nobody_honest_is_slashed() public view override {
         _claimsSettleOnce(); // that a slash takes one lock, too
+        bool forfeited = vault.isForfeited(market.actor(0));
+        bool lapsed;
         for (uint256 i; i < market.jobCount(); ++i) {
             bytes32 id = _id(i);
             if (market.jobAt(i).payee != market.actor(0)) continue;
             IOptimisticAssurance.Outcome outcome = tier.caseOf(id).outcome;
-            bool slashed = outcome == IOptimisticAssurance.Outcome.Lapsed
-                || outcome == IOptimisticAssurance.Outcome.Overturned;
+            bool late = outcome == IOptimisticAssurance.Outcome.Lapsed;
+            bool slashed = late || outcome == IOptimisticAssurance.Outcome.Overturned;
+            if (!forfeited && market.cost(id) != 0) slashed = true;
             if (slashed && !UnluckyMarket(address(market)).unlucky(id)) {
                 revert Broken("slashed without cause", 0, i);
             }
+            if (late) lapsed = true;
         }
+        if (forfeited && !lapsed) revert Broken("forfeited without cause", 0, 1);
     }
 }
 
 contract SlowProofsInvariants is PremisesInvariants {
     function _premise() internal pure override returns (Premise) {
         return Premise.Proving;
+    }
+}
+
+/// @notice Claims are drawn for audits, and the proof of one comes late: that costs the operator its whole
+///         stake, and nobody else anything (OptimisticInvariants: a stake pays for its own claims).
+contract LateAuditsInvariants is SlowProofsInvariants {
+    /// @notice What the handlers are to do, they can: of seven claims that are due, half are drawn; the first
+    ///         that is handed in takes all that is free, the others their locks.
+    function test_a_late_proof_costs_the_whole_stake() public {
+        for (uint256 i; i < 7; ++i) {
+            market.ask(0, 1e6, 60, 1 days, 1);
+        }
+        uint256 whole = vault.accountOf(market.actor(0)).stake;
+        market.pass(1 days);
+        for (uint256 i; i < 28; i += 4) {
+            market.publish(i);
+            market.settle(i, 1);
+        }
+        IStakeVault.Account memory account = vault.accountOf(market.actor(0));
+        if (!vault.isForfeited(market.actor(0))) revert Broken("forfeited", 1, 0);
+        if (account.stake != account.locked) revert Broken("free", 0, account.stake);
+        for (uint256 a = 1; a < market.actorCount(); ++a) {
+            uint256 left = vault.accountOf(market.actor(a)).stake;
+            if (left != whole) revert Broken("another lost", whole, left); // all put in the same
+        }
+        invariant_claims_settle_once_and_nobody_honest_is_slashed();
+        invariant_vault_holds_what_it_owes_and_backs_every_lock();
+    }
+
+    function _beacon() internal override returns (DevelopmentBeacon) {
+        return new DevelopmentBeacon();
+    }
+
+    function _made() internal pure override returns (uint256) {
+        return 6;
+    }
+
+    function _tier(GuardedVerifier verifier, ModelRegistry registry, DevelopmentBeacon beacon)
+        internal
+        override
+        returns (OptimisticAssurance)
+    {
+        return new AuditedAssurance(oracle, verifier, registry, vault, _parameters(), beacon);
     }
 }
 
