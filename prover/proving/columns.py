@@ -3,6 +3,7 @@ sumcheck rounds."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -185,7 +186,7 @@ class LookupRounds:
         return LookupEvaluations(tuple(slices), helper, table_helper, mult, table)
 
 
-class _Part:
+class _Part(ABC):
     """c_eq (sum of the relation, which holds on every row) + c_sum (sum of the helper)."""
 
     def __init__(
@@ -217,9 +218,9 @@ class _Part:
         self.relation, self.total = (value_at(found, r) for found in self.found)
         self.bind(r)
 
+    @abstractmethod
     def sums(self) -> tuple[list[int], list[int]]:
         """Of the relation and of the helper, the first variable at 1, 2, ... up to their degree."""
-        raise NotImplementedError
 
     def bind(self, r: int) -> None:
         self.vectors = [self.kernels.fold(v, r) for v in self.vectors]

@@ -1,5 +1,5 @@
-"""A desk (desk.py), a bench (bench.py) and a hall (hall.py), each deployed once and set back after
-every test."""
+"""A desk (desk.py), a bench (bench.py), a hall (hall.py) and a council (council.py), each deployed
+once and set back after every test."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tests.contracts.desk import Desk
 from tests.evm import Chain
 
 if TYPE_CHECKING:
+    from tests.contracts.council import Council
     from tests.contracts.hall import Hall
 
 
@@ -53,3 +54,32 @@ def hall(certified: Hall) -> Iterator[Hall]:
     snapshot = certified.chain.snapshot()
     yield certified
     certified.chain.restore(snapshot)
+
+
+@pytest.fixture(scope="module")
+def convened() -> Iterator[tuple[Council, bytes]]:
+    """A committee of the day, and its members; on a chain of its own, from the day before on."""
+    from tests.contracts.bench import DAY
+    from tests.contracts.council import START, Council
+
+    with Chain.start("--timestamp", str(START - DAY)) as chain:
+        council = Council(chain)
+        yield council, council.begin(START // DAY)
+
+
+@pytest.fixture
+def seated(convened: tuple[Council, bytes]) -> Iterator[tuple[Council, bytes]]:
+    chain = convened[0].chain
+    snapshot = chain.snapshot()
+    yield convened
+    chain.restore(snapshot)
+
+
+@pytest.fixture
+def council(seated: tuple[Council, bytes]) -> Council:
+    return seated[0]
+
+
+@pytest.fixture
+def members(seated: tuple[Council, bytes]) -> bytes:
+    return seated[1]

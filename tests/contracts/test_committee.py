@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,31 +32,6 @@ from tests.evm import Chain, Reverted, reverts
 
 SNAPSHOT = Path(__file__).parent / "gas_committee.json"
 TODAY = START // DAY
-
-
-@pytest.fixture(scope="module")
-def built() -> Iterator[tuple[Council, bytes]]:
-    with Chain.start("--timestamp", str(START - DAY)) as chain:
-        council = Council(chain)
-        yield council, council.begin(TODAY)
-
-
-@pytest.fixture
-def seated(built: tuple[Council, bytes]) -> Iterator[tuple[Council, bytes]]:
-    chain = built[0].chain
-    snapshot = chain.snapshot()
-    yield built
-    chain.restore(snapshot)
-
-
-@pytest.fixture
-def council(seated: tuple[Council, bytes]) -> Council:
-    return seated[0]
-
-
-@pytest.fixture
-def members(seated: tuple[Council, bytes]) -> bytes:
-    return seated[1]
 
 
 def agreed(council: Council, members: bytes, output: bytes = LOGITS, **fields: Any) -> Request:

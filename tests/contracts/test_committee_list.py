@@ -4,7 +4,7 @@ the seed of a draw can choose among committees. Against a model that keeps every
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -13,35 +13,10 @@ from eth_hash.auto import keccak
 
 from tests.contracts.bench import DAY, ETHER, WRONG
 from tests.contracts.council import FINE, HOUR, PLACES, SEAT, START, Council
-from tests.evm import Chain, reverts
+from tests.evm import reverts
 
 TODAY = START // DAY
 CLOSES = 23 * HOUR
-
-
-@pytest.fixture(scope="module")
-def built() -> Iterator[tuple[Council, bytes]]:
-    with Chain.start("--timestamp", str(START - DAY)) as chain:
-        council = Council(chain)
-        yield council, council.begin(TODAY)
-
-
-@pytest.fixture
-def seated(built: tuple[Council, bytes]) -> Iterator[tuple[Council, bytes]]:
-    chain = built[0].chain
-    snapshot = chain.snapshot()
-    yield built
-    chain.restore(snapshot)
-
-
-@pytest.fixture
-def council(seated: tuple[Council, bytes]) -> Council:
-    return seated[0]
-
-
-@pytest.fixture
-def members(seated: tuple[Council, bytes]) -> bytes:
-    return seated[1]
 
 
 def count(council: Council) -> int:

@@ -3,7 +3,6 @@ once, whatever becomes of the request."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,36 +11,11 @@ from eth_hash.auto import keccak
 from tests.contracts.bench import DAY, ETHER, GWEI
 from tests.contracts.council import FINE, GRACE, PART, PLACES, START, TRACE, WINDOW, Council
 from tests.contracts.desk import FINAL, IMAGE, LOGITS, REENTER, REFUNDED, REVERT, Request
-from tests.evm import Chain, reverts
+from tests.evm import reverts
 
 TODAY = START // DAY
 BOND = PLACES * PART
 PURSE = "0x" + "77" * 20  # nobody sends from there
-
-
-@pytest.fixture(scope="module")
-def built() -> Iterator[tuple[Council, bytes]]:
-    with Chain.start("--timestamp", str(START - DAY)) as chain:
-        council = Council(chain)
-        yield council, council.begin(TODAY)
-
-
-@pytest.fixture
-def seated(built: tuple[Council, bytes]) -> Iterator[tuple[Council, bytes]]:
-    chain = built[0].chain
-    snapshot = chain.snapshot()
-    yield built
-    chain.restore(snapshot)
-
-
-@pytest.fixture
-def council(seated: tuple[Council, bytes]) -> Council:
-    return seated[0]
-
-
-@pytest.fixture
-def members(seated: tuple[Council, bytes]) -> bytes:
-    return seated[1]
 
 
 def summoned(council: Council, **fields: Any) -> Request:
