@@ -171,11 +171,8 @@ invariants-long: setup ## a million calls and more of the same fuzzing, into ben
 slither: setup .build/slither-venv/.made ## static analysis; contracts/slither.json answers each finding
 	@$(BIN)/python -m scripts.static_analysis
 
-halmos: setup .build/halmos-venv/.made ## the vaults' arithmetic, for all amounts
-	@FOUNDRY_SRC=tests/symbolic FOUNDRY_TEST=tests/symbolic FOUNDRY_SCRIPT=.build/none \
-	  FOUNDRY_OUT=.build/halmos/out FOUNDRY_CACHE_PATH=.build/halmos/cache \
-	  .build/halmos-venv/bin/halmos --root . --forge-build-out .build/halmos/out \
-	  --contract VaultProofs --solver-timeout-assertion 60000
+halmos: setup .build/halmos-venv/.made ## the fund arithmetic for all amounts, into bench/results
+	@nice $(BIN)/python -m scripts.prove_symbolic
 
 format: setup ## rewrite Python and Solidity in the project's style
 	@$(BIN)/ruff check --quiet --fix . || true

@@ -10,12 +10,13 @@ from oracle.adapters.process import SystemClock
 from oracle.adapters.wallet import Wallet
 from oracle.bootstrap import Parts, Site
 from oracle.domain.chain import Call, Receipt
-from oracle.domain.errors import OracleError
+from oracle.domain.errors import CallRefused, OracleError
 from oracle.domain.job import Job, JobState, Lease
 from oracle.domain.move import Move, Role
 from oracle.domain.request import STAKED
 from oracle.services.check import Check, Vigilance
 from oracle.services.moves import order
+from oracle.services.post import PASSING
 from oracle.services.watch import Seat, take_in
 
 HOLDER = "by hand"
@@ -41,6 +42,8 @@ class Docket:
     def __init__(self, site: Site, wallet: Wallet, parts: Parts) -> None:
         self._site, self._wallet, self._parts = site, wallet, parts
         self._store = MemoryStore()
+        #: What the contracts would not take yet, and why, by request; as `claim` left it.
+        self.waits: dict[bytes, str] = {}
         staked = [at for at, kind in site.chain.tiers.items() if kind in STAKED]
         self._seat = Seat(Role.CHALLENGER, wallet.signer.address, staked)
         self._check = Check(
@@ -116,8 +119,14 @@ class Docket:
         now = (await self._site.chain.head()).timestamp
         for job in [job for job in await self.jobs() if job.contest is not None]:
             seen = await self._look(job)
-            if seen.move is not None and seen.ripe_at <= now:
+            if seen.move is None or seen.ripe_at > now:
+                continue
+            try:
                 return await self._make(seen)
+            except CallRefused as reason:
+                if reason.name not in PASSING:
+                    raise
+                self.waits[job.request.id] = f"{seen.move.value}: {reason}"
         return None
 
     async def _look(self, job: Job) -> Job:

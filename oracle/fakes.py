@@ -619,6 +619,9 @@ class FakeChain:
             true = claimed == fake_output(request.input) or self.broken
             if evidence != good.hex() or not true:
                 raise Refusal("OpeningRejected")
+            silent = stage.standing is not None and stage.standing[1] == UNANSWERABLE
+            if named and not silent and self._undrawn(stage, now):
+                raise Refusal("SeedUnknown")
             if stage.disputes:
                 stage.outcome = Outcome.UPHELD if same else Outcome.OVERTURNED
                 stage.proved, stage.reveal_by = ids.output_hash(claimed), now + REVEAL_TIME
@@ -642,6 +645,8 @@ class FakeChain:
         if stage.disputes:
             if now <= stage.prove_by:
                 raise Refusal("TooEarly")
+            if self._undrawn(stage, now):
+                raise Refusal("SeedUnknown")
             stage.outcome, stage.slashed, stage.status = Outcome.LAPSED, True, Status.RETRACTED
             return [*returned]
         if now <= stage.since + QUOTE.window:
@@ -697,13 +702,18 @@ class FakeChain:
             raise Refusal("WrongClaim")
         if stage.outcome is not Outcome.NONE:
             raise Refusal("WrongOutcome")
-        audited = stage.request.assurance == AUDITED.assurance
         silent = not stage.disputes and stage.standing[1] != UNANSWERABLE
-        if audited and silent and not stage.published:
+        if (silent or stage.disputes) and self._undrawn(stage, now):
             raise Refusal("SeedUnknown")
+        audited = stage.request.assurance == AUDITED.assurance
         drawn = audited and silent and stage.request.id in self.drawn
         stage.slashed = drawn or bool(stage.disputes)
         stage.outcome = Outcome.LAPSED if stage.slashed else Outcome.VOID
+
+    def _undrawn(self, stage: Stage, now: int) -> bool:
+        """A claim whose window is over waits for its round."""
+        audited = stage.request.assurance == AUDITED.assurance
+        return audited and now > stage.since + QUOTE.window and not stage.published
 
     def _publish(self, stage: Stage, now: int) -> None:
         if now <= stage.since + QUOTE.window:

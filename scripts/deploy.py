@@ -10,6 +10,9 @@
     OptimisticAssurance   AttestedAssurance   CommitteeAssurance   AuditedAssurance
     BisectionAssurance   and, where the chain has BLS12-381 (EIP-2537):
     BlsKeys()   BlsCommitteeAssurance(..., keys)
+    Bounty(oracle, BisectionAssurance)
+    and, where there are attesters, a combination: a vault of its own, AuditedAssurance and
+    AttestedAssurance once more, CombinedAssurance(oracle, both)
 
 and writes deployments/<chain id>.json:
 
@@ -19,6 +22,7 @@ and writes deployments/<chain id>.json:
      "attesters": IAttestationRegistry.Rules,
      "coin": {"token", "unit"}, where stakes are in a token,
      "committee": ICommitteeAssurance.Rules, "large_committee": likewise, of BlsCommitteeAssurance,
+     "combination": {"vault", "parts": [{"name", "address", "code_hash", "terms"}]},
      "contracts": {name: {"address", "code_hash"}}}
 
 No contract has an owner: once deployed, the deploying account is an account like any other, unless
@@ -45,6 +49,7 @@ from eth_utils.address import is_address, to_checksum_address
 
 from oracle.attestation.roots import INTEL_KEY
 from oracle.canary import canary
+from oracle.domain.terms import ClaimTerms
 from oracle.standalone import standalone
 from prover import kernels
 from prover.errors import EinproofError
@@ -71,6 +76,12 @@ DECIMALS = "0x" + keccak(b"decimals()")[:4].hex()
 #: Parts of a split, at most: compositions of so many segments are split at once.
 ARITY = 64
 HOUR, GWEI, ETHER = 3600, 10**9, 10**18
+#: What CombinedAssurance puts together, and what of their terms it fixes: one claim of ten is
+#: audited, windows are each tier's own.
+COMBINATION = {
+    "AuditedAssurance": ClaimTerms(0, 0, audits=1000).word,
+    "AttestedAssurance": ClaimTerms(0, 0).word,
+}
 ENROLMENT_DELAY, KEY_LIFE = 48 * HOUR, 7 * 24 * HOUR
 #: Mainnet, its test networks, Anvil. Any other chain is taken for an L2: longer clocks are safe.
 LAYER_1 = (1, 560048, 11155111, DEVELOPMENT_CHAIN)
@@ -152,13 +163,15 @@ def deploy(
         ("BisectionAssurance", (tuple(optimistic.values()), ARITY)),
         *(("BlsCommitteeAssurance", (beacon, tuple(large.values()), held)) for held in keys),
     ]
-    sender, following = str(account.address), int(account.nonce) + 1
-    named_tiers = [created(sender, following + at) for at in range(len(staked))]
-    if coin:
-        vault = account.deploy(standalone(TOKEN_VAULT), named_tiers, *coin.values())
-    else:
-        vault = _create(account, "StakeVault", named_tiers)
+    vault = _open_vault(account, coin, len(staked))
     tiers = [_create(account, name, oracle, guard, registry, vault, *more) for name, more in staked]
+    (compositions,) = [tier for tier in tiers if tier.contract_type.name == "BisectionAssurance"]
+    bounty = _create(account, "Bounty", oracle, compositions)
+    arguments = {name: (guard, registry, more) for name, more in staked if name in COMBINATION}
+    combined: ContractInstance | None = None
+    combination: dict[str, Any] = {}
+    if len(arguments) == len(COMBINATION):
+        combined, combination = _combine(account, coin, oracle, arguments)
 
     deployment = {
         "chain_id": chain_id,
@@ -176,6 +189,7 @@ def deploy(
         "attesters": dict(zip(("attesters", "quorum", "delay", "life"), rules, strict=True)),
         "committee": seats,
         **({"large_committee": large} if keys else {}),
+        **({"combination": combination} if combined else {}),
         "contracts": _entries(
             [
                 registry,
@@ -190,11 +204,46 @@ def deploy(
                 *keys,
                 vault,
                 *tiers,
+                bounty,
+                *([combined] if combined else []),
             ]
         ),
     }
     write(deployment, folder)
     return deployment
+
+
+def _open_vault(account: AccountAPI, coin: dict[str, Any], tiers: int) -> ContractInstance:
+    """For so many tiers, which the account deploys next."""
+    sender, following = str(account.address), int(account.nonce) + 1
+    named = [created(sender, following + at) for at in range(tiers)]
+    if coin:
+        return account.deploy(standalone(TOKEN_VAULT), named, *coin.values())
+    return _create(account, "StakeVault", named)
+
+
+def _combine(
+    account: AccountAPI,
+    coin: dict[str, Any],
+    oracle: ContractInstance,
+    arguments: dict[str, tuple[ContractInstance, ContractInstance, tuple[Any, ...]]],
+) -> tuple[ContractInstance, dict[str, Any]]:
+    """COMBINATION, whose parts are made for the address that it will have; and its entry in the
+    file."""
+    vault = _open_vault(account, coin, len(COMBINATION))
+    address = created(str(account.address), int(account.nonce) + len(COMBINATION))
+    parts = []
+    for name in COMBINATION:
+        guard, registry, more = arguments[name]
+        parts.append(_create(account, name, address, guard, registry, vault, *more))
+    fixed = COMBINATION.values()
+    named = [(str(part.address), terms) for part, terms in zip(parts, fixed, strict=True)]
+    combined = _create(account, "CombinedAssurance", oracle, named)
+    entries = _entries(parts)
+    told = [
+        {"name": name, **entries[name], "terms": _hex(terms)} for name, terms in COMBINATION.items()
+    ]
+    return combined, {"vault": str(vault.address), "parts": told}
 
 
 def parameters(chain_id: int) -> dict[str, int]:

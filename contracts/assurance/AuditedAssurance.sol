@@ -16,8 +16,8 @@ import {OptimisticAssurance} from "./OptimisticAssurance.sol";
 contract AuditedAssurance is OptimisticAssurance, IAuditedAssurance {
     uint256 internal constant WHOLE = 10_000;
     uint256 internal constant LEAST_RATE = 200;
-    /// @dev 1 / beta: of a forfeited stake, one half at least is nobody's.
-    uint256 internal constant INVERSE_BETA = 2;
+    /// @dev 1 / beta: of a stake that leaves by slashes or is forfeited, one third at least is nobody's.
+    uint256 internal constant INVERSE_BETA = 3;
     /// @dev After the oracle's week, the beacon may be missing that long before a lock ends without it.
     uint256 internal constant BEACON_GRACE = 14 days;
 
@@ -86,12 +86,27 @@ contract AuditedAssurance is OptimisticAssurance, IAuditedAssurance {
         bytes32 outputHash,
         uint256 since
     ) internal override {
-        (uint64 round, bool known, bool drawn,) = _draw(requestId, _terms(request), since);
-        uint256 until = request.deadline + MAX_CONTEST + BEACON_GRACE;
         bool exempt = outputHash == UNANSWERABLE || !_isUnchanged() || _isStopped(request.modelId);
-        if (!exempt && !known && block.timestamp <= until) revert SeedUnknown(round);
-        if (exempt || !drawn) super._closeSilent(request, requestId, payee, outputHash, since);
-        else _fail(request, requestId, payee);
+        if (exempt || !_isDrawn(request, requestId, since)) {
+            super._closeSilent(request, requestId, payee, outputHash, since);
+        } else {
+            _fail(request, requestId, payee);
+        }
+    }
+
+    /// @dev Lost after its window, a drawn claim costs the whole stake in every way: else a cheat that was
+    ///      drawn would prove itself wrong, or dispute itself, and lose one lock. Nobody knows the draw
+    ///      before.
+    function _afterLoss(Request calldata request, bytes32 requestId, address payee)
+        internal
+        override
+    {
+        (, bytes32 standing, uint256 since) = oracle.claimOf(requestId);
+        bool exempt = standing == _digest(payee, UNANSWERABLE);
+        if (exempt || block.timestamp <= since + _window(_terms(request))) return;
+        if (!_isDrawn(request, requestId, since)) return;
+        emit AuditFailed(requestId, payee);
+        vault.forfeit(payee);
     }
 
     function _fail(Request calldata request, bytes32 requestId, address payee) private {
@@ -99,6 +114,19 @@ contract AuditedAssurance is OptimisticAssurance, IAuditedAssurance {
         emit AuditFailed(requestId, payee);
         _slash(request, requestId, payee, address(0));
         vault.forfeit(payee);
+    }
+
+    /// @dev Reverts while nobody has published the round; three weeks after the deadline it draws nothing.
+    function _isDrawn(Request calldata request, bytes32 requestId, uint256 since)
+        private
+        view
+        returns (bool drawn)
+    {
+        uint64 round;
+        bool known;
+        (round, known, drawn,) = _draw(requestId, _terms(request), since);
+        uint256 until = request.deadline + MAX_CONTEST + BEACON_GRACE;
+        if (!known && block.timestamp <= until) revert SeedUnknown(round);
     }
 
     function _draw(bytes32 requestId, Terms terms, uint256 since)

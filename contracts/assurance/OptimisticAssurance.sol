@@ -117,6 +117,7 @@ contract OptimisticAssurance is Disputes, Pinned {
         }
         _decide(requestId, Outcome.Lapsed);
         _slash(request, requestId, payee, _challenges[requestId][0].challenger);
+        _afterLoss(request, requestId, payee);
     }
 
     /// @dev What stands was proved: whoever disputed it was wrong.
@@ -141,6 +142,7 @@ contract OptimisticAssurance is Disputes, Pinned {
             _overturnCase(requestId, proved, reward);
         }
         _slash(request, requestId, payee, disputed ? address(this) : address(0));
+        _afterLoss(request, requestId, payee);
         return Status.Final;
     }
 
@@ -161,6 +163,11 @@ contract OptimisticAssurance is Disputes, Pinned {
     }
 
     function _checkStake(address payee, Terms terms) internal view virtual {}
+
+    /// @dev A claim was disputed in vain, or proved wrong: its lock was taken.
+    function _afterLoss(Request calldata request, bytes32 requestId, address payee)
+        internal
+        virtual {}
 
     /// @dev A claim that nobody disputed in its window.
     function _rest(Request calldata request, Claim calldata claim)

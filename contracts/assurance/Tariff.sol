@@ -90,7 +90,7 @@ abstract contract Tariff is IStakedAssurance {
         reward = compensation / REWARD_SHARE;
         uint256 least = REWARD_FACTOR * _challengerCost;
         if (reward < least) reward = least;
-        burn = compensation;
+        burn = compensation < reward ? reward : compensation;
     }
 
     function _window(Terms terms) internal view returns (uint256) {

@@ -14,12 +14,14 @@ import {IRandomness} from "./IRandomness.sol";
 ///
 /// A drawn claim is final by its proof only. No proof within the prove clock from that round on: the
 /// consumer gets its coverage, the rest of the operator's whole stake is burned, at once or when its
-/// other locks end, and none of its claims becomes final by silence any more.
+/// other locks end, and none of its claims becomes final by silence any more. Once its window is over a
+/// drawn claim costs that in whatever way it is lost: disputed and not proved, or proved wrong, too; so
+/// then nothing is lost before the round is published.
 ///
-/// An answer of coverage C needs a stake S of its payee with a >= C / (C + S / 2). At least half of S is
-/// beyond anyone's reach then, so no set of wrong answers pays, however many (docs/assurance.md).
+/// An answer of coverage C needs a stake S of its payee with a >= C / (C + S / 3). At least a third of S
+/// is beyond anyone's reach then, so no set of wrong answers pays, however many (docs/assurance.md).
 interface IAuditedAssurance {
-    /// @notice A drawn claim was not proved in time; its operator's stake is forfeited.
+    /// @notice A drawn claim was not proved in time, or proved wrong; its operator's stake is forfeited.
     event AuditFailed(bytes32 indexed requestId, address indexed operator);
 
     /// @notice The rate of audits is too low or above 10,000.
@@ -41,6 +43,6 @@ interface IAuditedAssurance {
         view
         returns (uint64 round, bool known, bool drawn, uint256 until);
 
-    /// @notice The stake that an answer under these terms needs, in gwei: 2 C (10,000 / a - 1).
+    /// @notice The stake that an answer under these terms needs, in gwei: 3 C (10,000 / a - 1).
     function leastStake(bytes32 terms) external pure returns (uint256);
 }

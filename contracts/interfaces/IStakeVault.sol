@@ -10,7 +10,7 @@ pragma solidity ^0.8.24;
 /// stored for it; that a tier ends each lock once is the tier's to see to.
 ///
 /// All amounts are in units of the coin (`unit`; gwei where it is ETH), but for what is staked. A lock
-/// is C + R + B: the consumer's compensation, the challenger's reward, and what is burned, B >= C.
+/// is C + R + B: the consumer's compensation, the challenger's reward, and what is burned, B >= C and R.
 /// Consumer, operator and challenger may be one party, so only B deters. What is burned stays in the
 /// vault, where no function reaches it.
 ///

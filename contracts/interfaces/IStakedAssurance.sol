@@ -60,7 +60,7 @@ interface IStakedAssurance {
     /// @notice Wei due with a dispute: verifyGas * gasPriceCap + proving * provingPrice.
     function bond(bytes32 terms) external view returns (uint256);
 
-    /// @notice Gwei: C, R = max(C / 10, 3 * challengerCost), B = C. Their sum is locked.
+    /// @notice Gwei: C, R = max(C / 10, 3 * challengerCost), B = max(C, R). Their sum is locked.
     function split(bytes32 terms)
         external
         view

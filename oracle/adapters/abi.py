@@ -123,6 +123,16 @@ GAME: Mapping[str, tuple[str, ...]] = {
     "close": (*_CLAIM, "uint256", "uint256"),
 }
 
+#: Bounty
+OFFERS: Mapping[str, tuple[str, ...]] = {
+    "offer": (REQUEST,),
+    "prove": FUNCTIONS["answer"],
+    "earn": (REQUEST,),
+    "reclaim": (REQUEST, "address"),
+    "offered": ("bytes32",),
+    "givenBy": ("bytes32", "address"),
+}
+
 #: name -> all argument types, as declared
 EVENTS: Mapping[str, tuple[str, ...]] = {
     "Requested": ("bytes32", "bytes32", "address", REQUEST, "bytes"),
@@ -181,7 +191,7 @@ ERRORS: Mapping[str, tuple[str, ...]] = {
     "WrongCommitment": ("bytes32", "bytes32"),
     "NothingLeft": ("bytes32", "uint256"),
     "TransferFailed": ("address", "uint256"),
-    # CommitteeAssurance; NothingLeft and WrongEvidence have one argument less than above
+    # CommitteeAssurance
     "OnlyOwner": ("address", "address"),
     "OnlyRequester": ("address", "address"),
     "WrongBond": ("uint256", "uint256"),
@@ -209,7 +219,7 @@ ERRORS: Mapping[str, tuple[str, ...]] = {
     "WrongSignatureSize": ("uint256", "uint256"),
     "NoSuchRound": ("uint64",),
     "RoundNotMade": ("uint256", "uint256"),
-    # BisectionAssurance; NothingLeft has one argument more there
+    # BisectionAssurance
     "OnlyOperator": ("address", "address"),
     "WrongStates": ("bytes32", "bytes32"),
     "NoSuchPart": ("uint256", "uint256"),
@@ -220,6 +230,12 @@ ERRORS: Mapping[str, tuple[str, ...]] = {
     "WrongBoundary": ("uint256", "uint256", "uint256"),
     "WrongSegmentCount": ("uint256", "uint256", "uint256"),
     "CommittedBoundary": ("uint256",),
+    # IBounty
+    "NotPending": ("bytes32",),
+    "Pending": ("bytes32",),
+    "NoEvidence": (),
+    "NotFinal": ("bytes32",),
+    "NotProved": ("bytes32",),
     # IGuardedVerifier
     "NotTheCanary": ("bytes32", "bytes32"),
     "InnerChanged": ("bytes32", "bytes32"),
@@ -289,6 +305,14 @@ ERRORS: Mapping[str, tuple[str, ...]] = {
     "Panic": ("uint256",),
 }
 
+#: Errors that have another's name: of CommitteeAssurance, BisectionAssurance and Bounty.
+NAMESAKES = (
+    ("WrongEvidence", ("uint256",)),
+    ("NothingLeft", ("bytes32",)),
+    ("NothingLeft", ("bytes32", "uint256", "uint256")),
+    ("NothingLeft", ("bytes32", "address")),
+)
+
 
 def signature(name: str, types: Sequence[str]) -> str:
     return f"{name}({','.join(types)})"
@@ -310,7 +334,8 @@ def selector(function: str, among: Mapping[str, tuple[str, ...]] = FUNCTIONS) ->
 
 
 _REFUSALS = {
-    keccak(signature(name, types).encode())[:4]: (name, types) for name, types in ERRORS.items()
+    keccak(signature(name, types).encode())[:4]: (name, types)
+    for name, types in (*ERRORS.items(), *NAMESAKES)
 }
 
 

@@ -20,6 +20,7 @@ BISECTION = "BisectionAssurance"
 AUDITED, GUARD = "AuditedAssurance", "GuardedVerifier"
 BEACONS = ("DevelopmentBeacon", "DrandEvmnet", "DrandQuicknet")
 VAULT, TOKEN_VAULT = "StakeVault", "TokenVault"
+BOUNTY = "Bounty"
 ATTESTED, ATTESTATIONS = "AttestedAssurance", "AttestationRegistry"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
@@ -102,6 +103,8 @@ def peer_tables(rows: Sequence[dict[str, Any]]) -> list[str]:
         made.append(origin(row, more))
         if "skipped" in theirs:
             made.append(f"EZKL has no figures: {theirs['skipped']}.\n")
+        if "not_on_chain" in theirs:
+            made.append(f"No gas of EZKL's: {theirs['not_on_chain']}.\n")
         cells = []
         for name, title, unit in QUANTITIES:
             other = theirs.get("prove_s" if name == "warm_prove_s" else name, "")
@@ -254,11 +257,12 @@ def draw_peers(axes: Any, rows: Sequence[dict[str, Any]]) -> None:
     """EZKL's cost over ours, a group of bars a quantity: above the line we win."""
     places, width = np.arange(len(QUANTITIES)), 0.8 / len(rows)
     for i, row in enumerate(rows):
-        heights = [row["theirs_over_ours"][name] for name, _, _ in QUANTITIES]
+        heights = [row["theirs_over_ours"].get(name, math.nan) for name, _, _ in QUANTITIES]
         at = places + (i - (len(rows) - 1) / 2) * width
         shade = OURS if len(rows) == 1 else _shade(i, len(rows))
         bars = axes.bar(at, np.array(heights) - 1, width, bottom=1, color=shade, label=row["model"])
         labels = [f"{height:.2g}" if height < 100 else f"{height:.0f}" for height in heights]
+        labels = ["" if label == "nan" else label for label in labels]
         axes.bar_label(bars, labels, fontsize=7, padding=2)
     axes.set_yscale("log")
     axes.axhline(1, color="black", linewidth=1)

@@ -10,6 +10,7 @@ from oracle.benchmarks.steps import PeerFailed, run
 from oracle.story.anvil import anvil
 from oracle.toolchain import SOLC
 
+MOST_BYTES = 24_576  # of a contract (EIP-170)
 DEPLOY_GAS = VERIFY_GAS = 16_000_000  # below EIP-7825's 2^24
 STEP_SECONDS = 300
 
@@ -32,12 +33,15 @@ def verifier_gas(folder: Path) -> dict[str, Any]:
         raise PeerFailed(f"EZKL's contract does not compile: {errors[0]}")
     (contract,) = compiled["contracts"]["verifier.sol"].values()
     creation = contract["evm"]["bytecode"]["object"]
+    size = len(contract["evm"]["deployedBytecode"]["object"]) // 2
+    if size > MOST_BYTES:
+        raise PeerFailed(f"EZKL's verifier has {size:,} bytes, a chain takes {MOST_BYTES:,}")
     with anvil(folder / "anvil.log") as url:
         deployed, gas = deploy_and_call(url, creation, (folder / "calldata.bin").read_bytes())
     return {
         "gas": gas,
         "deployment_gas": deployed,
-        "contract_bytes": len(contract["evm"]["deployedBytecode"]["object"]) // 2,
+        "contract_bytes": size,
     }
 
 

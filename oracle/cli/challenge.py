@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from oracle.bootstrap import Site
+from oracle.cli import offer
 from oracle.cli.prove import parse_word
 from oracle.domain.errors import SettingsInvalid
 from oracle.domain.job import Job
@@ -24,6 +25,7 @@ app = typer.Typer(
     no_args_is_help=True,
     help="List answers that stand on stake; re-execute, dispute, and claim what that earns.",
 )
+app.add_typer(offer.app, name="offer")
 
 Models = Annotated[Path | None, typer.Option(help="Folder of model folders, with their weights.")]
 Rpc = Annotated[str | None, typer.Option(help="Node: http(s) URL or IPC socket.")]
@@ -100,7 +102,8 @@ def claim(models: Models = None, rpc: Rpc = None, key: Key = None, as_json: Json
         if credit:
             await docket.withdraw(vault)
         steps = [f"{each.move.value} 0x{each.request_id.hex()}" for each in done]
-        return {"done": steps, "withdrawn_gwei": credit}
+        waits = [f"0x{id.hex()} {reason}" for id, reason in docket.waits.items()]
+        return {"done": steps, "waits": waits, "withdrawn_gwei": credit}
 
     report = _run(work, rpc, key, models)
     _print(report, as_json)

@@ -16,7 +16,7 @@ FORMATS = (".svg", ".png")
 def economics(
     coverage: Annotated[float, typer.Option(help="Ether that each claim covers.")] = 0.1,
     stake: Annotated[float, typer.Option(help="Ether that the operator has staked.")] = 10.0,
-    beta: Annotated[float, typer.Option(help="Share that a failed audit burns.")] = 0.5,
+    beta: Annotated[float, typer.Option(help="Share that a failed audit burns.")] = 1 / 3,
     audit: Annotated[
         float | None, typer.Option(help="Audit rate to look at; default: the least that is enough.")
     ] = None,

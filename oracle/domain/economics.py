@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, inf, prod
 
-#: IOptimisticAssurance: R = max(C / 10, 3 x challenger's cost), B = C; audits 2 % at least.
+#: IOptimisticAssurance: R = max(C / 10, 3 x challenger's cost), B = max(C, R); audits 2 % at least.
 REWARD_SHARE, REWARD_FACTOR = 0.1, 3
 LEAST_AUDIT = 0.02
 
@@ -23,7 +23,7 @@ class Economy:
 
     coverage: float
     stake: float
-    beta: float = 0.5
+    beta: float = 1 / 3
     challenger_cost: float = 0.008
 
     def __post_init__(self) -> None:
@@ -42,8 +42,8 @@ class Economy:
 
     @property
     def burn(self) -> float:
-        """B = C: what a slash costs the cheat and all its friends together."""
-        return self.coverage
+        """B = max(C, R): what a slash costs the cheat and all its friends together."""
+        return max(self.coverage, self.reward)
 
     @property
     def lock(self) -> float:

@@ -245,8 +245,8 @@ class Job:
         return Move.FINALISE if self.due is None else self.due.move
 
     def _challengers_move(self, answer: Answer) -> Move | None:
-        if self.contest is not None:
-            return Move.SETTLE
+        if self.contest is not None:  # or first, of an audited claim, its round
+            return Move.SETTLE if self.due is None else self.due.move
         if not self.wrong or self.standing is None:
             return None
         if self.standing.output == UNANSWERABLE:

@@ -1,7 +1,8 @@
-"""What the beacon asks of a claim of ours before it may become final by silence.
+"""What the beacon asks of a claim before it may become final by silence, and of one that was
+disputed in vain: once its window is over, it is lost with its draw.
 
-A drawn claim is never handed in without its proof, not even late: the proof still wins until
-somebody else has handed it in, and to hand it in without one forfeits the whole stake.
+A drawn claim of ours is never handed in without its proof, not even late: the proof still wins
+until somebody else has handed it in, and to hand it in without one forfeits the whole stake.
 """
 
 from dataclasses import replace
@@ -17,20 +18,24 @@ from oracle.ports import Chain, Rounds
 log = structlog.get_logger("audit")
 
 
-async def before_final(chain: Chain, rounds: Rounds, job: Job) -> Job | None:
-    """The job with what it has to do first: to publish its round, or to prove; None: nothing.
-    Raises BeaconUnavailable."""
-    audited = job.answer is not None and job.answer.tier.kind is TierKind.AUDITED
-    if not audited or job.standing is None or job.standing.output == UNANSWERABLE:
+async def before_final(chain: Chain, rounds: Rounds, job: Job, now: int) -> Job | None:
+    """The job with what it has to do first, at a time of the chain's: to publish its round, or to
+    prove; None: nothing. Raises BeaconUnavailable."""
+    answer, standing = job.answer, job.standing
+    if answer is None or answer.tier.kind is not TierKind.AUDITED:
+        return None
+    if standing is None or standing.output == UNANSWERABLE:
+        return None
+    if now <= standing.since + answer.window:
         return None
     audit = await chain.audit(job.request)
     if not audit.known:
         signature = await rounds.signature(audit)
         call = chain.publish_call(audit.beacon, audit.round, signature)
         return job.owed(Due(Move.PUBLISH, call=call))
-    if not audit.drawn:
+    if not audit.drawn or not job.mine:
         return None
     if job.closing is not None:  # to end its lock now would forfeit the stake: looked up anew
         return replace(job, due=None)
     log.warning("drawn for an audit", id=job.request.id.hex(), prove_by=audit.until)
-    return job.demanded(Demand(audit.until, job.standing.block))
+    return job.demanded(Demand(audit.until, standing.block))

@@ -102,8 +102,8 @@ class Guard(Worker):
         request = job.request
         tier = await self._chain.tier(request.assurance)
         audited = tier is not None and tier.kind is TierKind.AUDITED
-        if tier is None or not audited or job.demand or standing.output == UNANSWERABLE:
-            return Due(None)  # whoever demanded its proof sees to its clock
+        if tier is None or not audited or standing.output == UNANSWERABLE:
+            return Due(None)
         quote = await self._chain.quote(tier, request.terms)
         now = (await self._chain.head()).timestamp
         if now <= standing.since + quote.window:
@@ -120,16 +120,18 @@ class Guard(Worker):
             call = self._chain.publish_call(audit.beacon, audit.round, signature)
             return Due(Move.PUBLISH, call=call)
         if not audit.drawn:
-            return Due(None)
-        log.info("drawn for an audit", id=request.id.hex(), prove_by=audit.until)
+            return Due(None)  # if it is disputed, whoever demanded its proof sees to its clock
+        # Who is drawn may have disputed itself, to sleep over it: that is no way out either.
+        until = audit.until if job.demand is None else job.demand.prove_by
+        log.info("drawn for an audit", id=request.id.hex(), prove_by=until)
         claim = Answer(standing.payee, standing.output, b"", tier)
         call = self._chain.answer_call(request, claim)
-        return Due(Move.SETTLE, audit.until + 1, call=call)
+        return Due(Move.SETTLE, until + 1, call=call)
 
     async def _close(self, job: Job, standing: Standing, tier: Tier) -> Due:
         """What the oracle's week gave back and an audit drew is closed: a week of silence is no way
         around the draw."""
-        if tier.kind is not TierKind.AUDITED or job.demand or standing.output == UNANSWERABLE:
+        if tier.kind is not TierKind.AUDITED or standing.output == UNANSWERABLE:
             return Due(None)
         audit = await self._chain.audit(job.request)
         call = self._chain.close_call(job.request, standing)

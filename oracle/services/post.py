@@ -33,6 +33,8 @@ PASSING = (
 HOUR = 3600
 #: Moves that carry a bond.
 BONDED = frozenset({Move.DISPUTE, Move.DEMAND})
+#: Moves that end a claim without a proof.
+ENDING = frozenset({Move.FINALISE, Move.SETTLE, Move.CLOSE})
 
 
 class Post:
@@ -62,8 +64,7 @@ class Post:
                 continue
             if move in BONDED and not await self._affordable(job, call.value, now):
                 continue
-            ends = move is Move.FINALISE or (move is Move.CLOSE and job.mine)
-            if ends and await self._audited(job, now):
+            if move in ENDING and await self._audited(job, now, head.timestamp):
                 posted = True
                 continue
             gas = await self._admissible(job, call)
@@ -97,10 +98,10 @@ class Post:
         await self._change(job, job.postponed(now + RECHECK, note))
         return False
 
-    async def _audited(self, job: Job, now: int) -> bool:
+    async def _audited(self, job: Job, now: int, timestamp: int) -> bool:
         """Whether an audit wants something else first."""
         try:
-            asked = await before_final(self._runway.chain, self._runway.rounds, job)
+            asked = await before_final(self._runway.chain, self._runway.rounds, job, timestamp)
         except BeaconUnavailable as reason:
             log.warning("no round to draw by, yet", id=job.request.id.hex(), reason=str(reason))
             asked = job.postponed(now + RECHECK, str(reason))

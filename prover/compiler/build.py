@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from prover.compiler.calibrate import Interval
 from prover.compiler.equalize import equalized
-from prover.compiler.errors import CompileError, UnsupportedOp
+from prover.compiler.errors import CompileError, unknown
 from prover.compiler.lower import LOWERINGS
 from prover.compiler.lower.builder import BITS, Builder, Stored, Value, rows_and_features
 from prover.compiler.network import check_examples, lower_graph
@@ -85,7 +85,7 @@ def record_ranges(graph: Graph, input_range: tuple[float, float], examples: Any 
     the declared range. What an input drives beyond twice that is refused by the engine."""
     if examples is None:
         examples = example_inputs(graph.input_shape, input_range, graph.whole)
-    ranges = Ranges()
+    ranges = Ranges(per_channel=graph.evened)
     for example in check_examples(examples, graph.input_shape):
         evaluate(graph, example, ranges)
     return ranges
@@ -115,7 +115,8 @@ def compile_graph(
     they are recorded on uniform inputs where none are given.
 
     A statement tensor is committed where it is to be private or has more than 1024 cells, and
-    public otherwise. `per_channel` is of a graph that is `equalized` already, as its ranges are.
+    public otherwise. `per_channel` is of a graph that is `equalized` already, as its ranges are:
+    raises RangesMismatch for others.
     """
     for what, bits in (("weights", weight_bits), ("inputs", input_bits)):
         if not 2 <= bits <= BITS:
@@ -127,6 +128,7 @@ def compile_graph(
         spec = whole_input(INPUT, graph.input_shape, *input_range)
     if ranges is not None or not is_chain(graph):
         recorded = ranges or record_ranges(graph, input_range)
+        recorded.check_scales(graph.evened)
         wanted = (weight_bits, private_input, private_output, stacked)
         net, stacks, scaled = lower_graph(graph, spec, recorded, *wanted, per_channel=per_channel)
         program = with_limb(Program(LIMBS[0], tuple(net.tensors), tuple(net.ops), stacks))
@@ -137,7 +139,7 @@ def compile_graph(
     for node in graph.nodes:
         lower = LOWERINGS.get(node.target)
         if lower is None:
-            raise UnsupportedOp(node.name, node.target, f"known are {', '.join(LOWERINGS)}")
+            raise unknown(node)
         value = lower(builder, value, node)
     output = _output(builder, value, private_output)
     lo, hi = builder.tensors[-1].lo, builder.tensors[-1].hi

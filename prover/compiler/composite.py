@@ -7,40 +7,50 @@ is named after that one.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
-from prover.compiler import cells
-from prover.compiler.errors import UnsupportedOp
+from prover.compiler import arithmetic, cells, movement
+from prover.compiler.errors import UnsupportedOp, at_node
 from prover.compiler.lower.network import HIDDEN
-from prover.compiler.nodes import Nodes
+from prover.compiler.nodes import Nodes, Rule, Shape, Shapes
 from prover.compiler.trace import INPUT, Graph, Node, Ref
 
-Shape: TypeAlias = tuple[int, ...]
-Shapes: TypeAlias = Callable[[Any], Shape]
-Rule: TypeAlias = Callable[[Node, Shapes], Iterator[Node]]
 
-
-def taken_apart(graph: Graph, nodes: Nodes) -> Nodes:
-    """The same values, by operators that `lower` knows."""
+def taken_apart(graph: Graph, nodes: Nodes, late: bool = False) -> Nodes:
+    """The same values, by operators that `lower` knows; `late`: by rules that come after those of
+    `rewrite`, which know some operators as parts of norms."""
     shapes = {INPUT: graph.input_shape, **dict(graph.further)}
     found: Nodes = {}
 
     def shape(arg: Any) -> Shape:
         return shapes[arg.name] if isinstance(arg, Ref) else np.shape(arg)
 
+    def knowing(rule: arithmetic.Late) -> Rule:
+        return lambda node, shapes: rule(node, shapes, found)
+
+    after = {target: knowing(rule) for target, rule in arithmetic.LATE.items()}
+    first: Mapping[str, Rule] = after if late else RULES
+    inner: Mapping[str, Rule] = {**RULES, **first}
+
+    def made_of(node: Node, rules: Mapping[str, Rule]) -> Iterator[Node]:
+        rule = rules.get(node.target)
+        for part in (node,) if rule is None else rule(node, shape):
+            yield from (part,) if part.target == node.target else made_of(part, inner)
+
     for name, node in nodes.items():
-        if node.target == "getitem" and nodes[node.args[0].name].target == cells.LSTM:
-            own = Ref(f"{node.args[0].name}_{cells.STATES[node.args[1]]}")
-            node = replace(node, target="aten.alias.default", args=(own,))
+        if node.target == "getitem" and isinstance(node.args[0], Ref):
+            source = nodes[node.args[0].name]
+            if source.target in arithmetic.SEVERAL:
+                node = arithmetic.SEVERAL[source.target](node, source)
         shapes[name] = node.shape
-        rule = RULES.get(node.target)
-        for made in (node,) if rule is None else rule(node, shape):
-            found[made.name] = made
-            shapes[made.name] = made.shape
+        with at_node(node):
+            for made in made_of(node, first):
+                found[made.name] = made
+                shapes[made.name] = made.shape
     return found
 
 
@@ -131,16 +141,34 @@ def _softmax(node: Node, shapes: Shapes) -> Iterator[Node]:
 
 
 def _einsum(node: Node, shapes: Shapes) -> Iterator[Node]:
-    """Of two operands: axes brought to (batch, rows, inner) and (batch, inner, columns), a matrix
-    product, and its axes in the order that was asked for."""
-    equation, operands = node.args[0].replace(" ", ""), node.args[1]
+    """Of two operands: what one alone has is summed; axes are brought to (batch, rows, inner) and
+    (batch, inner, columns), a matrix product, and its axes in the order that was asked for. Of one
+    operand: summed and turned."""
+    equation, operands = node.args[0].replace(" ", ""), list(node.args[1])
     given, arrow, out = equation.partition("->")
     terms = given.split(",")
-    if len(operands) != 2 or not arrow or "." in equation:
-        what = f"expected two operands and every axis named, got {equation!r}"
+    if len(operands) not in (1, 2) or not arrow or "." in equation:
+        what = f"expected one or two operands and every axis named, got {equation!r}"
         raise UnsupportedOp(node.name, node.target, what)
     if any(len(set(t)) < len(t) for t in (*terms, out)):
         raise UnsupportedOp(node.name, node.target, f"a diagonal, {equation!r}")
+    for number, (term, operand) in enumerate(zip(terms, operands, strict=True)):
+        elsewhere = set(out).union(*(t for i, t in enumerate(terms) if i != number))
+        alone = tuple(place for place, a in enumerate(term) if a not in elsewhere)
+        if not alone:
+            continue
+        terms[number] = "".join(a for a in term if a in elsewhere)
+        if not isinstance(operand, Ref):
+            operands[number] = np.sum(operand, axis=alone)
+            continue
+        shape = tuple(n for place, n in enumerate(shapes(operand)) if place not in alone)
+        kept = (operand, alone, False, None)
+        yield _made(node, f"sum{number}", "sum.dim_IntList", kept, shape)
+        operands[number] = Ref(f"{node.name}_sum{number}")
+    if len(operands) == 1:
+        order = [terms[0].index(axis) for axis in out]
+        yield replace(node, target="aten.permute.default", args=(operands[0], order))
+        return
     if not isinstance(operands[0], Ref):  # a constant is the second of two
         operands, terms = operands[::-1], terms[::-1]
     x, y = terms
@@ -152,8 +180,6 @@ def _einsum(node: Node, shapes: Shapes) -> Iterator[Node]:
     batch = [a for a in out if a in x and a in y]
     rows, columns = ([a for a in out if a in own and a not in batch] for own in (x, y))
     inner = [a for a in x if a in y and a not in out]
-    if set(x) | set(y) != {*batch, *rows, *columns, *inner}:
-        raise UnsupportedOp(node.name, node.target, f"a sum over one operand, {equation!r}")
     lead = tuple(length[a] for a in batch)
     size = [math.prod(length[a] for a in axes) for axes in (rows, inner, columns)]
     factors: list[Any] = []
@@ -268,6 +294,8 @@ def _normed(
 
 
 RULES: dict[str, Rule] = {
+    **movement.RULES,
+    **arithmetic.RULES,
     **dict.fromkeys(CELLS, _step),
     "aten.addmm.default": _product_and_sum,
     "aten.baddbmm.default": _product_and_sum,

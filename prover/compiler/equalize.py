@@ -36,7 +36,7 @@ def equalized(graph: Graph) -> Graph:
         moved = [_even(nodes, at, after) for at, after in pairs if after]
         if not any(moved):
             break
-    return replace(graph, nodes=tuple(nodes))
+    return replace(graph, nodes=tuple(nodes), evened=True)
 
 
 def _even(nodes: list[Node], at: int, after: list[int]) -> bool:

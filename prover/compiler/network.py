@@ -20,7 +20,7 @@ from prover.compiler.blocks import (
     steps,
     without,
 )
-from prover.compiler.errors import CompileError, UnsupportedOp
+from prover.compiler.errors import CompileError, UnsupportedOp, at_node, unknown
 from prover.compiler.fold import fold_norms
 from prover.compiler.lower import OPS
 from prover.compiler.lower.batch_norm import fold_batch_norms
@@ -118,16 +118,17 @@ def _nodes(net: Network, nodes: Iterable[Node], values: dict[str, Any], shared: 
     """Nodes one after another, into `values` by name."""
     for node in nodes:
         if node.target not in OPS:
-            raise UnsupportedOp(node.name, node.target, f"known are {', '.join(sorted(OPS))}")
+            raise unknown(node)
         args = resolved(node.args, values, "")
         masked = any(isinstance(a, Masked) for a in args)
         if masked and "softmax" not in node.target and "dropout" not in node.target:
             raise UnsupportedOp(node.name, node.target, "a masked value is for a softmax")
-        made = OPS[node.target].lower(net, node, args)
-        if isinstance(made, Pending) and node.name in shared:
-            made = net.stored(made)
-        if isinstance(made, Value) and made.shape != node.shape:
-            raise CompileError(f"{node.name}: expected shape {node.shape}, got {made.shape}")
+        with at_node(node):
+            made = OPS[node.target].lower(net, node, args)
+            if isinstance(made, Pending) and node.name in shared:
+                made = net.stored(made)
+            if isinstance(made, Value) and made.shape != node.shape:
+                raise CompileError(f"expected shape {node.shape}, got {made.shape}")
         values[node.name] = made
 
 

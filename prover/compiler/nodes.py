@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -75,3 +75,43 @@ def _replaced(arg: Any, old: Any, new: Any) -> Any:
         return tuple(_replaced(part, old, new) for part in arg)
     same = arg is old if old is PREVIOUS else isinstance(arg, Ref) and arg == old
     return new if same else arg
+
+
+# --- one node as several ---
+
+Shape: TypeAlias = tuple[int, ...]
+Shapes: TypeAlias = Callable[[Any], Shape]
+Rule: TypeAlias = Callable[[Node, Shapes], Iterable[Node]]
+
+
+class Several:
+    """The nodes that stand for one, each named after it and what it is in it."""
+
+    def __init__(self, node: Node, shapes: Shapes) -> None:
+        self.node, self.shapes, self.nodes = node, shapes, list[Node]()
+
+    def add(self, what: str, target: str, shape: Shape, *args: Any) -> Ref:
+        name = f"{self.node.name}_{what}"
+        self.nodes.append(Node(name, f"aten.{target}", args, tuple(shape)))
+        return Ref(name)
+
+    def along(self, what: str, x: Any, axis: int, matrix: Any) -> Ref:
+        """out[y] = sum over x of matrix[y, x] in[x] (lower/along.py)."""
+        shape = list(self.shape(x))
+        axis %= len(shape)
+        shape[axis] = len(matrix)
+        name = f"{self.node.name}_{what}"
+        self.nodes.append(Node(name, "einproof.along", (x, axis, matrix), tuple(shape)))
+        return Ref(name)
+
+    def shape(self, x: Any) -> Shape:
+        own = {n.name: n.shape for n in self.nodes}
+        return own[x.name] if isinstance(x, Ref) and x.name in own else self.shapes(x)
+
+    def ending(self, target: str, *args: Any) -> list[Node]:
+        """With the last one, which has the node's name and shape."""
+        return [*self.nodes, replace(self.node, target=f"aten.{target}", args=args)]
+
+    def seen(self, x: Any) -> list[Node]:
+        """With the cells of x as the last."""
+        return self.ending("alias.default", x)

@@ -12,19 +12,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from prover.compiler.errors import CompileError, UnsupportedOp
+from prover.compiler.errors import CompileError, RangesMismatch, at_node, unknown
 
+PER_CHANNEL = "scales: per-channel"  # no node has such a name
+SCALES = {False: "tensor", True: "channel"}
 HEADROOM = 2.0  # how far beyond what was recorded an input may drive a value
 
 
 @dataclass
 class Ranges:
-    """(least, greatest) by the name of a value."""
+    """(least, greatest) by the name of a value; `per_channel`: of a network whose channels are
+    evened (equalize.py), whose values are others."""
 
     seen: dict[str, tuple[float, float]] = field(default_factory=dict)
+    per_channel: bool = False
 
     def record(self, name: str, values: npt.NDArray[Any]) -> None:
         """Widens a range to what these values reach."""
+        if not values.size:
+            raise CompileError(f"{name}: expected cells, got none")
         lo, hi = float(np.min(values)), float(np.max(values))
         if not (np.isfinite(lo) and np.isfinite(hi)):
             raise CompileError(f"{name}: the example inputs drive it to NaN or infinity")
@@ -39,10 +45,19 @@ class Ranges:
     @staticmethod
     def from_dict(found: Mapping[str, Sequence[float]]) -> Ranges:
         """The inverse of `to_dict`."""
-        return Ranges({name: (lo, hi) for name, (lo, hi) in found.items()})
+        seen = {name: (lo, hi) for name, (lo, hi) in found.items() if name != PER_CHANNEL}
+        return Ranges(seen, PER_CHANNEL in found)
 
     def to_dict(self) -> dict[str, list[float]]:
-        return {name: [lo, hi] for name, (lo, hi) in sorted(self.seen.items())}
+        """By name, and an entry of its own for scales of channels."""
+        made = {name: [lo, hi] for name, (lo, hi) in sorted(self.seen.items())}
+        return made | ({PER_CHANNEL: [1.0, 1.0]} if self.per_channel else {})
+
+    def check_scales(self, per_channel: bool) -> None:
+        """Raises RangesMismatch unless they were recorded with the same scales."""
+        if self.per_channel != per_channel:
+            wanted, got = (f"--scales per-{SCALES[c]}" for c in (per_channel, self.per_channel))
+            raise RangesMismatch(f"expected ranges that were recorded with {wanted}, got {got}")
 
 
 def example_inputs(
@@ -72,11 +87,12 @@ def evaluate(
     previous = "input"
     for node in graph.nodes:
         if node.target not in OPS:
-            raise UnsupportedOp(node.name, node.target, f"known are {', '.join(sorted(OPS))}")
+            raise unknown(node)
         args = resolved(node.args, values, previous)
-        made = OPS[node.target].reference(node, args, ranges)
-        if isinstance(made, np.ndarray) and np.isfinite(made).all():
-            ranges.record(node.name, made)
+        with at_node(node):
+            made = OPS[node.target].reference(node, args, ranges)
+            if isinstance(made, np.ndarray) and np.isfinite(made).all():
+                ranges.record(node.name, made)
         values[node.name] = made
         if seen is not None and isinstance(made, np.ndarray):
             seen[node.name] = made

@@ -37,7 +37,7 @@ def rewritten(graph: Graph) -> Graph:
             made = rule(nodes[name], nodes, count)
             if made is not None:
                 nodes[name] = made
-    return chained(graph, bands(nodes))
+    return chained(graph, taken_apart(graph, bands(nodes), late=True))
 
 
 # --- norms ---

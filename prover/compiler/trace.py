@@ -7,6 +7,7 @@ what the output does not depend on is dropped.
 from __future__ import annotations
 
 import copy
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -62,6 +63,7 @@ class Graph:
     whole: bool = False  # the input is integers: token ids
     further: tuple[tuple[str, tuple[int, ...]], ...] = ()  # names and shapes
     state: str = ""
+    evened: bool = False  # channels between layers are evened (equalize.py)
 
 
 def trace(module: torch.nn.Module, input_shape: tuple[int, ...], whole: bool = False) -> Graph:
@@ -115,6 +117,9 @@ def graph_of(exported: torch.export.ExportedProgram, step: bool = False) -> Grap
         else:
             calls.append(call)
     result, state = output.args[0][0], output.args[0][1] if step else None
+    lengths = getattr(result.meta["val"], "shape", ()) if hasattr(result, "meta") else (0,)
+    if any(isinstance(n, int) and n == 0 for n in lengths):
+        raise CompileError(f"expected one tensor with cells as the output, got {result}")
     calls = [*(c for c in calls if c is not result), *(c for c in calls if c is result)]
     needed = {result.name} if state is None else {result.name, state.name}
     for call in reversed(calls):
@@ -165,6 +170,8 @@ def _refuse_aliases(call: Any) -> None:
         if len(source.users) != 1 or source.op == "placeholder":
             what = f"it changes {source.name!r} in place, which others read"
             raise UnsupportedOp(call.name, str(call.target), what)
+        if source.target is operator.getitem:  # of what was split: no part is another's alias
+            source = source.args[0]
         made = getattr(source.target, "_schema", None)
         views = made is not None and any(a.alias_info is not None for a in made.arguments)
         if not views or not source.args:
@@ -177,11 +184,15 @@ def _computed(call: Any, constants: dict[str, Any]) -> Any:
     import torch
     from torch.fx import map_arg
 
-    if call.target in (torch.ops.aten.rand.default, torch.ops.aten.randn.default):
+    tagged = torch.Tag.nondeterministic_seeded in getattr(call.target, "tags", ())
+    if tagged and not ("dropout" in str(call.target) and call.args[2] is False):
         raise UnsupportedOp(call.name, str(call.target), "it is random")
-    with torch.no_grad():
-        args = map_arg(call.args, lambda n: constants[n.name])
-        return call.target(*args, **map_arg(call.kwargs, lambda n: constants[n.name]))
+    try:
+        with torch.no_grad():
+            args = map_arg(call.args, lambda n: constants[n.name])
+            return call.target(*args, **map_arg(call.kwargs, lambda n: constants[n.name]))
+    except Exception as error:  # whatever torch raises
+        raise UnsupportedOp(call.name, str(call.target), f"of constants: {error}") from error
 
 
 def _shaped() -> set[Any]:
@@ -201,9 +212,22 @@ def _of_shape(call: Any) -> Any:
         return call.target(torch.empty(like.shape, dtype=like.dtype), *call.args[1:], **call.kwargs)
 
 
+#: In-place forms whose namesake is another operator: aten.pow.Scalar is base ^ x.
+PLACED = {"aten.pow_.Scalar": "aten.pow.Tensor_Scalar"}
+
+
 def _target(call: Any) -> str:
-    name = getattr(call.target, "__name__", "")
-    return "getitem" if name == "getitem" else str(call.target)
+    """torch's name; of what changes its argument in place, which nothing else reads, that of the
+    operator which makes a new tensor."""
+    if call.target is operator.getitem:
+        return "getitem"
+    name = str(call.target)
+    if name in PLACED:
+        return PLACED[name]
+    space, kind, form = name.split(".") if name.count(".") == 2 else ("", "", "")
+    if kind.endswith("_") and not kind.startswith("_") and space == "aten":
+        return f"{space}.{kind[:-1]}.{form}"
+    return name
 
 
 def _shape(call: Any) -> tuple[int, ...]:

@@ -107,16 +107,16 @@ def test_admit_rate_out_of_bounds_is_refused(bench: Bench, rate: int) -> None:
 
 
 def test_judge_stake_below_the_rates_is_refused(bench: Bench) -> None:
-    """At 2% a claim of 1 ether needs 98 ether: 2 C (1 / a - 1)."""
+    """At 2% a claim of 1 ether needs 147 ether: 3 C (1 / a - 1)."""
     seldom = terms(audits=200)
-    assert bench.chain.call(bench.optimistic.functions.leastStake(seldom)) == 98 * COVERAGE
+    assert bench.chain.call(bench.optimistic.functions.leastStake(seldom)) == 147 * COVERAGE
     request = bench.request(terms=seldom)
     bench.ask(request)
-    with reverts("StakeTooSmall", 98 * COVERAGE, STAKE):
+    with reverts("StakeTooSmall", 147 * COVERAGE, STAKE):
         bench.post(request)
     bench.chain.set_balance(bench.operator, 1000 * ETHER)
-    bench.stake(88 * ETHER - GWEI)
-    with reverts("StakeTooSmall", 98 * COVERAGE, 98 * COVERAGE - 1):
+    bench.stake(137 * ETHER - GWEI)
+    with reverts("StakeTooSmall", 147 * COVERAGE, 147 * COVERAGE - 1):
         bench.post(request)
     bench.stake(GWEI)
     bench.post(request)
@@ -128,21 +128,37 @@ def test_least_stake_is_the_formula_rounded_up(bench: Bench, rate: int, coverage
     got = bench.chain.call(
         bench.optimistic.functions.leastStake(terms(coverage=coverage, audits=rate))
     )
-    assert got == ceil(2 * coverage * (10_000 - rate) / rate) or coverage > 2**30
-    assert rate * (2 * coverage + got) >= 2 * coverage * 10_000  # a >= C / (C + S / 2)
-    assert got == 0 or rate * (2 * coverage + got - 1) < 2 * coverage * 10_000
+    assert got == ceil(3 * coverage * (10_000 - rate) / rate) or coverage > 2**30
+    assert rate * (3 * coverage + got) >= 3 * coverage * 10_000  # a >= C / (C + S / 3)
+    assert got == 0 or rate * (3 * coverage + got - 1) < 3 * coverage * 10_000
 
 
 def test_no_set_of_cheats_pays_at_the_least_stake() -> None:
-    """Gain: all coverages if no claim is drawn; loss: half the stake if one is."""
+    """Gain: all coverages if no claim is drawn; loss: a third of the stake if one is."""
     dice = random.Random(1)
     for _ in range(2000):
         stake = dice.uniform(1, 100)
         coverages = [dice.uniform(0.001, 50) for _ in range(dice.randint(1, 30))]
         unseen = 1.0
         for coverage in coverages:
-            unseen *= 1 - coverage / (coverage + stake / 2)
-        assert unseen * sum(coverages) - (1 - unseen) * stake / 2 <= 1e-9
+            unseen *= 1 - coverage / (coverage + stake / 3)
+        assert unseen * sum(coverages) - (1 - unseen) * stake / 3 <= 1e-9
+
+
+def test_stake_that_leaves_by_losses_of_ones_own_is_burned_for_a_third(bench: Bench) -> None:
+    """A claim of almost no coverage locks the least reward, which whoever disputes oneself gets."""
+    tiny = bench.request(terms=terms(coverage=1, audits=5000))
+    compensation, reward, burn = bench.chain.call(bench.optimistic.functions.split(tiny.terms))
+    assert compensation == 1 and burn == reward > 1000
+    bench.ask(tiny)
+    bench.post(tiny, output=WRONG)
+    bench.dispute(tiny)
+    bench.wait(CLOCK + 1)
+    bench.post(tiny, output=WRONG)
+    taken = compensation + reward + burn
+    assert bench.account()["stake"] == STAKE - taken
+    assert bench.owed(bench.challenger) == reward
+    assert 3 * bench.burned() >= taken
 
 
 # --- draws ----------------------------------------------------------------------------------------
@@ -334,6 +350,81 @@ def test_dispute_of_an_audited_claim_is_prove_or_lose_too(bench: Bench) -> None:
     assert (bench.status(request)[0], bench.outcome(request)) == (RETRACTED, LAPSED)
     assert bench.account()["stake"] == STAKE - LOCK  # one lock: no audit failed
     assert bench.owed(bench.challenger) == REWARD
+
+
+def test_drawn_cheat_that_proves_itself_wrong_forfeits_too(bench: Bench) -> None:
+    """With the weights it can prove the right output for another key of its own: no way out."""
+    request = posted(bench, drawn=True, output=WRONG)
+    bench.wait(WINDOW + 1)
+    with reverts("SeedUnknown"):
+        bench.refute(request)
+    publish(bench, request)
+    receipt = bench.refute(request)
+    (event,) = bench.optimistic.events.AuditFailed().process_receipt(receipt, errors=DISCARD)
+    assert event["args"]["operator"] == bench.operator
+    assert bench.status(request)[0] == FINAL
+    assert bench.account()["stake"] == 0 and bench.account()["suspended"]
+    assert bench.burned() == STAKE - COVERAGE
+
+
+def test_undrawn_claim_that_is_proved_wrong_costs_one_lock(bench: Bench) -> None:
+    request = posted(bench, drawn=False, output=WRONG)
+    publish(bench, request)
+    bench.refute(request)
+    assert bench.account()["stake"] == STAKE - LOCK
+
+
+def test_claim_proved_wrong_in_its_window_costs_one_lock_drawn_or_not(bench: Bench) -> None:
+    """Nobody knows the draw by then, so that nobody can choose by it."""
+    request = posted(bench, drawn=True, output=WRONG)
+    bench.refute(request)
+    assert bench.account()["stake"] == STAKE - LOCK
+
+
+def test_no_answer_that_is_proved_wrong_is_not_audited(bench: Bench) -> None:
+    """It gains nothing, so that no draw has to deter it."""
+    request = posted(bench, drawn=True, output=UNANSWERABLE)
+    bench.wait(WINDOW + 1)
+    bench.refute(request, UNANSWERABLE)
+    assert bench.account()["stake"] == STAKE - LOCK
+
+
+def test_suspended_cheat_that_disputes_its_drawn_claim_forfeits_too(bench: Bench) -> None:
+    """Suspended by a small loss of its own, it needs neither a bond nor the window."""
+    drawn = posted(bench, drawn=True, output=WRONG)
+    small = posted(bench, drawn=False, output=WRONG, first=100)
+    bench.refute(small)
+    publish(bench, drawn)
+    bench.dispute(drawn, sender=bench.rival, bond=0)
+    bench.wait(CLOCK + 1)
+    bench.post(drawn, output=WRONG)
+    assert bench.outcome(drawn) == LAPSED
+    assert bench.account()["stake"] == 0
+    assert bench.owed(bench.rival) == REWARD
+    assert bench.burned() == STAKE - 2 * COVERAGE - REWARD
+
+
+def test_disputed_claim_that_lapses_before_its_round_is_published_waits(bench: Bench) -> None:
+    request = posted(bench, drawn=True, output=WRONG)
+    bench.wait(WINDOW - CLOCK // 2)
+    bench.dispute(request)
+    bench.wait(CLOCK + 1)
+    with reverts("SeedUnknown"):
+        bench.post(request, output=WRONG)
+    publish(bench, request)
+    bench.post(request, output=WRONG)
+    assert bench.account()["stake"] == 0 and bench.owed(bench.challenger) == REWARD
+
+
+def test_close_of_a_disputed_drawn_claim_forfeits_too(bench: Bench) -> None:
+    request = posted(bench, drawn=True, output=WRONG)
+    bench.dispute(request)
+    refunded(bench, request)
+    with reverts("SeedUnknown"):
+        bench.close(request, WRONG)
+    publish(bench, request)
+    bench.close(request, WRONG)
+    assert bench.account()["stake"] == 0
 
 
 def test_judge_provisional_claim_says_nothing_of_its_draw(bench: Bench) -> None:

@@ -361,3 +361,5 @@ def test_gas_of_large_committees_is_that_of_the_snapshot(seats: int) -> None:
         SNAPSHOT.write_text(json.dumps({**known, str(seats): gas}, indent=2) + "\n")
         known[str(seats)] = gas
     assert gas == known[str(seats)]
+    assert gas["request"] <= 70_000
+    assert gas["in all"] <= {32: 350_000, 64: 360_000}[seats]

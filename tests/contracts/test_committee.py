@@ -627,6 +627,7 @@ def test_gas_of_a_committee_of_seven_is_that_of_the_snapshot() -> None:
     if os.environ.get("EINPROOF_UPDATE_SNAPSHOTS") == "1":
         SNAPSHOT.write_text(json.dumps(gas, indent=2) + "\n")
     assert gas == json.loads(SNAPSHOT.read_text())
+    assert gas["request"] <= 70_000
     assert gas["in all, all 7"] <= 250_000
 
 

@@ -40,7 +40,12 @@ NAMES = [
     "AuditedAssurance",
     "BisectionAssurance",
     "BlsCommitteeAssurance",
+    "Bounty",
+    "CombinedAssurance",
 ]
+
+
+STAKED = NAMES[NAMES.index("OptimisticAssurance") : NAMES.index("Bounty")]
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +82,7 @@ def test_deploy_good_writes_what_is_on_the_chain(
     assert json.loads((tmp_path / "31337.json").read_text()) == made
     assert [path.name for path in tmp_path.iterdir()] == ["31337.json"]
     assert list(made["contracts"]) == [*NAMES, "DigitClassifier"]
-    for entry in made["contracts"].values():
+    for entry in (*made["contracts"].values(), *made["combination"]["parts"]):
         code = bytes(chain.web3.eth.get_code(entry["address"]))
         assert code and "0x" + keccak(code).hex() == entry["code_hash"]
     assert made["srs"] == {"id": "0x" + srs.id.hex(), "k_max": 7, "development": True}
@@ -85,7 +90,7 @@ def test_deploy_good_writes_what_is_on_the_chain(
     words = [guard["address"], bytes.fromhex(guard["code_hash"][2:]), srs.id]
     assert made["pin"] == "0x" + keccak(encode(["address", "bytes32", "bytes32"], words)).hex()
     vault = made["contracts"]["StakeVault"]["address"]
-    for staked in NAMES[-6:]:
+    for staked in STAKED:
         tier = made["contracts"][staked]["address"]
         word = encode(["address"], [tier])
         for name, argument in (("isTier(address)", word), ("vault()", b"")):
@@ -119,6 +124,31 @@ def test_deploy_good_writes_what_is_on_the_chain(
     large = made["contracts"]["BlsCommitteeAssurance"]["address"]
     assert read(chain, large, "keys()") == padded(int(made["contracts"]["BlsKeys"]["address"], 16))
     assert (made["committee"]["seats"], made["large_committee"]["seats"]) == (3, 32)
+    bounty = made["contracts"]["Bounty"]["address"]
+    for name, read_as in (
+        ("InferenceOracle", "oracle()"),
+        ("BisectionAssurance", "compositions()"),
+    ):
+        found = made["contracts"][name]["address"]
+        assert read(chain, bounty, read_as) == padded(int(found, 16))
+    check_combination(chain, made)
+
+
+def check_combination(chain: Chain, made: dict[str, Any]) -> None:
+    """Audited and attested, behind one vault: each answers to the combination, which names it."""
+    combined = made["contracts"]["CombinedAssurance"]["address"]
+    oracle = made["contracts"]["InferenceOracle"]["address"]
+    assert read(chain, combined, "oracle()") == padded(int(oracle, 16))
+    assert read(chain, combined, "count()") == padded(2)
+    parts, vault = made["combination"]["parts"], made["combination"]["vault"]
+    assert [part["name"] for part in parts] == ["AuditedAssurance", "AttestedAssurance"]
+    assert [int(part["terms"], 16) for part in parts] == [1000 << 63, 0]
+    for index, part in enumerate(parts):
+        named = padded(int(part["address"], 16)) + bytes.fromhex(part["terms"][2:])
+        assert read(chain, combined, "partAt(uint256)", padded(index)) == named
+        assert read(chain, part["address"], "oracle()") == padded(int(combined, 16))
+        assert read(chain, part["address"], "vault()") == padded(int(vault, 16))
+        assert read(chain, vault, "isTier(address)", padded(int(part["address"], 16))) == padded(1)
 
 
 @pytest.mark.slow
@@ -134,9 +164,11 @@ def test_deploy_with_a_token_makes_its_vault_in_place_of_ethers(
     assert deployment.vault == made["contracts"]["TokenVault"]["address"]
     assert read(chain, deployment.vault, "token()") == padded(int(token, 16))
     assert read(chain, deployment.vault, "unit()") == padded(3000 * 10**9)
-    for name in NAMES[-6:]:
+    for name in STAKED:
         tier = made["contracts"][name]["address"]
         assert read(chain, tier, "vault()") == padded(int(deployment.vault, 16))
+    assert read(chain, made["combination"]["vault"], "token()") == padded(int(token, 16))
+    check_combination(chain, made)
 
 
 def test_unit_of_a_token_is_worth_a_gwei(

@@ -57,9 +57,11 @@ contract Assembly {
     bytes32[] private _summoned;
     /// @notice Gwei that actor 0 staked and took away again.
     uint256 public honestStake;
+    /// @notice Gwei that it was fined.
+    uint256 public honestFines;
     mapping(uint256 epoch => bytes) public membersOf;
     Job[] internal _jobs;
-    uint256 private _time;
+    uint256 internal _time;
     /// @dev Who held each seat when an epoch's list closed, zero for who had given it up; and how many
     ///      slashes there had been.
     mapping(uint256 epoch => address[]) private _lists;
@@ -115,7 +117,7 @@ contract Assembly {
         _stake(who, (1 + gwei_ % 2e9) * 1 gwei);
     }
 
-    function _stake(uint256 who, uint256 value) private {
+    function _stake(uint256 who, uint256 value) internal {
         VM.deal(actor(who), value);
         VM.prank(actor(who));
         vault.stake{value: value}();
@@ -144,7 +146,7 @@ contract Assembly {
         _enrol(who, seat % 2 == 0 ? count : seat % (count + 1));
     }
 
-    function _enrol(uint256 who, uint256 seat) private {
+    function _enrol(uint256 who, uint256 seat) internal {
         VM.prank(actor(who));
         try tier.enrol(seat) {} catch {}
     }
@@ -197,7 +199,7 @@ contract Assembly {
 
     /// @dev Whoever holds these places of today's committee signs, but actor 0 no lie; who revealed the
     ///      same on-chain counts, too. Sometimes the collector adds a place whose member did not.
-    function _agree(uint256 which, uint256 signers, bool lie) private {
+    function _agree(uint256 which, uint256 signers, bool lie) internal {
         Job storage job = _jobs[which];
         bytes memory output = lie ? WRONG : RIGHT;
         uint256 epoch = block.timestamp / EPOCH;
@@ -213,7 +215,8 @@ contract Assembly {
             else if (frame) framed |= 1 << place;
         }
         uint256 spoken = _spoken(job.request, epoch, output) & ~given & ~framed;
-        bytes memory quorum = _quorum(job.request, epoch, members, output, [given, framed, spoken]);
+        bytes memory quorum =
+            _quorum(tier, job.request, epoch, members, output, [given, framed, spoken]);
         uint256 before = tier.reserved();
         (Status status,,) = oracle.statusOf(oracle.idOf(job.request));
         if (!_answer(
@@ -228,9 +231,10 @@ contract Assembly {
         ++agreements;
     }
 
-    /// @dev What the members of the first places signed, actor 1 in the name of the second ones', and the
-    ///      third ones' revealed on-chain.
+    /// @dev What the members of the first places signed to a tier, actor 1 in the name of the second ones',
+    ///      and the third ones' revealed on-chain.
     function _quorum(
+        CommitteeAssurance at,
         Request memory request,
         uint256 epoch,
         bytes memory members,
@@ -245,7 +249,7 @@ contract Assembly {
                 openings[count++] = ICommitteeAssurance.Opening(uint8(place), 0, 0, 0, 0);
             } else if ((places[0] | places[1]) >> place & 1 != 0) {
                 if (places[1] >> place & 1 != 0) who = 1;
-                openings[count++] = _opening(request, epoch, place, members, output, who);
+                openings[count++] = _opening(at, request, epoch, place, members, output, who);
             }
         }
         assembly ("memory-safe") {
@@ -256,7 +260,7 @@ contract Assembly {
 
     /// @dev Places that revealed this claim on-chain, when this epoch's committee was summoned.
     function _spoken(Request memory request, uint256 epoch, bytes memory output)
-        private
+        internal
         view
         returns (uint256 places)
     {
@@ -369,7 +373,9 @@ contract Assembly {
             bytes memory members = membersOf[block.timestamp / EPOCH];
             for (uint256 place; place < PLACES; ++place) {
                 (uint256 who,) = _holder(members, place);
-                if (who == 0) _commit(request, members, place, RIGHT);
+                if (who == 0 && _isHere(oracle.idOf(request))) {
+                    _commit(request, members, place, RIGHT);
+                }
             }
         } catch {}
     }
@@ -394,7 +400,11 @@ contract Assembly {
         (uint32 epoch,,,) = tier.summonsOf(id);
         uint256 burned = vault.burned();
         try tier.fineAbsent(id, membersOf[epoch], place % PLACES) {
-            if (vault.burned() - burned > tier.rules().fine) ++broken;
+            uint256 taken = vault.burned() - burned;
+            if (taken > tier.rules().fine) ++broken;
+            (uint256 who,) = _holder(membersOf[epoch], place % PLACES);
+            if (who == 0) honestFines += taken;
+            if (who == 0 && _isHere(id)) ++broken;
         } catch {}
     }
 
@@ -464,7 +474,7 @@ contract Assembly {
             _warp(commitBy < start ? start : commitBy + 1);
             for (uint256 place; place < PLACES; ++place) {
                 (uint256 who,) = _holder(membersOf[epoch], place);
-                if (who == 0) _reveal(request, place, RIGHT);
+                if (who == 0 && _isHere(oracle.idOf(request))) _reveal(request, place, RIGHT);
             }
         }
         for (uint256 epoch = to / EPOCH; epoch <= (to + CLOSED) / EPOCH; ++epoch) {
@@ -493,7 +503,7 @@ contract Assembly {
 
     /// @dev The round's time comes a few seconds after midnight. Whatever was done since the list closed,
     ///      but for slashes, the draw is of that list.
-    function _draw() private {
+    function _draw() internal virtual {
         uint256 epoch = _time / EPOCH;
         if (membersOf[epoch].length != 0) return;
         try beacon.publish(beacon.roundAfter(epoch * EPOCH), "") {} catch {}
@@ -535,6 +545,11 @@ contract Assembly {
 
     // --- helpers --------------------------------------------------------------------------------
 
+    /// @dev That the honest member speaks within its graces is a premise.
+    function _isHere(bytes32) internal view virtual returns (bool) {
+        return true;
+    }
+
     struct Sums {
         uint256 stakes;
         uint256 credits;
@@ -550,6 +565,7 @@ contract Assembly {
     }
 
     function _opening(
+        CommitteeAssurance at,
         Request memory request,
         uint256 epoch,
         uint256 place,
@@ -560,7 +576,7 @@ contract Assembly {
         (, address member) = _holder(members, place);
         bytes32 word =
             keccak256(abi.encode(actor(0), keccak256(output), TRACE, bytes32(place), member));
-        bytes32 digest = tier.digestOf(oracle.idOf(request), epoch, word);
+        bytes32 digest = at.digestOf(oracle.idOf(request), epoch, word);
         (uint8 v, bytes32 r, bytes32 s) = VM.sign(_key(who), digest);
         return ICommitteeAssurance.Opening(uint8(place), v, bytes32(place), r, s);
     }
@@ -577,7 +593,7 @@ contract Assembly {
         while (actor(who) != owner) ++who;
     }
 
-    function _pick(uint256 which) private view returns (uint256) {
+    function _pick(uint256 which) internal view returns (uint256) {
         uint256 count = _jobs.length;
         return which % 4 == 0 || count < 3 ? which % count : count - 1 - which / 4 % 3;
     }
@@ -588,7 +604,7 @@ contract Assembly {
         address payee,
         bytes memory output,
         bytes memory evidence
-    ) private returns (bool done) {
+    ) internal returns (bool done) {
         VM.prank(sender);
         try oracle.answer(_jobs[index].request, INPUT, payee, output, evidence) {
             done = true;

@@ -13,8 +13,8 @@ import {ModelRegistry} from "../../contracts/oracle/ModelRegistry.sol";
 import {DevelopmentBeacon} from "../../contracts/random/DevelopmentBeacon.sol";
 import {Request} from "../../contracts/types/Request.sol";
 import {Status} from "../../contracts/types/Status.sol";
-import {Market} from "./Market.sol";
 import {OptimisticInvariants} from "./Optimistic.t.sol";
+import {ParrotMarket} from "./Parrots.sol";
 import {VM} from "./Vm.sol";
 
 address constant ATTESTER = address(0xA77E57E1);
@@ -23,7 +23,7 @@ address constant OTHER_ATTESTER = address(0xA77E57E2);
 /// @notice A market whose answers on stake are signed by keys of the payee's hardware, of a kind that
 ///         two attesters decide on. Keys come and go: approved or not, vetoed, revoked, expired, shown
 ///         to have signed two outputs, stolen. Actor 0's hardware is honest: it signs what is right.
-contract AttestedMarket is Market {
+contract AttestedMarket is ParrotMarket {
     struct Key {
         uint256 readyAt;
         uint256 until;
@@ -52,8 +52,9 @@ contract AttestedMarket is Market {
         OptimisticAssurance tier_,
         GuardedVerifier guard_,
         DevelopmentBeacon beacon_,
-        bytes32 modelId_
-    ) Market(oracle_, vault_, tier_, guard_, beacon_, modelId_) {
+        bytes32 modelId_,
+        OptimisticAssurance second_
+    ) ParrotMarket(oracle_, vault_, tier_, guard_, beacon_, modelId_, second_) {
         attestations = AttestedAssurance(address(tier_)).attestations();
         bytes32 build = attestations.buildStatement(
             IAttestationRegistry.Kind.Nitro, modelId_, bytes32("measured")
@@ -113,21 +114,74 @@ contract AttestedMarket is Market {
     }
 
     /// @dev Anyone shows two outputs that one key signed, of one input. Actor 0's signed one: the other is
-    ///      forged with another key.
+    ///      forged with another key, or was signed of another input.
     function contradict(uint256 who, uint256 number, uint256 which, uint8 luck) external {
         if (_jobs.length == 0) return;
         (who, number) = (who % ACTORS, number % KEYS);
         bytes32 id = oracle.idOf(_jobs[_pick(which)].request);
         bytes memory other = luck % 4 == 0 ? RIGHT : bytes("wrong");
-        uint256 forger = luck % 4 == 1 || who == 0 ? who + 1 : who;
+        bool elsewhere = luck & 16 != 0;
+        uint256 forger = !elsewhere && (luck % 4 == 1 || who == 0) ? who + 1 : who;
         (bytes32 x, bytes32 y) = _public(who, number);
         IAttestationRegistry.Said memory one = _said(who, number, who, id, RIGHT);
-        IAttestationRegistry.Said memory two = _said(forger, number, who, id, other);
+        IAttestationRegistry.Said memory two = elsewhere
+            ? _saidOf("another input", who, number, who, id, other)
+            : _said(forger, number, who, id, other);
         VM.prank(actor(luck));
         try attestations.contradict(actor(who), modelId, x, y, keccak256(INPUT), one, two) {
-            if (forger != who || keccak256(other) == keccak256(RIGHT)) ++broken;
+            bool same = keccak256(other) == keccak256(RIGHT);
+            if (elsewhere || forger != who || same) ++broken;
             _markRevoked(who, number);
         } catch {}
+    }
+
+    /// @dev An owner hands in what its key signed of another request, to the other version, for another
+    ///      owner, or of another output, as of this answer.
+    function replaySignature(uint256 which, uint256 from, uint256 who, uint256 whose, uint8 kind)
+        external
+    {
+        if (_jobs.length == 0) return;
+        Job memory job = _jobs[_pick(which)];
+        if (job.payee != address(0)) return;
+        uint256 owner = 1 + who % (ACTORS - 1);
+        Request memory told = job.request;
+        if (kind % 4 == 0) told = _jobs[_pick(from)].request;
+        if (kind % 4 == 1) told = _twin(job.request);
+        uint256 named = kind % 4 == 2 ? whose % ACTORS : owner;
+        bool other = kind % 4 == 3;
+        if (!other && named == owner && oracle.idOf(told) == oracle.idOf(job.request)) return;
+        bytes memory evidence = _signed(told, owner, named);
+        bytes memory output = other ? bytes("wrong") : RIGHT;
+        if (_answer(job.request, actor(owner), actor(owner), output, evidence)) ++broken;
+        ++replays;
+    }
+
+    /// @dev An owner answers rightly, with its latest key.
+    function sign(uint256 which, uint256 who) external {
+        if (_jobs.length == 0) return;
+        Job storage job = _jobs[_pick(which)];
+        uint256 owner = 1 + who % (ACTORS - 1);
+        if (job.payee != address(0)) return;
+        Request memory request = job.request;
+        bytes memory evidence = _signed(request, owner, owner);
+        if (_answer(request, actor(owner), actor(owner), RIGHT, evidence)) {
+            (job.payee, job.stands) = (actor(owner), RIGHT);
+        }
+    }
+
+    /// @dev What attesters admitted of one enrolment is said to be of another: of another owner, model, or
+    ///      key.
+    function replayAdmission(uint256 who, uint256 number, uint256 whose, uint8 kind) external {
+        (who, number) = (who % ACTORS, number % KEYS);
+        IAttestationRegistry.Enrolment memory told = _enrolment(who, number, false);
+        if (kind % 3 == 0) told.owner = actor(who + 1 + whose % (ACTORS - 1));
+        if (kind % 3 == 1) told.modelId = keccak256(abi.encode(modelId));
+        if (kind % 3 == 2) (told.x, told.y) = _public(who, KEYS + whose % KEYS); // the next owner's
+        VM.prank(told.owner);
+        try attestations.enrol(told, EVIDENCE) {
+            ++broken;
+        } catch {}
+        ++replays;
     }
 
     /// @dev A window passes, and anyone hands the claim in.
@@ -252,13 +306,44 @@ contract AttestedMarket is Market {
     function _said(uint256 signer, uint256 number, uint256 owner, bytes32 id, bytes memory output)
         private
         view
-        returns (IAttestationRegistry.Said memory told)
+        returns (IAttestationRegistry.Said memory)
     {
+        return _saidOf(INPUT, signer, number, owner, id, output);
+    }
+
+    function _saidOf(
+        bytes memory input,
+        uint256 signer,
+        uint256 number,
+        uint256 owner,
+        bytes32 id,
+        bytes memory output
+    ) private view returns (IAttestationRegistry.Said memory told) {
         bytes32 digest = attestations.said(
-            address(tier), id, modelId, keccak256(INPUT), actor(owner), keccak256(output)
+            address(tier), id, modelId, keccak256(input), actor(owner), keccak256(output)
         );
         (told.tier, told.requestId, told.outputHash) = (address(tier), id, keccak256(output));
         (told.r, told.s) = VM.signP256(_secret(signer, number), digest);
+    }
+
+    /// @dev An owner's latest key signs the right answer to a request, to its tier, for whom it names.
+    function _signed(Request memory told, uint256 owner, uint256 named)
+        private
+        view
+        returns (bytes memory)
+    {
+        uint256 number = _latest(owner);
+        (bytes32 x, bytes32 y) = _public(owner, number);
+        bytes32 digest = attestations.said(
+            told.assurance,
+            oracle.idOf(told),
+            modelId,
+            keccak256(INPUT),
+            actor(named),
+            keccak256(RIGHT)
+        );
+        (bytes32 r, bytes32 s) = VM.signP256(_secret(owner, number), digest);
+        return abi.encode(x, y, r, s);
     }
 
     /// @dev The key that was enrolled last.
@@ -290,9 +375,40 @@ contract AttestedInvariants is OptimisticInvariants {
     function _market(GuardedVerifier verifier, DevelopmentBeacon beacon, bytes32 modelId)
         internal
         override
-        returns (Market)
+        returns (ParrotMarket)
     {
-        return new AttestedMarket(oracle, vault, tier, verifier, beacon, modelId);
+        return new AttestedMarket(oracle, vault, tier, verifier, beacon, modelId, second);
+    }
+
+    /// @dev Of the same keys.
+    function _second(GuardedVerifier verifier, ModelRegistry registry, StakeVault vault_)
+        internal
+        override
+        returns (OptimisticAssurance)
+    {
+        IAttestationRegistry attestations = AttestedAssurance(address(tier)).attestations();
+        return
+            new AttestedAssurance(oracle, verifier, registry, vault_, _parameters(), attestations);
+    }
+
+    /// @notice Signatures and admissions are used again where nothing else stands in their way: a
+    ///         signature of the answer itself lets it stand.
+    function test_what_keys_signed_counts_for_nothing_elsewhere() public {
+        market.ask(1, 1e6, 60, 1 days, 0);
+        market.ask(1, 1e6, 60, 1 days, 0);
+        AttestedMarket attested = AttestedMarket(address(market));
+        for (uint8 kind; kind < 4; ++kind) {
+            attested.replaySignature(0, 1, 0, 2, kind);
+        }
+        for (uint8 kind; kind < 3; ++kind) {
+            attested.replayAdmission(2, 0, 0, kind);
+        }
+        _same("replays", 7, market.replays());
+        _same("broken", 0, market.broken());
+        attested.sign(0, 0);
+        (Status status,,) = oracle.statusOf(_id(0));
+        _same("status", uint256(Status.Provisional), uint256(status));
+        _same("broken", 0, market.broken());
     }
 
     /// @dev The registry of keys is made between vault and tier.

@@ -44,6 +44,8 @@ contract Bailiff {
     uint256 public broken;
     /// @notice Wei of lost bonds that stay in the tier for ever.
     uint256 public kept;
+    /// @notice How often a proof was handed in for what it does not prove.
+    uint256 public replays;
     Job[] internal _jobs;
 
     constructor(
@@ -127,6 +129,20 @@ contract Bailiff {
         if (_jobs.length != 0) _prove(_pick(which), segment % SEGMENTS);
     }
 
+    /// @dev Anyone hands in what proves a segment of another claim, for another payee, or another segment.
+    function replay(uint256 which, uint256 from, uint256 segment, uint256 who) external {
+        if (_jobs.length == 0) return;
+        (Job memory job, Job memory told) = (_pick(which), _pick(from));
+        segment %= SEGMENTS;
+        uint256 place = who % 3 == 0 ? (who >> 8) % SEGMENTS : segment;
+        address payee = who % 3 == 1 ? actor(who >> 8) : job.payee;
+        if (job.id == told.id && place == segment && payee == job.payee) return;
+        if (_leafOf(job, segment) == HALT) return;
+        bytes32 context = tier.contextOf(told.request, payee, place);
+        if (_isProved(job, segment, context)) ++broken;
+        ++replays;
+    }
+
     /// @dev Anyone shows an output of the segment that a claim halts at, if there is one; with what
     ///      another proved, or for another output, now and then.
     function refute(uint256 which, uint256 who, uint8 luck) external {
@@ -203,7 +219,7 @@ contract Bailiff {
         for (uint256 i; i < _jobs.length; ++i) {
             if (_jobs[i].payee != actor(0) || !isLocked(i)) continue;
             for (uint256 span = 1; span <= SPANS; ++span) {
-                if (!_isOwed(i, span)) continue;
+                if (!_isOwed(i, span) || !_isInTime(i, span, time)) continue;
                 (uint256 from, uint256 end) = _bounds(_jobs[i], span);
                 if (end - from > 1) _publish(_jobs[i], span, actor(0));
                 else _prove(_jobs[i], from);
@@ -283,6 +299,11 @@ contract Bailiff {
 
     // --- helpers --------------------------------------------------------------------------------
 
+    /// @dev That the honest operator's moves land before their clocks end is a premise.
+    function _isInTime(uint256, uint256, uint256) internal virtual returns (bool) {
+        return true;
+    }
+
     /// @dev State i of the run that halts at `halt`: there is none after it.
     function _truth(uint256 halt, uint256 i) private pure returns (bytes memory) {
         return abi.encodePacked(uint32(0x1000 + i), uint32(halt));
@@ -301,7 +322,11 @@ contract Bailiff {
     }
 
     /// @dev (0, 0) for a span that there is not.
-    function _bounds(Job memory job, uint256 span) private pure returns (uint256 from, uint256 to) {
+    function _bounds(Job memory job, uint256 span)
+        internal
+        pure
+        returns (uint256 from, uint256 to)
+    {
         if (span == HALT) {
             return job.length == SEGMENTS ? (0, 0) : (job.length, job.length + 1);
         }
@@ -364,13 +389,23 @@ contract Bailiff {
         (uint256 halt, bool known) = _haltsAt(job.run[segment], segment);
         if (!known || halt == segment) return;
         if (keccak256(job.run[segment + 1]) != keccak256(_truth(halt, segment + 1))) return;
-        uint256 leaf = 1;
-        for (; leaf < HALT; ++leaf) {
+        if (_leafOf(job, segment) == HALT) return; // the claim does not speak of it
+        _isProved(job, segment, tier.contextOf(job.request, job.payee, segment));
+    }
+
+    /// @dev Which span a segment is, HALT if none.
+    function _leafOf(Job memory job, uint256 segment) private pure returns (uint256 leaf) {
+        for (leaf = 1; leaf < HALT; ++leaf) {
             (uint256 from, uint256 to) = _bounds(job, leaf);
             if (from == segment && to == segment + 1) break;
         }
-        if (leaf == HALT) return; // the claim does not speak of it
-        bytes32 context = tier.contextOf(job.request, job.payee, segment);
+    }
+
+    /// @dev Whether what proves a segment of that context is taken for the claim's.
+    function _isProved(Job memory job, uint256 segment, bytes32 context)
+        private
+        returns (bool done)
+    {
         bytes32 id = tier.segmentAt(modelId, segment);
         bytes memory proof = abi.encodePacked(
             keccak256(abi.encode(id, context, job.run[segment], job.run[segment + 1]))
@@ -379,12 +414,13 @@ contract Bailiff {
             job.request,
             job.payee,
             keccak256(_output(job)),
-            _place(job, leaf),
+            _place(job, _leafOf(job, segment)),
             job.run[segment],
             job.run[segment + 1],
             proof
-        ) {}
-            catch {}
+        ) {
+            done = true;
+        } catch {}
     }
 
     /// @dev Hands the claim in; a lock that ends is released whole or divided, and a claim with a false

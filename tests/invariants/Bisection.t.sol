@@ -20,6 +20,8 @@ abstract contract BisectionSetting {
     uint256 internal constant START = 1_750_000_000;
     uint256 internal constant END = START + 2_000 days;
     uint256 internal constant SPANS = 8;
+    /// @dev Gwei that everyone puts in.
+    uint256 internal constant STAKE = 20e9;
 
     StakeVault internal vault;
     BisectionAssurance internal tier;
@@ -43,7 +45,15 @@ abstract contract BisectionSetting {
         tiers[0] = VM.computeCreateAddress(address(this), 6);
         vault = new StakeVault(tiers);
         tier = new BisectionAssurance(oracle, verifier, registry, vault, _parameters(), 2);
-        bailiff = new Bailiff(oracle, vault, tier, verifier, tier.compose(segments));
+        bailiff = _bailiff(verifier, tier.compose(segments));
+    }
+
+    function _bailiff(GuardedVerifier verifier, bytes32 modelId)
+        internal
+        virtual
+        returns (Bailiff)
+    {
+        return new Bailiff(oracle, vault, tier, verifier, modelId);
     }
 
     /// @notice Anyone can end every claim once W_max is over; then all bonds that return, all stakes and
@@ -156,9 +166,47 @@ contract BisectionInvariants is BisectionSetting {
         _same("tier", held + bailiff.kept(), address(tier).balance);
     }
 
+    /// @notice A stake pays for its own claims that lapsed, and for nothing else.
+    function invariant_a_stake_pays_for_its_own_claims() public view {
+        for (uint256 a; a < bailiff.actorCount(); ++a) {
+            address owner = bailiff.actor(a);
+            uint256 cost;
+            for (uint256 i; i < bailiff.jobCount(); ++i) {
+                bool lapsed =
+                    tier.gameOf(bailiff.idOf(i)).outcome == IBisectionAssurance.Outcome.Lapsed;
+                if (lapsed && bailiff.jobAt(i).payee == owner) cost += bailiff.lockOf(i);
+            }
+            _same("own stake", STAKE, vault.accountOf(owner).stake + cost);
+        }
+    }
+
+    /// @notice Proofs are handed in for what they do not prove where nothing else stands in their way: those of
+    ///         this claim's segments make it final.
+    function test_proofs_of_other_segments_count_for_nothing() public {
+        for (uint256 i; i < 2; ++i) {
+            bailiff.ask(0, 1e6, 60, 0, 4); // right, without a halt
+            for (uint256 span; span < 3; ++span) {
+                bailiff.publish(i, span, 1);
+            }
+        }
+        for (uint256 segment; segment < 4; ++segment) {
+            bailiff.replay(0, 1, segment, 2); // of the other claim
+            bailiff.replay(0, 0, segment, 256); // for another payee
+            bailiff.replay(0, 0, segment, segment == 3 ? 2 * 768 : 768); // of another segment
+        }
+        _same("replays", 12, bailiff.replays());
+        for (uint256 segment; segment < 4; ++segment) {
+            bailiff.prove(0, segment);
+        }
+        bailiff.settle(0, 0, 1);
+        (Status status,,) = oracle.statusOf(bailiff.idOf(0));
+        _same("status", uint256(Status.Final), uint256(status));
+        _same("broken", 0, bailiff.broken());
+    }
+
     /// @notice Nobody honest was slashed; what is false and was pursued is never final; a slash
     ///         divides one lock exactly.
-    function invariant_honest_operator_keeps_its_stake() public view {
+    function invariant_honest_operator_keeps_its_stake() public view virtual {
         _same("broken", 0, bailiff.broken());
         if (vault.accountOf(bailiff.actor(0)).suspended) revert Broken("honest, slashed", 0, 1);
     }

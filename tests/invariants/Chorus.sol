@@ -11,12 +11,12 @@ import {InferenceOracle} from "../../contracts/oracle/InferenceOracle.sol";
 import {Bls12381} from "../../contracts/random/Bls12381.sol";
 import {DevelopmentBeacon} from "../../contracts/random/DevelopmentBeacon.sol";
 import {Request} from "../../contracts/types/Request.sol";
-import {Assembly} from "./Assembly.sol";
+import {ParrotAssembly} from "./Parrots.sol";
 import {VM} from "./Vm.sol";
 
 /// @notice An assembly whose members sign as one. Nothing is abstracted: keys and signatures are made
 ///         here, by the precompiled contracts that multiply points (EIP-2537).
-contract Chorus is Assembly {
+contract Chorus is ParrotAssembly {
     bytes internal constant POSSESSION = "EINPROOF_POSSESSION_BLS12381G1_XMD:SHA-256_SSWU_RO_POP_";
     bytes internal constant TAG = "EINPROOF_QUORUM_BLS12381G1_XMD:SHA-256_SSWU_RO_POP_";
     address internal constant G1_MSM = address(0x0c);
@@ -33,8 +33,9 @@ contract Chorus is Assembly {
         CommitteeAssurance tier_,
         GuardedVerifier guard_,
         DevelopmentBeacon beacon_,
-        bytes32 modelId_
-    ) Assembly(oracle_, vault_, tier_, guard_, beacon_, modelId_) {}
+        bytes32 modelId_,
+        CommitteeAssurance second_
+    ) ParrotAssembly(oracle_, vault_, tier_, guard_, beacon_, modelId_, second_) {}
 
     function _admit(uint256 who) internal override {
         bytes memory key = _times(G2_MSM, Bls12381.MINUS_G2, ORDER - _key(who));
@@ -47,6 +48,7 @@ contract Chorus is Assembly {
 
     /// @dev One signature: that of the sum of all secrets.
     function _quorum(
+        CommitteeAssurance at,
         Request memory request,
         uint256 epoch,
         bytes memory members,
@@ -64,7 +66,7 @@ contract Chorus is Assembly {
             }
         }
         bytes32 message =
-            _bls().messageOf(oracle.idOf(request), epoch, actor(0), keccak256(output), TRACE);
+            _bls(at).messageOf(oracle.idOf(request), epoch, actor(0), keccak256(output), TRACE);
         bytes memory hashed = Bls12381.hashToG1(abi.encodePacked(message), TAG);
         return abi.encode(
             IBlsCommitteeAssurance.Aggregate({
@@ -89,11 +91,11 @@ contract Chorus is Assembly {
         return found;
     }
 
-    function _bls() private view returns (BlsCommitteeAssurance) {
-        return BlsCommitteeAssurance(address(tier));
+    function _bls(CommitteeAssurance at) private pure returns (BlsCommitteeAssurance) {
+        return BlsCommitteeAssurance(address(at));
     }
 
     function _keys() private view returns (IBlsKeys) {
-        return _bls().keys();
+        return _bls(tier).keys();
     }
 }

@@ -13,6 +13,7 @@ import {Status} from "../../contracts/types/Status.sol";
 import {EchoVerifier} from "../contracts/harness/EchoVerifier.sol";
 import {Assembly} from "./Assembly.sol";
 import {registerModel} from "./Models.sol";
+import {ParrotAssembly} from "./Parrots.sol";
 import {VM} from "./Vm.sol";
 
 /// @notice What must hold whatever a committee's members and its users do.
@@ -24,8 +25,10 @@ contract CommitteeInvariants {
 
     StakeVault internal vault;
     CommitteeAssurance internal tier;
+    /// @dev The same under another version of the verifier, with a vault of its own.
+    CommitteeAssurance internal second;
     InferenceOracle internal oracle;
-    Assembly internal assembly_;
+    ParrotAssembly internal assembly_;
 
     error Broken(string what, uint256 expected, uint256 got);
 
@@ -41,7 +44,10 @@ contract CommitteeInvariants {
         address[] memory tiers = new address[](1);
         tiers[0] = VM.computeCreateAddress(address(this), _tierNonce());
         vault = new StakeVault(tiers);
-        tier = _tier(verifier, registry, beacon);
+        tier = _tier(verifier, registry, vault, beacon);
+        tiers[0] = VM.computeCreateAddress(address(this), VM.getNonce(address(this)) + 2);
+        GuardedVerifier other = new GuardedVerifier(verifier.inner(), registry, verifier.canary());
+        second = _second(other, registry, new StakeVault(tiers), beacon);
         assembly_ = _assembly(verifier, beacon, modelId);
     }
 
@@ -50,20 +56,30 @@ contract CommitteeInvariants {
         return 7;
     }
 
-    function _tier(GuardedVerifier verifier, ModelRegistry registry, DevelopmentBeacon beacon)
-        internal
-        virtual
-        returns (CommitteeAssurance)
-    {
-        return new CommitteeAssurance(oracle, verifier, registry, vault, beacon, _rules());
+    function _tier(
+        GuardedVerifier verifier,
+        ModelRegistry registry,
+        StakeVault vault_,
+        DevelopmentBeacon beacon
+    ) internal virtual returns (CommitteeAssurance) {
+        return new CommitteeAssurance(oracle, verifier, registry, vault_, beacon, _rules());
+    }
+
+    function _second(
+        GuardedVerifier verifier,
+        ModelRegistry registry,
+        StakeVault vault_,
+        DevelopmentBeacon beacon
+    ) internal virtual returns (CommitteeAssurance) {
+        return _tier(verifier, registry, vault_, beacon);
     }
 
     function _assembly(GuardedVerifier verifier, DevelopmentBeacon beacon, bytes32 modelId)
         internal
         virtual
-        returns (Assembly)
+        returns (ParrotAssembly)
     {
-        return new Assembly(oracle, vault, tier, verifier, beacon, modelId);
+        return new ParrotAssembly(oracle, vault, tier, verifier, beacon, modelId, second);
     }
 
     function _rules() internal pure returns (ICommitteeAssurance.Rules memory) {
@@ -85,6 +101,56 @@ contract CommitteeInvariants {
         assembly_.prove(0, 1, 0);
         _same("slashes", 1, assembly_.slashes());
         _same("broken", 0, assembly_.broken());
+    }
+
+    /// @notice Words are said again where nothing else stands in their way: about the request itself the
+    ///         same members' words agree.
+    function test_words_said_again_count_for_nothing() public {
+        _open(2);
+        for (uint8 kind; kind < 6; ++kind) {
+            assembly_.replayWords(0, 1, 1, kind);
+        }
+        assembly_.crossOver(0);
+        _same("replays", 7, assembly_.replays());
+        _same("broken", 0, assembly_.broken());
+        assembly_.agree(0, 0xfff, false);
+        _same("agreements", 1, assembly_.agreements());
+    }
+
+    /// @notice The same of what is revealed on-chain: it is the request's, the day's and the member's own.
+    function test_what_was_revealed_counts_for_nothing_elsewhere() public {
+        _open(2);
+        assembly_.summon(0);
+        for (uint256 place; place < 3; ++place) {
+            assembly_.commit(0, place, false);
+        }
+        assembly_.summon(1);
+        for (uint256 i; i < 9; ++i) {
+            assembly_.copy(1, i / 3, i % 3);
+        }
+        assembly_.pass(1 hours + 2);
+        for (uint256 place; place < 3; ++place) {
+            assembly_.reveal(0, place, false);
+            assembly_.openCopy(1, place, false);
+        }
+        uint256 opened = assembly_.replays();
+        if (opened == 0) revert Broken("copies opened", 1, 0);
+        assembly_.replayReveals(1, 0, 1);
+        _same("of another request", opened + 1, assembly_.replays());
+        assembly_.pass(1 days);
+        assembly_.replayReveals(0, 0, 1);
+        _same("of another day", opened + 2, assembly_.replays());
+        _same("broken", 0, assembly_.broken());
+        assembly_.agree(0, 0xfff, false);
+        _same("agreements", 1, assembly_.agreements());
+    }
+
+    /// @dev Requests that nobody has answered, on the second day of both tiers' committees.
+    function _open(uint256 count) internal {
+        assembly_.pass(1 days);
+        for (uint256 i; i < count; ++i) {
+            assembly_.ask(1e6, 8 days, 0, 0);
+        }
     }
 
     /// @notice The vault holds stakes, credits and what was burned, to the wei; what is locked of an owner
@@ -146,7 +212,7 @@ contract CommitteeInvariants {
 
     /// @notice A valid proof before finality wins, wrong claims are covered while they may have to stand,
     ///         slashes divide exactly, nobody's word is made up; the honest member lost nothing.
-    function invariant_nobody_honest_loses() public view {
+    function invariant_nobody_honest_loses() public view virtual {
         _same("broken", 0, assembly_.broken());
         IStakeVault.Account memory account = vault.accountOf(assembly_.actor(0));
         _same("honest stake", assembly_.honestStake(), account.stake);
@@ -204,7 +270,7 @@ contract CommitteeInvariants {
         return oracle.idOf(assembly_.jobAt(i).request);
     }
 
-    function _same(string memory what, uint256 expected, uint256 got) private pure {
+    function _same(string memory what, uint256 expected, uint256 got) internal pure {
         if (expected != got) revert Broken(what, expected, got);
     }
 }

@@ -386,7 +386,7 @@ contract Market {
     }
 
     /// @dev A lock that is gone was released whole, or divided: with C credited, R credited or burned,
-    ///      and B >= C burned.
+    ///      and B burned: C or more, and a third of it all or more.
     function _after(Request memory request, Before memory before) private {
         if (!before.open) return;
         bool open = isLocked(request);
@@ -411,7 +411,7 @@ contract Market {
         // Nobody is slashed after a stop; of a stake forfeited before it, locks burn as they end.
         if (guard.isStopped(modelId) && (!before.forfeited || taken != amount)) ++broken;
         if (_credits() - before.credits + burned != taken) ++broken;
-        if (burned < compensation) ++broken;
+        if (burned < compensation || 3 * burned < taken) ++broken;
     }
 
     function _auditRate() private view returns (uint256) {

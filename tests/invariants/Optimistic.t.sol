@@ -17,6 +17,7 @@ import {Terms, toTerms} from "../../contracts/types/Terms.sol";
 import {EchoVerifier} from "../contracts/harness/EchoVerifier.sol";
 import {Market} from "./Market.sol";
 import {registerModel} from "./Models.sol";
+import {ParrotMarket} from "./Parrots.sol";
 import {VM} from "./Vm.sol";
 
 /// @notice What must hold whatever the market does.
@@ -27,8 +28,10 @@ contract OptimisticInvariants {
 
     StakeVault internal vault;
     OptimisticAssurance internal tier;
+    /// @dev The same under another version of the verifier, with a vault of its own.
+    OptimisticAssurance internal second;
     InferenceOracle internal oracle;
-    Market internal market;
+    ParrotMarket internal market;
 
     error Broken(string what, uint256 expected, uint256 got);
 
@@ -45,15 +48,27 @@ contract OptimisticInvariants {
         tiers[0] = VM.computeCreateAddress(address(this), _made() + 1);
         vault = new StakeVault(tiers);
         tier = _tier(verifier, registry, beacon);
+        tiers[0] = VM.computeCreateAddress(address(this), VM.getNonce(address(this)) + 2);
+        GuardedVerifier other = new GuardedVerifier(verifier.inner(), registry, verifier.canary());
+        second = _second(other, registry, new StakeVault(tiers));
         market = _market(verifier, beacon, modelId);
     }
 
     function _market(GuardedVerifier verifier, DevelopmentBeacon beacon, bytes32 modelId)
         internal
         virtual
-        returns (Market)
+        returns (ParrotMarket)
     {
-        return new Market(oracle, vault, tier, verifier, beacon, modelId);
+        return new ParrotMarket(oracle, vault, tier, verifier, beacon, modelId, second);
+    }
+
+    /// @dev Without audits in any case.
+    function _second(GuardedVerifier verifier, ModelRegistry registry, StakeVault vault_)
+        internal
+        virtual
+        returns (OptimisticAssurance)
+    {
+        return new OptimisticAssurance(oracle, verifier, registry, vault_, _parameters());
     }
 
     /// @dev No audits here.
@@ -91,6 +106,31 @@ contract OptimisticInvariants {
     function targetContracts() public view returns (address[] memory targets) {
         targets = new address[](1);
         targets[0] = address(market);
+    }
+
+    /// @notice Proofs and challengers' words are said again where nothing else stands in their way: its own
+    ///         proof makes the request final.
+    function test_proofs_and_words_said_again_count_for_nothing() public {
+        market.ask(1, 1e6, 60, 1 days, 0);
+        market.ask(1, 1e6, 60, 1 days, 0);
+        market.replayProof(0, 1, 1, 1 | 1 << 8); // of the other request
+        market.replayProof(0, 0, 1, 1 | 2 << 8); // of another payee
+        market.replayProof(0, 0, 1, 1 << 8); // of the twin
+        market.crossOver(0, 1);
+        _same("replays", 4, market.replays());
+        market.post(1, 2, 1); // a lie
+        market.copy(1, 0, 1, 1); // its word of the other request
+        market.copy(1, 1, 1, 3); // another's of this one
+        market.prove(1, 1, 0);
+        market.openCopy(1, 0);
+        market.openCopy(1, 1);
+        _same("with copied words", 6, market.replays());
+        market.prove(0, 1, 0);
+        for (uint256 i; i < 2; ++i) {
+            (Status status,,) = oracle.statusOf(_id(i));
+            _same("status", uint256(Status.Final), uint256(status));
+        }
+        _same("broken", 0, market.broken());
     }
 
     /// @notice The vault holds stakes, credits and what was burned, to the wei; every lock is backed,
@@ -207,7 +247,7 @@ contract OptimisticInvariants {
         return oracle.idOf(market.jobAt(i).request);
     }
 
-    function _same(string memory what, uint256 expected, uint256 got) private pure {
+    function _same(string memory what, uint256 expected, uint256 got) internal pure {
         if (expected != got) revert Broken(what, expected, got);
     }
 }

@@ -37,6 +37,23 @@ contract OracleInvariants {
         targets[0] = address(crowd);
     }
 
+    /// @notice A proof is of one request, and for one payee.
+    function invariant_proofs_count_once() public view {
+        _same("broken", 0, crowd.broken());
+    }
+
+    /// @notice Proofs are used again where nothing else stands in their way: its own makes a request final.
+    function test_proofs_used_again_count_for_nothing() public {
+        crowd.ask(0, 0, 0, 1 days, true);
+        crowd.ask(0, 0, 0, 1 days, true);
+        crowd.replay(0, 1, 1, 1);
+        crowd.replay(0, 0, 1, 2);
+        _same("replays", 2, crowd.replays());
+        crowd.answer(0, 1, 1, 0);
+        _same("status", uint256(Status.Final), uint256(_status(crowd.requestAt(0))));
+        _same("broken", 0, crowd.broken());
+    }
+
     /// @notice The oracle holds what was forced in, what open requests paid, and what is credited:
     ///         so each settled request was paid out once, whole.
     function invariant_balance_is_what_is_owed() public view {

@@ -11,8 +11,8 @@ import {InferenceOracle} from "../../contracts/oracle/InferenceOracle.sol";
 import {ModelRegistry} from "../../contracts/oracle/ModelRegistry.sol";
 import {DevelopmentBeacon} from "../../contracts/random/DevelopmentBeacon.sol";
 import {Status} from "../../contracts/types/Status.sol";
-import {Market} from "./Market.sol";
 import {OptimisticInvariants} from "./Optimistic.t.sol";
+import {ParrotMarket} from "./Parrots.sol";
 import {VM} from "./Vm.sol";
 
 /// @notice The premises of "nobody honest is slashed", but for one: that inputs are known cannot fail,
@@ -24,7 +24,7 @@ enum Premise {
 }
 
 /// @notice A market in which one premise fails now and then. It remembers for which claims.
-contract UnluckyMarket is Market {
+contract UnluckyMarket is ParrotMarket {
     bytes internal constant FORGED = "forged";
 
     Premise public immutable premise;
@@ -37,8 +37,9 @@ contract UnluckyMarket is Market {
         GuardedVerifier guard_,
         DevelopmentBeacon beacon_,
         bytes32 modelId_,
+        OptimisticAssurance second_,
         Premise premise_
-    ) Market(oracle_, vault_, tier_, guard_, beacon_, modelId_) {
+    ) ParrotMarket(oracle_, vault_, tier_, guard_, beacon_, modelId_, second_) {
         premise = premise_;
     }
 
@@ -87,9 +88,9 @@ abstract contract PremisesInvariants is OptimisticInvariants {
     function _market(GuardedVerifier verifier, DevelopmentBeacon beacon, bytes32 modelId)
         internal
         override
-        returns (Market)
+        returns (ParrotMarket)
     {
-        return new UnluckyMarket(oracle, vault, tier, verifier, beacon, modelId, _premise());
+        return new UnluckyMarket(oracle, vault, tier, verifier, beacon, modelId, second, _premise());
     }
 
     function invariant_claims_settle_once_and_nobody_honest_is_slashed() public view override {
@@ -125,7 +126,7 @@ contract LateAuditsInvariants is SlowProofsInvariants {
     ///         that is handed in takes all that is free, the others their locks.
     function test_a_late_proof_costs_the_whole_stake() public {
         for (uint256 i; i < 7; ++i) {
-            market.ask(0, 1e6, 60, 1 days, 1);
+            market.ask(1, 1e6, 60, 1 days, 1); // by another actor than the operator
         }
         uint256 whole = vault.accountOf(market.actor(0)).stake;
         market.pass(1 days);

@@ -331,6 +331,24 @@ contract TokenVaultInvariants is VaultInvariants {
         return new TokenVault(tiers, token, 1 gwei);
     }
 
+    /// @notice A token that calls back while a stake is counted hands out nobody's credit: that would be
+    ///         taken for coins which the staker did not send.
+    function test_a_token_that_calls_back_hands_out_no_credit() public {
+        Vault vault = till.vault();
+        address creditor = till.owner(1);
+        till.stake(0, 1 ether, 0);
+        till.lock(0, 5e8, 0);
+        till.slash(0, 0, 1e8, 1e7);
+        _same("credit", 1e8, vault.credit(creditor));
+        uint8 manners = uint8(type(Token.Manner).max) + 1;
+        till.stake(1, 1 ether, manners + uint8(Token.Manner.Reenter)); // withdrawFor(creditor)
+        _same("credit", 1e8, vault.credit(creditor));
+        _same("stake", 1e9, vault.accountOf(creditor).stake);
+        till.withdraw(1, 0);
+        _same("credit taken", 0, vault.credit(creditor));
+        _same("broken", 0, till.broken());
+    }
+
     /// @notice What the handlers are to do, they can: in each manner coins go in and out, or none do.
     function test_the_token_misbehaves_on_the_way_in_and_out() public {
         Vault vault = till.vault();

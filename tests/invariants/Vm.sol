@@ -10,6 +10,7 @@ interface Vm {
     function sign(uint256 key, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
     function signP256(uint256 key, bytes32 digest) external pure returns (bytes32 r, bytes32 s);
     function publicKeyP256(uint256 key) external pure returns (uint256 x, uint256 y);
+    function getNonce(address account) external view returns (uint64);
     function computeCreateAddress(address creator, uint256 nonce) external pure returns (address);
 }
 

@@ -1,4 +1,4 @@
-"""What a chain says of a mixed run: events by request, gas by step, and everybody's wealth."""
+"""What a chain says of a mixed run: events by request and when, gas by step, everybody's wealth."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class Event:
     transaction: str
     topics: tuple[bytes, ...]
     data: bytes
+    block: int
 
 
 @dataclass
@@ -36,6 +37,7 @@ class Books:
     told: dict[bytes, list[Event]] = field(default_factory=lambda: defaultdict(list))
     status: dict[bytes, Status] = field(default_factory=dict)
     _ends: dict[str, Status] = field(default_factory=dict)
+    _times: dict[int, int] = field(default_factory=dict)
     _first: int = 0
     _next: int = 0
 
@@ -66,6 +68,7 @@ class Books:
                 log["transactionHash"].hex(),
                 topics,
                 bytes(log["data"]),
+                log["blockNumber"],
             )
             for topic in topics[1:]:  # a vault's events name their request third
                 self.told[topic].append(event)
@@ -87,6 +90,16 @@ class Books:
         answers = [event for event in self.told[id] if event.name == "Answered"]
         found = [decode(["uint8", "bytes"], event.data) for event in answers]
         return [(Status(status), output) for status, output in found]
+
+    def answered(self, id: bytes) -> tuple[int, int] | None:
+        """The chain's seconds when it was asked and when first answered, if it was."""
+        first = [event for event in self.told[id] if event.name == "Answered"][:1]
+        return (self._time(self.told[id][0]), self._time(first[0])) if first else None
+
+    def _time(self, event: Event) -> int:
+        if event.block not in self._times:
+            self._times[event.block] = self.desk.web3.eth.get_block(event.block)["timestamp"]
+        return self._times[event.block]
 
     # --- gas and wealth ---------------------------------------------------------------------------
 

@@ -66,7 +66,7 @@ class Way:
     cheat: bool = False
 
 
-PROVED = Way("proof", "answered", 18)
+PROVED = Way("proof", "answered", 16)
 FORGED = Way("proof", "stolen and altered proofs refused", 1, Status.REFUNDED, True)
 SILENT = Way("optimistic", "final after its window", 14)
 DELIVERED = Way("optimistic", "delivered provisionally, then final", 8)
@@ -80,9 +80,10 @@ AGREED = Way("committee", "agreed", 10)
 REFUTED = Way("committee", "captured: refuted, slashed", 1, Status.FINAL, True)
 SUMMONED = Way("committee", "lazy: summoned, fined", 1, Status.REFUNDED, True)
 SIGNED = Way("attested", "signed by the software TPM", 11)
+KEYED = Way("attested", "wrong under a good key: disputed, slashed", 2, Status.RETRACTED, True)
 STOLEN = Way("attested", "stolen and replayed signatures refused", 1, Status.REFUNDED, True)
 PATHS = (PROVED, FORGED, SILENT, DELIVERED, DISPUTED, WRONG, AUDITED, UNAUDITED, BISECTED,
-         NARROWED, AGREED, REFUTED, SUMMONED, SIGNED, STOLEN)  # fmt: skip
+         NARROWED, AGREED, REFUTED, SUMMONED, SIGNED, KEYED, STOLEN)  # fmt: skip
 
 
 def counts(requests: int) -> dict[Way, int]:
@@ -111,6 +112,8 @@ class Mixed:
     #: Whose standing must be gone: turned members and cheats, of private ones those who were drawn.
     lost: set[str] = field(default_factory=set)
     refused: Counter[str] = field(default_factory=Counter)
+    #: What each round asked.
+    days: list[dict[Way, list[Asked]]] = field(default_factory=list)
     #: Of each round: requests, and seconds until all were answered, proved and disputed.
     rounds: list[tuple[int, float]] = field(default_factory=list)
 
@@ -121,6 +124,7 @@ class Mixed:
             self.fleet.crew(name, services)
         started = time.monotonic()
         asked = self._ask(counts(count))
+        self.days.append(asked)
         self._answered(asked)
         self._played(asked)
         self.rounds.append((count, time.monotonic() - started))
@@ -159,6 +163,8 @@ class Mixed:
         if path.tier == "committee":
             marked = {REFUTED: CAPTURED, SUMMONED: LAZY}.get(path, 0)
             return self._to(town.seated, "digits", marked)
+        if path is KEYED:
+            return self._to(town.attested, "digits", **free)
         return self._to(town.attested, "digits", fee=FEE if path is SIGNED else 0)
 
     def _to(self, hand: Any, model: str, marked: int = 0, **fields: Any) -> Asked:
@@ -219,7 +225,8 @@ class Mixed:
         for one in asked[SUMMONED]:
             town.seated.summon(one)
         self._all(asked[DISPUTED], self._ended, DISPUTED)
-        self._all(asked[WRONG], lambda one: self._told(one, "Disputed"), WRONG)
+        for path in (WRONG, KEYED):
+            self._all(asked[path], lambda one: self._told(one, "Disputed"), path)
         last = 2  # of two segments: the whole, then the false one
         self._all(asked[NARROWED], lambda one: self._told(one, "Demanded") >= last, NARROWED)
         self._all(asked[REFUTED], self._ended, REFUTED)
@@ -243,7 +250,7 @@ class Mixed:
                 council.fineAbsent(*named, sender=town.account("rival"))
             council.reclaim(one.request.fields, sender=town.account("rival"))
         town.seated.pass_time(2 * HOUR)
-        for path in (SILENT, DELIVERED, BISECTED, AGREED, AUDITED, WRONG):
+        for path in (SILENT, DELIVERED, BISECTED, AGREED, AUDITED, WRONG, KEYED):
             self._all(asked[path], self._ended, path)
         spared = [one for one in asked[UNAUDITED] if not self.drawn[one.request.id]]
         self._all(spared, self._ended, UNAUDITED)
@@ -252,7 +259,8 @@ class Mixed:
         for path in (FORGED, STOLEN, SUMMONED):
             for one in asked[path]:
                 oracle.refund(one.request.fields, sender=town.account("rival"))
-        self._all(asked[WRONG], lambda one: self._told(one, "BondCollected"), WRONG)
+        for path in (WRONG, KEYED):
+            self._all(asked[path], lambda one: self._told(one, "BondCollected"), path)
         self._all(
             asked[NARROWED], lambda one: self._told(one, "BondCollected") >= SEGMENTS, NARROWED
         )
@@ -303,7 +311,8 @@ class Mixed:
         }  # cheats' begin when they come: all accounts have the same then
         assert set(steps.paid) <= set(people.values()), "only these people were here"
         self._check_vault()
-        bonds = sum(books.held(name) for name in ("OptimisticAssurance", "BisectionAssurance"))
+        tiers = ("OptimisticAssurance", "BisectionAssurance", "AttestedAssurance")
+        bonds = sum(books.held(name) for name in tiers)
         assert sum(gains.values()) == -books.burned() - bonds, "what one lost another has"
 
         # By name, exactly.
@@ -312,7 +321,7 @@ class Mixed:
         asking = sum(finals.values()) - finals[DELIVERED]
         paid = {path: CHEATED * GWEI * number for path, number in slashed.items()}
         seated = SEATED * GWEI * slashed[REFUTED]
-        owed = paid[WRONG] + paid[UNAUDITED] + paid[NARROWED] + seated
+        owed = sum(paid[path] for path in (WRONG, UNAUDITED, NARROWED, KEYED)) + seated
         part = self.town.seated.bond // MEMBERS
         spoken = part * len(self.asked[SUMMONED])
         assert gains["requester"] == owed - FEE * asking - spoken * (MEMBERS - LAZIES)
@@ -345,6 +354,7 @@ class Mixed:
             SUMMONED: [],
             STOLEN: [],
             WRONG: [(Status.PROVISIONAL, lie)],
+            KEYED: [(Status.PROVISIONAL, lie)],
             NARROWED: [(Status.PROVISIONAL, lie)],
             UNAUDITED: [(Status.PROVISIONAL, lie)] + [(Status.FINAL, lie)] * (end == Status.FINAL),
             REFUTED: [(Status.PROVISIONAL, lie), last],
@@ -387,8 +397,20 @@ class Mixed:
                 caught = self._slashed(path)
             row = {"tier": path.tier, "path": path.name, "requests": len(requests)}
             row |= {"cheats": len(requests) * path.cheat, "caught": caught * path.cheat}
-            rows.append(row | steps.table(stories))
+            rows.append(row | self._speed(path) | steps.table(stories))
         return rows
+
+    def _speed(self, path: Way) -> dict[str, float | None]:
+        """By the chain's clock: seconds from asking to a first answer, their median; and how many
+        a second were answered, beside all others, from a day's first request to its last answer."""
+        days = [[self.books.answered(one.request.id) for one in day[path]] for day in self.days]
+        told = [[times for times in day if times] for day in days]
+        waits = [answered - asked for day in told for asked, answered in day]
+        if not waits:
+            return {"answer_s": None, "answered_a_second": None}
+        spans = [max(end for _, end in day) - min(begun for begun, _ in day) for day in told if day]
+        rate = round(len(waits) / max(1, sum(spans)), 3)
+        return {"answer_s": statistics.median(waits), "answered_a_second": rate}
 
 
 def say(line: str) -> None:
@@ -428,8 +450,7 @@ def mixed(folder: Path, requests: int, kill_every: float, seed: int, rounds: int
     fleet = Fleet(folder, kill_every, dice)
     with Town.founded(folder) as town:
         say(f"{len(town.desk.contracts)} contracts, {len(town.models)} models")
-        for number in range(rounds):
-            town.admit(number)
+        town.admit(rounds)
         run = Mixed(town, fleet, dice, Books(town.desk))
         before = run.books.wealth({name: town.address(name) for name in town.people})
         started = time.monotonic()
@@ -497,17 +518,22 @@ def table(row: dict[str, Any]) -> str:
         f"Asked, answered, disputed: {row['answered_a_second']} requests a second{sure}; settled, "
         f"all clocks and kills included: {row['settled_a_second']}. Gas is of all transactions "
         "that name a request, in all and of each step (its mean, and how many a request takes if "
-        "not one). Caught is slashed, fined or refused."
+        "not one). Caught is slashed, fined or refused. A path's speed is beside all others', by "
+        "the chain's clock: the median from request to first answer, and how many a second from a "
+        "day's first request to its last answer."
     )
     lines = ["# A mixed run", ""]
     for paragraph in (told, caught, speed):
         lines += [*textwrap.wrap(paragraph, 100), ""]
+    head = "tier|path|requests|cheats|caught|answered after, s|a second|gas, mean|gas, most|by step"
     lines += [
-        "| tier | path | requests | cheats | caught | gas, mean | gas, most | by step |",
-        "| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |",
+        f"| {head.replace('|', ' | ')} |",
+        f"| --- | --- |{' ---: |' * 7} --- |",
     ]
     for path in row["paths"]:
         figures = [path["requests"], path["cheats"], path["caught"]]
+        speed = [path["answer_s"], path["answered_a_second"]]
+        figures += ["" if figure is None else f"{figure:g}" for figure in speed]
         gas = [f"{path['gas_mean']:,}", f"{path['gas_most']:,}"]
         steps = (
             f"{step} {found['gas_mean']:,}{times(found['times'] / path['requests'])}"

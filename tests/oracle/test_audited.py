@@ -27,7 +27,7 @@ from oracle.services.guard import PATIENCE
 from oracle.services.work import Terms
 from tests.oracle.test_crash import Life
 from tests.oracle.test_optimistic import STRANGER, WINDOW, Corrupt, disputing
-from tests.oracle.world import BOTH, WATCHER, Service, Watcher, run
+from tests.oracle.world import BOTH, WATCHER, Challenger, Service, Watcher, run
 
 UNTIL = WINDOW + QUOTE.prove + PATIENCE
 
@@ -228,14 +228,53 @@ def test_an_honest_operator_is_left_alone_by_a_watcher():
     run(story())
 
 
-def test_a_disputed_claim_is_left_to_who_disputes():
+@pytest.mark.parametrize("drawn", [False, True])
+def test_a_disputed_claim_is_left_to_who_disputes_unless_it_is_drawn(drawn):
+    """Who is drawn may dispute itself, to sleep over the draw."""
+
     async def story():
         chain = FakeChain()
         watcher = Watcher(chain)
-        request = await wrong_claim(chain)
+        request = await wrong_claim(chain, drawn=drawn)
+        chain.wait(WINDOW - 60)
         chain.mine(disputing(chain, request))
         await watcher.rest(seconds=UNTIL)
-        assert await chain.nonce(WATCHER) == 0
+        assert chain.stage(request).outcome is (Outcome.LAPSED if drawn else Outcome.NONE)
+        assert await chain.nonce(WATCHER) == 1 + drawn  # the round; the claim
+
+    run(story())
+
+
+def test_who_disputed_and_slept_the_week_out_still_closes():
+    async def story():
+        chain = FakeChain()
+        challenger = Challenger(chain)
+        request = await wrong_claim(chain)
+        chain.wait(WINDOW - 60)
+        await challenger.settle()
+        assert chain.stage(request).disputes
+        chain.wait(8 * 86_400)
+        chain.mine(chain.refund(request))
+        await challenger.settle()
+        assert chain.stage(request).outcome is Outcome.LAPSED
+
+    run(story())
+
+
+def test_who_disputed_publishes_the_round_before_it_settles():
+    """A claim that is lost after its window is lost with its draw."""
+
+    async def story():
+        chain = FakeChain()
+        challenger = Challenger(chain)
+        request = await wrong_claim(chain)
+        chain.wait(WINDOW - QUOTE.prove // 2)
+        await challenger.settle()
+        assert chain.stage(request).disputes
+        await challenger.rest(seconds=QUOTE.prove)
+        assert chain.stage(request).published
+        assert chain.stage(request).outcome is Outcome.LAPSED
+        assert (await challenger.job(request)).state is JobState.REFUNDED
 
     run(story())
 

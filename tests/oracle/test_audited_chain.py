@@ -35,6 +35,8 @@ RUNNER = CliRunner()
 OPERATOR, CHEAT, WATCHER = "dev:1", "dev:4", "dev:6"
 ALWAYS = terms(audits=10_000)
 STAKE = 10 * ETHER // GWEI
+#: Seconds from one round of the beacon to the next: one is made that long after a window at most.
+PERIOD = 3
 PATIENCE = 660
 OTHER = LOGITS[:-1] + b"\x55"
 
@@ -139,7 +141,7 @@ def test_a_drawn_operator_proves_and_a_drawn_cheat_loses_its_whole_stake(hall, d
     cheat.until(lambda: hall.status(wrong) == PROVISIONAL, 60)
     cheat.end(signal.SIGTERM)
     watcher = daemons("watcher", WATCHER, EINPROOF_ROLES="watcher")
-    hall.wait(WINDOW)
+    hall.wait(WINDOW + PERIOD)
     operator.start()
     operator.until(lambda: hall.status(honest) == FINAL, 60)
     assert desk.account(address(OPERATOR))["stake"] == STAKE
@@ -214,7 +216,7 @@ def test_views_of_audits_and_guards_are_the_contracts(hall):
         tier = await chain.tier(desk.optimistic.address)
         assert await chain.guard(tier) == Guarding(desk.verifier.address, canary(desk))
         half = terms(audits=5000)
-        assert (await chain.quote(tier, half)).stake == 2 * COVERAGE
+        assert (await chain.quote(tier, half)).stake == 3 * COVERAGE
         request = hall.ask_audited()
         plain = desk.request(
             nonce=1, assurance=request.assurance, terms=ALWAYS, deadline=request.deadline,
@@ -254,7 +256,7 @@ def test_a_person_asks_under_the_audited_tier(hall, daemons, tmp_path, monkeypat
     assert trust["tier"] == "Audited"
     assert trust["proved"] == []
     assert trust["audited"]["rate_of_10000"] == 2500
-    assert trust["audited"]["least_stake_gwei"] == 3 * 10**9
+    assert trust["audited"]["least_stake_gwei"] == 45 * 10**8
     assert trust["audited"]["drawn"] == "not known yet"
     assert "DEVELOPMENT BEACON" in trust["audited"]["label"]
     assert "DEVELOPMENT BEACON" in trust["could_have_cheated"][0]

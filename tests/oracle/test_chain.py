@@ -47,6 +47,7 @@ CONTRACTS = (
     "contracts/oracle/ModelRegistry.sol",
     "contracts/assurance/AuditedAssurance.sol",
     "contracts/assurance/BisectionAssurance.sol",
+    "contracts/assurance/Bounty.sol",
     "contracts/assurance/GuardedVerifier.sol",
     "contracts/assurance/OptimisticAssurance.sol",
     "contracts/assurance/ProofAssurance.sol",
@@ -94,7 +95,7 @@ def _type(item):
 
 def test_functions_and_events_are_those_of_the_contracts():
     functions, events = signatures("function"), signatures("event")
-    for known in (abi.FUNCTIONS, abi.MEMBERS, abi.GAME):
+    for known in (abi.FUNCTIONS, abi.MEMBERS, abi.GAME, abi.OFFERS):
         assert all(types in functions[name] for name, types in known.items())
     assert all(types in events[name] for name, types in abi.EVENTS.items())
 
@@ -108,6 +109,9 @@ def test_errors_are_those_of_the_contracts_and_none_is_missing():
     shared = set(re.findall(r"^error (\w+)\(", source, re.M))
     assert set(ours) - set(signatures("error")) <= shared | {"Error", "Panic"}
     assert shared <= set(ours)
+    for shared_name in {name for name, _ in abi.NAMESAKES}:
+        known = {types for name, types in abi.NAMESAKES if name == shared_name}
+        assert known | {ours[shared_name]} == signatures("error")[shared_name]
 
 
 def test_ids_are_those_of_the_contracts(office):

@@ -88,9 +88,9 @@ def test_the_audit_rate_of_the_contract_deters_in_simulated_draws(stake, claims)
     for share, pays in ((1, False), (2, True)):
         cut = np.array(rates) // share
         caught = (lots < cut).any(axis=1)
-        gains = np.where(caught, -0.5 * stake, coverages.sum())
+        gains = np.where(caught, -stake / 3, coverages.sum())
         escapes = float(np.prod(1 - cut / WHOLE))
-        expected = escapes * coverages.sum() - (1 - escapes) * 0.5 * stake
+        expected = escapes * coverages.sum() - (1 - escapes) * stake / 3
         error = gains.std(ddof=1) / np.sqrt(draws)
         assert abs(gains.mean() - expected) <= 4 * error
         assert (expected > 1e-3 * stake) == pays
@@ -122,7 +122,7 @@ def test_the_command_computes_and_draws(tmp_path, suffix):
     result = RUNNER.invoke(main.app, words)
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
-    assert report["least_audit_rate"] == pytest.approx(1 / 6)
+    assert report["least_audit_rate"] == pytest.approx(3 / 13)
     assert (report["claims_at_once"], report["cheating_pays"]) == (4, False)
     assert path.stat().st_size > 5000
     lax = RUNNER.invoke(main.app, ["economics", "--audit", "0.02", "--coverage", "1", "--json"])

@@ -37,7 +37,7 @@ def test_every_way_is_gone_and_no_request_is_lost(requests: int) -> None:
     assert set(numbers) == set(PATHS)
     assert min(numbers.values()) >= 1
     cheating = sum(number for path, number in numbers.items() if path.cheat)
-    assert 0.1 <= cheating / requests <= 0.16
+    assert 0.1 <= cheating / requests <= 0.18
 
 
 def test_a_mean_of_days_has_an_interval_and_one_day_has_none() -> None:

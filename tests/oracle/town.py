@@ -76,8 +76,8 @@ def key(number: int) -> str:
 class Town:
     """Ladders by tier, on one desk; `held` inputs of each model, as bytes."""
 
-    def __init__(self, desk: Desk, folder: Path, tpm: Tpm) -> None:
-        self.desk, self.folder, self.tpm = desk, folder, tpm
+    def __init__(self, desk: Desk, folder: Path, tpm: Tpm, other: Tpm) -> None:
+        self.desk, self.folder, self.tpm, self.other = desk, folder, tpm, other
         self.people = dict(PEOPLE)
         self.board = free_port()
         self.committee = Committee(0, b"", 0)
@@ -96,23 +96,23 @@ class Town:
     @classmethod
     @contextmanager
     def founded(cls, folder: Path) -> Iterator[Town]:
-        """Contracts deployed, models registered, stakes in, a TPM's key enrolled and of age."""
+        """Contracts deployed, models registered, stakes in, a TPM's key enrolled."""
         srs = development_srs(kernels.get(), SRS_POWERS)
         with ExitStack() as stack:
             url = stack.enter_context(anvil(folder / "anvil.log", "--accounts", str(ACCOUNTS)))
             desk = stack.enter_context(Desk.deployed(url, srs, folder, MEMBERS))
-            tpm = stack.enter_context(software_tpm(folder / "tpm"))
-            town = cls(desk, folder, tpm)
+            tpms = [stack.enter_context(software_tpm(folder / name)) for name in ("tpm", "other")]
+            town = cls(desk, folder, *tpms)
             town._build(srs)
-            tpm.extend(BUILD_REGISTER, sha256(town.models["digits"]).digest())
-            town.attested.enrol(tpm, town.models["digits"], ANSWERS)
+            for tpm in tpms:
+                tpm.extend(BUILD_REGISTER, sha256(town.models["digits"]).digest())
+            town.attested.enrol(town.tpm, town.models["digits"], ANSWERS)
             town.stake("operator", STAKE)
             for name in HONEST:
                 town.stake(name, MEMBER_STAKE)
             town.sit(HONEST)
             wanted = desk.contract("InferenceOracle").wantProvisional
             wanted(True, sender=town.patron.account(key(PEOPLE["patron"])))
-            town.attested.pass_time(DELAY)
             yield town
 
     def _build(self, srs: Any) -> None:
@@ -186,11 +186,22 @@ class Town:
         """On public models, and on the private one."""
         return f"cheat {round}.public", f"cheat {round}.private"
 
-    def admit(self, round: int) -> None:
-        """Who turns or cheats on a day has an account and a stake."""
-        for i, name in enumerate((*self.turned(round), *self.cheats(round))):
-            self.people[name] = FIRST_OF_DAY + HANDFUL * round + i
-            self.stake(name, MEMBER_STAKE)
+    def admit(self, rounds: int) -> None:
+        """Who turns or cheats on a day has an account and a stake, who cheats on a public model a
+        key in a TPM too, as good as the operator's; all keys come of age."""
+        for round in range(rounds):
+            for i, name in enumerate((*self.turned(round), *self.cheats(round))):
+                self.people[name] = FIRST_OF_DAY + HANDFUL * round + i
+                self.stake(name, MEMBER_STAKE)
+            public, _ = self.cheats(round)
+            cheat = key(self.people[public])
+            self.attested.enrol(self.other, self.models["digits"], self.corrupted(round), cheat)
+        self.attested.pass_time(DELAY)
+
+    @staticmethod
+    def corrupted(round: int) -> str:
+        """A cheat's key in its TPM."""
+        return f"corrupted{round}"
 
     def begin_day(self, round: int) -> None:
         """Yesterday's turned members were slashed and sit no more: others do; the committee is
@@ -230,7 +241,7 @@ class Town:
         fee = {"min_fee": 1, "answer_key": f"tpm:{self.tpm.where}#{ANSWERS}"}
         watching = {"watcher_key": key(self.people["watcher"]), "hourly_bonds": 1000 * ETHER}
         checks, (public, private) = self.people["challenger"], self.cheats(round)
-        lazies = self.lazies(round)
+        lazies, corrupted = self.lazies(round), f"tpm:{self.other.where}#{self.corrupted(round)}"
         return {
             "operator": [
                 self.service("operator", self.people["operator"], "operator", "honest", **fee),
@@ -245,13 +256,13 @@ class Town:
                     self.member(name, round, "lazy" if name in lazies else "turned")
                     for name in self.turned(round)
                 ),
-                self._cheat(public, "optimistic,bisection"),
+                self._cheat(public, "optimistic,bisection,attested", answer_key=corrupted),
                 self._cheat(private, "audited"),
             ],
         }
 
-    def _cheat(self, name: str, tiers: str) -> Any:
-        held = {"tiers": tiers, "max_coverage": CHEATED * GWEI}
+    def _cheat(self, name: str, tiers: str, **more: Any) -> Any:
+        held = {"tiers": tiers, "max_coverage": CHEATED * GWEI, **more}
         return self.service(name, self.people[name], "operator", "lying", **held)
 
 

@@ -17,7 +17,7 @@ import pytest
 from oracle.benchmarks import chain, engine, here, models, peers, report, results
 from oracle.benchmarks.models import MODELS, UnknownModelName, layers
 from oracle.benchmarks.proving import peak_rss_mb
-from oracle.benchmarks.solidity import deploy_and_call
+from oracle.benchmarks.solidity import deploy_and_call, verifier_gas
 from oracle.benchmarks.steps import PeerFailed, worker
 from oracle.story.anvil import anvil
 
@@ -193,6 +193,25 @@ def test_a_peer_without_figures_says_why(tmp_path: Path) -> None:
     (table,) = report.write(tmp_path)
     assert "EZKL has no figures: setup did not end within 5 s." in table.read_text()
     assert "| verify on-chain (gas) | 490,000 |  |  |" in table.read_text()
+
+
+def test_a_peer_whose_verifier_does_not_fit_a_chain_has_its_other_figures(tmp_path: Path) -> None:
+    theirs = side(1.0, setup_s=2.0) | {"not_on_chain": "its verifier has 30,000 bytes"}
+    row = peer_row(theirs)
+    assert "gas" not in row["theirs_over_ours"] and row["theirs_over_ours"]["prove_s"] == 10
+    results.record("peers", row, tmp_path)
+    page = report.write(tmp_path)[0].read_text()
+    assert "No gas of EZKL's: its verifier has 30,000 bytes." in page
+    assert "| verify on-chain (gas) | 490,000 |  |  |" in page
+
+
+@pytest.mark.chain
+def test_a_contract_above_eip_170_is_refused_by_its_size(tmp_path: Path) -> None:
+    filler = "".join(f"if (x == {i}) return keccak256('{i}');" for i in range(1500))
+    source = f"contract A {{ function f(uint x) external pure returns (bytes32) {{ {filler} }} }}"
+    (tmp_path / "verifier.sol").write_text(f"pragma solidity ^0.8.24; {source}")
+    with pytest.raises(PeerFailed, match="a chain takes 24,576"):
+        verifier_gas(tmp_path)
 
 
 def test_a_worker_that_fails_or_lingers_is_an_error() -> None:

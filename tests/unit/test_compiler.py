@@ -269,10 +269,15 @@ def test_functional_style_compiles() -> None:
 
 
 def test_unsupported_op_is_named_with_its_node() -> None:
+    import torch
     from torch import nn
 
-    module = nn.Sequential(nn.Linear(4, 4), nn.Hardshrink(), nn.Linear(4, 2))
-    with pytest.raises(UnsupportedOp, match=r"aten\.hardshrink\.default at node 'hardshrink'"):
+    class Floor(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.floor()
+
+    module = nn.Sequential(nn.Linear(4, 4), Floor(), nn.Linear(4, 2))
+    with pytest.raises(UnsupportedOp, match=r"aten\.floor\.default at node 'floor'"):
         compile_module(module, (1, 4), (0.0, 1.0))
 
 
@@ -282,7 +287,7 @@ def test_quotients_side_effects_and_several_outputs_are_refused() -> None:
 
     class Quotient(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return torch.relu(x) / x
+            return torch.relu(x) / (x - 1)
 
     class Constant(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -307,7 +312,7 @@ def test_quotients_side_effects_and_several_outputs_are_refused() -> None:
             return x.reshape(2, 2)
 
     for module, reason in (
-        (Quotient(), "aten.div.Tensor at node 'div'"),
+        (Quotient(), "node 'div_root': .*drive its radicand"),
         (Constant(), "depends on the input"),
         (Aliased(), "at node 'relu_': it changes 'linear' in place"),
         (Two(), "1 output, got 2"),

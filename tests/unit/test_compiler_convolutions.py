@@ -139,26 +139,26 @@ def test_outside_its_domain_a_function_is_refused_by_name(function: Any) -> None
 
 torch.manual_seed(0)
 REFUSED: dict[str, tuple[Any, tuple[int, ...], str]] = {
-    "transposed": (nn.ConvTranspose2d(1, 1, 2), (1, 1, 4, 4), r"aten\.conv_transpose2d"),
+    "transposed, three dimensions": (
+        nn.ConvTranspose3d(1, 1, 2), (1, 1, 2, 2, 2), r"aten\.conv_transpose3d",
+    ),
     "three dimensions": (nn.Conv3d(1, 1, 2), (1, 1, 4, 4, 4), r"aten\.conv3d"),
     "a large kernel": (nn.Conv2d(1, 1, 12), (1, 1, 14, 14), "a kernel of 144 cells"),
     "a kernel of the input": (
         Apply(lambda x: F.conv2d(x, x)), (1, 1, 4, 4), "constant kernel",
     ),
     "one with one": (nn.Conv2d(1, 1, 1), (1, 1, 1, 1), "one cell with one"),
-    "padded maximum of negatives": (nn.MaxPool2d(3, 1, 1), (1, 2, 4, 4), "may be negative"),
-    "averages at the border": (
-        nn.AvgPool2d(3, 1, 1, count_include_pad=False), (1, 2, 4, 4), "fewer cells at the border",
+    "dilated maximum of negatives": (
+        nn.MaxPool2d(3, 1, 1, dilation=2), (1, 2, 6, 6), "may be negative",
     ),
-    "averages, ceil": (nn.AvgPool2d(2, ceil_mode=True), (1, 2, 5, 5), "fewer cells at the border"),
-    "a divisor": (nn.AvgPool2d(2, divisor_override=3), (1, 2, 4, 4), "a divisor of its own"),
-    "uneven windows": (nn.AdaptiveAvgPool2d(3), (1, 2, 7, 7), "windows of one size"),
-    "reflected": (nn.ReflectionPad2d(1), (1, 2, 4, 4), "expected zeros around it"),
-    "ones around": (Apply(lambda x: F.pad(x, (1, 1), value=1.0)), (2, 4), "expected zeros"),
-    "a mask of the input": (Apply(lambda x: torch.where(x > 0, x, 2 * x)), (2, 4), "input|gt"),
-    "two axes of a maximum": (Apply(lambda x: x.amax((1, 2))), (2, 3, 4), "one axis"),
-    "where the maximum stands": (Apply(lambda x: x.max(1)[1] * 1.0), (2, 3), "expected a value"),
-    "an odd power": (Apply(lambda x: x**2.5), (2, 3), "expected 1/2, -1/2 or 2 to 8, got 2.5"),
+    "uneven windows": (nn.AdaptiveMaxPool2d(3), (1, 2, 7, 7), "windows of one size"),
+    "cropped and reflected": (
+        Apply(lambda x: F.pad(x, (1, -1), mode="replicate")), (1, 2, 4), "expected cells more",
+    ),
+    "a place for each window": (
+        Apply(lambda x: F.adaptive_max_pool2d(x, 2, True)[1] * 1.0), (1, 2, 4, 4), "of a window",
+    ),
+    "an odd power": (Apply(lambda x: x**2.5), (2, 3), "expected more than 0"),
     "a high power": (Apply(lambda x: x**9), (2, 3), "got 9"),
     "no bounds": (Apply(lambda x: x.clamp(min=float("-inf"))), (2, 3), "finite bounds"),
     "a Bessel function": (Apply(torch.special.bessel_j0), (2, 3), "bessel_j0"),

@@ -367,7 +367,7 @@ def test_masks_of_padding_and_of_places_are_one(way: str) -> None:
 
 
 REFUSED: dict[str, tuple[Any, str]] = {
-    "fractions": (lambda y: (y > 0).double() * y, r"aten\.gt\.Scalar .*token ids"),
+    "equal fractions": (lambda y: (y == 0).double() * y, r"aten\.eq\.Scalar .*token ids"),
     "to integers": (lambda y: y.to(torch.int64).double() + y, r"aten\.to\.dtype .*fractions"),
     "every key": (lambda y: y.masked_fill(torch.ones(8) > 0, -1e9).softmax(-1), "every cell"),
     "a mask of values": (

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from prover.compiler import Compiled, CompileError, UnsupportedOp, compile_module
+from tests import convolutions
 from tests import random_transformers as forms
 from tests.evm import Chain
 from tests.onchain import Deployment
@@ -28,8 +29,9 @@ KNOWN: dict[str, Callable[[], nn.Module]] = {
     "celu": nn.CELU, "prelu": nn.PReLU, "softshrink": nn.Softshrink, "logsigmoid": nn.LogSigmoid,
 }  # fmt: skip
 UNKNOWN: dict[str, Callable[[], nn.Module]] = {
-    "hardshrink": nn.Hardshrink, "threshold": lambda: nn.Threshold(0.1, 0.2),
-    "rrelu": nn.RReLU,
+    "sinc": lambda: convolutions.Apply(torch.sinc),
+    "floor": lambda: convolutions.Apply(torch.floor),
+    "frac": lambda: convolutions.Apply(torch.frac),
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from prover.compiler.lower import (
     activation,
     add,
+    along,
     argmax,
     attention,
     bands,
@@ -61,9 +62,9 @@ class Op(NamedTuple):
 
 
 _FILES: tuple[Any, ...] = (
-    activation, add, argmax, attention, bands, batch_norm, cat, conv, dense, embedding, flags, gru,
-    layer_norm, lstm, matmul, mul, pad, piecewise, pool, rectify, reduce, rnn, root, softmax,
-    views, where,
+    activation, add, along, argmax, attention, bands, batch_norm, cat, conv, dense, embedding,
+    flags, gru, layer_norm, lstm, matmul, mul, pad, piecewise, pool, rectify, reduce, rnn, root,
+    softmax, views, where,
 )  # fmt: skip
 OPS: dict[str, Op] = {
     **{target: Op(f.reference, f.lower) for f in _FILES for target in f.TARGETS},

@@ -1,5 +1,5 @@
 """Functions of one number by a public table: gelu (both), silu, sigmoid, log_sigmoid, tanh, erf,
-exp, log, sin, cos, elu, selu, celu, softplus, mish.
+exp, log and their like, sin, cos, elu, selu, celu, softplus, mish, powers that are not whole.
 
 The input is rounded to the finest scale at which its range, with headroom, takes ROWS rows: the
 error is at most `table_error`, half a step of the input times the function's greatest slope, and
@@ -78,16 +78,28 @@ FUNCTIONS = {
     "aten.erf.default": Function(_erf, 1.13),
     "aten.sin.default": Function(lambda x: np.asarray(np.sin(x)), 1.0),
     "aten.cos.default": Function(lambda x: np.asarray(np.cos(x)), 1.0),
+    "aten.atan.default": Function(lambda x: np.asarray(np.arctan(x)), 1.0),
+    "aten.asinh.default": Function(lambda x: np.asarray(np.arcsinh(x)), 1.0),
+    "aten.erfc.default": Function(lambda x: 1 - _erf(x), 1.13),
+    "aten.sinh.default": Function(lambda x: np.asarray(np.sinh(x))),
+    "aten.cosh.default": Function(lambda x: np.asarray(np.cosh(x))),
     "aten.exp.default": Function(lambda x: np.asarray(np.exp(x))),
+    "aten.exp2.default": Function(lambda x: np.asarray(np.exp2(x))),
+    "aten.expm1.default": Function(lambda x: np.asarray(np.expm1(x))),
     "aten.log.default": Function(lambda x: np.asarray(np.log(x)), above=0.0),
+    "aten.log2.default": Function(lambda x: np.asarray(np.log2(x)), above=0.0),
+    "aten.log10.default": Function(lambda x: np.asarray(np.log10(x)), above=0.0),
+    "aten.log1p.default": Function(lambda x: np.asarray(np.log1p(x)), above=-1.0),
     "aten.log_sigmoid.default": Function(lambda x: -_softplus(-x), 1.0),
     "aten.selu.default": Function(_selu, 1.76),
     "aten.selu_.default": Function(_selu, 1.76),
     "aten.mish.default": Function(lambda x: np.asarray(x * np.tanh(_softplus(x))), 1.1),
 }
 CELU = ("aten.celu.default", "aten.celu_.default")
+POWER = "einproof.power"  # of what is positive, by an exponent that is not whole
 PARAMETRIC = (
     *CELU, "aten.gelu.default", "aten.elu.default", "aten.elu_.default", "aten.softplus.default",
+    POWER,
 )  # fmt: skip
 TARGETS = (*PARAMETRIC, *FUNCTIONS)
 
@@ -103,15 +115,21 @@ def function(node: Node, args: tuple[Argument, ...]) -> Function:
             what = f"expected scales of 1, got {args[2:4]}"
             raise UnsupportedOp(node.name, node.target, what)
         return _elu(float(args[1]))
+    if node.target == POWER:
+        return Function(lambda x: np.asarray(x ** float(args[1])), above=0.0)
     if node.target == "aten.softplus.default":
-        beta = float(args[1])
-        return Function(lambda x: _softplus(beta * x) / beta, 1.0)
+        beta, most = map(float, args[1:3])
+        return Function(lambda x: np.where(beta * x > most, x, _softplus(beta * x) / beta), 1.0)
     return FUNCTIONS[node.target]
 
 
 def reference(node: Node, args: tuple[Argument, ...], ranges: Ranges) -> Array:
-    ranges.record(f"{node.name}.index", args[0])
-    return function(node, args).value(args[0])
+    x, f = args[0], function(node, args)
+    if x.min() <= f.above:
+        what = f"the example inputs drive it to {x.min():.4g}, expected more than {f.above}"
+        raise UnsupportedOp(node.name, node.target, what)
+    ranges.record(f"{node.name}.index", x)
+    return f.value(x)
 
 
 def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Cells:

@@ -67,6 +67,8 @@ def total(net: Network, node: Node, x: Argument, y: Argument) -> Pending:
     for constant, sign in terms:
         if not isinstance(constant, Value):
             offsets = sign * np.asarray(constant, np.float64)
+            if not np.isfinite(offsets).all():
+                raise UnsupportedOp(node.name, node.target, "expected finite numbers to add")
             public = np.asarray(constant).dtype.kind in "iu" and made.exponent == 0
             made = _offset(net, node.name, plan, made, offsets, public)
     return made

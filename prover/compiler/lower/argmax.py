@@ -16,6 +16,7 @@ from prover.compiler.lower.network import (
     flat,
     whole,
 )
+from prover.compiler.lower.slide import joined
 from prover.compiler.ranges import Ranges
 from prover.compiler.trace import Node
 from prover.program.gadgets.shared import one
@@ -40,10 +41,12 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Cells:
     if not isinstance(x, Value):
         raise UnsupportedOp(node.name, node.target, "expected a value")
     _last(node, len(x.parts), args)
+    if len(x.parts[-1]) > 1:
+        x = joined(net, node.name, net.stored(x), (len(x.parts) - 1,))
     plan = aligned(net, f"{node.name}.logits", x.shape, x)
     if len(plan[-1]) != 1:
-        raise UnsupportedOp(node.name, node.target, f"expected one axis, got {plan[-1]}")
-    cells = net.stored(x)
+        raise UnsupportedOp(node.name, node.target, f"expected several cells, got {x.shape}")
+    cells = net.ordered(x)
     lead, n = flat(plan[:-1]) or (1,), plan[-1][0]
     places = [tuple(range(len(lead)))[: len(flat(plan[:-1]))], (len(lead),)]
     axes, at = [], 0

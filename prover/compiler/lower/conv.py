@@ -32,7 +32,7 @@ from prover.compiler.lower.network import (
     whole,
     window,
 )
-from prover.compiler.lower.slide import in_one_part, phase, rounded, slid, whole_axes
+from prover.compiler.lower.slide import joined, phase, rounded, slid, whole_axes
 from prover.compiler.quantize import BIAS_BITS, quantize_linear, stored_bits
 from prover.compiler.ranges import Ranges
 from prover.compiler.trace import INPUT, PREVIOUS, Graph, Node, Ref
@@ -129,7 +129,7 @@ def windows(
 ) -> dict[Lengths, Cells]:
     """What each cell of a kernel sees, by its place in the kernel; without those that see nothing
     but zeros."""
-    in_one_part(name, cells, axes)
+    cells = joined(net, name, cells, axes)
     plain = [axis for axis, stride in zip(axes, kernel.stride, strict=True) if stride == 1]
     cells = whole_axes(net, name, cells, plain, math.prod(kernel.size))
     found = {}

@@ -2,12 +2,13 @@
 
 `ids != 0` and its opposites: a token id n >= 0 is beside 0 in a row of two, and where the greatest
 first stands is 0 for n = 0 and 1 otherwise: an `Argmax`, so that the truth values are proved to be
-0 or 1. Other comparisons with a number, of whole numbers in a short range: a public table. `and` is
-an exact product.
+0 or 1. Other comparisons with a number, of whole numbers in a short range: a public table; of other
+numbers, as they are stored: which of both is greater. `and` is an exact product.
 """
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from dataclasses import replace
@@ -37,6 +38,7 @@ from prover.compiler.ranges import Ranges
 from prover.compiler.trace import Node
 from prover.program.gadgets.shared import one, times
 from prover.program.ir import Affine, Argmax, Contraction, Index, Role, Table, View
+from prover.quantizer import INT16_MAX, INT16_MIN
 
 THERE = ("aten.ne.Scalar", "aten.gt.Scalar")
 ABSENT = ("aten.eq.Scalar",)
@@ -78,31 +80,62 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Flags:
         return replace(x, opposite=not x.opposite)
     if node.target in COMPARED and isinstance(x, Value) and (compared := _compared(net, node, x)):
         return compared
-    if node.target not in (*THERE, *ABSENT):
-        what = f"expected whole numbers in a range of at most {MOST_ROWS}"
-        raise UnsupportedOp(node.name, node.target, what)
-    if not isinstance(x, Cells) or x.exponent or net.tensors[x.tensor].lo < 0 or args[1] != 0:
+    ids = isinstance(x, Cells) and not x.exponent and net.tensors[x.tensor].lo >= 0
+    if node.target in COMPARED and isinstance(x, Value) and not (ids and args[1] == 0):
+        return _beyond(net, node, x, float(args[1]))
+    if node.target not in (*THERE, *ABSENT) or not ids or args[1] != 0:
         raise UnsupportedOp(node.name, node.target, "expected token ids, compared with 0")
+    return Flags(_exceeds(net, node, x, 0, 1), opposite=node.target in ABSENT)
+
+
+def _beyond(net: Network, node: Node, x: Value, number: float) -> Flags:
+    """Stored cells compared with a number, exactly: x > t as x > floor t, x < t as -x > floor(-t),
+    and the opposites of both."""
+    kind = node.target.split(".")[1]
+    aligned(net, node.name, node.shape, x)
+    cells, sign = net.ordered(x), 1 if kind in ("gt", "le") else -1
+    bound = math.floor(math.ldexp(sign * number, cells.exponent))
+    if not INT16_MIN <= bound <= INT16_MAX:
+        what = f"expected a number that it may reach, got {number}"
+        raise UnsupportedOp(node.name, node.target, what)
+    return Flags(_exceeds(net, node, cells, bound, sign), opposite=kind in ("le", "ge"))
+
+
+def _exceeds(net: Network, node: Node, x: Cells, bound: int, sign: int) -> Cells:
+    """1 where sign x > bound, else 0: where the greatest of (bound, sign x) first stands."""
     lead = flat(x.lengths) or (1,)
     axes = numbered(x.lengths)
-    pair = net.table(f"{node.name}.pair", np.array([0, 1], dtype=np.int64))
+    pair = net.table(f"{node.name}.pair", np.array([0, sign], dtype=np.int64))
     product = Contraction(one(net.view(x, axes)), one(View(pair, (Index(len(lead)),))))
-    beside = net.pending(f"{node.name}.beside", (lead, (2,)), 0, NOTHING, (product,))
-    pairs = net.exact(beside, beside.name, 0, net.tensors[x.tensor].hi)
+    least = NOTHING
+    if bound:
+        first = net.table(f"{node.name}.bound", np.array([bound, 0], dtype=np.int64))
+        least = one(View(first, (Index(len(lead)),)))
+    beside = net.pending(f"{node.name}.beside", (lead, (2,)), 0, least, (product,))
+    tensor = net.tensors[x.tensor]
+    ends = (0, bound, sign * tensor.lo, sign * tensor.hi)
+    pairs = net.exact(beside, beside.name, min(ends), max(ends))
     out = net.tensor(node.name, lead, Role.ACTIVATION, 0, 1)
     seen = one(View(pairs.tensor, tuple(map(Index, range(len(lead) + 1)))))
     net.ops.append(Argmax(out, (*lead, 2), seen, BITS))
     net.plans[node.name] = x.lengths
     fixed = () if flat(x.lengths) else ((0, 0),)
-    there = Cells(node.name, whole(x.lengths), 0, out, len(lead), fixed)
-    return Flags(there, opposite=node.target in ABSENT)
+    return Cells(node.name, whole(x.lengths), 0, out, len(lead), fixed)
+
+
+def counted(net: Network, node: Node, flags: Flags) -> Cells:
+    """Truth values as numbers, 0 and 1."""
+    if not flags.opposite:
+        return flags.cells
+    lengths, name = flags.cells.lengths, f"{node.name}.count"
+    return net.exact(net.pending(name, lengths, 0, share(net, name, flags, lengths)), name, 0, 1)
 
 
 def both(net: Network, node: Node, x: Flags | Array, y: Flags | Array) -> Flags:
     """Where x and y are true, one of them depending on the input: a product of zeros and ones."""
     given = [v for v in (x, y) if isinstance(v, Flags)]
     plan = aligned(net, node.name, node.shape, *(v.cells for v in given))
-    factors = [_affine(net, f"{node.name}.constant", v, plan) for v in (x, y)]
+    factors = [share(net, f"{node.name}.constant", v, plan) for v in (x, y)]
     made = net.pending(node.name, plan, 0, NOTHING, (Contraction(*factors),))
     cells = net.exact(made, node.name, 0, 1)
     return Flags(cells, unwritten=any(v.unwritten for v in given))
@@ -116,7 +149,7 @@ def _denied(x: Flags | Array) -> Flags | Array:
     return replace(x, opposite=not x.opposite) if isinstance(x, Flags) else ~x
 
 
-def _affine(net: Network, name: str, x: Flags | Array, plan: Plan) -> Affine:
+def share(net: Network, name: str, x: Flags | Array, plan: Plan) -> Affine:
     """1 where x is true, 0 elsewhere, over the axes of a plan."""
     if isinstance(x, Flags):
         flags = one(net.view(x.cells, placed(x.cells.lengths, plan)))

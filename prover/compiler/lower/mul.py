@@ -9,9 +9,11 @@ from dataclasses import replace
 import numpy as np
 
 from prover.compiler.errors import CompileError, UnsupportedOp
+from prover.compiler.lower.flags import counted
 from prover.compiler.lower.network import (
     Argument,
     Array,
+    Flags,
     Network,
     Pending,
     Value,
@@ -47,7 +49,7 @@ def reference(node: Node, args: tuple[Argument, ...], ranges: Ranges) -> Array:
 
 
 def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Pending:
-    x, y = _operands(node, args)
+    x, y = (_number(net, node, v) for v in _operands(node, args))
     if not isinstance(x, Value):
         x, y = y, x
     if not isinstance(x, Value):
@@ -67,6 +69,10 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Pending:
     one, other = (Affine(((1, net.view(v, placed(v.lengths, plan))),)) for v in values)
     exponent = values[0].exponent + values[1].exponent
     return net.pending(node.name, plan, exponent, Affine(), (Contraction(one, other),))
+
+
+def _number(net: Network, node: Node, x: Argument) -> Argument:
+    return counted(net, node, x) if isinstance(x, Flags) else x
 
 
 def scaled(net: Network, name: str, value: Pending, factor: float) -> Pending:

@@ -263,9 +263,14 @@ class Network:
             self.made[value.name] = self.requantize(value, value.name, self.fit(value.name, value))
         return replace(self.made[value.name], parts=value.parts)
 
-    def fit(
-        self, name: str, value: Value, most: int = INT16_MAX, headroom: float = HEADROOM
-    ) -> int:
+    def ordered(self, value: Value) -> Cells:
+        """As stored, for what compares cells: of whole numbers no bit may be rounded away."""
+        cells = self.stored(value)
+        if cells.exponent < 0 == value.exponent:
+            raise CompileError(f"whole numbers within {self.ranges.of(value.name)} lose a bit")
+        return cells
+
+    def fit(self, name: str, value: Value, most: int = INT16_MAX) -> int:
         """The finest exponent at which the recorded range, with headroom, stays within `most`."""
         found = largest_exponent(np.array(self.ranges.of(name)) * HEADROOM, most)
         return value.exponent if found is None else min(found, value.exponent)

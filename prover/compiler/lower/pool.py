@@ -31,7 +31,7 @@ from prover.compiler.lower.network import (
 )
 from prover.compiler.lower.rectify import above
 from prover.compiler.lower.reduce import summed
-from prover.compiler.lower.slide import rounded, strided, whole_axes
+from prover.compiler.lower.slide import reordered, rounded, strided, whole_axes
 from prover.compiler.ranges import Ranges
 from prover.compiler.trace import Node
 from prover.program.gadgets.shared import one
@@ -103,6 +103,24 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Value:
     return regroup(scaled(net, node.name, total, 1 / math.prod(kernel.size)), node.shape)
 
 
+def _bordered(
+    net: Network, node: Node, cells: Cells, axes: Lengths, kernel: Kernel
+) -> tuple[Cells, Kernel]:
+    """With the cells at its border beyond it, too: a window that leaves the input has them, unless
+    it is dilated."""
+    if max(kernel.dilation) > 1:
+        what = "dilated windows that leave an input which may be negative"
+        raise UnsupportedOp(node.name, node.target, what)
+    for number, axis in enumerate(axes):
+        size, stride, before = (v[number] for v in (kernel.size, kernel.stride, kernel.before))
+        n, end = cells.shape[axis], (node.shape[axis] - 1) * stride + size - before
+        if n > 1 and (before or end > n):
+            places = np.arange(-before, max(end, n)).clip(0, n - 1)
+            name = f"{node.name}.border{number}"
+            cells = reordered(net, name, cells, axis, places.tolist())
+    return cells, kernel._replace(before=(0,) * len(axes))
+
+
 def _planned(node: Node, cells: Cells, axes: Lengths) -> Plan:
     return tuple(
         ((n,) if n > 1 else ()) if axis in axes else cells.lengths[axis]
@@ -133,8 +151,8 @@ def _greatest(net: Network, node: Node, cells: Cells, axes: Lengths, kernel: Ker
         for start in kernel.starts(a)
     )
     if reaches and tensor.lo < 0:
-        what = "windows that leave an input which may be negative"
-        raise UnsupportedOp(node.name, node.target, what)
+        cells, kernel = _bordered(net, node, cells, axes, kernel)
+        reaches = False
     plan = _planned(node, cells, axes)
     net.plans[node.name] = plan
     stored = tuple(tuple(map(rounded, n)) if axis in axes else n for axis, n in enumerate(plan))

@@ -21,6 +21,7 @@ from prover.compiler.lower.network import (
     regroup,
     whole,
 )
+from prover.compiler.lower.slide import joined
 from prover.compiler.ranges import Ranges
 from prover.compiler.trace import Node
 from prover.program.gadgets.shared import one
@@ -61,7 +62,7 @@ def _named(node: Node, args: tuple[Argument, ...]) -> tuple[Argument, ...]:
 def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Any:
     if not isinstance(args[0], Value):
         raise UnsupportedOp(node.name, node.target, "expected a value")
-    cells = net.stored(args[0])
+    cells = (net.ordered if node.target in MAXES else net.stored)(args[0])
     axes = axes_of(_named(node, args), len(cells.parts))
     if node.target not in MAXES:
         made = summed(net, node.name, cells, axes)
@@ -93,6 +94,8 @@ def summed(net: Network, name: str, cells: Cells, axes: tuple[int, ...]) -> Pend
 def greatest(net: Network, node: Node, cells: Cells, axes: tuple[int, ...]) -> Cells:
     """The greatest along one axis, as a tensor."""
     axes = tuple(axis for axis in axes if cells.parts[axis]) or axes[:1]
+    if len(axes) == 1:
+        cells = joined(net, node.name, cells, axes)
     if len(axes) != 1 or len(cells.parts[axes[0]]) != 1:
         what = f"expected one axis of more than one cell, got {[cells.lengths[a] for a in axes]}"
         raise UnsupportedOp(node.name, node.target, what)

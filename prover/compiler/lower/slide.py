@@ -57,7 +57,7 @@ def whole_axes(net: Network, name: str, cells: Cells, axes: Sequence[int], reads
     """The same value with nothing but zeros outside the given axes: a copy where they are windows
     of a larger tensor, and where powers of two spare the verifier terms, as each of `reads` views
     to come meets every box of a tensor."""
-    in_one_part(name, cells, axes)
+    cells = joined(net, name, cells, axes)
     if not all(_is_whole(net, cells, axis) for axis in axes):
         cells = _copied(net, f"{name}.whole", cells, cells.lengths)
     plan = tuple(
@@ -70,11 +70,27 @@ def whole_axes(net: Network, name: str, cells: Cells, axes: Sequence[int], reads
     return _copied(net, f"{name}.padded", cells, plan)
 
 
-def in_one_part(name: str, cells: Cells, axes: Sequence[int]) -> None:
-    """Raises CompileError for an axis that a reshape needs in several parts."""
+def joined(net: Network, name: str, cells: Cells, axes: Sequence[int]) -> Cells:
+    """The same value, copied where one of the axes is in several parts, as a reshape left it."""
     for axis in axes:
-        if len(cells.parts[axis]) > 1:
-            raise CompileError(f"{name}: an axis of {cells.name} in parts {cells.lengths[axis]}")
+        inner = cells.lengths[axis]
+        if len(inner) < 2:
+            continue
+        key = (cells.name, cells.tensor, cells.parts, cells.fixed, axis, inner)
+        if key not in net.copies:
+            n, plan = math.prod(inner), list(cells.lengths)
+            plan[axis] = (n,)
+            if n * n > MOST_PICKED:
+                raise CompileError(f"{name}: an axis of {cells.name} in parts {inner}")
+            table = net.table(f"joined{inner}", np.eye(n, dtype=np.int64).reshape(n, *inner))
+            every = numbered((*plan, inner))
+            view = net.view(cells, [every[-1] if a == axis else every[a] for a in range(len(plan))])
+            at = tuple(map(Index, (*every[axis], *every[-1])))
+            product = Contraction(one(View(table, at)), one(view))
+            made, stored = f"{name}.joined{len(net.copies)}", tuple(plan)
+            net.copies[key] = kept(net, made, cells, stored, stored, NOTHING, (product,), inner)
+        cells = net.copies[key]
+    return cells
 
 
 def _is_whole(net: Network, cells: Cells, axis: int) -> bool:
@@ -206,7 +222,7 @@ def every_stride(net: Network, stride: int, rows: int, columns: int) -> int:
 def reordered(net: Network, name: str, cells: Cells, axis: int, places: Sequence[int]) -> Cells:
     """out[x] = in[places[x]] along an axis, as a tensor: an exact sum with the public matrix
     [X = places[x]], of at most MOST_PICKED cells."""
-    in_one_part(name, cells, (axis,))
+    cells = joined(net, name, cells, (axis,))
     if not cells.parts[axis]:
         raise CompileError(f"{name}: an axis of one cell, read at {len(places)} places")
     (part,) = cells.parts[axis]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from prover.compiler.errors import CompileError, UnsupportedOp
-from prover.compiler.lower import reshape
+from prover.compiler.lower import along, reshape
 from prover.compiler.lower.network import (
     Argument,
     Array,
@@ -73,8 +73,8 @@ def reference(node: Node, args: tuple[Argument, ...], ranges: Ranges) -> Any:
     return _cut(x, *_window(node, x.shape, args)).reshape(node.shape)
 
 
-def _cut(x: Array, axis: int, start: int, length: int) -> Array:
-    return x[(slice(None),) * axis + (slice(start, start + length),)]
+def _cut(x: Array, axis: int, start: int, length: int, step: int = 1) -> Array:
+    return x[(slice(None),) * axis + (slice(start, start + length, step),)]
 
 
 def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Any:
@@ -108,8 +108,11 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Any:
             shape = tuple(np.delete(x.shape, args[1]))
             return tuple(regroup(c, shape) for c in cuts)
         return tuple(cuts)
-    cut = window(cells, *_window(node, x.shape, args))
-    return regroup(cut, node.shape)
+    axis, start, length, step = _window(node, x.shape, args)
+    if step > 1 and length > step:
+        places = range(start, start + length, step)
+        return along.lower(net, node, (cells, axis, along.picked(places, x.shape[axis])))
+    return regroup(window(cells, axis, start, 1 if step > 1 else length), node.shape)
 
 
 def _cast(net: Network, node: Node, x: Argument, args: tuple[Argument, ...]) -> Any:
@@ -124,7 +127,9 @@ def _cast(net: Network, node: Node, x: Argument, args: tuple[Argument, ...]) -> 
     if not isinstance(x, Value):
         raise UnsupportedOp(node.name, node.target, "expected a value")
     kinds = [str(a) for a in args[1:3] if str(a).startswith("torch.")]
-    integers = any("int" in kind or "bool" in kind for kind in kinds)
+    if any("bool" in kind for kind in kinds):
+        raise UnsupportedOp(node.name, node.target, "a cast to truth values: compare with 0")
+    integers = any("int" in kind for kind in kinds)
     if integers and not (isinstance(x, Cells) and x.name == INPUT and not x.exponent):
         raise UnsupportedOp(node.name, node.target, "a cast to integers, which cuts fractions off")
     return x
@@ -165,19 +170,19 @@ def _order(node: Node, rank: int, args: tuple[Argument, ...]) -> list[int]:
     return order
 
 
-def _window(node: Node, shape: tuple[int, ...], args: tuple[Argument, ...]) -> tuple[int, int, int]:
-    """Axis, start, length."""
+def _window(
+    node: Node, shape: tuple[int, ...], args: tuple[Argument, ...]
+) -> tuple[int, int, int, int]:
+    """Axis, start, length, step."""
     axis = args[1] % len(shape)
     if node.target == "aten.select.int":
-        return axis, args[2] % shape[axis], 1
+        return axis, args[2] % shape[axis], 1, 1
     if node.target == "aten.narrow.default":
-        return axis, args[2] % shape[axis], args[3]
-    start, end, step = slice(args[2], args[3], None).indices(shape[axis])
-    if len(args) > 4 and args[4] != 1:
-        raise UnsupportedOp(node.name, node.target, f"expected a step of 1, got {args[4]}")
-    if step != 1 or end <= start:
+        return axis, args[2] % shape[axis], args[3], 1
+    start, end, _ = slice(args[2], args[3], None).indices(shape[axis])
+    if end <= start:
         raise CompileError(f"{node.name}: an empty slice")
-    return axis, start, end - start
+    return axis, start, end - start, args[4] if len(args) > 4 else 1
 
 
 def _windows(

@@ -1,15 +1,21 @@
-"""aten.where with a constant mask: what is chosen is public, so it is a product with zeros and
-ones. (-inf where a mask leaves cells out is a masked value: attention.py.)"""
+"""aten.where: products with zeros and ones, which are a public table where the mask is constant,
+and truth values in the proof where it depends on the input. (-inf where a mask leaves cells out is
+a masked value: attention.py.)"""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
 from prover.compiler.errors import UnsupportedOp
 from prover.compiler.lower.add import total
+from prover.compiler.lower.flags import share
 from prover.compiler.lower.network import (
+    BITS,
     Argument,
     Array,
+    Flags,
     Network,
     Pending,
     Value,
@@ -27,17 +33,16 @@ TARGETS = ("aten.where.self", "aten.where.ScalarOther", "aten.where.ScalarSelf")
 
 def reference(node: Node, args: tuple[Argument, ...], ranges: Ranges) -> Array:
     mask, x, y = args
-    return np.where(_constant(node, mask), x, y)
-
-
-def _constant(node: Node, mask: Argument) -> IntArray:
-    if not isinstance(mask, np.ndarray):
-        raise UnsupportedOp(node.name, node.target, "a mask that depends on the input")
-    return mask.astype(np.int64)
+    return np.where(np.asarray(mask, bool), x, y)
 
 
 def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Pending:
-    mask, x, y = _constant(node, args[0]), args[1], args[2]
+    mask, x, y = args
+    if isinstance(mask, Flags):
+        return _chosen(net, node, mask, x, y)
+    if not isinstance(mask, np.ndarray):
+        raise UnsupportedOp(node.name, node.target, "expected truth values as the mask")
+    mask = mask.astype(np.int64)
     if not isinstance(x, Value):
         mask, x, y = 1 - mask, y, x
     if not isinstance(y, Value) and not np.isfinite(np.where(mask, 0.0, y)).all():
@@ -50,6 +55,33 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Pending:
         if not other.any():
             return net.accumulated(kept, node.name, net.plan(node.name, node.shape))
     return total(net, Node(node.name, "aten.add.Tensor", (), node.shape), kept, other)
+
+
+def _chosen(net: Network, node: Node, mask: Flags, x: Argument, y: Argument) -> Pending:
+    """x where the mask is true, and y elsewhere."""
+    parts: list[Pending] = []
+    denied = replace(mask, opposite=not mask.opposite)
+    for what, side, own in (("yes", mask, x), ("no", denied, y)):
+        name = f"{node.name}.{what}"
+        if not isinstance(own, Value):
+            if not np.isfinite(own).all():
+                raise UnsupportedOp(node.name, node.target, "expected finite numbers")
+            if not np.any(own):
+                continue
+            array = np.asarray(own, dtype=np.float64)
+            lengths = tuple((n,) if n > 1 else () for n in array.shape)
+            own = net.constant(name, array, lengths, BITS)[0]
+        cells = net.stored(own)
+        plan = aligned(net, node.name, node.shape, mask.cells, cells)
+        left = share(net, name, side, plan)
+        right = one(net.view(cells, placed(cells.lengths, plan)))
+        exponent = cells.exponent
+        parts.append(net.pending(name, plan, exponent, Affine(), (Contraction(left, right),)))
+    if not parts:
+        raise UnsupportedOp(node.name, node.target, "expected something other than zeros")
+    if len(parts) == 1:
+        return replace(parts[0], name=node.name)
+    return total(net, Node(node.name, "aten.add.Tensor", (), node.shape), *parts)
 
 
 def _masked(net: Network, name: str, node: Node, x: Value, mask: IntArray) -> Pending:

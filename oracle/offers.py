@@ -1,0 +1,125 @@
+"""Offers to whoever proves a pending request, by hand; the rules are in IBounty."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from eth_abi.abi import decode
+
+from oracle.adapters.abi import OFFERS, call_data
+from oracle.adapters.deployment import BOUNTY
+from oracle.adapters.wallet import Wallet
+from oracle.bootstrap import Parts, Site
+from oracle.domain import committee, ids
+from oracle.domain.chain import Call, Receipt, Requested, Stood
+from oracle.domain.errors import OracleError
+from oracle.domain.request import Request, TierKind
+from oracle.services.moves import refutation
+
+
+class NoRequest(OracleError):
+    """No request of this id was made here."""
+
+
+class NothingToProve(OracleError):
+    """No proof of this key's earns the offer."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What the proof of a request earns, and what of it this key gave; in wei."""
+
+    all: int
+    own: int
+
+
+class Offers:
+    """Those of one deployment, for the wallet's key."""
+
+    def __init__(self, site: Site, wallet: Wallet, parts: Callable[[], Parts]) -> None:
+        self._site, self._wallet, self._parts = site, wallet, parts
+        self._bounty = site.deployment.address(BOUNTY)
+
+    async def standing(self, request_id: bytes) -> Offer:
+        asked = ((request_id,), (request_id, self._wallet.signer.address))
+        found = [
+            await self._site.chain.call(self._bounty, call_data(name, *arguments, among=OFFERS))
+            for name, arguments in zip(("offered", "givenBy"), asked, strict=True)
+        ]
+        return Offer(*(int(decode(("uint256",), each)[0]) for each in found))
+
+    async def offer(self, request_id: bytes, wei: int) -> Receipt:
+        """Adds to what the proof of a pending request earns. Raises NoRequest, CallRefused."""
+        request, _ = await self._read(request_id)
+        return await self._send("offer", request.fields, value=wei)
+
+    async def prove(self, request_id: bytes) -> Receipt:
+        """Proves a pending request's answer, hands that in, and earns what was offered. Raises
+        NoRequest, ModelMissing, InputRefused, ProverFailed, CallRefused; NothingToProve for a
+        composition, which is proved at its tier, and for another's claim that is right."""
+        request, standing = await self._read(request_id)
+        kind = self._site.chain.tiers.get(request.assurance)
+        if kind is None or kind is TierKind.BISECTION:
+            raise NothingToProve(
+                "a composition is proved segment by segment, by its operator: then earn the offer"
+                if kind
+                else f"no tier of this deployment that one proof ends: {request.assurance}"
+            )
+        if not (await self.standing(request_id)).all:
+            raise NothingToProve(f"nothing is offered for 0x{request_id.hex()}")
+        parts, identity, payee = self._parts(), self._site.identity, self._wallet.signer.address
+        folder = await parts.models.find(request.model_id)
+        context = ids.context(identity.chain_id, identity.oracle, request, payee)
+        output, proof = await parts.prover.prove(folder, context, request.input)
+        mine = standing is not None and standing.payee == payee
+        right = standing is not None and standing.output == output
+        if right and not mine:
+            raise NothingToProve("another's claim is right: only its key earns by proving it")
+        if mine and not right:
+            raise NothingToProve("this key's own claim is wrong: to prove that costs its stake")
+        if right:
+            standing = None
+        evidence = await self._evidence(request, standing, proof)
+        return await self._send("prove", request.fields, request.input, payee, output, evidence)
+
+    async def earn(self, request_id: bytes) -> Receipt:
+        """Sends what was offered for a composition to the payee of its claim, which is final and
+        proved segment by segment. Raises NoRequest, CallRefused."""
+        request, _ = await self._read(request_id)
+        return await self._send("earn", request.fields)
+
+    async def reclaim(self, request_id: bytes) -> Receipt:
+        """Takes this key's part back: the request was settled otherwise. Raises NoRequest,
+        CallRefused."""
+        request, _ = await self._read(request_id)
+        return await self._send("reclaim", request.fields, self._wallet.signer.address)
+
+    async def _evidence(self, request: Request, wrong: Stood | None, proof: bytes) -> bytes:
+        """A proof as its tier takes it, against a wrong claim that stands."""
+        if self._site.chain.tiers.get(request.assurance) is not TierKind.COMMITTEE:
+            return refutation(wrong.payee, wrong.output, proof) if wrong else proof
+        if wrong is None:
+            return committee.PROOF + proof
+        agreed = await self._site.chain.agreement(request, wrong.block)
+        if not agreed:
+            raise NothingToProve("a contract handed the claim in: its members' words are not known")
+        return committee.refutation(wrong.payee, wrong.output, agreed, proof)
+
+    async def _read(self, request_id: bytes) -> tuple[Request, Stood | None]:
+        """A request, and the claim that stands on it or stood last."""
+        chain, request, standing = self._site.chain, None, None
+        head = await chain.head()
+        for event in await chain.events(self._site.deployment.block, head.number):
+            if isinstance(event, Requested) and event.request.id == request_id:
+                if not event.request.honest(self._site.identity.chain_id, chain.oracle):
+                    raise NoRequest(f"the node shows another request as 0x{request_id.hex()}")
+                request = event.request
+            elif isinstance(event, Stood) and event.request_id == request_id:
+                standing = event
+        if request is None:
+            raise NoRequest(f"no request 0x{request_id.hex()} was made of {chain.oracle}")
+        return request, standing
+
+    async def _send(self, name: str, *arguments: object, value: int = 0) -> Receipt:
+        data = call_data(name, *arguments, among=OFFERS)
+        _, receipt = await self._wallet.transact(Call(self._bounty, data, value))
+        return receipt
