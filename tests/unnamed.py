@@ -20,6 +20,14 @@ def _one(function: Callable[[Tensor], Tensor], width: int = 6) -> nn.Module:
     return Apply(lambda x, layer: function(layer(x)), nn.Linear(width, width))
 
 
+def _place(function: Callable[[Tensor], Tensor], width: int = 6) -> nn.Module:
+    """A function of what a linear layer makes whose weights are exact in eight bits, so that what
+    stands greatest in floats stands greatest in integers."""
+    layer = nn.Linear(width, width, bias=False)
+    layer.weight.data.mul_(32).round_().div_(32)
+    return Apply(lambda x, layer: function(layer(x)), layer)
+
+
 def _image(function: Callable[[Tensor], Tensor], channels: int = 4) -> nn.Module:
     """A function of what a convolution makes."""
     return Apply(lambda x, layer: function(layer(x)), nn.Conv2d(2, channels, 3, padding=1))
@@ -168,13 +176,13 @@ OPERATORS: dict[str, tuple[nn.Module, Shape]] = {
     "normalised channels": (_image(lambda y: F.normalize(y + 0.5, dim=1)), (1, 2, 3, 4)),
 }  # fmt: skip
 OPERATORS_OF_PLACES: dict[str, tuple[nn.Module, Shape]] = {
-    "argmax of rows": (_one(lambda y: y.argmax(0)), (3, 6)),
-    "argmax, kept": (_one(lambda y: y.argmax(-1, keepdim=True)), (3, 6)),
-    "argmin": (_one(lambda y: y.argmin(-1)), (3, 6)),
-    "argmax of all": (_one(lambda y: y.argmax()), (3, 6)),
-    "where the greatest stands": (_one(lambda y: y.max(-1).indices), (3, 6)),
-    "where the least stands": (_one(lambda y: y.min(-1).indices), (3, 6)),
-    "where the first stands": (_one(lambda y: y.topk(1, dim=0).indices), (3, 6)),
+    "argmax of rows": (_place(lambda y: y.argmax(0)), (3, 6)),
+    "argmax, kept": (_place(lambda y: y.argmax(-1, keepdim=True)), (3, 6)),
+    "argmin": (_place(lambda y: y.argmin(-1)), (3, 6)),
+    "argmax of all": (_place(lambda y: y.argmax()), (3, 6)),
+    "where the greatest stands": (_place(lambda y: y.max(-1).indices), (3, 6)),
+    "where the least stands": (_place(lambda y: y.min(-1).indices), (3, 6)),
+    "where the first stands": (_place(lambda y: y.topk(1, dim=0).indices), (3, 6)),
 }
 
 
