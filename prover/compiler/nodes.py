@@ -82,6 +82,12 @@ def _replaced(arg: Any, old: Any, new: Any) -> Any:
 Shape: TypeAlias = tuple[int, ...]
 Shapes: TypeAlias = Callable[[Any], Shape]
 Rule: TypeAlias = Callable[[Node, Shapes], Iterable[Node]]
+Late: TypeAlias = Callable[[Node, Shapes, Nodes], Iterable[Node]]
+
+
+def part_of(node: Node, what: str, target: str, args: tuple[Any, ...], shape: Shape) -> Node:
+    """One of them."""
+    return Node(f"{node.name}_{what}", f"aten.{target}", args, shape)
 
 
 class Several:

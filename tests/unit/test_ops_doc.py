@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from prover.compiler.arithmetic import LATE, SEVERAL
-from prover.compiler.composite import RULES
+from prover.compiler.composite import LATE, RULES
 from prover.compiler.lower import LOWERINGS, OPS
+from prover.compiler.several import SEVERAL
 
 DOC = Path(__file__).parents[2] / "docs/protocol/ops.md"
 TITLE = "| operator | gadgets | exactness | cost a cell | refused |"

@@ -1,5 +1,5 @@
 """einproof.along, which the compiler makes of what moves, repeats or adds up the cells of an axis:
-out[y] = sum over x of M[y, x] in[x], with M a public table (compiler/movement.py).
+out[y] = sum over x of M[y, x] in[x], with M a public table (compiler/movement.py, spatial.py).
 
 Where every row of M is a single 1, or nothing, it is an exact copy; sums are exact and rounded
 once, like all accumulators; fractions in M have 15 bits.
@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from prover.compiler.errors import CompileError, UnsupportedOp
 from prover.compiler.lower.mul import FACTOR_BITS
@@ -35,6 +37,7 @@ from prover.quantizer import IntArray
 
 TARGET = "einproof.along"
 TARGETS = (TARGET,)
+Matrix: TypeAlias = npt.NDArray[Any]
 
 
 def reference(node: Node, args: tuple[Argument, ...], ranges: Ranges) -> Array:
