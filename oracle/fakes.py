@@ -65,6 +65,8 @@ BEACON = "0x" + "be" * 20
 TERMS = ClaimTerms(10**9, 60)
 QUOTE = Quote(10**9, 10**8, 10**9, window=600, prove=300, bond=10**16)
 REVEAL_TIME = 1000
+#: Seconds from a window's end to the round that decides about an audit.
+UNSEEN = 60
 MODEL = b"\x03" * 32
 OPERATOR, CHALLENGER = "0x" + "0b" * 20, "0x" + "0d" * 20
 
@@ -413,9 +415,10 @@ class FakeChain:
 
     async def audit(self, request: Request) -> Audit:
         stage = self.chain[-1].stages[request.id]
-        until = stage.since + QUOTE.window + QUOTE.prove
         drawn = stage.published and request.id in self.drawn
-        found = Audit(BEACON, True, request.nonce, stage.published, drawn, until)
+        made = stage.since + QUOTE.window + UNSEEN
+        until = made + QUOTE.prove
+        found = Audit(BEACON, True, request.nonce, stage.published, drawn, until, made)
         return await self._up(found)
 
     def publish_call(self, beacon: str, round: int, signature: bytes) -> Call:
@@ -645,7 +648,7 @@ class FakeChain:
         if stage.disputes:
             if now <= stage.prove_by:
                 raise Refusal("TooEarly")
-            if self._undrawn(stage, now):
+            if self._undrawn(stage, stage.prove_by):
                 raise Refusal("SeedUnknown")
             stage.outcome, stage.slashed, stage.status = Outcome.LAPSED, True, Status.RETRACTED
             return [*returned]
@@ -658,7 +661,7 @@ class FakeChain:
             if not stage.published:
                 raise Refusal("SeedUnknown")
             if request.id in self.drawn:
-                if now <= stage.since + QUOTE.window + QUOTE.prove:
+                if now <= stage.since + QUOTE.window + UNSEEN + QUOTE.prove:
                     raise Refusal("AuditOpen")
                 stage.outcome, stage.slashed = Outcome.LAPSED, True
                 stage.status = Status.RETRACTED
@@ -703,20 +706,20 @@ class FakeChain:
         if stage.outcome is not Outcome.NONE:
             raise Refusal("WrongOutcome")
         silent = not stage.disputes and stage.standing[1] != UNANSWERABLE
-        if (silent or stage.disputes) and self._undrawn(stage, now):
+        if (silent or stage.disputes) and self._undrawn(stage, stage.prove_by or now):
             raise Refusal("SeedUnknown")
         audited = stage.request.assurance == AUDITED.assurance
         drawn = audited and silent and stage.request.id in self.drawn
         stage.slashed = drawn or bool(stage.disputes)
         stage.outcome = Outcome.LAPSED if stage.slashed else Outcome.VOID
 
-    def _undrawn(self, stage: Stage, now: int) -> bool:
-        """A claim whose window is over waits for its round."""
+    def _undrawn(self, stage: Stage, lost: int) -> bool:
+        """A claim that is lost after its window waits for its round."""
         audited = stage.request.assurance == AUDITED.assurance
-        return audited and now > stage.since + QUOTE.window and not stage.published
+        return audited and lost > stage.since + QUOTE.window and not stage.published
 
     def _publish(self, stage: Stage, now: int) -> None:
-        if now <= stage.since + QUOTE.window:
+        if now < stage.since + QUOTE.window + UNSEEN:
             raise Refusal("RoundNotMade")
         stage.published = True
 

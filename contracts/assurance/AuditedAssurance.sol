@@ -18,6 +18,9 @@ contract AuditedAssurance is OptimisticAssurance, IAuditedAssurance {
     uint256 internal constant LEAST_RATE = 200;
     /// @dev 1 / beta: of a stake that leaves by slashes or is forfeited, one third at least is nobody's.
     uint256 internal constant INVERSE_BETA = 3;
+    /// @dev From the window's end to the round that decides: who makes a block, or sends one late, may
+    ///      date it in the window and know a round of later. Beside the inclusion delay.
+    uint256 internal constant UNSEEN = 1 minutes;
     /// @dev After the oracle's week, the beacon may be missing that long before a lock ends without it.
     uint256 internal constant BEACON_GRACE = 14 days;
 
@@ -77,8 +80,8 @@ contract AuditedAssurance is OptimisticAssurance, IAuditedAssurance {
         return Status.Retracted;
     }
 
-    /// @dev The oracle's week is longer than window and clock, so the proof of a drawn claim is late.
-    ///      To say nothing for a week is no way around the audit: anyone publishes the round.
+    /// @dev The oracle's week ends an hour, less `UNSEEN`, after the last clock (`admit`): the proof of a
+    ///      drawn claim is late. To say nothing for a week is no way around the audit: anyone publishes the round.
     function _closeSilent(
         Request calldata request,
         bytes32 requestId,
@@ -97,13 +100,13 @@ contract AuditedAssurance is OptimisticAssurance, IAuditedAssurance {
     /// @dev Lost after its window, a drawn claim costs the whole stake in every way: else a cheat that was
     ///      drawn would prove itself wrong, or dispute itself, and lose one lock. Nobody knows the draw
     ///      before.
-    function _afterLoss(Request calldata request, bytes32 requestId, address payee)
+    function _afterLoss(Request calldata request, bytes32 requestId, address payee, uint256 lost)
         internal
         override
     {
         (, bytes32 standing, uint256 since) = oracle.claimOf(requestId);
         bool exempt = standing == _digest(payee, UNANSWERABLE);
-        if (exempt || block.timestamp <= since + _window(_terms(request))) return;
+        if (exempt || lost <= since + _window(_terms(request))) return;
         if (!_isDrawn(request, requestId, since)) return;
         emit AuditFailed(requestId, payee);
         vault.forfeit(payee);
@@ -134,7 +137,7 @@ contract AuditedAssurance is OptimisticAssurance, IAuditedAssurance {
         view
         returns (uint64 round, bool known, bool drawn, uint256 until)
     {
-        round = randomness.roundAfter(since + _window(terms));
+        round = randomness.roundAfter(since + _window(terms) + UNSEEN + _inclusionDelay);
         bytes32 value = randomness.valueOf(round);
         known = value != 0;
         uint256 lot = uint256(keccak256(abi.encode(value, requestId))) % WHOLE;

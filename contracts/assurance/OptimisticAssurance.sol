@@ -117,7 +117,7 @@ contract OptimisticAssurance is Disputes, Pinned {
         }
         _decide(requestId, Outcome.Lapsed);
         _slash(request, requestId, payee, _challenges[requestId][0].challenger);
-        _afterLoss(request, requestId, payee);
+        _afterLoss(request, requestId, payee, proveBy);
     }
 
     /// @dev What stands was proved: whoever disputed it was wrong.
@@ -142,7 +142,7 @@ contract OptimisticAssurance is Disputes, Pinned {
             _overturnCase(requestId, proved, reward);
         }
         _slash(request, requestId, payee, disputed ? address(this) : address(0));
-        _afterLoss(request, requestId, payee);
+        _afterLoss(request, requestId, payee, block.timestamp);
         return Status.Final;
     }
 
@@ -164,8 +164,9 @@ contract OptimisticAssurance is Disputes, Pinned {
 
     function _checkStake(address payee, Terms terms) internal view virtual {}
 
-    /// @dev A claim was disputed in vain, or proved wrong: its lock was taken.
-    function _afterLoss(Request calldata request, bytes32 requestId, address payee)
+    /// @dev A claim was not proved by the end of its clock, or was proved wrong, at the second `lost`: its
+    ///      lock was taken.
+    function _afterLoss(Request calldata request, bytes32 requestId, address payee, uint256 lost)
         internal
         virtual {}
 

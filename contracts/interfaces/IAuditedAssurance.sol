@@ -8,15 +8,16 @@ import {IRandomness} from "./IRandomness.sol";
 ///         nobody else can tell a wrong answer, so claims are drawn, and those drawn must be proved.
 ///
 /// The terms state the rate a, of 10,000 (types/Terms.sol); at least 200. Whether a claim is drawn is
-/// fixed when it is made: by the first round of the beacon after its window. Nobody knows it before.
+/// fixed when it is made: by the beacon's first round a minute and the inclusion delay after its window,
+/// so that nobody knows it before, who makes a block of the window's last second no more than others.
 ///
 ///     drawn  <=>  keccak256(abi.encode(value of the round, request id)) mod 10,000 < a
 ///
 /// A drawn claim is final by its proof only. No proof within the prove clock from that round on: the
 /// consumer gets its coverage, the rest of the operator's whole stake is burned, at once or when its
 /// other locks end, and none of its claims becomes final by silence any more. Once its window is over a
-/// drawn claim costs that in whatever way it is lost: disputed and not proved, or proved wrong, too; so
-/// then nothing is lost before the round is published.
+/// drawn claim costs that in whatever way it is lost: a dispute's clock that ends without a proof, or a
+/// proof of another output, too; so then nothing is lost before the round is published.
 ///
 /// An answer of coverage C needs a stake S of its payee with a >= C / (C + S / 3). At least a third of S
 /// is beyond anyone's reach then, so no set of wrong answers pays, however many (docs/assurance.md).

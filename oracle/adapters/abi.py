@@ -62,6 +62,7 @@ FUNCTIONS: Mapping[str, tuple[str, ...]] = {
     # IRandomness
     "roundAfter": ("uint256",),
     "valueOf": ("uint64",),
+    "timeOf": ("uint64",),
     "publish": ("uint64", "bytes"),
     "development": (),
     # AuditedAssurance

@@ -30,7 +30,8 @@ class AuditCalls(ABC):
         round, known, drawn, until = decode(("uint64", "bool", "bool", "uint256"), found)
         beacon = await self.beacon(request.assurance)
         (development,) = decode(("bool",), await self.call(beacon, call_data("development")))
-        return Audit(beacon, development, round, known, drawn, until)
+        (made,) = decode(("uint256",), await self.call(beacon, call_data("timeOf", round)))
+        return Audit(beacon, development, round, known, drawn, until, made)
 
     async def beacon(self, assurance: str) -> str:
         """Whose rounds draw a tier's claims."""

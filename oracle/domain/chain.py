@@ -130,8 +130,8 @@ class Account:
 @dataclass(frozen=True, slots=True)
 class Audit:
     """Whether a claim under the audited tier is drawn: by `round` of `beacon`, once that is
-    published (`known`); `until` is the last second for the proof of a drawn one. `development`:
-    anyone can compute that beacon ahead of time."""
+    published (`known`), which can be from chain time `made` on; `until` is the last second for the
+    proof of a drawn one. `development`: anyone can compute that beacon ahead of time."""
 
     beacon: str
     development: bool
@@ -139,6 +139,7 @@ class Audit:
     known: bool
     drawn: bool
     until: int
+    made: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,14 @@ class BeaconUnavailable(OracleError):
     """No signature of the round is to be had; worth trying again."""
 
 
+class RoundNotMade(BeaconUnavailable):
+    """The beacon makes the round in `wait` seconds."""
+
+    def __init__(self, round: int, wait: int) -> None:
+        super().__init__(f"round {round} is made in {wait} s")
+        self.wait = wait
+
+
 class NodeRefused(OracleError):
     """The node answers, and will not do what it was asked."""
 

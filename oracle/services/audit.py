@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import structlog
 
+from oracle.domain.errors import RoundNotMade
 from oracle.domain.job import Demand, Due, Job
 from oracle.domain.move import Move
 from oracle.domain.request import TierKind
@@ -20,16 +21,19 @@ log = structlog.get_logger("audit")
 
 async def before_final(chain: Chain, rounds: Rounds, job: Job, now: int) -> Job | None:
     """The job with what it has to do first, at a time of the chain's: to publish its round, or to
-    prove; None: nothing. Raises BeaconUnavailable."""
+    prove; None: nothing. Raises RoundNotMade, BeaconUnavailable."""
     answer, standing = job.answer, job.standing
     if answer is None or answer.tier.kind is not TierKind.AUDITED:
         return None
     if standing is None or standing.output == UNANSWERABLE:
         return None
-    if now <= standing.since + answer.window:
+    lost = now if job.demand is None else min(now, job.demand.prove_by)
+    if lost <= standing.since + answer.window:
         return None
     audit = await chain.audit(job.request)
     if not audit.known:
+        if now < audit.made:
+            raise RoundNotMade(audit.round, audit.made - now)
         signature = await rounds.signature(audit)
         call = chain.publish_call(audit.beacon, audit.round, signature)
         return job.owed(Due(Move.PUBLISH, call=call))

@@ -110,7 +110,7 @@ class Guard(Worker):
             return None
         audit = await self._chain.audit(request)
         if not audit.known:
-            if now <= audit.until - quote.prove + PATIENCE:
+            if now <= audit.made + PATIENCE:
                 return None
             try:
                 signature = await self._rounds.signature(audit)

@@ -5,7 +5,7 @@ from functools import partial
 import structlog
 
 from oracle.domain.chain import TRANSACTION_GAS, Call, Fees, Flown
-from oracle.domain.errors import BeaconUnavailable, CallRefused
+from oracle.domain.errors import BeaconUnavailable, CallRefused, RoundNotMade
 from oracle.domain.job import Demand, Job, JobState, Verdict
 from oracle.domain.move import Move
 from oracle.ports import Ledger
@@ -17,6 +17,8 @@ log = structlog.get_logger("post")
 
 #: Seconds after which a request that another has closed, unconfirmed, is looked at again.
 RECHECK = 5
+#: Seconds between two looks at a round that is not made: hours pass where inclusion is slow.
+RARELY = 60
 
 #: Refusals that time mends: stake becomes free, clocks run, a block comes.
 PASSING = (
@@ -102,6 +104,8 @@ class Post:
         """Whether an audit wants something else first."""
         try:
             asked = await before_final(self._runway.chain, self._runway.rounds, job, timestamp)
+        except RoundNotMade as reason:
+            asked = job.postponed(now + min(reason.wait, RARELY), str(reason))
         except BeaconUnavailable as reason:
             log.warning("no round to draw by, yet", id=job.request.id.hex(), reason=str(reason))
             asked = job.postponed(now + RECHECK, str(reason))

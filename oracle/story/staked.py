@@ -198,7 +198,7 @@ class Ladder:
             time.sleep(0.1)
 
     def pass_time(self, seconds: int) -> None:
-        for method, arguments in (("evm_increaseTime", [seconds + 60]), ("evm_mine", [])):
+        for method, arguments in (("evm_increaseTime", [seconds + 90]), ("evm_mine", [])):
             self._desk.web3.provider.make_request(method, arguments)
 
     def sheet(self) -> dict[str, int]:

@@ -10,11 +10,11 @@ from typing import Any, Self
 from eth_abi.abi import encode
 from eth_hash.auto import keccak
 
-from tests.contracts.bench import DAY, HOUR, PARAMETERS, WINDOW, created, terms
+from tests.contracts.bench import DAY, HOUR, PARAMETERS, created, terms
 from tests.contracts.council import RULES, START, Council
 from tests.contracts.desk import IMAGE, LOGITS, OPEN, Request
 from tests.contracts.hall import Hall
-from tests.contracts.test_audits import lot, round_after, time_of
+from tests.contracts.test_audits import deciding, lot, time_of
 from tests.evm import Chain
 
 #: A part: its source, what its constructor takes after the vault, the terms that are fixed for it.
@@ -165,7 +165,7 @@ class Ensemble(Hall):
         fields = {"deadline": at + DAY, **fields}
         for nonce in range(first, first + 100):
             request = self.request(nonce=nonce, **fields)
-            if (lot(self, request, round_after(at + WINDOW)) < RATE) is drawn:
+            if (lot(self, request, deciding(at)) < RATE) is drawn:
                 break
         self.ask(request)
         self.chain.next_timestamp(at)
@@ -175,7 +175,7 @@ class Ensemble(Hall):
 
     def publish(self, request: Request) -> int:
         """The round that decides about a claim, once its window is over; its time."""
-        round = round_after(self.since(request) + WINDOW)
+        round = deciding(self.since(request))
         if self.chain.now() < time_of(round):
             self.chain.next_timestamp(time_of(round))
         self.chain.send(self.beacon.functions.publish(round, b""), sender=self.stranger)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.contracts.bench import CLOCK, WINDOW, WRONG, Bench
 from tests.contracts.desk import FINAL, LOGITS, RETRACTED, Request
-from tests.contracts.test_audits import HALF, lot, round_after
+from tests.contracts.test_audits import HALF, deciding, lot
 from tests.evm import Chain
 
 SNAPSHOT = Path(__file__).parent / "gas_audited.json"
@@ -33,7 +33,7 @@ def claim(bench: Bench, at: int, drawn: bool, output: bytes = LOGITS) -> tuple[R
     """A request that is answered at a given time, and is drawn or not; gas of both."""
     for nonce in range(at, at + 100):
         request = bench.request(nonce=nonce, terms=HALF, deadline=DEADLINE)
-        if (lot(bench, request, round_after(at + WINDOW)) < 5000) is drawn:
+        if (lot(bench, request, deciding(at)) < 5000) is drawn:
             break
     asked = bench.ask(request)["gasUsed"]
     bench.chain.next_timestamp(at)
@@ -51,7 +51,7 @@ def measure(bench: Bench) -> dict[str, int]:
     _, (quiet, asked, answered), (right, *_), (wrong, *_) = claims
     gas = {"request": asked, "answer": answered}
     for at, request in enumerate((quiet, right, wrong)):
-        round = round_after(bench.since(request) + WINDOW)
+        round = deciding(bench.since(request))
         bench.chain.next_timestamp(start + 2 * WINDOW + 100 * at)
         function = bench.beacon.functions.publish(round, b"")
         gas["publish, development beacon"] = bench.chain.send(function)["gasUsed"]

@@ -57,6 +57,11 @@ def round_after(timestamp: int) -> int:
     return (timestamp - GENESIS) // PERIOD + 2
 
 
+def deciding(since: int) -> int:
+    """The round that decides about a claim: a minute after its window, and no inclusion delay."""
+    return round_after(since + WINDOW + 60)
+
+
 def time_of(round: int) -> int:
     return GENESIS + (round - 1) * PERIOD
 
@@ -75,7 +80,7 @@ def posted(bench: Bench, drawn: bool, output: bytes = LOGITS, first: int = 0) ->
     at = bench.chain.now() + 10
     for nonce in range(first, first + 100):
         request = bench.request(nonce=nonce, terms=HALF, deadline=at + DAY)
-        if (lot(bench, request, round_after(at + WINDOW)) < 5000) is drawn:
+        if (lot(bench, request, deciding(at)) < 5000) is drawn:
             break
     bench.ask(request)
     bench.chain.next_timestamp(at)
@@ -86,7 +91,7 @@ def posted(bench: Bench, drawn: bool, output: bytes = LOGITS, first: int = 0) ->
 
 def publish(bench: Bench, request: Request) -> int:
     """The round that decides about a request, once its window is over."""
-    round = round_after(bench.since(request) + WINDOW)
+    round = deciding(bench.since(request))
     if bench.chain.now() < time_of(round):
         bench.chain.next_timestamp(time_of(round))
     bench.chain.send(bench.beacon.functions.publish(round, b""), sender=bench.stranger)
@@ -167,7 +172,7 @@ def test_stake_that_leaves_by_losses_of_ones_own_is_burned_for_a_third(bench: Be
 def test_settle_before_the_seed_is_known_is_refused(bench: Bench) -> None:
     """Never final unaudited for want of a seed."""
     request = posted(bench, drawn=False)
-    round = round_after(bench.since(request) + WINDOW)
+    round = deciding(bench.since(request))
     bench.wait(WINDOW + DAY)
     with reverts("SeedUnknown", round):
         bench.post(request)
@@ -181,7 +186,8 @@ def test_seed_is_of_a_round_after_the_window(bench: Bench) -> None:
     request = posted(bench, drawn=True)
     round, known, drawn, until = audit(bench, request)
     assert (known, drawn) == (False, False)
-    assert time_of(round) > bench.since(request) + WINDOW >= time_of(round - 1)
+    over = bench.since(request) + WINDOW
+    assert time_of(round) > over + 60 >= time_of(round - 1)
     assert until == time_of(round) + CLOCK
     with reverts("RoundNotMade"):
         bench.chain.send(bench.beacon.functions.publish(round, b""))
@@ -416,8 +422,44 @@ def test_disputed_claim_that_lapses_before_its_round_is_published_waits(bench: B
     assert bench.account()["stake"] == 0 and bench.owed(bench.challenger) == REWARD
 
 
+def test_disputed_claim_that_lapsed_in_its_window_costs_one_lock_whenever_it_is_handed_in(
+    bench: Bench,
+) -> None:
+    """Its clock had ended before anyone knew the draw: to wait with it chooses nothing."""
+    request = posted(bench, drawn=True, output=WRONG)
+    bench.dispute(request)
+    publish(bench, request)
+    bench.post(request, output=WRONG)
+    assert (bench.outcome(request), bench.account()["stake"]) == (LAPSED, STAKE - LOCK)
+    assert bench.owed(bench.challenger) == REWARD
+
+
+@pytest.mark.parametrize("late", [0, 1])
+def test_clock_that_ends_in_the_windows_last_second_ends_in_it(bench: Bench, late: int) -> None:
+    request = posted(bench, drawn=True, output=WRONG)
+    bench.chain.next_timestamp(bench.since(request) + WINDOW - CLOCK + late)
+    bench.dispute(request)
+    publish(bench, request)
+    bench.wait(CLOCK)
+    bench.post(request, output=WRONG)
+    assert bench.account()["stake"] == (0 if late else STAKE - LOCK)
+
+
+def test_block_of_a_round_in_the_windows_last_minute_decides_nothing(bench: Bench) -> None:
+    """Who makes the window's last block knows the rounds up to then: those draw nothing."""
+    request = posted(bench, drawn=True, output=WRONG)
+    over = bench.since(request) + WINDOW
+    last = round_after(over)
+    bench.chain.next_timestamp(time_of(last))
+    bench.chain.send(bench.beacon.functions.publish(last, b""))
+    assert audit(bench, request)[0] > last
+    with reverts("SeedUnknown"):
+        bench.refute(request)
+
+
 def test_close_of_a_disputed_drawn_claim_forfeits_too(bench: Bench) -> None:
     request = posted(bench, drawn=True, output=WRONG)
+    bench.wait(WINDOW - CLOCK // 2)
     bench.dispute(request)
     refunded(bench, request)
     with reverts("SeedUnknown"):

@@ -418,11 +418,11 @@ contract Market {
         return address(beacon) == address(0) ? 0 : 5000;
     }
 
-    /// @dev The round after a claim's window; 1 if there is no claim.
+    /// @dev The round that decides about a claim; 1 if there is none.
     function _round(Request memory request) private view returns (uint64) {
         (,, uint256 since) = oracle.claimOf(oracle.idOf(request));
         (uint256 window,) = tier.clocks(request.terms);
-        return since == 0 ? 1 : beacon.roundAfter(since + window);
+        return since == 0 ? 1 : beacon.roundAfter(since + window + 1 minutes);
     }
 
     /// @dev Last second to prove a claim, should it be drawn; for ever if there is nothing to prove.

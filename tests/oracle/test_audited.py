@@ -18,6 +18,7 @@ from oracle.fakes import (
     MODEL,
     OPERATOR,
     QUOTE,
+    UNSEEN,
     FakeChain,
     FakeModels,
     FakeRounds,
@@ -26,9 +27,10 @@ from oracle.fakes import (
 from oracle.services.guard import PATIENCE
 from oracle.services.work import Terms
 from tests.oracle.test_crash import Life
-from tests.oracle.test_optimistic import STRANGER, WINDOW, Corrupt, disputing
+from tests.oracle.test_optimistic import STRANGER, Corrupt, disputing
 from tests.oracle.world import BOTH, WATCHER, Challenger, Service, Watcher, run
 
+WINDOW = QUOTE.window + UNSEEN + 20
 UNTIL = WINDOW + QUOTE.prove + PATIENCE
 
 
@@ -236,7 +238,7 @@ def test_a_disputed_claim_is_left_to_who_disputes_unless_it_is_drawn(drawn):
         chain = FakeChain()
         watcher = Watcher(chain)
         request = await wrong_claim(chain, drawn=drawn)
-        chain.wait(WINDOW - 60)
+        chain.wait(QUOTE.window - 40)
         chain.mine(disputing(chain, request))
         await watcher.rest(seconds=UNTIL)
         assert chain.stage(request).outcome is (Outcome.LAPSED if drawn else Outcome.NONE)
@@ -250,7 +252,7 @@ def test_who_disputed_and_slept_the_week_out_still_closes():
         chain = FakeChain()
         challenger = Challenger(chain)
         request = await wrong_claim(chain)
-        chain.wait(WINDOW - 60)
+        chain.wait(QUOTE.window - 40)
         await challenger.settle()
         assert chain.stage(request).disputes
         chain.wait(8 * 86_400)
@@ -268,7 +270,7 @@ def test_who_disputed_publishes_the_round_before_it_settles():
         chain = FakeChain()
         challenger = Challenger(chain)
         request = await wrong_claim(chain)
-        chain.wait(WINDOW - QUOTE.prove // 2)
+        chain.wait(QUOTE.window - QUOTE.prove // 2)
         await challenger.settle()
         assert chain.stage(request).disputes
         await challenger.rest(seconds=QUOTE.prove)

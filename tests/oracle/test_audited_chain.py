@@ -141,7 +141,7 @@ def test_a_drawn_operator_proves_and_a_drawn_cheat_loses_its_whole_stake(hall, d
     cheat.until(lambda: hall.status(wrong) == PROVISIONAL, 60)
     cheat.end(signal.SIGTERM)
     watcher = daemons("watcher", WATCHER, EINPROOF_ROLES="watcher")
-    hall.wait(WINDOW + PERIOD)
+    hall.wait(WINDOW + 60 + PERIOD)
     operator.start()
     operator.until(lambda: hall.status(honest) == FINAL, 60)
     assert desk.account(address(OPERATOR))["stake"] == STAKE
@@ -229,9 +229,9 @@ def test_views_of_audits_and_guards_are_the_contracts(hall):
             desk.optimistic.functions.auditOf(request.fields)
         )
         assert await chain.audit(request) == Audit(
-            hall.beacon.address, True, round, known, drawn, until
+            hall.beacon.address, True, round, known, drawn, until, until - CLOCK
         )
-        hall.wait(WINDOW + 10)
+        hall.wait(WINDOW + 70)
         call = chain.publish_call(hall.beacon.address, round, b"")
         hall.evm.pay(call.to, 0, data=call.data)
         after = await chain.audit(request)

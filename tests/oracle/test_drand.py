@@ -45,7 +45,7 @@ def relay():
 
 
 def audit(beacon, round=1000, development=False):
-    return Audit(beacon, development, round, False, False, 0)
+    return Audit(beacon, development, round, False, False, 0, 0)
 
 
 def put(said, name, round, signature, told=None):

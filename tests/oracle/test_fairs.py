@@ -79,7 +79,7 @@ class Audits(Fair):
         claimed, *_ = self.desk.oracle.events.Answered().get_logs(**wanted)
         since = self.evm.web3.eth.get_block(claimed["blockNumber"])["timestamp"]
         beacon, clocks = self.desk.beacon.functions, self.tier.functions.clocks(request.terms)
-        round = self.evm.call(beacon.roundAfter(since + self.evm.call(clocks)[0]))
+        round = self.evm.call(beacon.roundAfter(since + self.evm.call(clocks)[0] + 60))
         value = bytes(self.evm.call(beacon.valueOf(round)))
         lot = int.from_bytes(keccak(value + request.id), "big") % 10_000
         return any(value) and lot < int.from_bytes(request.terms, "big") >> 63
