@@ -58,7 +58,8 @@ class Site:
         node = Node(settings.rpc, settings.rpc_timeout, threads=settings.workers + 3)
         chain_id = int(await node.rpc("eth_chainId"), 16)
         deployed = read_deployment(chain_id, settings.deployment)
-        chain = NodeChain(node, deployed.address("InferenceOracle"), deployed.tiers)
+        oracle = deployed.address("InferenceOracle")
+        chain = NodeChain(node, oracle, deployed.tiers, deployed.parts)
         identity = Identity(chain_id, chain.oracle)
         return cls(chain, identity, deployed, chain_id == DEVELOPMENT_CHAIN)
 

@@ -166,6 +166,11 @@ async def ask(
         )
     if tier is None or (tier.kind is TierKind.PROOF) != (terms is None):
         raise SettingsInvalid(f"{assurance} takes other terms, or is no tier: run einproof deploy")
+    if terms is not None and tier.parts and (terms.hours or terms.audits):
+        raise SettingsInvalid(
+            f"{tier.name}: hours and audits are fixed with the combination, got {terms.hours} and "
+            f"{terms.audits}: ask for none"
+        )
     if terms is not None and not terms.fits:
         raise SettingsInvalid(
             "expected coverage of 1 gwei to 1,099 ether, 1 to 32,767 seconds of proving, and a "
@@ -249,16 +254,16 @@ async def _report(
 async def _audit(wallet: Wallet, asked: Asked, story: list[Event]) -> Audit | None:
     """The draw, under the audited tier, if a claim stood at all."""
     stood = any(isinstance(event, Stood) for event in story)
-    audited = asked.tier.kind is TierKind.AUDITED
-    return await wallet.chain.audit(asked.request) if audited and stood else None
+    audited = asked.tier.of_kind(TierKind.AUDITED, asked.request)
+    return await wallet.chain.audit(audited[1]) if audited and stood else None
 
 
 async def _hardware(wallet: Wallet, asked: Asked, story: list[Event]) -> AnswerKeyShown | None:
     """The key that signed the claim that stood, under the attested tier."""
     stood = next((event for event in reversed(story) if isinstance(event, Stood)), None)
-    if asked.tier.kind is not TierKind.ATTESTED or stood is None:
+    if stood is None or asked.tier.of_kind(TierKind.ATTESTED, asked.request) is None:
         return None
-    return await signing_key_of(wallet.chain, asked.request, stood)
+    return await signing_key_of(wallet.chain, asked.request, asked.tier, stood)
 
 
 def _about(event: Event, request: Request) -> bool:
@@ -278,7 +283,8 @@ async def _stake(wallet: Wallet, asked: Asked, story: list[Event]) -> Stake | No
     ended = await wallet.chain.block(last.block.number)
     early = ended is not None and stood and ended.timestamp <= stood.timestamp + asked.quote.window
     proved = stood is None or stood.output != last.output or disputed or early
-    if not proved and asked.tier.kind is TierKind.AUDITED:  # drawn, it is proved after the window
+    drawn = asked.tier.of_kind(TierKind.AUDITED, asked.request)
+    if not proved and drawn:  # proved after the window
         shown = await wallet.chain.shown(asked.request, last.transaction)
         proved = shown is not None and bool(shown.evidence)
     return Stake(asked.quote, Worth.PROOF if proved else Worth.SILENCE)

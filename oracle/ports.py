@@ -20,6 +20,7 @@ from oracle.domain.chain import (
     Receipt,
     Shown,
     Signed,
+    Status,
     Unsigned,
 )
 from oracle.domain.committee import Committee, Opened, Summons, Word
@@ -148,6 +149,18 @@ class Chain(Protocol):
         ...
 
     def publish_call(self, beacon: str, round: int, signature: bytes) -> Call: ...
+
+    async def claim_for(self, request: Request, part: int) -> Status:
+        """Where a claim stands for a part of a combination."""
+        ...
+
+    async def disputed(self, request: Request) -> bool:
+        """Whether somebody disputed the claim of a request to an optimistic tier."""
+        ...
+
+    def conclude_call(self, request: Request, part: int, answer: Answer) -> Call:
+        """Ends in a part of a combination the claim that another part gave back."""
+        ...
 
     async def shown(self, request: Request, transaction: bytes) -> Shown | None:
         """What a plain transaction to the oracle handed in for a request; None if it did not."""

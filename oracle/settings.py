@@ -97,6 +97,8 @@ class Settings(BaseSettings):
     def _tiers(cls, value: str) -> str:
         if "committee" in value.lower():
             raise ValueError("a committee's members answer there: name the role member")
+        if "combined" in value.lower():
+            raise ValueError("a combination is answered where all of its parts are named")
         return _names(value, TierKind)
 
     @property

@@ -124,6 +124,15 @@ GAME: Mapping[str, tuple[str, ...]] = {
     "close": (*_CLAIM, "uint256", "uint256"),
 }
 
+#: CombinedAssurance; challengeCount is of its parts
+COMBINATION: Mapping[str, tuple[str, ...]] = {
+    "count": (),
+    "partAt": ("uint256",),
+    "claimFor": ("bytes32", "uint256"),
+    "conclude": (REQUEST, "uint256", "bytes", "address", "bytes", "bytes"),
+    "challengeCount": ("bytes32",),
+}
+
 #: Bounty
 OFFERS: Mapping[str, tuple[str, ...]] = {
     "offer": (REQUEST,),
@@ -237,6 +246,10 @@ ERRORS: Mapping[str, tuple[str, ...]] = {
     "NoEvidence": (),
     "NotFinal": ("bytes32",),
     "NotProved": ("bytes32",),
+    # CombinedAssurance
+    "Disagreement": ("address", "uint8", "uint8"),
+    "NothingToConclude": ("bytes32", "address"),
+    "NotAPart": ("address",),
     # IGuardedVerifier
     "NotTheCanary": ("bytes32", "bytes32"),
     "InnerChanged": ("bytes32", "bytes32"),
@@ -306,12 +319,14 @@ ERRORS: Mapping[str, tuple[str, ...]] = {
     "Panic": ("uint256",),
 }
 
-#: Errors that have another's name: of CommitteeAssurance, BisectionAssurance and Bounty.
+#: Errors that have another's name: of CommitteeAssurance, BisectionAssurance, Bounty and
+#: CombinedAssurance.
 NAMESAKES = (
     ("WrongEvidence", ("uint256",)),
     ("NothingLeft", ("bytes32",)),
     ("NothingLeft", ("bytes32", "uint256", "uint256")),
     ("NothingLeft", ("bytes32", "address")),
+    ("WrongVerdict", ("address", "uint8")),
 )
 
 

@@ -15,8 +15,9 @@ from oracle.adapters.abi import FUNCTIONS, REQUEST, signature
 from oracle.adapters.chain import NodeChain
 from oracle.domain.attested import ENROLMENT_TYPE, WORD, Enrolment, Hardware, key_id
 from oracle.domain.chain import Call, Stood
+from oracle.domain.evidence import pieces_of
 from oracle.domain.report import AnswerKeyShown
-from oracle.domain.request import Request
+from oracle.domain.request import Request, Tier, TierKind
 
 REGISTRY: Mapping[str, tuple[str, ...]] = {
     "attestations": (),  # AttestedAssurance's
@@ -76,9 +77,11 @@ async def key_shown(
     return AnswerKeyShown(registry, name, Hardware(kind).name, software, until, revoked), ready_at
 
 
-async def signing_key_of(chain: NodeChain, request: Request, stood: Stood) -> AnswerKeyShown | None:
-    """The key that signed the claim that stands: it is in the calldata of the transaction that
-    answered. None if a contract handed the answer in."""
+async def signing_key_of(
+    chain: NodeChain, request: Request, tier: Tier, stood: Stood
+) -> AnswerKeyShown | None:
+    """The key that signed the claim that stands under a tier, or its attested part: it is in the
+    calldata of the transaction that answered. None if a contract handed the answer in."""
     wanted = _selector("answer", FUNCTIONS)
     asked = encode((REQUEST,), (request.fields,))
     block = await chain.node.rpc("eth_getBlockByNumber", hex(stood.block.number), True)
@@ -87,9 +90,13 @@ async def signing_key_of(chain: NodeChain, request: Request, stood: Stood) -> An
         if data[:4] != wanted:
             continue
         fields, _, payee, _, evidence = decode(FUNCTIONS["answer"], data[4:])
-        if len(evidence) == ATTESTATION_BYTES and encode((REQUEST,), (fields,)) == asked:
-            owner, point = str(to_checksum_address(payee)), evidence[: 2 * WORD]
-            registry = await registry_of(chain, request.assurance)
+        if encode((REQUEST,), (fields,)) != asked:
+            continue
+        for part, piece in zip(tier.vouchers, pieces_of(tier, evidence), strict=True):
+            if part.kind is not TierKind.ATTESTED or len(piece) != ATTESTATION_BYTES:
+                continue
+            owner, point = str(to_checksum_address(payee)), piece[: 2 * WORD]
+            registry = await registry_of(chain, part.assurance)
             return (await key_shown(chain, registry, owner, request.model_id, point))[0]
     return None
 

@@ -1,6 +1,7 @@
 """The Chain port over a node and the deployed contracts."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from eth_abi.abi import decode
@@ -19,6 +20,7 @@ from oracle.adapters.abi import (
 )
 from oracle.adapters.audits import AuditCalls
 from oracle.adapters.bisection import DEMANDED, MOVES, REFUTED, GameCalls
+from oracle.adapters.combination import CombinationCalls
 from oracle.adapters.rpc import Node
 from oracle.domain import ids
 from oracle.domain.block import Block, BlockRef
@@ -59,13 +61,21 @@ PROVE_FACTOR, HOUR, LEAST_PROVE_CLOCK = 8, 3600, 3 * 3600
 SPAN = 2000
 
 
-class NodeChain(AuditCalls, GameCalls):
-    """`tiers`: those that this side knows, by address."""
+class NodeChain(AuditCalls, GameCalls, CombinationCalls):
+    """`tiers`: those that this side knows, by address; `parts`: those that combinations among them
+    put together, which are no tiers for requests of their own."""
 
-    def __init__(self, node: Node, oracle: str, tiers: Mapping[str, TierKind]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        oracle: str,
+        tiers: Mapping[str, TierKind],
+        parts: Mapping[str, TierKind] = MappingProxyType({}),
+    ) -> None:
         self.node = node
         self.oracle = to_checksum_address(oracle)
         self.tiers = {to_checksum_address(tier): kind for tier, kind in tiers.items()}
+        self.parts = {to_checksum_address(part): kind for part, kind in parts.items()}
         self._read_tiers: dict[str, Tier] = {}
         self._committees: dict[bytes, Committee] = {}
 
@@ -103,6 +113,15 @@ class NodeChain(AuditCalls, GameCalls):
         known = self._read_tiers.get(assurance)
         if known is not None and known.pin == pin:  # it hashes all that is read below
             return known
+        if kind is TierKind.COMBINED:
+            tier = await self.combination(assurance, pin)
+        else:
+            tier = await self.plain_tier(assurance, kind, pin)
+        if tier is not None:
+            self._read_tiers[assurance] = tier
+        return tier
+
+    async def plain_tier(self, assurance: str, kind: TierKind, pin: bytes) -> Tier | None:
         (verifier,) = decode(("address",), await self.call(assurance, call_data("verifier")))
         srs_id = await self.call(assurance, call_data("srsId"))
         (forgeable,) = decode(("bool",), await self.call(verifier, call_data("srsDevelopment")))
@@ -115,9 +134,7 @@ class NodeChain(AuditCalls, GameCalls):
             vault = to_checksum_address(found)
             coin = await self._coin(vault)
         checksummed = to_checksum_address(verifier)
-        tier = Tier(assurance, pin, checksummed, code_hash, srs_id, forgeable, kind, vault, coin)
-        self._read_tiers[assurance] = tier
-        return tier
+        return Tier(assurance, pin, checksummed, code_hash, srs_id, forgeable, kind, vault, coin)
 
     async def _coin(self, vault: str) -> Coin | None:
         """What a vault's stakes are in; None for ether."""
@@ -139,6 +156,9 @@ class NodeChain(AuditCalls, GameCalls):
     async def quote(self, tier: Tier, terms: bytes) -> Quote:
         if tier.kind is TierKind.COMMITTEE:
             return await self._committees_quote(tier, ClaimTerms.parse(terms))
+        if tier.kind is TierKind.COMBINED:
+            parts = [await self.quote(part.tier, part.terms(terms)) for part in tier.parts]
+            return Quote.together(parts)
         shares, clocks, bond = [
             await self.call(tier.assurance, call_data(name, terms))
             for name in ("split", "clocks", "bond")
@@ -334,7 +354,7 @@ class NodeChain(AuditCalls, GameCalls):
     async def _events(self, first: int, last: int) -> list[dict[str, Any]]:
         kinds = (REQUESTED, ANSWERED, RETURNED, DISPUTED, DISSENTED, *MOVES)
         topics = [["0x" + each.hex() for each in kinds]]
-        return await self.logs(first, last, [self.oracle, *self.tiers], topics)
+        return await self.logs(first, last, [self.oracle, *self.tiers, *self.parts], topics)
 
     async def logs(
         self, first: int, last: int, address: Sequence[str], topics: Sequence[Any]

@@ -1,6 +1,7 @@
 """Frozen dataclasses as JSON and back, by their type hints.
 
-bytes are 0x-hex, integers stay integers of any size, enumerations are their values, None is null.
+bytes are 0x-hex, integers stay integers of any size, enumerations are their values, None is null;
+a tuple, of one kind of items, is a list.
 """
 
 import json
@@ -8,7 +9,7 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
 from types import NoneType
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 
@@ -31,12 +32,16 @@ def plain(value: Any) -> Any:
         return value.value
     if is_dataclass(value):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, tuple):
+        return [plain(item) for item in value]
     return value
 
 
 def typed(kind: Any, value: Any) -> Any:
     """The inverse of `plain`, for a value known to be a `kind`."""
     options = get_args(kind)
+    if get_origin(kind) is tuple:
+        return tuple(typed(options[0], item) for item in value)
     if options:
         if value is None:
             return None

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,35 +22,47 @@ BEACONS = ("DevelopmentBeacon", "DrandEvmnet", "DrandQuicknet")
 VAULT, TOKEN_VAULT = "StakeVault", "TokenVault"
 BOUNTY = "Bounty"
 ATTESTED, ATTESTATIONS = "AttestedAssurance", "AttestationRegistry"
+COMBINED = "CombinedAssurance"
+#: What kind of tier a contract is.
+KINDS = {
+    PROOF: TierKind.PROOF,
+    OPTIMISTIC: TierKind.OPTIMISTIC,
+    ATTESTED: TierKind.ATTESTED,
+    COMMITTEE: TierKind.COMMITTEE,
+    BLS_COMMITTEE: TierKind.COMMITTEE,
+    AUDITED: TierKind.AUDITED,
+    BISECTION: TierKind.BISECTION,
+    COMBINED: TierKind.COMBINED,
+}
 
 
 @dataclass(frozen=True)
 class Deployment:
     """Addresses by contract name; `block` is where the first of them was created; `canary` is what
-    the verifier's guard must never see proved: model id, input, output."""
+    the verifier's guard must never see proved: model id, input, output. `combination`: its parts,
+    likewise by name, which are tiers of their own for nobody else."""
 
     chain_id: int
     block: int
     contracts: Mapping[str, str]
     canary: tuple[bytes, bytes, bytes] | None = None
+    combination: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def tiers(self) -> dict[str, TierKind]:
         """The deployed tiers, by address. Raises SettingsInvalid if there is not even proof."""
-        known = {self.address(PROOF): TierKind.PROOF}
-        if OPTIMISTIC in self.contracts:
-            known[self.address(OPTIMISTIC)] = TierKind.OPTIMISTIC
-        if ATTESTED in self.contracts:
-            known[self.address(ATTESTED)] = TierKind.ATTESTED
-        if COMMITTEE in self.contracts:
-            known[self.address(COMMITTEE)] = TierKind.COMMITTEE
-        if BLS_COMMITTEE in self.contracts:
-            known[self.address(BLS_COMMITTEE)] = TierKind.COMMITTEE
-        if AUDITED in self.contracts:
-            known[self.address(AUDITED)] = TierKind.AUDITED
-        if BISECTION in self.contracts:
-            known[self.address(BISECTION)] = TierKind.BISECTION
-        return known
+        proof = {self.address(PROOF): TierKind.PROOF}
+        return proof | _kinds(self.contracts)
+
+    @property
+    def parts(self) -> dict[str, TierKind]:
+        """The tiers that the deployed combination puts together, by address, in their order."""
+        return _kinds(self.combination)
+
+    @property
+    def combined(self) -> str:
+        """The combination's name, which comes from its parts: audited+attested."""
+        return "+".join(kind.value.lower() for kind in self.parts.values())
 
     @property
     def beacons(self) -> dict[str, str]:
@@ -80,7 +92,10 @@ def read_deployment(chain_id: int, path: Path | None = None) -> Deployment:
         told = found.get("canary")
         names = ("model_id", "input", "output")
         canary = tuple(bytes.fromhex(told[name][2:]) for name in names) if told else None
-        deployed = Deployment(int(found["chain_id"]), int(found["block"]), contracts, canary)
+        combined = found.get("combination", {}).get("parts", [])
+        parts = {part["name"]: _address(part) for part in combined}
+        named = (int(found["chain_id"]), int(found["block"]))
+        deployed = Deployment(*named, contracts, canary, parts)
     except FileNotFoundError:
         raise SettingsInvalid(
             f"nothing is deployed on chain {chain_id} as far as {path} goes: run einproof deploy"
@@ -94,6 +109,10 @@ def read_deployment(chain_id: int, path: Path | None = None) -> Deployment:
             f"{path} is of chain {deployed.chain_id}, the node is on chain {chain_id}"
         )
     return deployed
+
+
+def _kinds(contracts: Mapping[str, str]) -> dict[str, TierKind]:
+    return {at: KINDS[name] for name, at in contracts.items() if name in KINDS}
 
 
 def _address(entry: Any) -> str:

@@ -3,25 +3,17 @@
 import asyncio
 import json
 import time
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
-from oracle.adapters.deployment import (
-    ATTESTED,
-    AUDITED,
-    BISECTION,
-    BLS_COMMITTEE,
-    COMMITTEE,
-    OPTIMISTIC,
-    PROOF,
-)
+from oracle.adapters.deployment import BLS_COMMITTEE, COMBINED, KINDS, Deployment
 from oracle.bootstrap import Site
 from oracle.cli.prove import parse_word, read_input
 from oracle.domain.errors import SettingsInvalid
+from oracle.domain.request import TierKind
 from oracle.domain.terms import UNANSWERABLE, WHOLE, ClaimTerms
 from oracle.settings import read_settings
 
@@ -29,24 +21,16 @@ if TYPE_CHECKING:
     from prover.model import Model
 
 
-class TierName(StrEnum):
-    PROOF = "proof"
-    OPTIMISTIC = "optimistic"
-    ATTESTED = "attested"
-    COMMITTEE = "committee"
-    AUDITED = "audited"
-    BISECTION = "bisection"
-
-
+#: Contracts by the names of their tiers; a combination's is its parts', joined by +.
 CONTRACTS = {
-    TierName.PROOF: PROOF,
-    TierName.OPTIMISTIC: OPTIMISTIC,
-    TierName.ATTESTED: ATTESTED,
-    TierName.COMMITTEE: COMMITTEE,
-    TierName.AUDITED: AUDITED,
-    TierName.BISECTION: BISECTION,
+    kind.value.lower(): name
+    for name, kind in KINDS.items()
+    if name not in (BLS_COMMITTEE, COMBINED)
 }
-STAKED = frozenset(TierName) - {TierName.PROOF}
+NAMES = ", ".join(CONTRACTS)
+PROOF, COMMITTEE, AUDITED = [
+    kind.value.lower() for kind in (TierKind.PROOF, TierKind.COMMITTEE, TierKind.AUDITED)
+]
 
 
 def request(
@@ -64,8 +48,9 @@ def request(
     fee: Annotated[int, typer.Option(min=0, help="Wei for whoever answers.")] = 10**15,
     seconds: Annotated[int, typer.Option(min=1, help="Time to answer in.")] = 600,
     tier: Annotated[
-        TierName, typer.Option(help="How the answer is assured: proved, or vouched for by stake.")
-    ] = TierName.PROOF,
+        str,
+        typer.Option(help=f"How the answer is assured: {NAMES}; or several, as audited+attested."),
+    ] = PROOF,
     coverage: Annotated[
         float, typer.Option(min=1e-9, help="Ether that a wrong answer pays you (optimistic).")
     ] = 0.1,
@@ -94,9 +79,11 @@ def request(
     from oracle.operations import ask, await_answer
 
     settings = read_settings(rpc=rpc, key=key)
-    if large and tier is not TierName.COMMITTEE:
+    tiers = sorted(tier.lower().split("+"))
+    if not set(tiers) <= set(CONTRACTS):
+        raise SettingsInvalid(f"--tier: expected {NAMES}, or several joined by +, got {tier}")
+    if large and tiers != [COMMITTEE]:
         raise SettingsInvalid("--large is of a committee: ask with --tier committee")
-    assurance = BLS_COMMITTEE if large else CONTRACTS[tier]
     loaded, last, model_id = _model(model)
     data = _input(source, loaded)
     console = Console(stderr=True)
@@ -107,14 +94,14 @@ def request(
         contracts = site.deployment
         started = time.monotonic()
         terms = None
-        if tier in STAKED:
-            audits = round(audit * WHOLE) if tier is TierName.AUDITED else 0
+        if tiers != [PROOF]:
+            audits = round(audit * WHOLE) if tiers == [AUDITED] else 0
             terms = ClaimTerms(round(coverage * 10**9), proving, window, audits)
         with console.status("sending the request"):
             asked = await ask(
                 wallet,
                 site.identity,
-                contracts.address(assurance),
+                contracts.address(BLS_COMMITTEE) if large else _assurance(contracts, tiers),
                 contracts.address("ModelRegistry"),
                 model_id,
                 data,
@@ -146,6 +133,20 @@ def request(
         typer.echo(json.dumps(report))
     else:
         _show(report)
+
+
+def _assurance(contracts: Deployment, tiers: list[str]) -> str:
+    """The tier of that name, or the combination of those. Raises SettingsInvalid if it is not
+    deployed."""
+    if len(tiers) == 1:
+        return contracts.address(CONTRACTS[tiers[0]])
+    address = contracts.address(COMBINED)
+    if sorted(contracts.combined.split("+")) != tiers:
+        raise SettingsInvalid(
+            f"chain {contracts.chain_id} has the combination {contracts.combined}, not "
+            f"{'+'.join(tiers)}"
+        )
+    return address
 
 
 def _model(text: str) -> "tuple[Model | None, Model | None, bytes]":
@@ -194,10 +195,10 @@ def _show(report: dict[str, Any]) -> None:
     typer.echo(f"\n{'tier':14} {trust['tier']}, final {trust['final']}")
     verifier = trust["verifier"]
     typer.echo(f"{'verifier':14} {verifier['address']}  code {verifier['code_hash']}")
-    if "staked" in trust:
-        staked = trust["staked"]
+    for part in trust.get("parts", [trust] if "staked" in trust else []):
+        staked = part["staked"]
         covers = f"covers {staked['coverage_gwei']} gwei, {staked['window_seconds']} s to dispute"
-        typer.echo(f"{'staked':14} {staked['locked_gwei']} gwei; {covers}")
+        typer.echo(f"{'staked':14} {part['tier']}: {staked['locked_gwei']} gwei; {covers}")
     if verifier["stopped"]:
         typer.echo(f"{'STOPPED':14} no proof counts any more here: ask under a later version")
     if "audited" in trust:

@@ -336,7 +336,7 @@ class Job:
     @property
     def _undue(self) -> "Due | None":
         """What is left of `due` when the claim that it follows from changes."""
-        return None if self._guided or self.playing else self.due
+        return None if self._guided or self.playing or self.left else self.due
 
     # --- what the chain says ---
 
@@ -353,8 +353,9 @@ class Job:
         return replace(stands, verdict=None) if ours else stands
 
     def demanded(self, demand: Demand) -> "Job":
-        """Disputes of one claim share the first one's clock."""
-        if self.demand is not None:
+        """Disputes of one claim share the first one's clock. What is left of a combination's claim
+        that was given back is looked at anew: another part may ask for a proof now."""
+        if self.demand is not None and not self.left:
             return self
         return replace(self, demand=demand, due=self._undue, attempts=0, not_before=0)
 

@@ -1,6 +1,6 @@
 """The trust report: what an answer rests on, in words that can be printed beside it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from oracle.domain.chain import Audit, Identity
@@ -81,7 +81,7 @@ def trust_report(
             "input_hash": _hex(request.input_hash),
             "payee": payee,
         },
-        "tier": tier.kind.value,
+        "tier": tier.name,
         "final": "in the transaction that answered" if stake is None else stake.standing.value,
         "proved": [output, bound] if proved else [],
         "not_proved": [
@@ -104,18 +104,24 @@ def trust_report(
             "label": DEVELOPMENT if tier.forgeable else "ceremony",
         },
     }
-    if tier.kind is TierKind.ATTESTED and not proved:
-        report["attested"] = _attested(hardware)
-        report["could_have_cheated"] = [*_takers(hardware), *_cheats(tier, stake)]
-    if tier.kind is TierKind.COMMITTEE and stake is not None and not proved:
-        report["could_have_cheated"] = [_capturers(stake.quote), *_cheats(tier, stake)[1:]]
-    if tier.kind is TierKind.AUDITED and stake is not None:
-        report["audited"] = _audited(request, stake, audit)
-        if not proved:
-            report["could_have_cheated"] = [
-                *_gamblers(request, stake.quote, audit),
-                *_cheats(tier, stake),
+    vouching = _vouching(tier, request, stake)
+    for part, seen, its in vouching:
+        if part.kind is TierKind.ATTESTED and not proved:
+            report["attested"] = _attested(hardware)
+        if part.kind is TierKind.AUDITED:
+            report["audited"] = _audited(seen, its, audit)
+    if not proved and stake is not None:
+        liars = [_liars(part, seen, its.quote, hardware, audit) for part, seen, its in vouching]
+        cheats = _cheats(tier, stake)
+        if tier.parts:
+            at_once = [
+                f"{part.name}: {'; or '.join(who)}"
+                for part, who in zip(tier.vouchers, liars, strict=True)
             ]
+            report["could_have_cheated"] = [_together(stake.quote), *at_once, *cheats[1:]]
+        else:
+            council = tier.kind is TierKind.COMMITTEE
+            report["could_have_cheated"] = [*liars[0], *cheats[council:]]
     if stopped:
         report["not_proved"] = [
             "anything by this verifier: it was stopped, for this model or for all",
@@ -123,7 +129,30 @@ def trust_report(
         ]
     if stake is not None and tier.kind is not TierKind.PROOF:
         report["staked"] = _staked(request, tier, stake.quote)
+    if tier.parts and vouching:
+        report["parts"] = [_part(*each) for each in vouching]
     return report
+
+
+def _vouching(
+    tier: Tier, request: Request, stake: Stake | None
+) -> list[tuple[Tier, Request, Stake]]:
+    """The tiers that vouch on stake, each with the request as it sees it and its own stake."""
+    if stake is None:
+        return []
+    quotes = stake.quote.parts or (stake.quote,)
+    pairs = zip(tier.vouching(request), quotes, strict=True)
+    return [(part, seen, replace(stake, quote=quote)) for (part, seen), quote in pairs]
+
+
+def _part(part: Tier, seen: Request, stake: Stake) -> Report:
+    """What one part of a combination has to say and to lose."""
+    return {
+        "tier": part.name,
+        "assurance": part.assurance,
+        "pin": _hex(part.pin),
+        "staked": _staked(seen, part, stake.quote),
+    }
 
 
 def _cheats(tier: Tier, unproved: Stake | None) -> list[str]:
@@ -147,6 +176,30 @@ def _cheats(tier: Tier, unproved: Stake | None) -> list[str]:
         "whoever finds a mistake in the verifier contract or in the argument that it checks",
         "the chain itself: its validators, and a reorganisation deeper than the confirmations",
     ]
+
+
+def _together(quote: Quote) -> str:
+    """Of a combination: what has to fail for a lie to stand."""
+    return (
+        "the operator, by every one of these at once, one a part, if nobody re-executed the model "
+        f"and disputed any part's claim within that part's window, {quote.window} s the longest: "
+        f"it risked {quote.lock} gwei in all, {quote.burn} of them to be burned"
+    )
+
+
+def _liars(
+    part: Tier,
+    seen: Request,
+    quote: Quote,
+    hardware: AnswerKeyShown | None,
+    audit: Audit | None,
+) -> list[str]:
+    """Who else a tier's answers rest on, or in what way."""
+    if part.kind is TierKind.ATTESTED:
+        return _takers(hardware)
+    if part.kind is TierKind.AUDITED:
+        return _gamblers(seen, quote, audit)
+    return [_capturers(quote)] if part.kind is TierKind.COMMITTEE else []
 
 
 def _takers(hardware: AnswerKeyShown | None) -> list[str]:

@@ -1,6 +1,6 @@
 """What is asked and what is answered."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 
 from eth_hash.auto import keccak
@@ -58,11 +58,14 @@ class TierKind(StrEnum):
     COMMITTEE = "Committee"
     AUDITED = "Audited"
     BISECTION = "Bisection"
+    COMBINED = "Combined"
 
 
 #: Where an operator answers at once and its stake vouches; the attested tier asks for a key, too,
 #: the audited one for a proof of what is drawn.
 STAKED = frozenset({TierKind.OPTIMISTIC, TierKind.ATTESTED, TierKind.AUDITED, TierKind.BISECTION})
+#: The same, and combinations of such tiers.
+ON_STAKE = STAKED | {TierKind.COMBINED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,8 @@ class Tier:
 
     `forgeable`: the secret of its SRS is public (a development SRS), so its proofs prove nothing.
     `vault`: where operators' stakes lie; empty for the Proof tier. `coin`: what they are in; None
-    for ether.
+    for ether. `parts`: the tiers that a combination puts together, over one verifier; its vault is
+    the first one's.
     """
 
     assurance: str
@@ -92,6 +96,46 @@ class Tier:
     kind: TierKind = TierKind.PROOF
     vault: str = ""
     coin: Coin | None = None
+    parts: "tuple[Part, ...]" = ()
+
+    @property
+    def name(self) -> str:
+        """`Audited`; a combination's comes from its parts: `Audited+Attested`."""
+        return "+".join(each.kind.value for each in self.vouchers)
+
+    @property
+    def vouchers(self) -> "list[Tier]":
+        """The tiers that vouch: this one, or each part of a combination."""
+        return [part.tier for part in self.parts] or [self]
+
+    def vouching(self, request: Request) -> "list[tuple[Tier, Request]]":
+        """They, each with the request as it sees it."""
+        return [(part.tier, part.seen(request)) for part in self.parts] or [(self, request)]
+
+    def of_kind(self, kind: TierKind, request: Request) -> "tuple[Tier, Request] | None":
+        """The one of that kind among them."""
+        return next((each for each in self.vouching(request) if each[0].kind is kind), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A tier within a combination, and the bits of its terms that are fixed there."""
+
+    tier: Tier
+    fixed: bytes
+
+    def terms(self, shared: bytes) -> bytes:
+        """The part's terms, of what a request states for all."""
+        return bytes(one | other for one, other in zip(shared, self.fixed, strict=True))
+
+    def seen(self, request: Request) -> Request:
+        """The request as the part sees it: under the id of the whole."""
+        return replace(
+            request,
+            assurance=self.tier.assurance,
+            pin=self.tier.pin,
+            terms=self.terms(request.terms),
+        )
 
 
 @dataclass(frozen=True, slots=True)

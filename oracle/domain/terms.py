@@ -3,6 +3,7 @@
 Amounts of stake are in gwei, clocks in seconds.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 #: Output of one byte: the operator's word that the input has no provable answer.
@@ -50,12 +51,22 @@ class ClaimTerms:
             (value >> COVERAGE_BITS + PROVING_BITS + HOURS_BITS) % (1 << AUDIT_BITS),
         )
 
+    @classmethod
+    def together(cls, parts: "Sequence[ClaimTerms]") -> "ClaimTerms":
+        """What the parts of a combination are asked for in all: each covers for itself."""
+        return cls(
+            sum(part.coverage for part in parts),
+            max(part.proving for part in parts),
+            max(part.hours for part in parts),
+            sum(part.audits for part in parts),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Quote:
     """What a tier asks for under some terms: the lock's three parts in gwei, the contest window and
     the prove clock in seconds, the bond of a dispute in wei; `stake`, in gwei, is what an answer
-    under the audited tier needs in all."""
+    under the audited tier needs in all. `parts`: the same of each part of a combination."""
 
     compensation: int
     reward: int
@@ -64,6 +75,22 @@ class Quote:
     prove: int
     bond: int
     stake: int = 0
+    parts: "tuple[Quote, ...]" = ()
+
+    @classmethod
+    def together(cls, parts: "Sequence[Quote]") -> "Quote":
+        """What tiers ask for that vouch for one claim: a lock each, until the last window is over.
+        Who disputes chooses one of them; the shortest clock is to be kept."""
+        return cls(
+            sum(part.compensation for part in parts),
+            sum(part.reward for part in parts),
+            sum(part.burn for part in parts),
+            max(part.window for part in parts),
+            min(part.prove for part in parts),
+            min(part.bond for part in parts),
+            max(part.stake for part in parts),
+            tuple(parts),
+        )
 
     @property
     def lock(self) -> int:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import structlog
 
+from oracle.domain.chain import Status
 from oracle.domain.errors import RoundNotMade
 from oracle.domain.job import Demand, Due, Job
 from oracle.domain.move import Move
@@ -23,14 +24,22 @@ async def before_final(chain: Chain, rounds: Rounds, job: Job, now: int) -> Job 
     """The job with what it has to do first, at a time of the chain's: to publish its round, or to
     prove; None: nothing. Raises RoundNotMade, BeaconUnavailable."""
     answer, standing = job.answer, job.standing
-    if answer is None or answer.tier.kind is not TierKind.AUDITED:
+    audited = answer.tier.of_kind(TierKind.AUDITED, job.request) if answer is not None else None
+    if answer is None or audited is None:
         return None
     if standing is None or standing.output == UNANSWERABLE:
         return None
-    lost = now if job.demand is None else min(now, job.demand.prove_by)
+    left = job.closing is not None and bool(answer.tier.parts)
+    demand = None if left else job.demand  # which may be of the part that failed
+    lost = now if demand is None else min(now, demand.prove_by)
     if lost <= standing.since + answer.window:
         return None
-    audit = await chain.audit(job.request)
+    part, seen = audited
+    if left:
+        place = answer.tier.vouchers.index(part)
+        if await chain.claim_for(job.request, place) is Status.RETRACTED:
+            return None  # its audit is over: another part's lock is to be ended
+    audit = await chain.audit(seen)
     if not audit.known:
         if now < audit.made:
             raise RoundNotMade(audit.round, audit.made - now)

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 import structlog
 
 from oracle.domain import ids
-from oracle.domain.chain import Guarding, Identity, Shown
+from oracle.domain.chain import Guarding, Identity, Shown, Status
 from oracle.domain.errors import BeaconUnavailable, InputRefused, ModelMissing
-from oracle.domain.evidence import proof_in
+from oracle.domain.evidence import alone, proof_of
 from oracle.domain.job import Closing, Due, Job, JobState, Standing
 from oracle.domain.move import Move
 from oracle.domain.request import Answer, Request, Tier, TierKind
@@ -101,14 +101,15 @@ class Guard(Worker):
         """What a standing claim's audit asks for; None: look again."""
         request = job.request
         tier = await self._chain.tier(request.assurance)
-        audited = tier is not None and tier.kind is TierKind.AUDITED
-        if tier is None or not audited or standing.output == UNANSWERABLE:
+        audited = None if tier is None else tier.of_kind(TierKind.AUDITED, request)
+        if tier is None or audited is None or standing.output == UNANSWERABLE:
             return Due(None)
-        quote = await self._chain.quote(tier, request.terms)
+        part, seen = audited
+        quote = await self._chain.quote(part, seen.terms)
         now = (await self._chain.head()).timestamp
         if now <= standing.since + quote.window:
             return None
-        audit = await self._chain.audit(request)
+        audit = await self._chain.audit(seen)
         if not audit.known:
             if now <= audit.made + PATIENCE:
                 return None
@@ -122,19 +123,31 @@ class Guard(Worker):
         if not audit.drawn:
             return Due(None)  # if it is disputed, whoever demanded its proof sees to its clock
         # Who is drawn may have disputed itself, to sleep over it: that is no way out either.
-        until = audit.until if job.demand is None else job.demand.prove_by
+        until = audit.until
+        if job.demand is not None and (not tier.parts or await self._chain.disputed(seen)):
+            until = job.demand.prove_by
         log.info("drawn for an audit", id=request.id.hex(), prove_by=until)
-        claim = Answer(standing.payee, standing.output, b"", tier)
+        claim = Answer(standing.payee, standing.output, alone(tier, part), tier)
         call = self._chain.answer_call(request, claim)
+        if job.closing is not None:  # another part of a combination gave it back
+            place = tier.vouchers.index(part)
+            call = self._chain.conclude_call(request, place, replace(claim, proof=b""))
         return Due(Move.SETTLE, until + 1, call=call)
 
-    async def _close(self, job: Job, standing: Standing, tier: Tier) -> Due:
+    async def _close(self, job: Job, standing: Standing, tier: Tier) -> Due | None:
         """What the oracle's week gave back and an audit drew is closed: a week of silence is no way
-        around the draw."""
-        if tier.kind is not TierKind.AUDITED or standing.output == UNANSWERABLE:
+        around the draw; nor is another part of a combination that fails before. None: look again.
+        """
+        audited = tier.of_kind(TierKind.AUDITED, job.request)
+        if audited is None or standing.output == UNANSWERABLE:
             return Due(None)
-        audit = await self._chain.audit(job.request)
-        call = self._chain.close_call(job.request, standing)
+        part, seen = audited
+        if tier.parts:
+            place = tier.vouchers.index(part)
+            if await self._chain.claim_for(job.request, place) is Status.PROVISIONAL:
+                return await self._audit(job, standing)
+        audit = await self._chain.audit(seen)
+        call = self._chain.close_call(seen, standing)
         due = await close(self._chain, self._signer.address, call)
         if due.move is None or (audit.known and not audit.drawn):
             return Due(None)  # over, or its operator's to end
@@ -146,7 +159,7 @@ class Guard(Worker):
 
     # --- proofs ---
 
-    async def _compare(self, job: Job, closing: Closing) -> tuple[Answer | None, Due]:
+    async def _compare(self, job: Job, closing: Closing) -> tuple[Answer | None, Due | None]:
         """The proof that made a request final, and the stop that it calls for, if any."""
         request, nothing = job.request, Due(None)
         tier = await self._chain.tier(request.assurance)
@@ -156,7 +169,7 @@ class Guard(Worker):
         if tier is None or guard is None or closing.state is not JobState.SETTLED:
             return job.answer, nothing
         found = await self._chain.shown(request, closing.transaction)
-        proof = b"" if found is None else proof_in(tier.kind, job.standing, found)
+        proof = b"" if found is None else proof_of(tier, job.standing, found)
         if found is None or not proof:
             return job.answer, nothing
         answer = Answer(found.payee, found.output, proof, tier)

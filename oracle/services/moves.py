@@ -7,6 +7,7 @@ from eth_abi.abi import encode
 from oracle.domain import ids
 from oracle.domain.chain import Call
 from oracle.domain.committee import Opened
+from oracle.domain.evidence import by_all
 from oracle.domain.job import Job
 from oracle.domain.move import Move
 from oracle.domain.request import Answer, Request
@@ -33,7 +34,8 @@ def order(chain: Chain, signer: Signer, job: Job, move: Move) -> Call | None:
     if move is Move.ANSWER and answer.attestation and not answer.proof:
         return chain.answer_call(request, replace(answer, proof=answer.attestation))
     if move in (Move.ANSWER, Move.PROVE, Move.FINALISE, Move.REFUTE):
-        return chain.answer_call(request, answer)
+        shown = replace(answer, proof=by_all(answer.tier, answer.proof))
+        return chain.answer_call(request, shown)
     if job.due is not None and (committee := job.due.committee) is not None:
         place, opened = job.due.place, opening(signer, request, answer, committee.epoch)
         if move is Move.COMMIT:

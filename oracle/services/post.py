@@ -32,6 +32,10 @@ PASSING = (
     "AuditOpen",
 )
 
+#: Silence makes a claim final no more, and its proof does: its operator was slashed elsewhere, or
+#: one part of a combination would give it back.
+UNSPOKEN = ("OperatorSuspended", "Disagreement")
+
 HOUR = 3600
 #: Moves that carry a bond.
 BONDED = frozenset({Move.DISPUTE, Move.DEMAND})
@@ -124,8 +128,7 @@ class Post:
                 # Of WrongStatus: closed by another, or reorganised away. The watch will say which.
                 await self._change(job, job.postponed(now + RECHECK, str(reason)))
                 return None
-            if reason.name == "OperatorSuspended" and job.standing is not None:
-                # Silence makes none of a slashed operator's claims final: this one is proved.
+            if reason.name in UNSPOKEN and job.standing is not None and job.demand is None:
                 forever = Demand(1 << 62, job.standing.block)
                 await self._change(job, job.demanded(forever))
                 return None

@@ -22,12 +22,13 @@ from oracle.domain.errors import (
     Underpaid,
     WrongTier,
 )
+from oracle.domain.evidence import for_all
 from oracle.domain.job import Due, Job, Standing
-from oracle.domain.request import STAKED, Answer, Request, Tier, TierKind
+from oracle.domain.request import ON_STAKE, Answer, Request, Tier, TierKind
 from oracle.domain.terms import UNANSWERABLE, WHOLE, ClaimTerms, Quote
 from oracle.ports import AnswerKey, Chain, Clock, Engine, JobStore, Ledger, ModelStore, Prover
 from oracle.services.bisect import Bisect, answered, guide
-from oracle.services.closing import close
+from oracle.services.closing import Ends, close
 from oracle.services.worker import Finding, Worker
 
 log = structlog.get_logger("work")
@@ -93,6 +94,7 @@ class Work(Worker):
         self._terms = terms
         self._key = key
         self._bisect = Bisect(chain, models, engine, prover, identity, terms.payee)
+        self._ends = Ends(chain, terms.payee, self._proof)
 
     async def _find(self, job: Job) -> Finding:
         if job.playing and job.standing is not None and job.answer is not None:
@@ -121,7 +123,7 @@ class Work(Worker):
             tier = await self._tier(request)
         folder = await self._models.find(request.model_id)
         plain = Answer(payee, b"", b"", tier, self._engine.name)
-        if tier.kind in STAKED:
+        if tier.kind in ON_STAKE:
             plain = replace(plain, quote=await self._chain.quote(tier, request.terms))
         if tier.kind is TierKind.BISECTION:
             answer = answered(plain, await self._engine.steps(folder, request.input))
@@ -134,9 +136,9 @@ class Work(Worker):
             if tier.kind is TierKind.PROOF or not self._terms.unanswerable:
                 raise
             answer = replace(plain, output=UNANSWERABLE, why=f"unanswerable: {reason}")
-        if tier.kind is TierKind.ATTESTED:
-            answer = replace(answer, attestation=await self._attest(request, answer))
-        return answer if tier.kind in STAKED else await self._proof(job, answer)
+        if tier.kind is TierKind.PROOF:
+            return await self._proof(job, answer)
+        return replace(answer, attestation=await self._evidence(tier, request, answer))
 
     async def _play(self, job: Job, standing: Standing, answer: Answer) -> Due:
         """The next move of our side of a bisection."""
@@ -147,6 +149,8 @@ class Work(Worker):
     async def _close(self, job: Job, standing: Standing) -> Due:
         """The end of our claim's lock; not where a proof of it is owed: that would slash us."""
         tier = await self._chain.tier(job.request.assurance)
+        if tier is not None and tier.parts and job.answer is not None:
+            return await self._ends.next(job, standing, job.answer, tier)
         drawn = False
         if tier is not None and tier.kind is TierKind.AUDITED:
             drawn = (await self._chain.audit(job.request)).drawn
@@ -156,6 +160,13 @@ class Work(Worker):
             return await self._bisect.collect(job, standing)
         call = self._chain.close_call(job.request, standing)
         return await close(self._chain, self._terms.payee, call)
+
+    async def _evidence(self, tier: Tier, request: Request, answer: Answer) -> bytes:
+        """What an answer on stake brings; a combination's, for each part in order."""
+        if tier.parts:
+            vouching = tier.vouching(request)
+            return for_all([await self._evidence(*each, answer) for each in vouching])
+        return await self._attest(request, answer) if tier.kind is TierKind.ATTESTED else b""
 
     async def _attest(self, request: Request, answer: Answer) -> bytes:
         """The answer key and its signature over this claim."""
@@ -188,8 +199,15 @@ class Work(Worker):
 
     async def _tier(self, request: Request) -> Tier:
         tier = await self._chain.tier(request.assurance)
-        if tier is None or tier.kind not in self._terms.tiers:
+        vouchers = [] if tier is None else tier.vouchers
+        missing = [each.name for each in vouchers if each.kind not in self._terms.tiers]
+        if tier is None or (missing and not tier.parts):
             raise WrongTier(f"{request.assurance} is no tier that this service answers under")
+        if missing:
+            raise WrongTier(
+                f"{tier.name} asks for every part, and this service does not answer under "
+                f"{missing[0]}: name it in EINPROOF_TIERS"
+            )
         if tier.pin != request.pin:
             raise WrongTier(
                 f"pins 0x{request.pin.hex()}, tier {request.assurance} vouches with "
@@ -215,13 +233,14 @@ class Work(Worker):
                 f"asks {self._terms.min_callback_price}"
             )
         tier = await self._tier(request)
-        if tier.kind in STAKED:
+        if tier.kind in ON_STAKE:
             await self._cover(tier, request)
         return tier
 
     async def _cover(self, tier: Tier, request: Request) -> None:
         """Raises Uncovered or Underpaid for what is too much to stake, or too little to earn."""
-        asked, mine = ClaimTerms.parse(request.terms), self._terms
+        vouching, mine = tier.vouching(request), self._terms
+        asked = ClaimTerms.together([ClaimTerms.parse(seen.terms) for _, seen in vouching])
         quote = await self._chain.quote(tier, request.terms)
         if asked.coverage > mine.max_coverage:
             raise Uncovered(
@@ -234,9 +253,19 @@ class Work(Worker):
             )
         if request.fee < (least := mine.price(asked, quote)):
             raise Underpaid(f"pays {request.fee} wei, this coverage costs {least} here")
-        account = await self._chain.account(tier, mine.payee)
+        for vault in dict.fromkeys(part.vault for part in tier.vouchers):
+            quotes = zip(tier.vouchers, quote.parts or [quote], strict=True)
+            locks = [(part, locked) for part, locked in quotes if part.vault == vault]
+            whole = Quote.together([locked for _, locked in locks])
+            await self._back(locks[0][0], whole, asked)
+
+    async def _back(self, tier: Tier, quote: Quote, asked: ClaimTerms) -> None:
+        """Raises Uncovered where the payee's stake in a tier's vault is not enough for a quote."""
+        account = await self._chain.account(tier, self._terms.payee)
         if account.suspended:
-            raise Uncovered(f"operator {mine.payee} was slashed, and stakes no more in this vault")
+            raise Uncovered(
+                f"operator {self._terms.payee} was slashed, and stakes no more in this vault"
+            )
         if account.stake < quote.stake:
             raise Uncovered(
                 f"audited at {asked.audits} of {WHOLE}, this coverage needs a stake of "

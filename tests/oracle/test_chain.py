@@ -48,6 +48,7 @@ CONTRACTS = (
     "contracts/assurance/AuditedAssurance.sol",
     "contracts/assurance/BisectionAssurance.sol",
     "contracts/assurance/Bounty.sol",
+    "contracts/assurance/CombinedAssurance.sol",
     "contracts/assurance/GuardedVerifier.sol",
     "contracts/assurance/OptimisticAssurance.sol",
     "contracts/assurance/ProofAssurance.sol",
@@ -95,7 +96,7 @@ def _type(item):
 
 def test_functions_and_events_are_those_of_the_contracts():
     functions, events = signatures("function"), signatures("event")
-    for known in (abi.FUNCTIONS, abi.MEMBERS, abi.GAME, abi.OFFERS):
+    for known in (abi.FUNCTIONS, abi.MEMBERS, abi.GAME, abi.COMBINATION, abi.OFFERS):
         assert all(types in functions[name] for name, types in known.items())
     assert all(types in events[name] for name, types in abi.EVENTS.items())
 
