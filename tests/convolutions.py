@@ -52,9 +52,17 @@ def compiled(module: nn.Module, *shape: int, **more: Any) -> Compiled:
 def assert_close(module: nn.Module, *shape: int, least: float = 0.999) -> tuple[Compiled, Case]:
     """Interpreter and engine agree bit for bit on two inputs, and with torch up to rounding."""
     made = compiled(module.double().eval(), *shape)
+    return made, assert_agreed(
+        made, module, *(inputs(seed, *shape) for seed in (2, 3)), least=least
+    )
+
+
+def assert_agreed(
+    made: Compiled, module: nn.Module, *every: FloatArray, least: float = 0.999
+) -> Case:
+    """The same of what was compiled, on inputs that are given; the last one's case."""
     engine = Network(made.program, made.weights)
-    for seed in (2, 3):
-        x = inputs(seed, *shape)
+    for x in every:
         given = case(made, x)
         values = given.values
         for name, cells in engine.run({"input": given.given["input"]}).items():
@@ -62,7 +70,7 @@ def assert_close(module: nn.Module, *shape: int, least: float = 0.999) -> tuple[
         got, want = made.quantizer.dequantize(values["output"]), floats(module, x)
         assert got.shape == want.shape
         assert np.array_equal(got, want) or cosine(got, want) > least
-    return made, given
+    return given
 
 
 torch.manual_seed(0)  # ranges are recorded on few examples: other weights may leave them

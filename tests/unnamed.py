@@ -1,4 +1,4 @@
-"""One operator each, and small networks, as people write them: what the compiler is to import."""
+"""One operator each, as people write them: what the compiler is to import."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ TENSOR = torch.tensor
 ADJACENT = (torch.rand(5, 5) > 0.5).double() / 5
 PLACES = TENSOR([4, 0, 0, 2])
 PAIRS = torch.tril_indices(4, 4, -1)
+EXAMPLES = torch.arange(12).view(1, 2, 6).double().cos()
+CUBE = torch.arange(36).view(2, 6, 3).double().sin()
 
 OPERATORS: dict[str, tuple[nn.Module, Shape]] = {
     # sums and orders along an axis
@@ -174,6 +176,39 @@ OPERATORS: dict[str, tuple[nn.Module, Shape]] = {
     "cosine": (_one(lambda y: F.cosine_similarity(y[:1] + 0.3, y[1:], dim=-1)), (4, 6)),
     "distance": (_one(lambda y: F.pairwise_distance(y[:2], y[2:])), (4, 6)),
     "normalised channels": (_image(lambda y: F.normalize(y + 0.5, dim=1)), (1, 2, 3, 4)),
+    # the last, so that the others keep their weights
+    "cosine of other ranks": (
+        _one(lambda y: F.cosine_similarity(y[0] + 2, y.view(4, 1, 6) + 2, dim=0)), (4, 6),
+    ),
+    "cosine with constants": (
+        _one(lambda y: F.cosine_similarity(y[:, None], EXAMPLES, dim=-1)), (4, 6),
+    ),
+    "cosine of what is short": (
+        _one(lambda y: F.cosine_similarity(y[:1], y[1:], dim=-1, eps=1.0)), (4, 6),
+    ),
+    "normalised, what is short not": (_one(lambda y: F.normalize(y, eps=1.0)), (4, 6)),
+    "outer": (_one(lambda y: torch.outer(y[0], y[1])), (2, 6)),
+    "pairs": (
+        Apply(lambda x, m: m(x[:, :2], x[:, 2:]), nn.Bilinear(2, 4, 3)), (3, 6),
+    ),
+    "a constant matrix for each": (_one(lambda y: torch.einsum("bd,edo->beo", y, CUBE)), (3, 6)),
+    "a constant matrix for each, on the left": (
+        _one(lambda y: CUBE.mT @ y.T), (3, 6),
+    ),
+    "powers below zero": (
+        _one(lambda y: (y.abs() + 0.5) ** -1.5 + (y.abs() + 0.5) ** -0.3), (3, 6),
+    ),
+    "a power that is a tensor": (_one(lambda y: (y * y + 0.5).pow(TENSOR(-2.5))), (3, 6)),
+    "sgn": (_one(torch.sgn), (3, 6)),
+    "one number or another": (_one(lambda y: torch.where(y > 0, 1.0, -2.0) * y), (3, 6)),
+    "how many are positive": (_one(lambda y: (y > 0).sum(-1) + y.sum(-1)), (3, 6)),
+    "between tensors": (_one(lambda y: y.clamp(TENSOR([-0.2] * 6), TENSOR(0.3))), (3, 6)),
+    "channels dropped": (
+        nn.Sequential(nn.Conv2d(2, 3, 1), nn.Dropout2d(), nn.FeatureAlphaDropout()), (1, 2, 3, 3),
+    ),
+    "dropped, of mean and spread": (nn.Sequential(nn.Linear(6, 4), nn.AlphaDropout()), (3, 6)),
+    "a constant of that type": (_one(lambda y: y + TENSOR([1, 2, 3, 4, 5, 6]).type_as(y)), (3, 6)),
+    "a constant cut off": (_one(lambda y: y + TENSOR([0.5] * 6).type_as(PLACES)), (3, 6)),
 }  # fmt: skip
 OPERATORS_OF_PLACES: dict[str, tuple[nn.Module, Shape]] = {
     "argmax of rows": (_place(lambda y: y.argmax(0)), (3, 6)),
@@ -183,261 +218,4 @@ OPERATORS_OF_PLACES: dict[str, tuple[nn.Module, Shape]] = {
     "where the greatest stands": (_place(lambda y: y.max(-1).indices), (3, 6)),
     "where the least stands": (_place(lambda y: y.min(-1).indices), (3, 6)),
     "where the first stands": (_place(lambda y: y.topk(1, dim=0).indices), (3, 6)),
-}
-
-
-class UNet(nn.Module):
-    """Down, up by a transposed convolution, and what was beside (Ronneberger et al. 2015)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.one, self.two = nn.Conv2d(1, 3, 3, padding=1), nn.Conv2d(3, 4, 3, padding=1)
-        self.up, self.out = nn.ConvTranspose2d(4, 3, 2, stride=2), nn.Conv2d(6, 1, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        a = F.relu(self.one(x))
-        b = F.relu(self.two(F.max_pool2d(a, 2)))
-        made: Tensor = self.out(torch.cat([a, F.relu(self.up(b))], 1))
-        return made
-
-
-class Temporal(nn.Module):
-    """Two dilated causal convolutions beside a residual connection (Bai et al. 2018)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.second = nn.Conv1d(2, 4, 3, dilation=1), nn.Conv1d(4, 4, 3, dilation=2)
-        self.beside, self.out = nn.Conv1d(2, 4, 1), nn.Linear(4, 2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(self.first(F.pad(x, (2, 0))))
-        y = F.relu(self.second(F.pad(y, (4, 0)))) + self.beside(x)
-        made: Tensor = self.out(F.relu(y)[:, :, -1])
-        return made
-
-
-class Squeeze(nn.Module):
-    """Channels weighed by their averages (Hu et al. 2018)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv, self.down, self.up = nn.Conv2d(2, 6, 3), nn.Linear(6, 3), nn.Linear(3, 6)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.conv(x)
-        share = torch.sigmoid(self.up(F.relu(self.down(y.mean((2, 3))))))
-        made: Tensor = y * share[:, :, None, None]
-        return made
-
-
-class Mixer(nn.Module):
-    """A block of MLP-Mixer: tokens, then channels (Tolstikhin et al. 2021)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.norms = nn.ModuleList([nn.LayerNorm(6), nn.LayerNorm(6)])
-        self.tokens = nn.Sequential(nn.Linear(4, 5), nn.GELU(), nn.Linear(5, 4))
-        self.channels = nn.Sequential(nn.Linear(6, 8), nn.GELU(), nn.Linear(8, 6))
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.tokens(self.norms[0](x).transpose(1, 2)).transpose(1, 2)
-        made: Tensor = x + self.channels(self.norms[1](x))
-        return made
-
-
-class ConvNext(nn.Module):
-    """A block of ConvNeXt: depthwise, a norm of channels, an inverted bottleneck (Liu et al.
-    2022)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.deep, self.norm = nn.Conv2d(4, 4, 5, padding=2, groups=4), nn.LayerNorm(4)
-        self.up, self.down = nn.Linear(4, 8), nn.Linear(8, 4)
-        self.gamma = nn.Parameter(torch.rand(4))
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.norm(self.deep(x).permute(0, 2, 3, 1))
-        y = self.gamma * self.down(F.gelu(self.up(y)))
-        return x + y.permute(0, 3, 1, 2)
-
-
-class Alibi(nn.Module):
-    """Causal attention with slopes for distances (Press et al. 2022)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.qkv, self.out = nn.Linear(6, 18), nn.Linear(6, 6)
-        at = torch.arange(5)
-        slopes = torch.tensor([0.5, 0.25])[:, None, None]
-        mask = torch.full((5, 5), -torch.inf).triu(1)
-        self.register_buffer("bias", slopes * (at - at[:, None]).clamp(max=0) + mask)
-
-    def forward(self, x: Tensor) -> Tensor:
-        q, k, v = (y.view(1, 5, 2, 3).transpose(1, 2) for y in self.qkv(x).chunk(3, -1))
-        shares = (q @ k.mT / 3**0.5 + self.bias).softmax(-1)
-        made: Tensor = self.out((shares @ v).transpose(1, 2).reshape(1, 5, 6))
-        return made
-
-
-class Inverted(nn.Module):
-    """MobileNet's inverted residual (Sandler et al. 2018), batch norms as they begin."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv2d(3, 6, 1, bias=False), nn.BatchNorm2d(6), nn.ReLU6(),
-            nn.Conv2d(6, 6, 3, padding=1, groups=6, bias=False), nn.BatchNorm2d(6), nn.ReLU6(),
-            nn.Conv2d(6, 3, 1, bias=False), nn.BatchNorm2d(3),
-        )  # fmt: skip
-
-    def forward(self, x: Tensor) -> Tensor:
-        made: Tensor = x + self.layers(x)
-        return made
-
-
-class Highway(nn.Module):
-    """t h + (1 - t) x (Srivastava et al. 2015)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.gates = nn.ModuleList(nn.Linear(6, 6) for _ in range(2))
-        self.layers = nn.ModuleList(nn.Linear(6, 6) for _ in range(2))
-
-    def forward(self, x: Tensor) -> Tensor:
-        for gate, layer in zip(self.gates, self.layers, strict=True):
-            t = torch.sigmoid(gate(x))
-            x = t * torch.tanh(layer(x)) + (1 - t) * x
-        return x
-
-
-class Siamese(nn.Module):
-    """How far two halves of the input are from each other."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tower = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 4))
-
-    def forward(self, x: Tensor) -> Tensor:
-        a, b = self.tower(x[:, :6]), self.tower(x[:, 6:])
-        return F.pairwise_distance(a, b + 1)
-
-
-class Shifted(nn.Module):
-    """Attention in shifted windows (Liu et al. 2021), of one dimension."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.qkv, self.out = nn.Linear(4, 12), nn.Linear(4, 4)
-
-    def forward(self, x: Tensor) -> Tensor:
-        windows = x.roll(-2, 1).view(2, 4, 4)
-        q, k, v = self.qkv(windows).chunk(3, -1)
-        y = F.scaled_dot_product_attention(q, k, v).reshape(1, 8, 4).roll(2, 1)
-        made: Tensor = x + self.out(y)
-        return made
-
-
-class Graph(nn.Module):
-    """Two layers over neighbours (Kipf and Welling 2017)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.one, self.two = nn.Linear(6, 8), nn.Linear(8, 3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        made: Tensor = self.two(ADJACENT @ F.relu(self.one(ADJACENT @ x)))
-        return made
-
-
-class Linear(nn.Module):
-    """Attention without softmax, its factors counted as they come (Katharopoulos et al. 2020)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.qkv = nn.Linear(4, 12)
-
-    def forward(self, x: Tensor) -> Tensor:
-        q, k, v = self.qkv(x).chunk(3, -1)
-        q, k = F.elu(q) + 1, F.elu(k) + 1
-        shares = (q @ k.mT).tril()
-        return (shares @ v) / (shares.sum(-1, keepdim=True) + 0.1)
-
-
-class Crossed(nn.Module):
-    """Factors of features and of their pairs (Naumov et al. 2019)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tower, self.out = nn.Linear(3, 4), nn.Linear(10, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.tower(x)
-        pairs = (y @ y.mT)[:, PAIRS[0], PAIRS[1]]
-        made: Tensor = torch.sigmoid(self.out(torch.cat([y[:, 0], pairs], -1)))
-        return made
-
-
-def _gated_convolution() -> nn.Module:
-    return nn.Sequential(nn.Conv1d(2, 8, 3, padding=1), nn.GLU(1), nn.Conv1d(4, 3, 3))
-
-
-def _autoencoder() -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(1, 3, 3, stride=2, padding=1), nn.PReLU(3), nn.Conv2d(3, 4, 3, 2, 1), nn.ELU(),
-        nn.ConvTranspose2d(4, 3, 3, 2, 1, 1), nn.LeakyReLU(), nn.ConvTranspose2d(3, 1, 4, 2, 1),
-        nn.Sigmoid(),
-    )  # fmt: skip
-
-
-def _finer() -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(1, 4, 3, padding=1, padding_mode="reflect"), nn.Tanh(),
-        nn.Conv2d(4, 4, 3, padding=1, padding_mode="replicate"), nn.PixelShuffle(2),
-    )  # fmt: skip
-
-
-def _standardised(x: Tensor, one: nn.Module, two: nn.Module) -> Tensor:
-    """A norm written by hand, as many write it."""
-    y = one(x)
-    y = (y - y.mean(-1, keepdim=True)) / (y.std(-1, keepdim=True) + 1e-3)
-    made: Tensor = two(y)
-    return made
-
-
-def _sharing(x: Tensor, one: nn.Module) -> Tensor:
-    """A softmax written by hand."""
-    y = one(x)
-    y = (y - y.max(-1, keepdim=True).values).exp()
-    return y / y.sum(-1, keepdim=True)
-
-
-def _spectral(x: Tensor, one: nn.Module, two: nn.Module) -> Tensor:
-    """Both directions of a recurrence beside each other."""
-    made: Tensor = torch.cat([one(x)[0], two(x.flip(1))[0].flip(1)], -1)
-    return made
-
-
-NETWORKS: dict[str, tuple[nn.Module, Shape]] = {
-    "a U-Net": (UNet(), (1, 1, 8, 8)),
-    "a temporal network": (Temporal(), (1, 2, 9)),
-    "squeeze and excite": (Squeeze(), (1, 2, 6, 6)),
-    "an MLP-Mixer": (Mixer(), (1, 4, 6)),
-    "a ConvNeXt block": (ConvNext(), (1, 4, 6, 6)),
-    "slopes of distances": (Alibi(), (1, 5, 6)),
-    "a gated convolution": (_gated_convolution(), (1, 2, 9)),
-    "an inverted residual": (Inverted(), (1, 3, 5, 5)),
-    "a highway": (Highway(), (2, 6)),
-    "a Siamese distance": (Siamese(), (2, 12)),
-    "shifted windows": (Shifted(), (1, 8, 4)),
-    "a graph": (Graph(), (1, 5, 6)),
-    "attention without softmax": (Linear(), (1, 5, 4)),
-    "crossed features": (Crossed(), (1, 4, 3)),
-    "an autoencoder": (_autoencoder(), (1, 1, 8, 8)),
-    "super-resolution": (_finer(), (1, 1, 5, 5)),
-    "a norm by hand": (Apply(_standardised, nn.Linear(6, 8), nn.Linear(8, 3)), (2, 6)),
-    "shares by hand": (Apply(_sharing, nn.Linear(6, 5)), (2, 6)),
-    "two directions by hand": (
-        Apply(_spectral, nn.GRU(4, 3, batch_first=True), nn.GRU(4, 3, batch_first=True)),
-        (1, 5, 4),
-    ),
 }

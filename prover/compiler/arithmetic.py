@@ -13,7 +13,7 @@ import numpy as np
 from prover.compiler.errors import UnsupportedOp
 from prover.compiler.lower.activation import POWER
 from prover.compiler.lower.network import HIDDEN
-from prover.compiler.lower.root import HALVES
+from prover.compiler.lower.root import HALVES, MOST_POWER
 from prover.compiler.nodes import Late, Nodes, Rule, Several, Shapes
 from prover.compiler.trace import Node, Ref
 
@@ -42,22 +42,30 @@ def _leaky(node: Node, shapes: Shapes) -> Iterable[Node]:
 
 
 def _power(node: Node, shapes: Shapes) -> Iterable[Node]:
-    """x^p: whole ones and square roots as they are; others of what is positive, by table."""
+    """x^p: whole ones and square roots as they are, halves by 1/sqrt x; others of what is positive,
+    by table."""
     x, power = node.args
-    if isinstance(power, Ref) or np.size(power) != 1:
-        raise UnsupportedOp(node.name, node.target, "expected one constant power")
-    power = float(power)
+    if isinstance(x, Ref) and not isinstance(power, Ref) and np.size(power) == 1:
+        power = float(np.ravel(power)[0])
+    else:
+        raise UnsupportedOp(node.name, node.target, "expected one constant power of a value")
     made = Several(node, shapes)
     if power == 1:
         return made.seen(x)
     if power == -1:
         return made.ending("reciprocal.default", x)
     if power in HALVES or (power >= 0 and power.is_integer()):
-        return [node]
-    if power < 0:
+        return [replace(node, target="aten.pow.Tensor_Scalar", args=(x, power))]
+    if power >= 0:
+        return [replace(node, target=POWER, args=(x, power))]
+    if power.is_integer():
         whole = made.add("power", "pow.Tensor_Scalar", node.shape, x, -power)
         return made.ending("reciprocal.default", whole)
-    return [replace(node, target=POWER, args=(x, power))]
+    if (2 * power).is_integer() and -2 * power <= MOST_POWER:
+        root = made.add("root", "rsqrt.default", node.shape, x)
+        return made.ending("pow.Tensor_Scalar", root, -2 * power)
+    below = Node(f"{node.name}_power", POWER, (x, -power), node.shape)
+    return [below, *made.ending("reciprocal.default", Ref(below.name))]
 
 
 def _exponential(node: Node, shapes: Shapes) -> Iterable[Node]:
@@ -130,6 +138,21 @@ def _sign(node: Node, shapes: Shapes) -> Iterable[Node]:
     return made.ending("where.self", above, np.ones(()), low)
 
 
+def _chosen(node: Node, shapes: Shapes) -> Iterable[Node]:
+    """where between two numbers."""
+    mask, *sides = node.args
+    args = (mask, *(np.asarray(float(side)) for side in sides))
+    return [replace(node, target="aten.where.self", args=args)]
+
+
+def _bounded(node: Node, shapes: Shapes) -> Iterable[Node]:
+    """clamp between tensors: their maximum, then minimum."""
+    made, (x, low, high) = Several(node, shapes), node.args
+    if low is not None:
+        x = made.add("floored", "maximum.default", node.shape, x, low)
+    return made.seen(x) if high is None else made.ending("minimum.default", x, high)
+
+
 def _compared(node: Node, shapes: Shapes) -> Iterable[Node]:
     """x > y as x - y > 0."""
     x, y = node.args
@@ -168,6 +191,7 @@ RULES: dict[str, Rule] = {
     "aten.prelu.default": _slopes,
     "aten.rrelu.default": _leaky,
     "aten.pow.Tensor_Scalar": _power,
+    "aten.pow.Tensor_Tensor": _power,
     "aten.pow.Scalar": _exponential,
     "aten.lerp.Scalar": _between,
     "aten.lerp.Tensor": _between,
@@ -179,5 +203,8 @@ RULES: dict[str, Rule] = {
     "aten.threshold.default": _threshold,
     "aten.hardshrink.default": _hard_shrink,
     "aten.sign.default": _sign,
+    "aten.sgn.default": _sign,
+    "aten.where.Scalar": _chosen,
+    "aten.clamp.Tensor": _bounded,
     **{f"aten.{kind}.Tensor": _compared for kind in ("gt", "ge", "lt", "le")},
 }

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from prover.compiler.nodes import CASTS, Nodes, names
+from prover.compiler.nodes import CASTS, Nodes, keeps_cells, names
 from prover.compiler.trace import INPUT, Node, Ref
 
 TARGET = "einproof.bands"
@@ -85,7 +85,9 @@ def _bases(node: Node, nodes: Nodes) -> Iterator[tuple[str, tuple[int, ...], set
                 continue
             before = nodes.get(name)
             if before is not None and before.shape == node.shape:
-                yield name, before.shape, set(seen)
+                read = before.args[0] if keeps_cells(before) else None
+                if not (isinstance(read, Ref) and read.name in nodes):  # else what was copied is
+                    yield name, before.shape, set(seen)
             if before is not None and before.target in FOLLOWED:
                 seen.add(name)
                 edge.append(name)
@@ -152,6 +154,8 @@ def _made(node: Node, args: list[Any]) -> Any:
     """The terms of one operator's value; a tuple of them where it makes several."""
     x = args[0]
     if node.target in CASTS:
+        if not keeps_cells(node):
+            raise _Stray
         return x
     if node.target in FACTORS:
         return _scaled(node, x, args[1])

@@ -131,7 +131,11 @@ def compile_graph(
         recorded.check_scales(graph.evened)
         wanted = (weight_bits, private_input, private_output, stacked)
         net, stacks, scaled = lower_graph(graph, spec, recorded, *wanted, per_channel=per_channel)
-        program = with_limb(Program(LIMBS[0], tuple(net.tensors), tuple(net.ops), stacks))
+        program = Program(LIMBS[0], tuple(net.tensors), tuple(net.ops), stacks)
+        if not gadgets.expand(program).contractions:
+            what = "with weights or of values, between input and output: got sums and tables alone"
+            raise CompileError(f"expected at least one product {what}")
+        program = with_limb(program)
         validate(program)
         return Compiled(program, net.weights, Quantizer(spec, scaled), recorded.to_dict())
     builder = Builder(weight_bits, per_channel)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from prover.compiler import arithmetic, cells, measures, movement, products, spatial
-from prover.compiler.errors import UnsupportedOp, at_node
+from prover.compiler.errors import CompileError, UnsupportedOp, at_node
 from prover.compiler.lower.network import HIDDEN
 from prover.compiler.nodes import Late, Nodes, Rule, Shape, Shapes, part_of
 from prover.compiler.several import SEVERAL
@@ -50,6 +50,8 @@ def taken_apart(graph: Graph, nodes: Nodes, late: bool = False) -> Nodes:
         shapes[name] = node.shape
         with at_node(node):
             for made in made_of(node, first):
+                if made.name in found:
+                    raise CompileError(f"expected one node {made.name!r}, got two")
                 found[made.name] = made
                 shapes[made.name] = made.shape
     return found
@@ -135,6 +137,24 @@ def _softmax(node: Node, shapes: Shapes) -> Iterator[Node]:
     yield part_of(node, "shares", "softmax.int", args, tuple(shape))
     back = (Ref(f"{node.name}_shares"), axis, last)
     yield replace(node, target="aten.transpose.int", args=back)
+
+
+def _bags(node: Node, shapes: Shapes) -> Iterator[Node]:
+    """embedding_bag of bags that are equally long: rows, and what each bag of them comes to."""
+    weight, index, offsets, _, mode, _, shares, ends, padding = node.args
+    (n,), (bags, width) = shapes(index), node.shape
+    equal = not isinstance(offsets, Ref) and not ends
+    if not equal or n % bags or list(offsets) != list(range(0, n, n // bags)):
+        raise UnsupportedOp(node.name, node.target, "expected bags of one length: ids of two axes")
+    if shares is not None or padding not in (None, -1):
+        what = "expected bags without weights or padding: embedding, mul by them, and sum"
+        raise UnsupportedOp(node.name, node.target, what)
+    shape = (bags, n // bags, width)
+    yield part_of(node, "rows", "embedding.default", (weight, index), (n, width))
+    yield part_of(node, "bags", "reshape.default", (Ref(f"{node.name}_rows"), shape), shape)
+    kind, rest = (("sum.dim_IntList", (None,)), ("mean.dim", (None,)), ("amax.default", ()))[mode]
+    args = (Ref(f"{node.name}_bags"), (1,), False, *rest)
+    yield replace(node, target=f"aten.{kind}", args=args)
 
 
 def _step(node: Node, shapes: Shapes) -> Iterator[Node]:
@@ -233,6 +253,7 @@ RULES: dict[str, Rule] = {
     **products.RULES,
     **spatial.RULES,
     **dict.fromkeys(CELLS, _step),
+    "einproof.embedding_bag": _bags,
     "aten.addmm.default": _product_and_sum,
     "aten.baddbmm.default": _product_and_sum,
     "aten.add.Tensor": _sum,

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from prover.compiler.lower import dense, embedding, layer_norm
+from prover.compiler.lower import dense, embedding, layer_norm, reshape
 from prover.compiler.trace import PREVIOUS, Graph, Node, Ref
 
-KEPT = ("aten.dropout.default", "aten.contiguous.default", "aten.clone.default")
+KEPT = (*reshape.DROPOUTS, "aten.contiguous.default", "aten.clone.default")
 
 
 def fold_norms(graph: Graph) -> Graph:

@@ -16,6 +16,7 @@ from prover.compiler.nodes import Late, Nodes, Rule, Several, Shape, Shapes
 from prover.compiler.trace import Node, Ref
 
 MOMENTS = ("correction", "dim", "default")  # the forms of var and std
+LEAST = 1e-5  # of a length: what is beside one that is less tells nothing
 
 
 def _kept(shape: Shape, axes: Iterable[int]) -> Shape:
@@ -108,10 +109,10 @@ def _length(node: Node, shapes: Shapes, nodes: Nodes) -> Iterable[Node]:
 
 
 def _cosine(node: Node, shapes: Shapes, nodes: Nodes) -> Iterable[Node]:
-    """x y / (|x| |y|) along an axis."""
-    x, y, axis, _ = node.args
-    made, shape = Several(node, shapes), np.broadcast_shapes(shapes(x), shapes(y))
-    few = _kept(shape, [axis])
+    """x y / (max(|x|, eps) max(|y|, eps)) along an axis of what both are broadcast to."""
+    x, y, axis, eps = node.args
+    made, full = Several(node, shapes), np.broadcast_shapes(shapes(x), shapes(y))
+    axis = axis % len(full) - len(full)  # from the last: the ranks may differ
 
     def dot(what: str, a: Any, b: Any) -> Ref:
         own = np.broadcast_shapes(made.shape(a), made.shape(b))
@@ -119,11 +120,25 @@ def _cosine(node: Node, shapes: Shapes, nodes: Nodes) -> Iterable[Node]:
         args = (product, (axis,), True, None)
         return made.add(f"{what}_sum", "sum.dim_IntList", _kept(own, [axis]), *args)
 
-    found = dot("both", x, y)
+    vectors: dict[str, Any] = {}
     for what, v in (("x", x), ("y", y)):
+        shape = list((1,) * (-axis - len(shapes(v))) + shapes(v))
+        shape[axis] = full[axis]
+        if not isinstance(v, Ref):
+            v = np.broadcast_to(v, shape)
+            v = v / np.linalg.norm(v, axis=axis, keepdims=True).clip(eps)
+        elif tuple(shape) != shapes(v):
+            v = made.add(f"{what}_wide", "expand.default", tuple(shape), v, tuple(shape), False)
+        vectors[what] = v
+    found = dot("both", *vectors.values())
+    for what, v in vectors.items():
+        if not isinstance(v, Ref):
+            continue
         total = dot(what, v, v)
+        if eps > LEAST:
+            total = made.add(f"{what}_most", "clamp_min.default", made.shape(total), total, eps**2)
         root = made.add(f"{what}_root", "rsqrt.default", made.shape(total), total)
-        found = made.add(f"{what}_part", "mul.Tensor", few, found, root)
+        found = made.add(f"{what}_part", "mul.Tensor", _kept(full, [axis]), found, root)
     return made.seen(found)
 
 

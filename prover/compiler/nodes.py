@@ -6,34 +6,36 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-import numpy as np
-
 from prover.compiler.trace import INPUT, PREVIOUS, Graph, Node, Ref
 
 Nodes: TypeAlias = dict[str, Node]
 CASTS = (
     "aten.to.dtype", "aten.to.dtype_layout", "aten.to.device", "aten._to_copy.default",
-    "aten.type_as.default", "aten.contiguous.default", "aten.clone.default",
-    "aten.alias.default", "aten.detach.default",
+    "aten.contiguous.default", "aten.clone.default", "aten.alias.default", "aten.detach.default",
 )  # fmt: skip
 
 
 def named(graph: Graph) -> Nodes:
-    """The nodes in their order, with a Ref for each value that they read; constants cast to the
-    type of a value are constants."""
+    """The nodes in their order, with a Ref for each value that they read."""
     found: Nodes = {}
-    constants: dict[str, Any] = {}
     previous = INPUT
     for node in graph.nodes:
-        args = _replaced(node.args, PREVIOUS, Ref(previous))
-        for name in [n for n in names(args) if n in constants]:
-            args = _replaced(args, Ref(name), constants[name])
-        if node.target in CASTS and isinstance(args[0], np.ndarray):
-            constants[node.name] = args[0]
-        else:
-            found[node.name] = replace(node, args=args)
+        found[node.name] = replace(node, args=_replaced(node.args, PREVIOUS, Ref(previous)))
         previous = node.name
     return found
+
+
+def kind_of(node: Node) -> str:
+    """Of a cast, the type that it names, such as torch.int64; "" where it names none."""
+    kinds = [str(a) for a in node.args[1:3] if str(a).startswith("torch.")]
+    return next((kind for kind in kinds if "int" in kind or "bool" in kind), "".join(kinds[:1]))
+
+
+def keeps_cells(node: Node) -> bool:
+    """Whether it makes the same numbers of what it reads: a copy, or a cast that cuts nothing
+    off."""
+    kind = kind_of(node) if node.target in CASTS else "int"
+    return "int" not in kind and "bool" not in kind
 
 
 def chained(graph: Graph, nodes: Nodes) -> Graph:

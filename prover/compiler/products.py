@@ -53,6 +53,28 @@ def _layer(node: Node, shapes: Shapes) -> Iterable[Node]:
     return made.ending("add.Tensor", product, bias, 1)
 
 
+def _outer(node: Node, shapes: Shapes) -> Iterable[Node]:
+    """Each cell of one vector times each of another."""
+    made, (x, y) = Several(node, shapes), node.args
+    column = (*shapes(x), 1)
+    if not isinstance(x, Ref):
+        return made.ending("mul.Tensor", y, np.reshape(x, column))
+    return made.ending("mul.Tensor", made.add("column", "reshape.default", column, x, column), y)
+
+
+def _bilinear(node: Node, shapes: Shapes) -> Iterable[Node]:
+    """x^T W y + b for each W: a linear layer of the products of all pairs."""
+    made, (x, y, weight, bias) = Several(node, shapes), node.args
+    if not (isinstance(x, Ref) and isinstance(y, Ref) and isinstance(weight, np.ndarray)):
+        raise UnsupportedOp(node.name, node.target, "expected two values and constant weights")
+    lead, (outputs, n, m) = node.shape[:-1], weight.shape
+    column = made.add("column", "unsqueeze.default", (*lead, n, 1), x, -1)
+    row = made.add("row", "unsqueeze.default", (*lead, 1, m), y, -2)
+    pairs = made.add("pairs", "mul.Tensor", (*lead, n, m), column, row)
+    flat = made.add("flat", "reshape.default", (*lead, n * m), pairs, (*lead, n * m))
+    return made.ending("linear.default", flat, weight.reshape(outputs, n * m), bias)
+
+
 def _einsum(node: Node, shapes: Shapes) -> Iterator[Node]:
     """Of two operands: what one alone has is summed; axes are brought to (batch, rows, inner) and
     (batch, inner, columns), a matrix product, and its axes in the order that was asked for. Of one
@@ -124,5 +146,7 @@ RULES: dict[str, Rule] = {
     "aten.mm.default": _matrices,
     "aten.dot.default": _matrices,
     "aten.linear.default": _layer,
+    "aten.outer.default": _outer,
+    "aten.bilinear.default": _bilinear,
     "aten.einsum.default": _einsum,
 }

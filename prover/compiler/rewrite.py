@@ -21,7 +21,7 @@ from prover.compiler.errors import CompileError
 from prover.compiler.lower import views
 from prover.compiler.lower.layer_norm import FOLDED
 from prover.compiler.lower.network import HIDDEN
-from prover.compiler.nodes import CASTS, Nodes, chained, named, readers
+from prover.compiler.nodes import Nodes, chained, keeps_cells, named, readers
 from prover.compiler.ranges import Ranges
 from prover.compiler.trace import Graph, Node, Ref
 
@@ -58,7 +58,8 @@ def _norm(node: Node, nodes: Nodes, _: Mapping[str, int]) -> Node | None:
 
 
 def _unit(node: Node, nodes: Nodes, _: Mapping[str, int]) -> Node | None:
-    """x / max(|x|, eps) along the last axis: the norm before its gain and sqrt(n)."""
+    """x / max(|x|, eps) along the last axis, for an eps that no row comes near: the norm before its
+    gain and sqrt(n)."""
     if node.target != "aten.div.Tensor" or not isinstance(node.args[0], Ref):
         return None
     length, least = _node(node.args[1], nodes), 0.0
@@ -70,7 +71,7 @@ def _unit(node: Node, nodes: Nodes, _: Mapping[str, int]) -> Node | None:
     x, order, axes, keep = length.args[:4]
     n, rank = node.shape[-1], len(node.shape)
     last = axes is not None and [a % rank for a in axes] == [rank - 1]
-    if order not in (2, None) or not last or not keep:
+    if order not in (2, None) or not last or not keep or least > LEAST:
         return None
     if source(x, nodes) != source(node.args[0], nodes):
         return None
@@ -94,6 +95,7 @@ def _gain(node: Node, nodes: Nodes, count: Mapping[str, int]) -> Node | None:
 
 
 NORM = "aten.norm.ScalarOpt_dim"
+LEAST = 1e-5  # of a length
 
 
 def _under_root(node: Node, root: Any, nodes: Nodes) -> Node | None:
@@ -246,7 +248,7 @@ def source(arg: Any, nodes: Nodes) -> str | None:
     """The name of what an argument reads, before any cast."""
     while isinstance(arg, Ref):
         node = nodes.get(arg.name)
-        if node is None or node.target not in CASTS:
+        if node is None or not keeps_cells(node):
             return arg.name
         arg = node.args[0]
     return None
@@ -272,7 +274,7 @@ def _alone(arg: Any, nodes: Nodes, count: Mapping[str, int]) -> bool:
         if count.get(arg.name, 0) != 1:
             return False
         node = nodes[arg.name]
-        if node.target not in CASTS:
+        if not keeps_cells(node):
             return True
         arg = node.args[0]
     return False

@@ -50,6 +50,13 @@ def _adaptive(part: Node, source: Node) -> Node:
     return replace(part, target=f"einproof.{pool}", args=source.args)
 
 
+def _bag(part: Node, source: Node) -> Node:
+    """The sums, means or greatest of bags; `composite` takes it apart."""
+    if part.args[1] != 0:
+        raise UnsupportedOp(source.name, source.target, "where each row of a bag came from")
+    return replace(part, target="einproof.embedding_bag", args=source.args)
+
+
 def _state(part: Node, source: Node) -> Node:
     own = Ref(f"{source.name}_{cells.STATES[part.args[1]]}")
     return replace(part, target="aten.alias.default", args=(own,))
@@ -61,6 +68,7 @@ SEVERAL: dict[str, Callable[[Node, Node], Node]] = {
     "aten.min.dim": _extreme,
     "aten.topk.default": _top,
     **{f"aten.{kind}_mean.{form}": _moments for kind in ("var", "std") for form in MOMENTS},
+    "aten.embedding_bag.padding_idx": _bag,
     "aten.adaptive_max_pool1d.default": _adaptive,
     "aten.adaptive_max_pool2d.default": _adaptive,
 }

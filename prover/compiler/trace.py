@@ -6,7 +6,6 @@ what the output does not depend on is dropped.
 
 from __future__ import annotations
 
-import copy
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -72,16 +71,20 @@ def trace(module: torch.nn.Module, input_shape: tuple[int, ...], whole: bool = F
     """
     import torch
 
-    module = copy.deepcopy(module).eval()
     floats = [p.dtype for p in module.parameters() if p.dtype.is_floating_point]
     dtype = torch.int64 if whole else floats[0] if floats else torch.float32
     example = torch.zeros(input_shape, dtype=dtype)
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()  # not a copy: hooks such as weight_norm's hold what cannot be copied
     try:
         with torch.no_grad():
             exported = torch.export.export(module, (example,))
     except Exception as error:  # torch.export raises whatever the module raises
         reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
         raise CompileError(f"torch.export refused the model: {reason[0]}") from error
+    finally:
+        for part, training in modes:
+            part.training = training
     return graph_of(exported)
 
 
@@ -110,6 +113,7 @@ def graph_of(exported: torch.export.ExportedProgram, step: bool = False) -> Grap
         if call.op != "call_function":
             raise UnsupportedOp(call.name, str(call.target), "expected a function of tensors")
         _refuse_aliases(call)
+        _name_type(call)
         if call.target in _shaped():
             constants[call.name] = _of_shape(call)
         elif all(source.name in constants for source in call.all_input_nodes):
@@ -177,6 +181,15 @@ def _refuse_aliases(call: Any) -> None:
         if not views or not source.args:
             return
         source = source.args[0]
+
+
+def _name_type(call: Any) -> None:
+    """x.type_as(y) is a cast of x alone: none of y's cells is read."""
+    import torch
+
+    if call.target == torch.ops.aten.type_as.default:
+        call.target = torch.ops.aten.to.dtype
+        call.args = (call.args[0], call.meta["val"].dtype)
 
 
 def _computed(call: Any, constants: dict[str, Any]) -> Any:
@@ -255,7 +268,7 @@ def _argument(value: Any, place: Callable[[Any], Any]) -> Any:
 
 
 def _array(tensor: Any) -> npt.NDArray[Any]:
-    """float64; masks and indices stay what they are."""
+    """A copy in float64; masks and indices stay what they are."""
     array = tensor.detach().cpu()
     kept = array.numpy() if array.dtype.is_floating_point is False else array.double().numpy()
-    return np.ascontiguousarray(kept)
+    return np.array(kept, order="C")

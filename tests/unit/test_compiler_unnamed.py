@@ -1,6 +1,6 @@
-"""A hundred operators and twenty small networks (tests/unnamed.py) are imported, bit-equal in both
-engines and close to float torch, some of them proved; what is not is refused, with the operator
-and the reason, never with an error of Python's or numpy's."""
+"""A hundred operators (tests/unnamed.py) and thirty small networks (tests/unnamed_networks.py) are
+imported, bit-equal in both engines and close to float torch, some of them proved; what is not is
+refused, with the operator and the reason, never with an error of Python's or numpy's."""
 
 from __future__ import annotations
 
@@ -21,18 +21,20 @@ from prover.compiler.ranges import Ranges, evaluate
 from prover.compiler.trace import trace
 from prover.program.ir import Role
 from tests.commands import refused, run
-from tests.convolutions import RANGE, Apply, assert_close, inputs
+from tests.convolutions import RANGE, Apply, assert_agreed, assert_close, inputs
 from tests.evm import Chain
 from tests.onchain import Deployment
 from tests.proving import setup, srs_of
 from tests.unit.test_compiler_transformer_attacks import assert_steps_are_bound
-from tests.unnamed import NETWORKS, OPERATORS, OPERATORS_OF_PLACES
+from tests.unnamed import OPERATORS, OPERATORS_OF_PLACES
+from tests.unnamed_networks import NETWORKS, NETWORKS_OF_IDS
 
 Tensor = torch.Tensor
 EVERY = {**OPERATORS, **OPERATORS_OF_PLACES, **NETWORKS}
 PROVED = [
     "cumsum", "rolled windows", "bilinear", "transposed, overlapping", "prelu of channels",
     "quotient", "where it is positive", "a U-Net", "attention without softmax",
+    "learned queries", "patches and a class", "a denoiser",
 ]  # fmt: skip
 
 
@@ -46,6 +48,19 @@ def test_what_people_write_is_imported(name: str) -> None:
 def test_some_are_proved(name: str) -> None:
     module, shape = EVERY[name]
     ready = setup(assert_close(module, *shape)[1])
+    ready.verify(ready.prove())
+
+
+def token_ids(seed: int, shape: tuple[int, ...]) -> Any:
+    return np.random.default_rng(seed).integers(0, 10, shape)
+
+
+@pytest.mark.parametrize("name", NETWORKS_OF_IDS)
+def test_what_people_write_of_token_ids_is_imported_and_proved(name: str) -> None:
+    module, shape = NETWORKS_OF_IDS[name]
+    examples = token_ids(1, (24, *shape))
+    made = compile_module(module.double(), shape, (0, 9), examples=examples, whole=True)
+    ready = setup(assert_agreed(made, module, token_ids(2, shape), token_ids(3, shape)))
     ready.verify(ready.prove())
 
 
@@ -97,6 +112,7 @@ def test_comparisons_are_those_of_the_stored_integers(kind: str) -> None:
 
 
 HALF = torch.tensor(0.5, dtype=torch.float64)
+PLACES = torch.arange(6)
 
 # --- refused ---
 
@@ -190,7 +206,15 @@ LINEAR: dict[str, tuple[Any, str]] = {
     "rounded": (torch.round, "aten.round"),
     "cut off": (lambda y: y.int() * 2, "aten.to.*cuts fractions off"),
     "truth": (lambda y: y > 0, "expected one tensor"),
-    "counted truth": (lambda y: (y > 0).sum(-1), "aten.sum"),
+    "truth by a cast": (lambda y: y.bool() * y, "aten.to.*cast to truth values: compare with 0"),
+    "truth by the type of another": (lambda y: y.type_as(y > 0) * y, "cast to truth values"),
+    "cut off as another is": (lambda y: y.type_as(PLACES) + y, "aten.to.*cuts fractions off"),
+    "cut off within a norm": (
+        lambda y: y * (y.int().double().square().mean(-1, True) + 1).rsqrt(), "aten.to.*cuts",
+    ),
+    "cut off within a rotation": (
+        lambda y: torch.cat([-y.int()[:, 3:], y.int()[:, :3]], -1) * 0.5, "aten.to.*cuts",
+    ),
     "random": (lambda y: y + torch.randn(6), "aten.randn.*random"),
     "random order": (lambda y: y[:, torch.randperm(6)], "aten.randperm.*random"),
     "random zeros": (lambda y: F.dropout(y, 0.5, True), "dropout.*random"),
@@ -221,6 +245,7 @@ OTHERS: dict[str, tuple[nn.Module, tuple[int, ...], str]] = {
     "nothing": (Apply(lambda x: None), (2, 6), "one tensor with cells as the output, got None"),
     "a number": (Apply(lambda x: 3), (2, 6), "one tensor with cells as the output, got 3"),
     "a constant": (Apply(lambda x: torch.ones(3)), (2, 6), "depends on the input"),
+    "no product": (Apply(torch.sigmoid), (2, 6), "at least one product"),
     "a long axis": (Apply(lambda x: x.cumsum(0)), (4096,), "4096 cells to 4096"),
     "five axes": (Apply(lambda x: x.softmax(-1)), (2,) * 5, "at most 4 axes"),
     "a kernel of the input": (
@@ -252,6 +277,47 @@ def test_what_is_not_known_is_refused_by_name(name: str) -> None:
     with pytest.raises(CompileError, match=reason) as caught:
         compile_module(module.double(), shape, RANGE, examples=cells)
     assert "\n" not in str(caught.value)
+
+
+IDS: dict[str, tuple[Any, int, str]] = {  # and the greatest
+    "where the greatest of many stands": (lambda x, m: (x + 1).argmax(-1), 16_383, "argmax.*lose"),
+    "the greatest of many": (lambda x, m: (x + 1).amax(-1), 16_383, "amax.*lose a bit"),
+    "many compared": (lambda x, m: (x + 1 > 9).sum(-1), 16_383, "aten.gt.*lose a bit"),
+    "ids of eight bits": (lambda x, m: m(x).sum(-1) + x.to(torch.int8), 9, "int8.*wrap around"),
+    "bags of several lengths": (
+        lambda x, m: F.embedding_bag(x.flatten(), m.weight, torch.tensor([0, 1])), 9, "one length",
+    ),
+    "bags with padding": (
+        lambda x, m: F.embedding_bag(x, m.weight, padding_idx=0), 9, "without weights or padding",
+    ),
+    "rows and no product": (lambda x, m: m(9 - x), 9, "at least one product"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_what_is_not_known_of_token_ids_is_refused_by_name(name: str) -> None:
+    function, most, reason = IDS[name]
+    module = Apply(function, nn.Embedding(10, 4)).double()
+    given = np.array([[[0, 1, most], [most, most - 1, 2]], [[2, 1, 0], [0, most, 1]]])
+    with pytest.raises(CompileError, match=reason):
+        compile_module(module, (2, 3), (0, most), examples=given, whole=True)
+
+
+@pytest.mark.parametrize("kind", ["argmax", "amax", "gt"])
+def test_whole_numbers_are_compared_to_the_last_bit(kind: str) -> None:
+    """Up to 16,383: beyond it, storing them would round a bit away, and they are refused."""
+    most = 16_382
+    functions: dict[str, Any] = {
+        "argmax": lambda x: (x + 1).argmax(-1),
+        "amax": lambda x: (x + 1).amax(-1),
+        "gt": lambda x: (x + 1 > most).sum(-1),
+    }
+    module = Apply(functions[kind])
+    x = np.array([[most - 1, most, most - 2], [most - 2, most - 1, most - 3]])
+    made = compile_module(module, (2, 3), (0, most), examples=x[None], whole=True)
+    values = assert_agreed(made, module, x).values
+    got = made.quantizer.dequantize(values["output"])
+    np.testing.assert_array_equal(got, module(torch.tensor(x)))
 
 
 def test_a_use_that_nobody_thought_of_is_refused_by_name() -> None:

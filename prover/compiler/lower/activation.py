@@ -159,6 +159,7 @@ def table_span(lo: float, hi: float, finest: int, above: float = -math.inf) -> t
     margin = max(hi - lo, 1e-6) * MARGIN
     low, high = lo - margin, hi + margin
     exponent = min(finest, math.floor(math.log2((ROWS - 2) / (high - low))))
+    exponent = min(exponent, math.floor(math.log2(INT16_MAX / max(-low, high))))  # an index is too
     first = math.floor(math.ldexp(low, exponent))
     if above > -math.inf:
         first = max(first, math.floor(math.ldexp(above, exponent)) + 1)

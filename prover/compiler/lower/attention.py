@@ -93,9 +93,10 @@ def reference(node: Node, args: tuple[Argument, ...], ranges: Ranges) -> Array:
 
 
 def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Pending:
-    if not all(isinstance(a, Value) for a in args[:3]):
+    if not all(isinstance(a, Value | np.ndarray) for a in args[:3]):
         raise UnsupportedOp(node.name, node.target, "expected queries, keys and values")
-    q, k, v = (net.stored(a) for a in args[:3])
+    sides = zip(("queries", "keys", "values"), args[:3], strict=True)
+    q, k, v = (net.operand(f"{node.name}.{side}", a) for side, a in sides)
     if (groups := _groups(node, args, q.shape, k.shape)) > 1:
         k, v = (repeated(a, len(a.parts) - 3, groups) for a in (k, v))
     rank = len(k.parts)

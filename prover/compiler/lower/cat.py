@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from prover.compiler.errors import UnsupportedOp
+from prover.compiler.lower import slide
 from prover.compiler.lower.network import (
     NOWHERE,
     Argument,
@@ -33,7 +34,6 @@ from prover.program.gadgets.shared import one, times
 from prover.program.ir import FIXED, Affine, Contraction, Index, View
 
 TARGETS = ("aten.cat.default", "aten.stack.default")
-CONSTANT_BITS = 16
 
 
 def reference(node: Node, args: tuple[Argument, ...], ranges: Ranges) -> Array:
@@ -45,7 +45,7 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Value:
     axis = args[1] % len(node.shape)
     pieces = []
     for number, piece in enumerate(args[0]):
-        made = _cells(net, f"{node.name}.constant{number}", piece)
+        made = net.operand(f"{node.name}.constant{number}", piece)
         if "stack" in node.target:
             made = regroup(made, (*made.shape[:axis], 1, *made.shape[axis:]))
         pieces.append(made)
@@ -54,18 +54,14 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Value:
     return joined(net, node.name, pieces, axis, node.shape)
 
 
-def _cells(net: Network, name: str, piece: Argument) -> Cells:
-    if isinstance(piece, Value):
-        return net.stored(piece)
-    array = np.asarray(piece, dtype=np.float64)
-    plan = tuple((n,) if n > 1 else () for n in array.shape)
-    return net.constant(name, array, plan, CONSTANT_BITS)[0]
-
-
 def joined(
     net: Network, name: str, pieces: Sequence[Cells], axis: int, shape: Sequence[int]
 ) -> Value:
-    """The pieces along an axis; exact, and so not rounded again, where their scales are equal."""
+    """The pieces along an axis; exact, and so not rounded again, where their scales are equal. What
+    has that axis in parts which others are no multiples of is copied with it whole."""
+    inner = max(math.prod(piece.lengths[axis][1:]) for piece in pieces)
+    if any(piece.shape[axis] % inner for piece in pieces):
+        pieces = [slide.joined(net, name, piece, (axis,)) for piece in pieces]
     plan = _plan(net, name, pieces, axis, shape)
     net.plans[name] = plan
     axes, exponent = numbered(plan), max(piece.exponent for piece in pieces)

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from prover.compiler.errors import CompileError, UnsupportedOp
 from prover.compiler.lower.network import (
     Argument,
     Array,
-    Cells,
     Network,
     Pending,
     Value,
+    agreed,
     flat,
-    numbered,
 )
 from prover.compiler.ranges import Ranges
 from prover.compiler.trace import Node
 from prover.program.gadgets.shared import one
-from prover.program.ir import FIXED, Affine, Gather, Index, Role, View
+from prover.program.ir import FIXED, Gather, Index, Role, View
 
 TARGETS = ("aten.embedding.default",)
 BITS = 16
@@ -37,26 +38,38 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Pending:
     rows, index = args[:2]
     if not isinstance(rows, np.ndarray) or not isinstance(index, Value):
         raise UnsupportedOp(node.name, node.target, "expected constant rows and an index")
-    own = _sum(net, index) or net.stored(index)  # ids and a constant need no tensor of their own
-    if own.exponent:
+    if index.exponent:
         raise UnsupportedOp(node.name, node.target, "expected whole numbers as the index")
+    own = _whole(net, node, index)
     plan = net.plan(node.name, node.shape)
-    if plan[:-1] != own.lengths or len(plan[-1]) != 1:
+    lead = agreed(node.name, plan[:-1], (own, range(len(own.parts))))
+    plan = net.plans[node.name] = (*lead, plan[-1])
+    if len(plan[-1]) > 1:
         raise CompileError(f"{node.name}: expected rows of one axis, got {plan}")
-    table, exponent = net.constant(f"{node.name}.weight", rows, ((len(rows),), plan[-1]), BITS)
+    width = plan[-1] or (1,)
+    table, exponent = net.constant(f"{node.name}.weight", rows, ((len(rows),), width), BITS)
     net.rows.append((rows, table))
-    lead = flat(own.lengths) or (1,)
-    most = (1 << BITS - 1) - 1
-    out = net.tensor(f"{node.name}.rows", (*lead, *plan[-1]), Role.ACTIVATION, -most, most)
-    ids = own.expr.linear if isinstance(own, Pending) else _seen(net, own)
-    net.ops.append(Gather(out, lead, ids, table.tensor))
+    most, axes = (1 << BITS - 1) - 1, flat(own.lengths) or (1,)
+    out = net.tensor(f"{node.name}.rows", (*axes, *width), Role.ACTIVATION, -most, most)
+    net.ops.append(Gather(out, axes, own.expr.linear, table.tensor))
     every = [Index(a) for a in range(len(flat(plan)))]
-    view = View(out, tuple(every if flat(own.lengths) else [Index(-1, 0), *every]))
+    first = [] if flat(own.lengths) else [Index(FIXED)]
+    view = View(out, (*first, *every, *([] if plan[-1] else [Index(FIXED)])))
     return net.pending(node.name, plan, exponent, one(view))
 
 
-def _seen(net: Network, cells: Cells) -> Affine:
-    return one(net.view(cells, numbered(cells.lengths)))
+def _whole(net: Network, node: Node, index: Value) -> Pending:
+    """An index as a lookup may read it: the sum of ids and a constant needs no tensor of its own;
+    what is a window of what is stored is copied."""
+    if isinstance(index, Pending) and unshifted(net, index):
+        return index
+    cells, name = net.ordered(index), f"{node.name}.ids"
+    seen = net.accumulated(cells, cells.name, cells.lengths)
+    if unshifted(net, seen):
+        return seen
+    tensor = net.tensors[cells.tensor]
+    copied = net.exact(replace(seen, name=name), name, tensor.lo, tensor.hi)
+    return net.accumulated(copied, name, copied.lengths)
 
 
 def unshifted(net: Network, index: Pending) -> bool:
@@ -72,8 +85,3 @@ def unshifted(net: Network, index: Pending) -> bool:
         for view in views
         for at, length in zip(view.index, net.tensors[view.tensor].shape, strict=True)
     )
-
-
-def _sum(net: Network, index: Value) -> Pending | None:
-    """An index that needs no tensor of its own."""
-    return index if isinstance(index, Pending) and unshifted(net, index) else None

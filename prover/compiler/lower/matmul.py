@@ -1,4 +1,5 @@
-"""aten.matmul and aten.bmm: batch axes lead; a product with a constant matrix is a linear layer."""
+"""aten.matmul and aten.bmm: batch axes lead; a product with a constant matrix is a linear layer;
+constant matrices for each of a batch are weights on either side."""
 
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ from prover.compiler.lower.network import (
     numbered,
     placed,
 )
+from prover.compiler.lower.slide import joined
 from prover.compiler.ranges import Ranges
 from prover.compiler.trace import Node
 from prover.program.gadgets.shared import times
@@ -35,17 +37,22 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Pending:
     x, y = args[:2]
     if isinstance(y, np.ndarray) and y.ndim == 2 and isinstance(x, Value):
         return dense(net, node, x, y.T, np.zeros(y.shape[1]))
-    if not (isinstance(x, Value) and isinstance(y, Value)):
-        raise UnsupportedOp(node.name, node.target, "expected value @ value or value @ matrix")
-    if min(len(x.parts), len(y.parts)) < 2:
+    if not all(isinstance(v, Value | np.ndarray) for v in (x, y)):
+        raise UnsupportedOp(node.name, node.target, "expected numbers, not truth values")
+    left, right = net.operand(f"{node.name}.left", x), net.operand(f"{node.name}.right", y)
+    if min(len(left.parts), len(right.parts)) < 2:
         raise UnsupportedOp(node.name, node.target, "expected matrices")
-    return product(net, node.name, net.stored(x), net.stored(y), node.shape)
+    return product(net, node.name, left, right, node.shape)
 
 
 def product(
     net: Network, name: str, x: Cells, y: Cells, shape: Lengths, factor: int = 1
 ) -> Pending:
-    """factor * x @ y over axes (batch..., rows, columns, inner)."""
+    """factor * x @ y over axes (batch..., rows, columns, inner). Where a reshape left the columns
+    of y in parts, the rows of an image say, they are copied whole, for a softmax to compare; and
+    what is summed, where x has it whole."""
+    last = len(y.parts) - 1
+    y = joined(net, name, y, (last,) if len(x.parts[-1]) != 1 else (last - 1, last))
     if (x.shape[-1], y.shape[-1], x.shape[-2]) != (y.shape[-2], shape[-1], shape[-2]):
         raise CompileError(f"{name}: shapes {x.shape} and {y.shape} do not fit")
     planned, leading = net.plan(name, shape), (range(len(x.parts) - 2), range(len(y.parts) - 2))

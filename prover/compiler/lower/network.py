@@ -263,11 +263,21 @@ class Network:
             self.made[value.name] = self.requantize(value, value.name, self.fit(value.name, value))
         return replace(self.made[value.name], parts=value.parts)
 
+    def operand(self, name: str, x: Value | Array) -> Cells:
+        """A value as it is stored; a constant as a secret weight of as many bits."""
+        if isinstance(x, Value):
+            return self.stored(x)
+        array = np.asarray(x, dtype=np.float64)
+        return self.constant(name, array, self.plan(name, array.shape), BITS)[0]
+
     def ordered(self, value: Value) -> Cells:
         """As stored, for what compares cells: of whole numbers no bit may be rounded away."""
         cells = self.stored(value)
         if cells.exponent < 0 == value.exponent:
-            raise CompileError(f"whole numbers within {self.ranges.of(value.name)} lose a bit")
+            low, high = self.ranges.of(value.name)
+            most = math.floor(INT16_MAX / HEADROOM)
+            what = f"got {low:.0f} to {high:.0f}, which lose a bit"
+            raise CompileError(f"expected whole numbers within +-{most} to compare, {what}")
         return cells
 
     def fit(self, name: str, value: Value, most: int = INT16_MAX) -> int:

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from prover.compiler.errors import UnsupportedOp
+from prover.compiler.lower.flags import counted
 from prover.compiler.lower.mul import scaled
 from prover.compiler.lower.network import (
     BITS,
     Argument,
     Cells,
+    Flags,
     Network,
     Pending,
     Value,
@@ -60,9 +62,10 @@ def _named(node: Node, args: tuple[Argument, ...]) -> tuple[Argument, ...]:
 
 
 def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Any:
-    if not isinstance(args[0], Value):
+    x = counted(net, node, args[0]) if isinstance(args[0], Flags) else args[0]
+    if not isinstance(x, Value):
         raise UnsupportedOp(node.name, node.target, "expected a value")
-    cells = (net.ordered if node.target in MAXES else net.stored)(args[0])
+    cells = (net.ordered if node.target in MAXES else net.stored)(x)
     axes = axes_of(_named(node, args), len(cells.parts))
     if node.target not in MAXES:
         made = summed(net, node.name, cells, axes)

@@ -26,12 +26,13 @@ from prover.compiler.lower.network import (
     repeated,
     window,
 )
+from prover.compiler.nodes import kind_of
 from prover.compiler.ranges import Ranges
 from prover.compiler.trace import INPUT, Node
 
 SAME = (
     *reshape.TARGETS, "aten._unsafe_view.default", "aten.alias.default", "aten.clone.default",
-    "aten.detach.default", "aten.dropout_.default",
+    "aten.detach.default",
 )  # fmt: skip
 SWAPPED = ("aten.transpose.int", "aten.swapaxes.default", "aten.swapdims.default")
 TURNED = ("aten.t.default", "aten.mT.default")
@@ -47,8 +48,8 @@ EXPANDED = ("aten.expand.default", "aten.expand_as.default", "aten.broadcast_to.
 REPEATED = ("aten.repeat_interleave.self_int",)
 CASTS = (
     "aten.to.dtype", "aten.to.dtype_layout", "aten.to.device", "aten._to_copy.default",
-    "aten.type_as.default",
 )  # fmt: skip
+WIDE = ("torch.int16", "torch.int32", "torch.int64")  # what holds every id
 TAKEN = ("getitem",)
 TARGETS = (*SAME, *PERMUTED, *SLICED, *SPLIT, *EXPANDED, *REPEATED, *CASTS, *TAKEN)
 
@@ -90,7 +91,7 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Any:
             return replace(x, cells=regroup(x.cells, node.shape))
         return regroup(x, node.shape)
     if node.target in CASTS:
-        return _cast(net, node, x, args)
+        return _cast(net, node, x)
     if isinstance(x, Flags) and node.target in (*EXPANDED, *PERMUTED, *SLICED):
         return replace(x, cells=lower(net, node, (x.cells, *args[1:])))
     if not isinstance(x, Value):
@@ -115,9 +116,12 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Any:
     return regroup(window(cells, axis, start, 1 if step > 1 else length), node.shape)
 
 
-def _cast(net: Network, node: Node, x: Argument, args: tuple[Argument, ...]) -> Any:
+def _cast(net: Network, node: Node, x: Argument) -> Any:
     """Integers have no fractions; truth values become 0 and 1."""
+    kind = kind_of(node)
     if isinstance(x, Flags):
+        if "bool" in kind:
+            return x
         if not x.opposite:
             return x.cells
         plan = aligned(net, node.name, node.shape, x.cells)
@@ -126,12 +130,13 @@ def _cast(net: Network, node: Node, x: Argument, args: tuple[Argument, ...]) -> 
         return replace(made, expr=replace(made.expr, linear=linear))
     if not isinstance(x, Value):
         raise UnsupportedOp(node.name, node.target, "expected a value")
-    kinds = [str(a) for a in args[1:3] if str(a).startswith("torch.")]
-    if any("bool" in kind for kind in kinds):
+    if "bool" in kind:
         raise UnsupportedOp(node.name, node.target, "a cast to truth values: compare with 0")
-    integers = any("int" in kind for kind in kinds)
-    if integers and not (isinstance(x, Cells) and x.name == INPUT and not x.exponent):
+    if "int" in kind and not (isinstance(x, Cells) and x.name == INPUT and not x.exponent):
         raise UnsupportedOp(node.name, node.target, "a cast to integers, which cuts fractions off")
+    if "int" in kind and kind not in WIDE:
+        what = f"a cast to {kind}, in which ids wrap around: expected one of {', '.join(WIDE)}"
+        raise UnsupportedOp(node.name, node.target, what)
     return x
 
 

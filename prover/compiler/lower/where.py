@@ -12,7 +12,6 @@ from prover.compiler.errors import UnsupportedOp
 from prover.compiler.lower.add import total
 from prover.compiler.lower.flags import share
 from prover.compiler.lower.network import (
-    BITS,
     Argument,
     Array,
     Flags,
@@ -68,10 +67,7 @@ def _chosen(net: Network, node: Node, mask: Flags, x: Argument, y: Argument) -> 
                 raise UnsupportedOp(node.name, node.target, "expected finite numbers")
             if not np.any(own):
                 continue
-            array = np.asarray(own, dtype=np.float64)
-            lengths = tuple((n,) if n > 1 else () for n in array.shape)
-            own = net.constant(name, array, lengths, BITS)[0]
-        cells = net.stored(own)
+        cells = net.operand(name, own)
         plan = aligned(net, node.name, node.shape, mask.cells, cells)
         left = share(net, name, side, plan)
         right = one(net.view(cells, placed(cells.lengths, plan)))
