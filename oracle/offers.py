@@ -12,6 +12,7 @@ from oracle.bootstrap import Parts, Site
 from oracle.domain import committee, ids
 from oracle.domain.chain import Call, Receipt, Requested, Stood
 from oracle.domain.errors import OracleError
+from oracle.domain.evidence import by_all
 from oracle.domain.request import Request, TierKind
 from oracle.services.moves import refutation
 
@@ -95,8 +96,10 @@ class Offers:
 
     async def _evidence(self, request: Request, wrong: Stood | None, proof: bytes) -> bytes:
         """A proof as its tier takes it, against a wrong claim that stands."""
-        if self._site.chain.tiers.get(request.assurance) is not TierKind.COMMITTEE:
-            return refutation(wrong.payee, wrong.output, proof) if wrong else proof
+        tier = await self._site.chain.tier(request.assurance)
+        if tier is None or tier.kind is not TierKind.COMMITTEE:
+            shown = refutation(wrong.payee, wrong.output, proof) if wrong else proof
+            return shown if tier is None else by_all(tier, shown)
         if wrong is None:
             return committee.PROOF + proof
         agreed = await self._site.chain.agreement(request, wrong.block)

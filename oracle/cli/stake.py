@@ -28,6 +28,9 @@ Amount = Annotated[
 Rpc = Annotated[str | None, typer.Option(help="Node: http(s) URL or IPC socket.")]
 Key = Annotated[str | None, typer.Option(help="Keystore file (dev:N on 31337; default dev:1).")]
 Json = Annotated[bool, typer.Option("--json", help="Print one line of JSON.")]
+Combination = Annotated[
+    bool, typer.Option("--combination", help="In the vault of the deployed combination.")
+]
 
 
 @dataclass(frozen=True)
@@ -64,32 +67,55 @@ Work = Callable[[Purse], list[Call]]
 
 
 @app.command()
-def show(rpc: Rpc = None, key: Key = None, as_json: Json = False) -> None:
+def show(
+    combination: Combination = False, rpc: Rpc = None, key: Key = None, as_json: Json = False
+) -> None:
     """What is staked, locked, queued and free."""
-    _do(lambda purse: [], rpc, key, as_json)
+    _do(lambda purse: [], combination, rpc, key, as_json)
 
 
 @app.command()
-def add(amount: Amount, rpc: Rpc = None, key: Key = None, as_json: Json = False) -> None:
+def add(
+    amount: Amount,
+    combination: Combination = False,
+    rpc: Rpc = None,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
     """Stake that much more."""
-    _do(lambda purse: purse.add(amount), rpc, key, as_json)
+    _do(lambda purse: purse.add(amount), combination, rpc, key, as_json)
 
 
 @app.command()
-def withdraw(amount: Amount, rpc: Rpc = None, key: Key = None, as_json: Json = False) -> None:
+def withdraw(
+    amount: Amount,
+    combination: Combination = False,
+    rpc: Rpc = None,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
     """Queue that much, in place of what was queued; in two weeks it may leave."""
-    _do(lambda purse: purse.call("queueWithdrawal", purse.units(amount)), rpc, key, as_json)
+    _do(
+        lambda purse: purse.call("queueWithdrawal", purse.units(amount)),
+        combination,
+        rpc,
+        key,
+        as_json,
+    )
 
 
 @app.command()
-def leave(rpc: Rpc = None, key: Key = None, as_json: Json = False) -> None:
+def leave(
+    combination: Combination = False, rpc: Rpc = None, key: Key = None, as_json: Json = False
+) -> None:
     """Take out what was queued two weeks ago, if nothing is locked."""
-    _do(lambda purse: purse.call("leave", purse.owner), rpc, key, as_json)
+    _do(lambda purse: purse.call("leave", purse.owner), combination, rpc, key, as_json)
 
 
 @app.command()
 def appoint(
     agent: Annotated[str, typer.Argument(help="Who may answer on your stake: a service's key.")],
+    combination: Combination = False,
     rpc: Rpc = None,
     key: Key = None,
     as_json: Json = False,
@@ -97,10 +123,16 @@ def appoint(
     """Let one other address answer for your stake; the zero address: nobody."""
     if not is_address(agent):
         raise SettingsInvalid(f"expected an address, got {agent}")
-    _do(lambda purse: purse.call("appoint", to_checksum_address(agent)), rpc, key, as_json)
+    _do(
+        lambda purse: purse.call("appoint", to_checksum_address(agent)),
+        combination,
+        rpc,
+        key,
+        as_json,
+    )
 
 
-def _do(work_of: Work, rpc: str | None, key: str | None, as_json: bool) -> None:
+def _do(work_of: Work, combination: bool, rpc: str | None, key: str | None, as_json: bool) -> None:
     from eth_abi.abi import decode
 
     from oracle.adapters.abi import TOKEN, call_data
@@ -112,10 +144,12 @@ def _do(work_of: Work, rpc: str | None, key: str | None, as_json: bool) -> None:
         site = await Site.reach(settings)
         try:
             signer = site.signer(settings, "dev:1")
-            staked = [at for at, kind in site.chain.tiers.items() if kind is TierKind.OPTIMISTIC]
+            wanted = TierKind.COMBINED if combination else TierKind.OPTIMISTIC
+            staked = [at for at, kind in site.chain.tiers.items() if kind is wanted]
             tier = await site.chain.tier(staked[0]) if staked else None
             if tier is None:
-                raise SettingsInvalid("no optimistic tier is deployed: run einproof deploy")
+                name = wanted.value.lower()
+                raise SettingsInvalid(f"no {name} tier is deployed: run einproof deploy")
             decimals = ETHER_DECIMALS
             if tier.coin is not None:
                 data = call_data("decimals", among=TOKEN)
@@ -126,6 +160,7 @@ def _do(work_of: Work, rpc: str | None, key: str | None, as_json: bool) -> None:
             account = await site.chain.account(tier, signer.address)
             return {
                 "operator": signer.address,
+                "vault": tier.vault,
                 "coin": "ether" if tier.coin is None else tier.coin.token,
                 "stake_gwei": account.stake,
                 "locked_gwei": account.locked,

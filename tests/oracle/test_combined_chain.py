@@ -1,166 +1,46 @@
-"""The service under a combination, audited and attested, on the real contracts: an operator with
-stake and an enrolled key, and a watcher, each with its loops in this process."""
+"""The service under a combination, audited and attested, on the real contracts."""
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-)
 
-from oracle.adapters.answer_key import open_answer_keys
 from oracle.adapters.chain import NodeChain
 from oracle.adapters.codec import dumps, loads
 from oracle.adapters.keys import open_signer
-from oracle.adapters.memory import MemoryStore
-from oracle.adapters.rpc import Node
 from oracle.adapters.wallet import Wallet
-from oracle.domain.chain import Identity, Status
-from oracle.domain.errors import SettingsInvalid
+from oracle.domain.chain import Status
+from oracle.domain.errors import InputRefused, SettingsInvalid
 from oracle.domain.evidence import proof_of
-from oracle.domain.job import Job, JobState
-from oracle.domain.move import Role
-from oracle.domain.request import Request, Tier, TierKind
+from oracle.domain.job import JobState
+from oracle.domain.request import Tier, TierKind
 from oracle.domain.terms import ClaimTerms
-from oracle.fakes import FakeClock, FakeRounds
 from oracle.operations import Asked, ask, await_answer
-from oracle.services.flight import Posting, Runway
-from oracle.services.guard import PATIENCE, Guard, Watchfulness
-from oracle.services.serve import Write
-from oracle.services.watch import Seat, Watch
-from oracle.services.work import Terms, Work
-from tests.contracts.bench import BOND, CLOCK, COVERAGE, DAY, ETHER, GWEI, LOCK, PROVING, WINDOW
+from oracle.services.guard import PATIENCE
+from tests.contracts.bench import BOND, CLOCK, COVERAGE, DAY, LOCK, PROVING, WINDOW
 from tests.contracts.desk import FINAL, IMAGE, PROVISIONAL, RETRACTED
 from tests.contracts.ensemble import RATE, Ensemble, alone
 from tests.contracts.hall import WINDOW as SHORT
-from tests.contracts.test_audits import deciding, lot
-from tests.evm import Chain
-from tests.oracle.desk import LOGITS, EchoEngine, EchoModels, EchoProver, LyingEngine
+from tests.oracle.desk import LOGITS, EchoEngine, LyingEngine
+from tests.oracle.pact import KINDS, STAKE, founded, renewed
 
 pytestmark = pytest.mark.chain
 
 AUDITED, ATTESTED = range(2)
-STAKE = 10 * ETHER // GWEI
 WEEK = 7 * DAY
-KINDS = (TierKind.AUDITED, TierKind.ATTESTED)
 WRONG = LOGITS[:-1] + bytes([LOGITS[-1] ^ 1])
-PAUSE = 1000
 
 
 @pytest.fixture(scope="module")
-def made() -> Iterator[Ensemble]:
-    with Chain.start() as chain:
-        ensemble = Ensemble(chain)
-        ensemble.ready()
-        yield ensemble
-
-
-@pytest.fixture
-def both(made: Ensemble) -> Iterator[Ensemble]:
-    snapshot = made.chain.snapshot()
-    yield made
-    made.chain.restore(snapshot)
-
-
-class Side:
-    """One role's loops over a database of its own."""
-
-    def __init__(self, chain, identity, role, key, worker):
-        self.store, self.clock = MemoryStore(), FakeClock()
-        signer = open_signer(key, "", 31337)
-        self.watch = Watch(chain, self.store, identity, 1, 0, Seat(role, signer.address))
-        self.work = worker(self.store, self.clock, signer)
-        rounds = FakeRounds()
-        self.write = Write(
-            Runway(chain, self.store, signer, self.clock, 31337, Posting(), "me", rounds)
-        )
-
-    async def settle(self):
-        quiet, self.clock.time = 0, self.clock.time + PAUSE
-        while quiet < 3:
-            busy = [await self.watch.step(), await self.work.step(), await self.write.step()]
-            quiet = 0 if any(busy) else quiet + 1
-            self.clock.time += 0 if any(busy) else 10
-
-    async def job(self, request) -> Job:
-        return await self.store.run(lambda ledger: ledger.job(request.id))
-
-
-class Town:
-    """Services around an ensemble. `key_file` has the operator's answer key."""
-
-    def __init__(self, both: Ensemble, folder):
-        self.both, self.evm = both, both.chain
-        tiers = {both.tier.address: TierKind.PROOF, both.combined.address: TierKind.COMBINED}
-        parts = {part.address: kind for part, kind in zip(both.parts, KINDS, strict=True)}
-        self.chain = NodeChain(Node(self.evm.url), both.oracle.address, tiers, parts)
-        self.identity = Identity(31337, both.oracle.address)
-        self.key_file = folder / "answers.pem"
-        pem = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        self.key_file.write_bytes(both.key.private_bytes(*pem))
-
-    def operator(self, *, key=True, engine=None, prover=None, kinds=frozenset(KINDS), **terms):
-        named = Terms(self.both.operator, tiers=kinds, **{"max_coverage": 10**12, **terms})
-
-        def worker(store, clock, signer):
-            assert signer.address == self.both.operator
-            keys = open_answer_keys(str(self.key_file) if key else "", self.chain)
-            parts = (EchoModels(), engine or EchoEngine(), prover or EchoProver())
-            return Work(self.chain, store, *parts, clock, self.identity, named, "me", keys)
-
-        return Side(self.chain, self.identity, Role.OPERATOR, "dev:2", worker)
-
-    def watcher(self):
-        def worker(store, clock, signer):
-            parts = (EchoModels(), EchoEngine(), EchoProver(), clock, self.identity, signer)
-            watchfulness = Watchfulness(pause=PAUSE)
-            return Guard(self.chain, store, *parts, FakeRounds(), watchfulness, "watcher")
-
-        return Side(self.chain, self.identity, Role.WATCHER, "dev:6", worker)
-
-    def ask(self, **fields):
-        plain = self.both.request(**fields)
-        self.both.ask(plain)
-        return plain, self.seen(plain)
-
-    def seen(self, plain) -> Request:
-        return Request(*plain.fields, input=IMAGE, id=self.both.request_id(plain))
-
-    async def claimed(self, side: Side, *, drawn: bool):
-        """The service's claim, which the beacon will draw, or will not."""
-        at = self.evm.now() + 10
-        for nonce in range(100, 200):
-            plain = self.both.request(nonce=nonce, deadline=at + DAY)
-            if (lot(self.both, plain, deciding(at)) < RATE) is drawn:
-                break
-        self.both.ask(plain)
-        self.evm.next_timestamp(at)
-        await side.settle()
-        assert self.both.since(plain) == at
-        return plain, self.seen(plain)
-
-    def pass_time(self, seconds: int) -> None:
-        self.evm.rpc("evm_increaseTime", seconds)
-        self.evm.rpc("evm_mine")
-
-    def status(self, plain) -> int:
-        return self.both.status(plain)[0]
-
-    def free(self) -> bool:
-        """The operator has lost nothing, and all of it is free."""
-        account = self.both.account()
-        return (account["stake"], account["locked"]) == (STAKE, 0)
+def both():
+    with founded() as made:
+        yield made
 
 
 @pytest.fixture
 def town(both, tmp_path):
-    made = Town(both, tmp_path)
-    yield made
-    made.chain.node.close()
+    with renewed(both, tmp_path) as made:
+        yield made
 
 
 def run(story):
@@ -325,6 +205,25 @@ def test_a_request_that_names_a_part_is_declined(town):
         (job,) = await side.store.run(lambda ledger: ledger.jobs(set(JobState), 9))
         assert job.state is JobState.DECLINED
         assert "is no tier that this service answers under" in job.verdict.reason
+
+    run(story)
+
+
+class Refusing(EchoEngine):
+    async def run(self, folder, input):
+        raise InputRefused("out of range")
+
+
+def test_that_there_is_no_answer_frees_every_lock_in_the_end(town):
+    async def story():
+        side = town.operator(engine=Refusing(), unanswerable=True)
+        plain, request = await town.claimed(side, drawn=True)
+        assert town.both.account()["locked"] == 2 * LOCK
+        town.pass_time(WINDOW + PATIENCE)
+        await side.settle()
+        assert town.status(plain) == RETRACTED
+        assert (await side.job(request)).state is JobState.REFUNDED
+        assert town.free()
 
     run(story)
 

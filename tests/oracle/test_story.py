@@ -43,6 +43,23 @@ def test_a_deployment_names_its_tiers(tmp_path):
         _ = read_deployment(1, path).tiers
 
 
+def test_a_deployment_names_its_combination_by_its_parts(tmp_path):
+    path, addresses = tmp_path / "1.json", ["0x" + b * 20 for b in ("01", "02", "03", "04")]
+    contracts = dict(zip(("ProofAssurance", "CombinedAssurance"), addresses[:2], strict=True))
+    names = ("AuditedAssurance", "AttestedAssurance")
+    pairs = zip(names, addresses[2:], strict=True)
+    parts = [{"name": name, "address": at, "terms": "0x"} for name, at in pairs]
+    found = {"chain_id": 1, "block": 1, "contracts": contracts}
+    path.write_text(json.dumps(found))
+    assert read_deployment(1, path).combined == ""
+    path.write_text(json.dumps({**found, "combination": {"vault": "", "parts": parts}}))
+    made = read_deployment(1, path)
+    assert made.combined == "audited+attested"
+    assert list(made.parts) == addresses[2:]
+    assert made.tiers[addresses[1]] is TierKind.COMBINED
+    assert not set(made.parts) & set(made.tiers)
+
+
 def test_a_crowd_serves_once_for_each_key_over_its_own_database(monkeypatch):
     served = []
 

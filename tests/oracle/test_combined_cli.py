@@ -1,0 +1,130 @@
+"""A combination by the command line: a person asks a service that is a process of its own."""
+
+import json
+import signal
+
+import pytest
+from typer.testing import CliRunner
+
+from oracle import bootstrap
+from oracle.cli import main
+from oracle.domain.errors import SettingsInvalid
+from oracle.services.guard import PATIENCE
+from oracle.settings import read_settings
+from tests.contracts.bench import ETHER, GWEI, LOCK, WINDOW, ZERO
+from tests.contracts.desk import FINAL, PROVISIONAL
+from tests.oracle.desk import LOGITS, EchoEngine, EchoModels, EchoProver
+from tests.oracle.pact import STAKE, founded, renewed
+from tests.oracle.test_kill import Daemon
+
+pytestmark = pytest.mark.chain
+
+RUNNER = CliRunner()
+
+
+@pytest.fixture(scope="module")
+def both():
+    with founded() as made:
+        yield made
+
+
+@pytest.fixture
+def town(both, tmp_path):
+    with renewed(both, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def shell(town, tmp_path, monkeypatch):
+    """An environment for commands; the deployment's file."""
+    monkeypatch.setenv("EINPROOF_RPC", town.evm.url)
+    monkeypatch.delenv("EINPROOF_KEY", raising=False)
+    path = town.deployment(tmp_path)
+    monkeypatch.setenv("EINPROOF_DEPLOYMENT", str(path))
+    return path
+
+
+def asking(town, tier: str, *words: str) -> list[str]:
+    plain = ["request", "0x" + town.both.model_id.hex(), "0x0102", "--coverage", "0.4"]
+    return [*plain, "--tier", tier, "--key", "dev:1", "--json", *words]
+
+
+def test_a_person_asks_a_service_and_the_answer_becomes_final(town, shell, tmp_path):
+    both = town.both
+    before = both.account()["stake"]
+    words = ["stake", "add", "1", "--combination", "--key", "dev:2", "--json"]
+    result = RUNNER.invoke(main.app, words)
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert told["vault"] == both.vault.address
+    assert told["stake_gwei"] == both.account()["stake"] == before + ETHER // GWEI
+    settings = {"EINPROOF_DEPLOYMENT": str(shell), "EINPROOF_ANSWER_KEY": str(town.key_file)}
+    daemon = Daemon(town, tmp_path / "operator", **settings)
+    daemon.start()
+    try:
+        result = RUNNER.invoke(main.app, asking(town, "attested+audited"))
+        assert result.exit_code == 0, (result.output, daemon.log.read_text()[-3000:])
+        told = json.loads(result.stdout)
+        assert told["output"] == "0x" + LOGITS.hex()
+        assert told["trust"]["tier"] == "Audited+Attested"
+        assert [part["tier"] for part in told["trust"]["parts"]] == ["Audited", "Attested"]
+        id = bytes.fromhex(told["request"][2:])
+        status = both.oracle.functions.statusOf(id)
+        assert town.evm.call(status)[0] == PROVISIONAL
+        town.pass_time(WINDOW + PATIENCE)
+        daemon.until(lambda: town.evm.call(status)[0] == FINAL, 60)
+        assert both.account()["locked"] == 0
+        assert daemon.end(signal.SIGTERM) == 0
+        assert not [line for line in daemon.logged() if line["event"] == "unexpected"]
+    finally:
+        if daemon.process.poll() is None:
+            daemon.process.kill()
+            daemon.process.wait()
+
+
+@pytest.mark.parametrize(
+    ("tier", "words", "combined", "said"),
+    [
+        ("audited+attested", [], False, "has no CombinedAssurance"),
+        ("audited+committee", [], True, "has the combination audited+attested, not"),
+        ("audited+nonsense", [], True, "--tier: expected proof, optimistic"),
+        ("audited+attested", ["--window", "5"], True, "hours and audits are fixed"),
+    ],
+)
+def test_what_is_not_deployed_is_refused(
+    town, shell, tmp_path, monkeypatch, tier, words, combined, said
+):
+    path = town.deployment(tmp_path, combined=combined)
+    monkeypatch.setenv("EINPROOF_DEPLOYMENT", str(path))
+    before = town.evm.now()
+    result = RUNNER.invoke(main.app, asking(town, tier, *words))
+    assert result.exit_code == 1
+    assert said in " ".join(result.output.split()) or said in str(result.exception)
+    assert town.evm.now() == before
+
+
+@pytest.mark.parametrize("claimed", [False, True])
+def test_an_offer_is_earned_by_a_proof_for_every_part(town, shell, monkeypatch, claimed):
+    """Of an open request; against a wrong claim, which is slashed in each part."""
+    both = town.both
+    bounty = town.evm.deploy("contracts/assurance/Bounty.sol", both.oracle.address, ZERO)
+    found = json.loads(shell.read_text())
+    found["contracts"]["Bounty"] = {"address": bounty.address}
+    shell.write_text(json.dumps(found))
+    parts = bootstrap.Parts(EchoModels(), EchoEngine(), EchoProver())
+    monkeypatch.setattr(bootstrap, "real_parts", lambda settings: parts)
+    plain, request = town.ask()
+    if claimed:
+        both.post(plain, output=LOGITS[:-1] + b"\x55")
+    for words in (["make", "0x" + request.id.hex(), "0.25"], ["prove", "0x" + request.id.hex()]):
+        result = RUNNER.invoke(main.app, ["challenge", "offer", *words, "--key", "dev:6", "--json"])
+        assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["offered_wei"] == 0
+    assert town.status(plain) == FINAL
+    assert both.account()["stake"] == STAKE - 2 * LOCK * claimed
+
+
+def test_a_service_names_the_parts_that_it_answers_under(monkeypatch):
+    monkeypatch.setenv("EINPROOF_TIERS", "audited,combined")
+    with pytest.raises(SettingsInvalid, match="where all of its parts are named"):
+        read_settings()
