@@ -3,6 +3,7 @@
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from oracle.toolchain import SOLC
 
@@ -61,6 +62,41 @@ def test_compiles_a_file_with_imports_from_base_and_include_path(tmp_path: Path)
     roots = ["--base-path", str(tmp_path / "base"), f"--include-path={tmp_path / 'more'}"]
     done = solc("--standard-json", str(job), *roots)
     assert (done.returncode, errors(done)) == (0, [])
+
+
+def test_many_files_are_compiled_as_a_few_are() -> None:
+    """Of many, each thread makes its share, from all sources; of eight, one thread makes all."""
+    files = {
+        f"C{i}.sol": f'import {{A}} from "A.sol"; contract C{i} is A {{ uint256 public y = {i}; }}'
+        for i in range(32)
+    }
+    job = json.loads(standard({"A.sol": "contract A { function f() external {} }"} | files))
+
+    def compiled(names: list[str]) -> dict[str, Any]:
+        job["settings"]["outputSelection"] = {
+            name: {"": ["ast"], "*": ["evm.bytecode.object"]} for name in names
+        }
+        found: dict[str, Any] = json.loads(solc("--standard-json", text=json.dumps(job)).stdout)
+        return found
+
+    names = list(files)
+    whole = compiled(names)
+    for few in (names[:8], names[-8:]):
+        part = compiled(few)
+        assert list(part["contracts"]) == sorted(few)
+        for name in few:
+            assert whole["contracts"][name] == part["contracts"][name]
+            assert whole["sources"][name] == part["sources"][name]
+    assert set(whole["contracts"]) == set(names)
+    assert set(whole["sources"]) == {"A.sol", *names}
+
+
+def test_an_error_is_said_once_though_many_files_are_compiled() -> None:
+    job = json.loads(standard({f"C{i}.sol": f"contract C{i} {{ }}" for i in range(32)}))
+    job["sources"]["C7.sol"] = {"content": HEAD + "contract C7 { nonsense }"}
+    job["settings"]["outputSelection"] = {name: {"*": ["abi"]} for name in job["sources"]}
+    said = errors(solc("--standard-json", text=json.dumps(job)))
+    assert len(said) == 1 and "ParserError" in said[0]
 
 
 def test_an_import_outside_the_allowed_folders_is_refused(tmp_path: Path) -> None:
