@@ -197,7 +197,7 @@ def _crew(
     workers: list[Worker]
     if role is Role.OPERATOR:
         seat = Seat(role, signer.address)
-        terms = _terms(settings, signer.address)
+        terms = agreed(settings, signer.address)
         answer_key = open_answer_keys(settings.answer_key, chain)
         workers = [
             Work(
@@ -289,7 +289,8 @@ def _member(
     if settings.board_port is not None:
         board = WordBoard(site.chain, store, site.identity, recover_signer)
         site.board = BoardServer(board, settings.board_host, settings.board_port)
-    duty = Duty(settings.payee or signer.address, collects, settings.max_attempts)
+    terms = agreed(settings, signer.address)
+    duty = Duty(terms.payee, collects, settings.max_attempts)
     return Sit(
         site.chain,
         store,
@@ -303,6 +304,7 @@ def _member(
         recover_signer,
         BlsAggregation(site.chain, signer),
         duty,
+        terms,
         name,
     )
 
@@ -311,7 +313,8 @@ def _poll(settings: Settings, development: bool) -> float:
     return settings.poll or (0.2 if development else 4.0)
 
 
-def _terms(settings: Settings, address: str) -> Terms:
+def agreed(settings: Settings, address: str) -> Terms:
+    """What an operator or a member with that key answers."""
     return Terms(
         settings.payee or address,
         settings.min_fee,
@@ -321,6 +324,7 @@ def _terms(settings: Settings, address: str) -> Terms:
         max_coverage=settings.max_coverage // 10**9,
         coverage_rate=settings.coverage_rate,
         proving=settings.proving,
+        max_proving=settings.most_proving,
         unanswerable=settings.unanswerable,
         audit_price=settings.audit_price,
     )

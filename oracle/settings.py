@@ -67,6 +67,7 @@ class Settings(BaseSettings):
     coverage_rate: int = Field(0, ge=0, description="wei an ether of coverage and hour of window")
     audit_price: int = Field(0, ge=0, description="wei for each proof that audits may ask for")
     proving: int = Field(60, ge=1, description="seconds; no request that declares less is answered")
+    max_proving: int | None = Field(None, ge=1, description="seconds; default four times PROVING")
     unanswerable: bool = Field(False, description="post that there is no answer, do not decline")
     hourly_bonds: int = Field(10**18, ge=0, description="wei that disputes may bind an hour")
     workers: int = Field(1, ge=1, le=64)
@@ -100,6 +101,11 @@ class Settings(BaseSettings):
         if "combined" in value.lower():
             raise ValueError("a combination is answered where all of its parts are named")
         return _names(value, TierKind)
+
+    @property
+    def most_proving(self) -> int:
+        """Seconds of proving that a request may declare."""
+        return 4 * self.proving if self.max_proving is None else self.max_proving
 
     @property
     def played(self) -> frozenset[Role]:

@@ -5,7 +5,9 @@ functions of its key and the request, so that a restart, with or without its dat
 again. Who collects (one member, or nobody drawn) hands a quorum's openings in, finalises, and
 proves the claim where somebody dissents. A member that computed something else dissents, then
 refutes with a proof. Where the requester summons the committee, members speak on-chain; who has no
-answer to give says that there, so that nobody is fined for what it cannot answer.
+answer to give says that there, so that nobody is fined for what it cannot answer. What pays too
+little for the stake that it would bind is given no answer, either; a claim that stands is checked
+whatever it pays.
 """
 
 from collections.abc import Sequence
@@ -37,6 +39,7 @@ from oracle.domain.errors import (
 from oracle.domain.job import Due, Job, Standing
 from oracle.domain.move import Move
 from oracle.domain.request import Answer, Request, Tier, TierKind
+from oracle.domain.terms import ClaimTerms
 from oracle.ports import (
     Aggregation,
     Board,
@@ -53,12 +56,16 @@ from oracle.ports import (
 from oracle.services.board import committed
 from oracle.services.moves import opening
 from oracle.services.quorum import Quorums
+from oracle.services.work import Terms
 from oracle.services.worker import Finding, Worker, unchanged
 
 log = structlog.get_logger("sit")
 
 #: Seconds between two looks at the board; and for a summons to what we have no answer to.
 PAUSE, LOOK = 1, 30
+
+#: Days for which a claim's coverage is reserved of every seat (Council.OPEN_EPOCHS).
+RESERVED = 4
 
 #: A member's answer, and what it wants of the chain; None: look again.
 Next = tuple[Answer, Due | None]
@@ -92,6 +99,7 @@ class Sit(Worker):
         recover: Recover,
         aggregation: Aggregation,
         duty: Duty,
+        terms: Terms,
         holder: str,
     ) -> None:
         super().__init__(store, clock, holder, max_attempts=duty.max_attempts, lease=duty.lease)
@@ -105,14 +113,15 @@ class Sit(Worker):
         self._recover = recover
         self._quorums = Quorums(identity, aggregation)
         self._duty = duty
-        self._refusals: dict[bytes, OracleError] = {}
+        self._terms = terms
+        self._refusals: dict[tuple[bytes, bool], OracleError] = {}
 
     async def _find(self, job: Job) -> Finding:
         pause, tier = PAUSE, await self._tier(job.request)
         try:
             answer = await self._computed(job, tier)
         except (Declined, EngineDisagrees) as reason:
-            answer = Answer(self._duty.payee, b"", b"", tier, why=str(reason), trace=bytes(32))
+            answer = self._empty(tier, str(reason))
             if job.standing is None:
                 pause, due = LOOK, await self._excuse(job.request, answer, tier)
             elif (due := await self._owed(job.request, answer, tier)) is None:
@@ -123,12 +132,17 @@ class Sit(Worker):
                 answer, due = await self._guard(job, job.standing, given, tier)
                 if due is not None and due.move in (None, Move.FINALISE):
                     ours = replace(given, payee=self._duty.payee, proof=b"")
-                    if (owed := await self._owed(job.request, ours, tier)) is not None:
-                        answer, due = ours, owed
+                    for said in (ours, self._empty(tier, "it was declined")):
+                        if (owed := await self._owed(job.request, said, tier)) is not None:
+                            answer, due = said, owed
             else:
                 answer, due = await self._speak(job.request, answer, tier)
         again = self._clock.now() + pause
         return lambda ledger: decide(ledger, job, self._holder, answer, due, again)
+
+    def _empty(self, tier: Tier, why: str) -> Answer:
+        """The word that we have no answer."""
+        return Answer(self._duty.payee, b"", b"", tier, why=why, trace=bytes(32))
 
     async def _tier(self, request: Request) -> Tier:
         tier = await self._chain.tier(request.assurance)
@@ -143,13 +157,18 @@ class Sit(Worker):
             raise WrongTier(f"verifier {tier.verifier} was stopped for this model")
         if job.answer is not None and not job.answer.why:
             return job.answer
-        if request.id in self._refusals:
-            raise self._refusals[request.id]
+        looked = request.id, job.standing is None
+        if looked in self._refusals:
+            raise self._refusals[looked]
         try:
+            if job.standing is None:
+                self._terms.take(request)
+                asked = ClaimTerms.parse(request.terms)
+                self._terms.cover(request, asked, RESERVED * DAY)
             return await self._compute(request, tier)
         except (Declined, EngineDisagrees) as reason:
             log.warning("no answer of ours", id=request.id.hex(), reason=str(reason))
-            self._refusals[request.id] = reason
+            self._refusals[looked] = reason
             raise
 
     async def _compute(self, request: Request, tier: Tier) -> Answer:

@@ -46,9 +46,12 @@ class Terms:
     given up. `lease` in seconds.
 
     Under the optimistic tier, where the payee's stake vouches: coverage up to `max_coverage` gwei,
-    for `coverage_rate` wei more an ether of coverage and hour of its window; no proving time below
-    `proving` seconds, which a proof takes here; `audit_price` wei for each proof that audits are
+    for `coverage_rate` wei more an ether of coverage and hour that it is bound; no proving time
+    below `proving` seconds, which a proof takes here, nor above `max_proving`, since the vault
+    admits by what all open claims declare; `audit_price` wei for each proof that audits are
     expected to ask for. `unanswerable`: post that an input has no answer, in place of declining it.
+
+    A committee's member holds requests to the same terms.
     """
 
     payee: str
@@ -60,13 +63,45 @@ class Terms:
     max_coverage: int = 10**9
     coverage_rate: int = 0
     proving: int = 1
+    max_proving: int = 900
     unanswerable: bool = False
     audit_price: int = 0
 
-    def price(self, terms: ClaimTerms, quote: Quote) -> int:
-        """The least fee, in wei: min_fee + coverage_rate * C * window + a * audit_price."""
-        covered = self.coverage_rate * terms.coverage * GWEI * quote.window // (HOUR * ETHER)
+    def price(self, terms: ClaimTerms, bound: int) -> int:
+        """The least fee, in wei, where coverage is bound for so many seconds:
+        min_fee + coverage_rate * C * bound + a * audit_price."""
+        covered = self.coverage_rate * terms.coverage * GWEI * bound // (HOUR * ETHER)
         return self.min_fee + covered + self.audit_price * terms.audits // WHOLE
+
+    def take(self, request: Request) -> None:
+        """Raises Underpaid for what pays less than any request must."""
+        if request.fee < self.min_fee:
+            raise Underpaid(f"pays {request.fee} wei, this service asks {self.min_fee}")
+        if request.callback_gas and request.callback_gas_price < self.min_callback_price:
+            raise Underpaid(
+                f"the callback prepays {request.callback_gas_price} wei a gas unit, this service "
+                f"asks {self.min_callback_price}"
+            )
+
+    def cover(self, request: Request, asked: ClaimTerms, bound: int) -> None:
+        """Raises Uncovered or Underpaid for what is too much to vouch for, or earns too little
+        where it binds stake for `bound` seconds."""
+        if asked.coverage > self.max_coverage:
+            raise Uncovered(
+                f"asks {asked.coverage} gwei of coverage, this service gives {self.max_coverage}: "
+                "ask for less, or for a proof"
+            )
+        if asked.proving < self.proving:
+            raise Uncovered(
+                f"declares {asked.proving} s of proving, this service needs {self.proving}"
+            )
+        if asked.proving > self.max_proving:
+            raise Uncovered(
+                f"declares {asked.proving} s of proving, this service takes {self.max_proving} "
+                "at most"
+            )
+        if request.fee < (least := self.price(asked, bound)):
+            raise Underpaid(f"pays {request.fee} wei, this coverage costs {least} here")
 
 
 class Work(Worker):
@@ -225,13 +260,7 @@ class Work(Worker):
         now = (await self._chain.head()).timestamp
         if now > request.deadline:
             raise TooLate(f"the deadline passed {now - request.deadline} s ago")
-        if request.fee < self._terms.min_fee:
-            raise Underpaid(f"pays {request.fee} wei, this service asks {self._terms.min_fee}")
-        if request.callback_gas and request.callback_gas_price < self._terms.min_callback_price:
-            raise Underpaid(
-                f"the callback prepays {request.callback_gas_price} wei a gas unit, this service "
-                f"asks {self._terms.min_callback_price}"
-            )
+        self._terms.take(request)
         tier = await self._tier(request)
         if tier.kind in ON_STAKE:
             await self._cover(tier, request)
@@ -239,20 +268,10 @@ class Work(Worker):
 
     async def _cover(self, tier: Tier, request: Request) -> None:
         """Raises Uncovered or Underpaid for what is too much to stake, or too little to earn."""
-        vouching, mine = tier.vouching(request), self._terms
+        vouching = tier.vouching(request)
         asked = ClaimTerms.together([ClaimTerms.parse(seen.terms) for _, seen in vouching])
         quote = await self._chain.quote(tier, request.terms)
-        if asked.coverage > mine.max_coverage:
-            raise Uncovered(
-                f"asks {asked.coverage} gwei of coverage, this service gives {mine.max_coverage}: "
-                "ask for less, or for a proof"
-            )
-        if asked.proving < mine.proving:
-            raise Uncovered(
-                f"declares {asked.proving} s of proving, this service needs {mine.proving}"
-            )
-        if request.fee < (least := mine.price(asked, quote)):
-            raise Underpaid(f"pays {request.fee} wei, this coverage costs {least} here")
+        self._terms.cover(request, asked, quote.window)
         for vault in dict.fromkeys(part.vault for part in tier.vouchers):
             quotes = zip(tier.vouchers, quote.parts or [quote], strict=True)
             locks = [(part, locked) for part, locked in quotes if part.vault == vault]

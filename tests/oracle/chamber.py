@@ -50,6 +50,7 @@ from oracle.fakes import (
 from oracle.services.board import WordBoard
 from oracle.services.sit import Duty, Sit
 from oracle.services.watch import Seat, Watch
+from oracle.services.work import Terms
 from tests.oracle.world import Service
 
 MEMBERS = [to_checksum_address("0x" + f"{n:02x}" * 20) for n in (1, 2, 3)]
@@ -387,6 +388,7 @@ class Member(Service):
         prover: Any = None,
         plan: CrashPlan | None = None,
         collects: bool | None = None,
+        terms: Terms | None = None,
     ) -> None:
         super().__init__(chain, store, clock=clock, prover=prover, plan=plan, holder=key, key=key)
 
@@ -412,6 +414,7 @@ class Member(Service):
             fake_recover,
             port(Together(key) if chain.many else Alone()),
             Duty(COLLECTOR, collects),
+            terms or Terms(COLLECTOR),
             key,
         )
 

@@ -159,7 +159,7 @@ def test_what_the_stake_is_too_small_for_is_declined():
 
 def test_audits_are_priced_by_the_proofs_that_they_may_ask_for():
     asked = ClaimTerms(10**9, 60, audits=2500)
-    assert Terms(OPERATOR, 7, audit_price=1000, tiers=BOTH).price(asked, QUOTE) == 7 + 250
+    assert Terms(OPERATOR, 7, audit_price=1000, tiers=BOTH).price(asked, 3600) == 7 + 250
     assert ClaimTerms.parse(asked.word) == asked
     assert not replace(asked, audits=199).fits
     assert not replace(asked, audits=10_001).fits

@@ -3,13 +3,15 @@ answer."""
 
 import pytest
 
+from oracle.domain.chain import Status
 from oracle.domain.committee import DAY
 from oracle.domain.errors import InputRefused
 from oracle.domain.job import JobState
-from oracle.fakes import FakeEngine, FakeSigner, fake_output
+from oracle.fakes import TERMS, FakeEngine, FakeSigner, fake_output
 from oracle.services.moves import opening
 from oracle.services.sit import LOOK
-from tests.oracle.chamber import GRACE, MEMBERS, NOTHING
+from oracle.services.work import Terms
+from tests.oracle.chamber import COLLECTOR, GRACE, MEMBERS, NOTHING
 from tests.oracle.test_committee import Corrupt, Member, seated, turn
 from tests.oracle.world import run
 
@@ -163,5 +165,81 @@ def test_a_member_that_can_answer_gives_no_excuse():
             job = await members[place].job(request)
             said = opening(FakeSigner(MEMBERS[place]), request, job.answer, chain.timestamp // DAY)
             assert shown == said.claim and said.output == fake_output(request.input)
+
+    run(story())
+
+
+# --- what pays too little -----------------------------------------------------------------------
+
+#: By what is asked of each; a claim binds every seat for four days.
+RATE = 10**15
+UNDERPAID = {
+    "a fee": Terms(COLLECTOR, min_fee=10**18 + 1),
+    "a callback's price": Terms(COLLECTOR, min_callback_price=2),
+    "less coverage": Terms(COLLECTOR, max_coverage=TERMS.coverage - 1),
+    "its own time to prove": Terms(COLLECTOR, max_proving=TERMS.proving - 1),
+    "the price of coverage": Terms(COLLECTOR, coverage_rate=RATE),
+}
+
+
+def charging(terms):
+    chain, line, clock, _ = seated()
+    return chain, line, clock, [Member(chain, line, m, clock=clock, terms=terms) for m in MEMBERS]
+
+
+@pytest.mark.parametrize("terms", UNDERPAID.values(), ids=UNDERPAID)
+def test_what_pays_too_little_gets_no_word_and_on_a_summons_the_empty_one(terms):
+    async def story():
+        chain, line, clock, members = charging(terms)
+        request = chain.ask_council(fee=96 * RATE - 1, callback_gas=1, callback_gas_price=1)
+        await turn(chain, clock, *members)
+        assert await line.read(request.id, chain.timestamp // DAY) == []
+        assert chain.stage(request).standing == ("", b"")
+        await summoned(chain, clock, members, request)
+        assert absent(chain, request) == []
+        assert chain.stage(request).standing == ("", b"")
+        job = await members[1].job(request)
+        assert job.state is JobState.SEATED and "this" in job.note
+
+    run(story())
+
+
+def test_what_pays_for_the_days_that_seats_are_reserved_is_answered():
+    async def story():
+        chain, _, clock, members = charging(Terms(COLLECTOR, coverage_rate=RATE))
+        request = chain.ask_council(fee=96 * RATE)
+        await turn(chain, clock, *members)
+        assert chain.stage(request).standing == (COLLECTOR, fake_output(request.input))
+
+    run(story())
+
+
+def test_a_lie_that_pays_nothing_is_refuted_all_the_same():
+    """Two take it for nothing, and lie; the third would not have, and was summoned."""
+
+    async def story():
+        chain, line, clock, (first, second, _) = seated(Corrupt(), Corrupt())
+        honest = Member(chain, line, MEMBERS[2], clock=clock, terms=UNDERPAID["less coverage"])
+        request = chain.ask_council()
+        chain.summon(request)
+        await turn(chain, clock, first, second, honest)
+        assert chain.slashed == MEMBERS[:2]
+        assert chain.stage(request).status is Status.FINAL
+
+    run(story())
+
+
+def test_an_excuse_for_what_pays_too_little_is_opened_though_a_claim_stands():
+    async def story():
+        chain, line, clock, (first, second, _) = seated()
+        dear = Member(chain, line, MEMBERS[2], clock=clock, terms=UNDERPAID["less coverage"])
+        request = chain.ask_council()
+        chain.summon(request)
+        await turn(chain, clock, first, second, dear)
+        assert chain.stage(request).standing == (COLLECTOR, fake_output(request.input))
+        chain.wait(GRACE)
+        await turn(chain, clock, first, second, dear)
+        assert absent(chain, request) == []
+        assert (await dear.job(request)).state is JobState.CHECKED
 
     run(story())

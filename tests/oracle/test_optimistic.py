@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from oracle.adapters.memory import MemoryStore
+from oracle.bootstrap import agreed
 from oracle.domain import ids
 from oracle.domain.chain import Case, Outcome, Status
 from oracle.domain.errors import InputHidden, InputRefused, ProverFailed
@@ -29,6 +30,7 @@ from oracle.services.check import due
 from oracle.services.flight import Posting
 from oracle.services.moves import refutation
 from oracle.services.work import Terms
+from oracle.settings import PREFIX, read_settings
 from tests.oracle.world import BOTH, Challenger, Service, run
 
 STRANGER, RIVAL = "0x" + "ee" * 20, "0x" + "dd" * 20
@@ -144,6 +146,7 @@ def test_a_demanded_proof_comes_before_new_requests_and_is_never_given_up():
     [
         (staked(max_coverage=10**9 - 1), {}, "ask for less, or for a proof"),
         (staked(proving=61), {}, "declares 60 s of proving, this service needs 61"),
+        (staked(max_proving=59), {}, "declares 60 s of proving, this service takes 59 at most"),
         (staked(coverage_rate=10**18), {}, "this coverage costs"),
         (Terms(OPERATOR), {}, "is no tier that this service answers under"),
         (Terms(OPERATOR, tiers=frozenset({TierKind.PROOF})), {}, "is no tier"),
@@ -159,6 +162,23 @@ def test_what_is_not_staked_on_is_declined_with_its_reason(terms, changes, reaso
         assert job.state is JobState.DECLINED
         assert reason in job.verdict.reason
         assert await service.chain.nonce(OPERATOR) == 0
+
+    run(story())
+
+
+def test_a_request_that_declares_hours_of_proving_is_declined_as_set_from_the_start(monkeypatch):
+    """Open claims may declare half a clock together: this one alone would take it for ten hours."""
+    for name in ("PROVING", "MAX_PROVING"):
+        monkeypatch.delenv(PREFIX + name, raising=False)
+    terms = agreed(read_settings(proving=30), OPERATOR)
+
+    async def story():
+        service = Service(FakeChain(), terms=terms)
+        cheap = service.chain.ask_staked(terms=ClaimTerms(1, 32_767).word)
+        fair = service.chain.ask_staked(terms=ClaimTerms(1, 120).word)
+        await service.settle()
+        assert "takes 120 at most" in (await service.job(cheap)).verdict.reason
+        assert (await service.job(fair)).state is JobState.PROVISIONAL
 
     run(story())
 
@@ -179,8 +199,7 @@ def test_a_stopped_model_is_not_served_any_more():
 
 def test_coverage_is_priced_by_amount_and_time():
     asked = ClaimTerms(2 * 10**9, 60)
-    quote = replace(QUOTE, window=4 * 3600)
-    assert Terms(OPERATOR, 7, coverage_rate=1000).price(asked, quote) == 7 + 1000 * 2 * 4
+    assert Terms(OPERATOR, 7, coverage_rate=1000).price(asked, 4 * 3600) == 7 + 1000 * 2 * 4
 
 
 def test_what_no_stake_covers_is_declined_and_what_others_bind_is_waited_for():
