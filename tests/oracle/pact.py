@@ -19,10 +19,11 @@ from oracle.domain.request import Request, TierKind
 from oracle.fakes import FakeClock, FakeRounds
 from oracle.services.flight import Posting, Runway
 from oracle.services.guard import Guard, Watchfulness
+from oracle.services.post import RARELY
 from oracle.services.serve import Write
 from oracle.services.watch import Seat, Watch
 from oracle.services.work import Terms, Work
-from tests.contracts.bench import DAY, ETHER, GWEI
+from tests.contracts.bench import DAY, ETHER, GWEI, HOUR, WINDOW
 from tests.contracts.desk import IMAGE
 from tests.contracts.ensemble import RATE, Ensemble
 from tests.contracts.test_audits import deciding, lot
@@ -33,6 +34,8 @@ STAKE = 10 * ETHER // GWEI
 KINDS = (TierKind.AUDITED, TierKind.ATTESTED)
 NAMES = ("AuditedAssurance", "AttestedAssurance")
 PAUSE = 1000
+#: After a claim: the last window, its round, and the time in which others are said to be drawn.
+DECIDED = WINDOW + 2 * HOUR
 
 
 class Side:
@@ -53,7 +56,7 @@ class Side:
         while quiet < 3:
             busy = [await self.watch.step(), await self.work.step(), await self.write.step()]
             quiet = 0 if any(busy) else quiet + 1
-            self.clock.time += 0 if any(busy) else 10
+            self.clock.time += 0 if any(busy) else RARELY
 
     async def job(self, request) -> Job:
         return await self.store.run(lambda ledger: ledger.job(request.id))
@@ -128,7 +131,7 @@ class Pact:
 
     async def claimed(self, side: Side, *, drawn: bool):
         """The service's claim, which the beacon will draw, or will not."""
-        at = self.evm.now() + 10
+        at = self.evm.now() + 600
         for nonce in range(100, 200):
             plain = self.both.request(nonce=nonce, deadline=at + DAY)
             if (lot(self.both, plain, deciding(at)) < RATE) is drawn:

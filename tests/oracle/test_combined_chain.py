@@ -22,7 +22,7 @@ from tests.contracts.desk import FINAL, IMAGE, PROVISIONAL, RETRACTED
 from tests.contracts.ensemble import RATE, Ensemble, alone
 from tests.contracts.hall import WINDOW as SHORT
 from tests.oracle.desk import LOGITS, EchoEngine, LyingEngine
-from tests.oracle.pact import KINDS, STAKE, founded, renewed
+from tests.oracle.pact import DECIDED, KINDS, STAKE, founded, renewed
 
 pytestmark = pytest.mark.chain
 
@@ -91,7 +91,7 @@ def test_answers_with_evidence_for_each_part_and_is_final_when_the_last_clock_is
         town.pass_time(SHORT + 1)  # the attested part's window, in vain
         await side.settle()
         assert town.status(plain) == PROVISIONAL
-        town.pass_time(WINDOW)
+        town.pass_time(DECIDED)
         await side.settle()
         assert town.status(plain) == FINAL
         assert (await side.job(request)).state is JobState.SETTLED
@@ -104,7 +104,7 @@ def test_a_drawn_claim_is_proved_to_every_part(town):
     async def story():
         side = town.operator()
         plain, request = await town.claimed(side, drawn=True)
-        town.pass_time(WINDOW + PATIENCE)
+        town.pass_time(DECIDED)
         await side.settle()
         assert town.status(plain) == FINAL
         assert (await side.job(request)).answer.proof
@@ -135,7 +135,7 @@ def test_a_claim_whose_key_was_revoked_is_proved_and_paid(town):
         side = town.operator()
         plain, _ = await town.claimed(side, drawn=False)
         town.both.revoke()
-        town.pass_time(WINDOW + PATIENCE)
+        town.pass_time(DECIDED)
         await side.settle()
         assert town.status(plain) == FINAL
         assert town.free()
@@ -219,7 +219,7 @@ def test_that_there_is_no_answer_frees_every_lock_in_the_end(town):
         side = town.operator(engine=Refusing(), unanswerable=True)
         plain, request = await town.claimed(side, drawn=True)
         assert town.both.account()["locked"] == 2 * LOCK
-        town.pass_time(WINDOW + PATIENCE)
+        town.pass_time(DECIDED)
         await side.settle()
         assert town.status(plain) == RETRACTED
         assert (await side.job(request)).state is JobState.REFUNDED
@@ -243,7 +243,7 @@ def test_what_one_part_gave_back_is_concluded_in_the_other(town, drawn):
         town.both.fail(plain, ATTESTED, LOGITS)
         await side.settle()
         assert town.both.account()["locked"] == LOCK
-        town.pass_time(WINDOW + PATIENCE)
+        town.pass_time(DECIDED)
         await side.settle()
         assert town.status(plain) == RETRACTED
         assert (await side.job(request)).state is JobState.REFUNDED
@@ -328,7 +328,7 @@ def test_a_drawn_cheat_that_lets_the_other_part_fail_is_handed_in_all_the_same(t
         town.pass_time(SHORT + 1)
         town.both.hand_in(plain, alone(ATTESTED), output=WRONG)
         await watcher.settle()
-        town.pass_time(WINDOW + PATIENCE + CLOCK + 120)
+        town.pass_time(DECIDED + CLOCK)
         await watcher.settle()
         assert town.both.claim_for(plain, AUDITED) == RETRACTED
         assert town.both.account()["stake"] == 0
@@ -374,7 +374,7 @@ def test_the_trust_report_says_who_vouches_and_what_has_to_fail(town):
         assert cheats[1].startswith("Audited: the operator (DEVELOPMENT BEACON")
         assert cheats[2].startswith("Attested: the maker of the hardware")
         assert report["proved"] == []
-        town.pass_time(WINDOW + PATIENCE)
+        town.pass_time(DECIDED)
         await side.settle()
         last = await await_answer(purse, town.identity, asked, 0.05)
         job = await side.job(asked.request)

@@ -9,12 +9,11 @@ from typer.testing import CliRunner
 from oracle import bootstrap
 from oracle.cli import main
 from oracle.domain.errors import SettingsInvalid
-from oracle.services.guard import PATIENCE
 from oracle.settings import read_settings
-from tests.contracts.bench import ETHER, GWEI, LOCK, WINDOW, ZERO
+from tests.contracts.bench import ETHER, GWEI, LOCK, ZERO
 from tests.contracts.desk import FINAL, PROVISIONAL
 from tests.oracle.desk import LOGITS, EchoEngine, EchoModels, EchoProver
-from tests.oracle.pact import STAKE, founded, renewed
+from tests.oracle.pact import DECIDED, STAKE, founded, renewed
 from tests.oracle.test_kill import Daemon
 
 pytestmark = pytest.mark.chain
@@ -71,7 +70,7 @@ def test_a_person_asks_a_service_and_the_answer_becomes_final(town, shell, tmp_p
         id = bytes.fromhex(told["request"][2:])
         status = both.oracle.functions.statusOf(id)
         assert town.evm.call(status)[0] == PROVISIONAL
-        town.pass_time(WINDOW + PATIENCE)
+        town.pass_time(DECIDED)
         daemon.until(lambda: town.evm.call(status)[0] == FINAL, 60)
         assert both.account()["locked"] == 0
         assert daemon.end(signal.SIGTERM) == 0
