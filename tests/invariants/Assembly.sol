@@ -15,7 +15,7 @@ import {VM} from "./Vm.sol";
 /// @notice Everyone around the committee tier. Actor 0 holds two seats and is honest: it signs and reveals
 ///         what is right only, speaks when it is summoned, and dissents from what is wrong only. The
 ///         others do as forge pleases, but nobody can prove what is wrong.
-contract Assembly {
+abstract contract Assembly {
     struct Job {
         Request request;
         bytes stands;
