@@ -65,8 +65,9 @@ BEACON = "0x" + "be" * 20
 TERMS = ClaimTerms(10**9, 60)
 QUOTE = Quote(10**9, 10**8, 10**9, window=600, prove=300, bond=10**16)
 REVEAL_TIME = 1000
-#: Seconds from a window's end to the round that decides about an audit.
-UNSEEN = 60
+#: Seconds from a window's end to the round that decides about an audit, and from there until
+#: silence makes final what was not drawn.
+UNSEEN, HELD = 60, 120
 MODEL = b"\x03" * 32
 OPERATOR, CHALLENGER = "0x" + "0b" * 20, "0x" + "0d" * 20
 
@@ -217,6 +218,7 @@ class Stage:
     reveal_by: int = 0
     proved: bytes = bytes(32)
     published: bool = False
+    frozen: bool = False
     stopped: bool = False
 
     @property
@@ -417,9 +419,15 @@ class FakeChain:
         stage = self.chain[-1].stages[request.id]
         drawn = stage.published and request.id in self.drawn
         made = stage.since + QUOTE.window + UNSEEN
-        until = made + QUOTE.prove
+        until = made + (HELD if stage.published and not drawn else QUOTE.prove)
         found = Audit(BEACON, True, request.nonce, stage.published, drawn, until, made)
         return await self._up(found)
+
+    async def frozen(self, request: Request) -> bool:
+        return await self._up(self.chain[-1].stages[request.id].frozen)
+
+    def freeze_call(self, request: Request, standing: Standing) -> Call:
+        return _call("freeze", request)
 
     def publish_call(self, beacon: str, round: int, signature: bytes) -> Call:
         stages = self.chain[-1].stages.values()
@@ -666,6 +674,11 @@ class FakeChain:
                 stage.outcome, stage.slashed = Outcome.LAPSED, True
                 stage.status = Status.RETRACTED
                 return [*returned]
+            if now <= stage.since + QUOTE.window + UNSEEN + HELD:
+                raise Refusal("AuditOpen")
+            standing = [one for one in stages.values() if one.status is Status.PROVISIONAL]
+            if any(one.frozen and one.staker == stage.staker for one in standing):
+                raise Refusal("OperatorFrozen")
         if self._account(stage.staker, stages).suspended:
             raise Refusal("OperatorSuspended")
         stage.status = Status.FINAL
@@ -717,6 +730,13 @@ class FakeChain:
         """A claim that is lost after its window waits for its round."""
         audited = stage.request.assurance == AUDITED.assurance
         return audited and lost > stage.since + QUOTE.window and not stage.published
+
+    def _freeze(self, stage: Stage, now: int) -> None:
+        if not stage.published or stage.request.id not in self.drawn or stage.frozen:
+            raise Refusal("NothingToFreeze")
+        if stage.status is not Status.PROVISIONAL:
+            raise Refusal("WrongStatus")
+        stage.frozen = True
 
     def _publish(self, stage: Stage, now: int) -> None:
         if now < stage.since + QUOTE.window + UNSEEN:

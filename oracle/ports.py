@@ -150,6 +150,14 @@ class Chain(Protocol):
 
     def publish_call(self, beacon: str, round: int, signature: bytes) -> Call: ...
 
+    async def frozen(self, request: Request) -> bool:
+        """Whether it was said of a drawn claim that it was drawn."""
+        ...
+
+    def freeze_call(self, request: Request, standing: Standing) -> Call:
+        """Says so: its operator's other claims wait until it is proved."""
+        ...
+
     async def claim_for(self, request: Request, part: int) -> Status:
         """Where a claim stands for a part of a combination."""
         ...

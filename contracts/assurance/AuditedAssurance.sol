@@ -25,6 +25,10 @@ contract AuditedAssurance is OptimisticAssurance, IAuditedAssurance {
     uint256 internal constant BEACON_GRACE = 14 days;
 
     IRandomness public immutable randomness;
+    /// @inheritdoc IAuditedAssurance
+    mapping(address payee => uint256) public drawnOf;
+    /// @inheritdoc IAuditedAssurance
+    mapping(bytes32 requestId => bool) public isFrozen;
 
     constructor(
         IInferenceOracle oracle_,
@@ -35,6 +39,21 @@ contract AuditedAssurance is OptimisticAssurance, IAuditedAssurance {
         IRandomness randomness_
     ) OptimisticAssurance(oracle_, verifier_, registry_, vault_, parameters) {
         randomness = randomness_;
+    }
+
+    /// @inheritdoc IAuditedAssurance
+    function freeze(Request calldata request, address payee, bytes32 outputHash) external {
+        (bytes32 requestId, uint256 since) =
+            _checkClaim(request, payee, outputHash, Status.Provisional);
+        if (outputHash == UNANSWERABLE) revert NothingToProve(requestId);
+        (uint64 round, bool known, bool drawn,) = _draw(requestId, _terms(request), since);
+        if (!known) revert SeedUnknown(round);
+        if (!drawn || isFrozen[requestId]) revert NothingToFreeze(requestId);
+
+        isFrozen[requestId] = true;
+        ++drawnOf[payee];
+
+        emit Frozen(requestId, payee);
     }
 
     /// @inheritdoc IAuditedAssurance
@@ -74,14 +93,28 @@ contract AuditedAssurance is OptimisticAssurance, IAuditedAssurance {
         (uint64 round, bool known, bool drawn, uint256 until) =
             _draw(claim.requestId, _terms(request), claim.since);
         if (!known) revert SeedUnknown(round);
-        if (!drawn) return super._rest(request, claim);
         if (block.timestamp <= until) revert AuditOpen(until, block.timestamp);
-        _fail(request, claim.requestId, claim.payee);
+        if (!drawn) {
+            uint256 open = drawnOf[claim.payee];
+            if (open != 0) revert OperatorFrozen(claim.payee, open);
+            return super._rest(request, claim);
+        }
+        if (_isUnchanged()) _fail(request, claim.requestId, claim.payee);
+        else _free(request, claim.requestId, claim.payee);
         return Status.Retracted;
     }
 
-    /// @dev The oracle's week ends an hour, less `UNSEEN`, after the last clock (`admit`): the proof of a
-    ///      drawn claim is late. To say nothing for a week is no way around the audit: anyone publishes the round.
+    /// @dev A drawn claim that was proved, or that no proof is taken of any more, freezes nothing.
+    function _free(Request calldata request, bytes32 requestId, address payee) internal override {
+        if (isFrozen[requestId]) {
+            delete isFrozen[requestId];
+            --drawnOf[payee];
+        }
+        super._free(request, requestId, payee);
+    }
+
+    /// @dev To say nothing for a week is no way around the audit: anyone publishes the round. The week ends
+    ///      an hour, less `UNSEEN` and a round, after the last clock (`admit`), whatever the beacon.
     function _closeSilent(
         Request calldata request,
         bytes32 requestId,
@@ -92,9 +125,11 @@ contract AuditedAssurance is OptimisticAssurance, IAuditedAssurance {
         bool exempt = outputHash == UNANSWERABLE || !_isUnchanged() || _isStopped(request.modelId);
         if (exempt || !_isDrawn(request, requestId, since)) {
             super._closeSilent(request, requestId, payee, outputHash, since);
-        } else {
-            _fail(request, requestId, payee);
+            return;
         }
+        (,,, uint256 until) = _draw(requestId, _terms(request), since);
+        if (block.timestamp <= until) revert AuditOpen(until, block.timestamp);
+        _fail(request, requestId, payee);
     }
 
     /// @dev Lost after its window, a drawn claim costs the whole stake in every way: else a cheat that was
@@ -142,7 +177,8 @@ contract AuditedAssurance is OptimisticAssurance, IAuditedAssurance {
         known = value != 0;
         uint256 lot = uint256(keccak256(abi.encode(value, requestId))) % WHOLE;
         drawn = known && lot < terms.auditRate();
-        until = randomness.timeOf(round) + _proveClock(terms);
+        until = randomness.timeOf(round);
+        until += known && !drawn ? MARGIN + _inclusionDelay : _proveClock(terms);
     }
 
     /// @dev C (1 - a) / (a beta), rounded up.

@@ -112,7 +112,7 @@ contract OptimisticAssurance is Disputes, Pinned {
         if (block.timestamp <= proveBy) revert TooEarly(proveBy, block.timestamp);
         if (!_isUnchanged() || _isStopped(request.modelId)) {
             _decide(requestId, Outcome.Void);
-            _release(request, payee);
+            _free(request, requestId, payee);
             return;
         }
         _decide(requestId, Outcome.Lapsed);
@@ -127,7 +127,7 @@ contract OptimisticAssurance is Disputes, Pinned {
             (case_.payee, case_.cost) = (claim.payee, uint96(_bond(_terms(request))));
             _decide(claim.requestId, Outcome.Upheld);
         }
-        _release(request, claim.payee);
+        _free(request, claim.requestId, claim.payee);
         return Status.Final;
     }
 
@@ -151,7 +151,7 @@ contract OptimisticAssurance is Disputes, Pinned {
         if (claim.standing != 0) {
             if (claim.digest != claim.standing) revert WrongClaim(claim.standing, claim.digest);
             if (_isDisputed(claim.requestId)) _decide(claim.requestId, Outcome.Void);
-            _release(request, claim.payee);
+            _free(request, claim.requestId, claim.payee);
         }
         return Status.Retracted;
     }
@@ -169,6 +169,11 @@ contract OptimisticAssurance is Disputes, Pinned {
     function _afterLoss(Request calldata request, bytes32 requestId, address payee, uint256 lost)
         internal
         virtual {}
+
+    /// @dev A claim ends and costs nothing.
+    function _free(Request calldata request, bytes32, address payee) internal virtual {
+        _release(request, payee);
+    }
 
     /// @dev A claim that nobody disputed in its window.
     function _rest(Request calldata request, Claim calldata claim)
@@ -189,7 +194,7 @@ contract OptimisticAssurance is Disputes, Pinned {
         uint256
     ) internal virtual {
         _decide(requestId, Outcome.Void);
-        _release(request, payee);
+        _free(request, requestId, payee);
     }
 
     /// @dev Evidence of another output names what stands, so that a proof of the same output, which

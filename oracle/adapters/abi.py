@@ -68,6 +68,8 @@ FUNCTIONS: Mapping[str, tuple[str, ...]] = {
     # AuditedAssurance
     "auditOf": (REQUEST,),
     "leastStake": ("bytes32",),
+    "freeze": (REQUEST, "address", "bytes32"),
+    "isFrozen": ("bytes32",),
     # StakeVault
     "stake": (),
     "appoint": ("address",),
@@ -226,6 +228,8 @@ ERRORS: Mapping[str, tuple[str, ...]] = {
     "WrongAuditRate": ("uint256", "uint256", "uint256"),
     "StakeTooSmall": ("uint256", "uint256"),
     "AuditOpen": ("uint256", "uint256"),
+    "OperatorFrozen": ("address", "uint256"),
+    "NothingToFreeze": ("bytes32",),
     "WrongSignatureSize": ("uint256", "uint256"),
     "NoSuchRound": ("uint64",),
     "RoundNotMade": ("uint256", "uint256"),

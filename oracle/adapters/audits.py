@@ -3,12 +3,14 @@
 from abc import ABC, abstractmethod
 
 from eth_abi.abi import decode
+from eth_hash.auto import keccak
 from eth_utils.address import to_checksum_address
 
 from oracle.adapters.abi import FUNCTIONS, call_data, selector
 from oracle.adapters.rpc import Node
 from oracle.domain.chain import Audit, Call, Guarding, Shown
 from oracle.domain.errors import CallRefused
+from oracle.domain.job import Standing
 from oracle.domain.request import Request, Tier
 
 ANSWER = selector("answer")
@@ -42,6 +44,14 @@ class AuditCalls(ABC):
         """Gwei that an answer under the audited tier needs."""
         found = await self.call(tier.assurance, call_data("leastStake", terms))
         return int(decode(("uint256",), found)[0])
+
+    async def frozen(self, request: Request) -> bool:
+        found = await self.call(request.assurance, call_data("isFrozen", request.id))
+        return bool(decode(("bool",), found)[0])
+
+    def freeze_call(self, request: Request, standing: Standing) -> Call:
+        claim = (request.fields, standing.payee, keccak(standing.output))
+        return Call(request.assurance, call_data("freeze", *claim))
 
     def publish_call(self, beacon: str, round: int, signature: bytes) -> Call:
         return Call(beacon, call_data("publish", round, signature))

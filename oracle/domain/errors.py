@@ -18,11 +18,11 @@ class BeaconUnavailable(OracleError):
     """No signature of the round is to be had; worth trying again."""
 
 
-class RoundNotMade(BeaconUnavailable):
-    """The beacon makes the round in `wait` seconds."""
+class TooSoon(OracleError):
+    """Worth trying again in `wait` seconds of the chain's time."""
 
-    def __init__(self, round: int, wait: int) -> None:
-        super().__init__(f"round {round} is made in {wait} s")
+    def __init__(self, why: str, wait: int) -> None:
+        super().__init__(f"{why}: {wait} s to wait")
         self.wait = wait
 
 

@@ -38,6 +38,7 @@ class Move(StrEnum):
     Of a watcher, and PUBLISH of an operator too:
 
     PUBLISH   the beacon's round that decides about an audit, handed in
+    FREEZE    a drawn claim said to be so, so that its operator's others wait for its proof
     SETTLE    a drawn claim handed in, its proof not having come
     STOP      a verifier stopped, or a model there, by proofs that cannot both be right
 
@@ -62,6 +63,7 @@ class Move(StrEnum):
     DISSENT = "dissent"
     CLOSE = "close"
     PUBLISH = "publish"
+    FREEZE = "freeze"
     STOP = "stop"
     DEMAND = "demand"
     SPLIT = "split"

@@ -10,7 +10,7 @@ from dataclasses import replace
 import structlog
 
 from oracle.domain.chain import Status
-from oracle.domain.errors import RoundNotMade
+from oracle.domain.errors import TooSoon
 from oracle.domain.job import Demand, Due, Job
 from oracle.domain.move import Move
 from oracle.domain.request import TierKind
@@ -22,7 +22,7 @@ log = structlog.get_logger("audit")
 
 async def before_final(chain: Chain, rounds: Rounds, job: Job, now: int) -> Job | None:
     """The job with what it has to do first, at a time of the chain's: to publish its round, or to
-    prove; None: nothing. Raises RoundNotMade, BeaconUnavailable."""
+    prove; None: nothing. Raises TooSoon, BeaconUnavailable."""
     answer, standing = job.answer, job.standing
     audited = answer.tier.of_kind(TierKind.AUDITED, job.request) if answer is not None else None
     if answer is None or audited is None:
@@ -42,10 +42,12 @@ async def before_final(chain: Chain, rounds: Rounds, job: Job, now: int) -> Job 
     audit = await chain.audit(seen)
     if not audit.known:
         if now < audit.made:
-            raise RoundNotMade(audit.round, audit.made - now)
+            raise TooSoon(f"round {audit.round} is not made", audit.made - now)
         signature = await rounds.signature(audit)
         call = chain.publish_call(audit.beacon, audit.round, signature)
         return job.owed(Due(Move.PUBLISH, call=call))
+    if not audit.drawn and job.demand is None and now <= audit.until:
+        raise TooSoon("other claims may have been drawn", audit.until + 1 - now)
     if not audit.drawn or not job.mine:
         return None
     if job.closing is not None:  # to end its lock now would forfeit the stake: looked up anew

@@ -1,9 +1,10 @@
 """The watcher's worker: sees to it that audits end, and that a broken verifier is stopped.
 
 It needs neither stake nor the audited models. A standing claim under the audited tier: its round is
-published if its operator does not, and if it is drawn and not proved in time, it is handed in. A
-final answer with a proof: if that is the canary's, or cannot be right beside another proof (seen
-before, or made here, where the model is at hand), the verifier's guard is told.
+published if its operator does not; if it is drawn and not proved soon, that is said, so that its
+operator's other claims wait; if it is not proved in time, it is handed in. A final answer with a
+proof: if that is the canary's, or cannot be right beside another proof (seen before, or made here,
+where the model is at hand), the verifier's guard is told.
 """
 
 import contextlib
@@ -122,6 +123,10 @@ class Guard(Worker):
             return Due(Move.PUBLISH, call=call)
         if not audit.drawn:
             return Due(None)  # if it is disputed, whoever demanded its proof sees to its clock
+        if now <= audit.until and not await self._chain.frozen(seen):
+            if now <= audit.made + PATIENCE:
+                return None
+            return Due(Move.FREEZE, call=self._chain.freeze_call(seen, standing))
         # Who is drawn may have disputed itself, to sleep over it: that is no way out either.
         until = audit.until
         if job.demand is not None and (not tier.parts or await self._chain.disputed(seen)):

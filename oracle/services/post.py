@@ -5,7 +5,7 @@ from functools import partial
 import structlog
 
 from oracle.domain.chain import TRANSACTION_GAS, Call, Fees, Flown
-from oracle.domain.errors import BeaconUnavailable, CallRefused, RoundNotMade
+from oracle.domain.errors import BeaconUnavailable, CallRefused, TooSoon
 from oracle.domain.job import Demand, Job, JobState, Verdict
 from oracle.domain.move import Move
 from oracle.ports import Ledger
@@ -17,7 +17,7 @@ log = structlog.get_logger("post")
 
 #: Seconds after which a request that another has closed, unconfirmed, is looked at again.
 RECHECK = 5
-#: Seconds between two looks at a round that is not made: hours pass where inclusion is slow.
+#: Seconds between two looks at an audit that is not decided: hours pass where inclusion is slow.
 RARELY = 60
 
 #: Refusals that time mends: stake becomes free, clocks run, a block comes.
@@ -30,6 +30,7 @@ PASSING = (
     "SeedUnknown",
     "RoundNotMade",
     "AuditOpen",
+    "OperatorFrozen",
 )
 
 #: Silence makes a claim final no more, and its proof does: its operator was slashed elsewhere, or
@@ -108,7 +109,7 @@ class Post:
         """Whether an audit wants something else first."""
         try:
             asked = await before_final(self._runway.chain, self._runway.rounds, job, timestamp)
-        except RoundNotMade as reason:
+        except TooSoon as reason:
             asked = job.postponed(now + min(reason.wait, RARELY), str(reason))
         except BeaconUnavailable as reason:
             log.warning("no round to draw by, yet", id=job.request.id.hex(), reason=str(reason))

@@ -1,6 +1,7 @@
 """The story of the audited tier, for a model whose weights only its operator has: an honest
 operator is drawn and proves; a cheating one lies until the beacon has spared one lie and drawn
-another, which it cannot prove: a watcher hands that one in, and the whole stake is lost.
+another, which it cannot prove. A watcher says so, which holds the spared one back, and hands the
+drawn one in: the whole stake is lost.
 
 Who is drawn is computed ahead here, as anyone can with a DEVELOPMENT beacon. The chain's clock is
 moved by evm_increaseTime.
@@ -22,7 +23,8 @@ from oracle.domain.request import TierKind
 from oracle.domain.terms import WHOLE, ClaimTerms
 from oracle.examples import digits
 from oracle.operations import Asked
-from oracle.story.desk import FEE, Desk, StoryFailed
+from oracle.services.guard import PATIENCE
+from oracle.story.desk import FEE, HOUR, Desk, StoryFailed
 from oracle.story.process import CHEAT, service
 from oracle.story.staked import (
     CHEATER,
@@ -65,6 +67,9 @@ class Lottery(Ladder):
         value = keccak(encode(("string", "uint64"), named))
         lot = keccak(encode(("bytes32", "bytes32"), (value, asked.request.id)))
         return int.from_bytes(lot, "big") % WHOLE < ClaimTerms.parse(asked.request.terms).audits
+
+    def frozen(self, asked: Asked) -> bool:
+        return bool(self._desk.contract("AuditedAssurance").isFrozen(asked.request.id))
 
     def status(self, asked: Asked) -> Status:
         return Status(self._desk.contract("InferenceOracle").statusOf(asked.request.id)[0])
@@ -128,6 +133,7 @@ class AuditedStory(StakedStory):
                 lottery.pass_time(window.window if window else 0)
                 settled = lottery.answer(claims[True][0], process, final=True)
                 self.outcome.gas["prove what was drawn"] = settled.gas
+                lottery.pass_time(HOUR)  # others could have been drawn, and not proved
                 for asked in claims[False]:
                     self.outcome.gas["finalise"] = lottery.answer(asked, process, final=True).gas
                 found.append(f"the drawn one is {settled.report['final']}")
@@ -138,23 +144,26 @@ class AuditedStory(StakedStory):
             with self.step("a cheat answers, engine CORRUPTED") as found:
                 claims = self._asked(lottery, session, image, cheat, both=True)
                 self.outcome.claimed = self._last
-                self._spared, self._caught = len(claims[False]), len(claims[True])
+                self._held, self._caught = len(claims[False]), len(claims[True])
                 found.append(f"label {self.outcome.claimed}; nobody else has the weights")
             quote = claims[True][0].quote
-            with self.step("the window passes: lies not drawn stand") as found:
-                lottery.pass_time(quote.window if quote else 0)
-                for asked in claims[False]:
-                    lottery.answer(asked, cheat, final=True)
-                found.append(f"{self._spared} final, {self._caught} drawn")
-            with self.step("no proof comes: a watcher hands it in") as found:
+            with self.step("the window passes: a watcher says which are drawn") as found:
                 watching = stack.enter_context(service(desk, "watcher", WATCHER, roles="watcher"))
+                lottery.pass_time((quote.window if quote else 0) + PATIENCE)
+                for asked in claims[True]:
+                    lottery.until(lambda asked=asked: lottery.frozen(asked), watching)
+                found.append(f"{self._caught} drawn: {self._held} more lies wait for their proofs")
+            with self.step("no proof comes: it hands them in") as found:
                 lottery.pass_time(quote.prove if quote else 0)
                 for asked in claims[True]:
                     lottery.until(
                         lambda asked=asked: lottery.status(asked) is Status.RETRACTED, watching
                     )
-                self.outcome.slashed_gwei = STAKE // 10**9
-                found.append(f"{STAKE / ETHER:g} ether of stake are gone")
+                if any(lottery.status(asked) is not Status.PROVISIONAL for asked in claims[False]):
+                    raise StoryFailed("expected no lie to be final")
+                locked = self._held * (quote.lock if quote else 0)
+                self.outcome.slashed_gwei = STAKE // GWEI - locked
+                found.append(f"no lie is final; {STAKE / ETHER:g} ether of stake go")
             economy = Economy(COVERAGE / ETHER, STAKE / ETHER)
             gain = economy.unwatched_gain([RATE / WHOLE])
             with self.step("what one lie is worth on average") as found:
@@ -166,12 +175,13 @@ class AuditedStory(StakedStory):
             name: row["after"] - row["before"] for name, row in self.outcome.sheet.items()
         }
         near, paid = ETHER // 50, self._caught * COVERAGE
+        slashed = self.outcome.slashed_gwei * GWEI  # what is locked for lies that wait burns later
         right = (
             self.outcome.label == self.outcome.truth != self.outcome.claimed
             and self._earned * FEE - near < gained["operator"] <= self._earned * FEE
-            and -STAKE - near < gained["cheating operator"] <= self._spared * FEE - STAKE
-            and gained["requester"] > paid - (self._earned + self._spared) * FEE - near
-            and gained["burned"] == STAKE - paid
+            and -slashed - near < gained["cheating operator"] <= -slashed
+            and gained["requester"] > paid - (self._earned + self._held) * FEE - near
+            and gained["burned"] == slashed - paid
             and -near < gained["watcher"] <= 0
         )
         if not right:

@@ -181,6 +181,11 @@ class Ensemble(Hall):
         self.chain.send(self.beacon.functions.publish(round, b""), sender=self.stranger)
         return time_of(round)
 
+    def outwait(self, request: Request) -> None:
+        """The round is published, and the hour over in which others may be said to be drawn."""
+        self.publish(request)
+        self.wait(HOUR + 1)
+
     # --- what came of it ------------------------------------------------------------------------
 
     def claim_for(self, request: Request, part: int) -> int:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from math import ceil
+from typing import Any
 
 import pytest
 from eth_abi.abi import encode
@@ -18,6 +19,7 @@ from tests.contracts.bench import (
     DAY,
     ETHER,
     GWEI,
+    HOUR,
     LAPSED,
     LOCK,
     REWARD,
@@ -96,6 +98,23 @@ def publish(bench: Bench, request: Request) -> int:
         bench.chain.next_timestamp(time_of(round))
     bench.chain.send(bench.beacon.functions.publish(round, b""), sender=bench.stranger)
     return round
+
+
+def outwait(bench: Bench, request: Request) -> None:
+    """The round is published, and the hour over in which others may be said to be drawn."""
+    publish(bench, request)
+    bench.wait(HOUR + 1)
+
+
+def freezing(bench: Bench, request: Request, output: bytes = LOGITS) -> Any:
+    return bench.optimistic.functions.freeze(request.fields, bench.operator, keccak(output))
+
+
+def stop(bench: Bench) -> None:
+    """Somebody proves the canary."""
+    statement = (bench.model_id, bytes(32), bytes(range(128)), WRONG)
+    proof = keccak(encode(["bytes32", "bytes32", "bytes", "bytes"], statement))
+    bench.chain.send(bench.verifier.functions.stop(*statement, proof))
 
 
 def audit(bench: Bench, request: Request) -> tuple[int, bool, bool, int]:
@@ -197,7 +216,7 @@ def test_seed_is_of_a_round_after_the_window(bench: Bench) -> None:
 
 def test_settle_undrawn_claim_is_final(bench: Bench) -> None:
     request = posted(bench, drawn=False)
-    publish(bench, request)
+    outwait(bench, request)
     assert audit(bench, request)[1:3] == (True, False)
     bench.post(request, sender=bench.stranger)
     assert bench.status(request)[0] == FINAL and bench.account()["locked"] == 0
@@ -335,15 +354,7 @@ def test_close_after_a_stop_audits_nobody(bench: Bench) -> None:
     request = posted(bench, drawn=True, output=WRONG)
     refunded(bench, request)
     publish(bench, request)
-    proof = keccak(
-        encode(
-            ["bytes32", "bytes32", "bytes", "bytes"],
-            [bench.model_id, bytes(32), bytes(range(128)), WRONG],
-        )
-    )
-    bench.chain.send(
-        bench.verifier.functions.stop(bench.model_id, bytes(32), bytes(range(128)), WRONG, proof)
-    )
+    stop(bench)
     bench.close(request, WRONG)
     assert (bench.account()["stake"], bench.account()["suspended"]) == (STAKE, False)
 

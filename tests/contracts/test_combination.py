@@ -264,7 +264,7 @@ def test_judge_claim_is_final_when_the_last_clock_is_over(both: Ensemble) -> Non
     both.wait(WINDOW)
     with reverts("SeedUnknown"):
         both.post(request)
-    both.publish(request)
+    both.outwait(request)
     before = both.chain.balance(both.operator)
     both.post(request)
     assert both.chain.balance(both.operator) - before == request.cost
@@ -411,10 +411,7 @@ def test_judge_disputed_in_one_part_and_unproved_goes_back(both: Ensemble) -> No
     request = both.drawing(drawn=False, output=WRONG)
     both.wait(SHORT)
     both.dispute(both.seen(request, ATTESTED))
-    both.publish(request)
-    with reverts("TooEarly"):  # the audited part would take it, and the other one waits for a proof
-        both.post(request, output=WRONG)
-    both.wait(CLOCK)
+    both.outwait(request)
     with reverts("Disagreement", both.parts[ATTESTED].address, FINAL, RETRACTED):
         both.post(request, output=WRONG)
     before = both.chain.balance(both.requester)
@@ -441,7 +438,7 @@ def test_judge_part_that_did_not_fail_cannot_be_named(both: Ensemble) -> None:
     request = both.drawing(drawn=False)
     with reverts("TooEarly"):
         both.fail(request, ATTESTED)
-    both.publish(request)
+    both.outwait(request)
     for part in range(2):
         with reverts("WrongVerdict", both.parts[part].address, FINAL):
             both.fail(request, part)
@@ -455,7 +452,7 @@ def test_judge_disputed_right_answer_is_upheld_by_a_proof(both: Ensemble) -> Non
     request = both.drawing(drawn=False)
     both.dispute(both.seen(request, ATTESTED), LOGITS)
     proof = both.proof(request, both.operator)
-    both.publish(request)
+    both.outwait(request)
     with reverts("Disagreement"):  # its clock is over by now, and the proof counts still
         both.post(request)
     both.hand_in(request, each(b"", proof))
@@ -518,7 +515,7 @@ def test_judge_revoked_key_gives_back_and_slashes_nobody(both: Ensemble) -> None
     assert both.account()["locked"] == LOCK
     with reverts("TooEarly", both.since(request) + WINDOW):
         both.conclude(request, AUDITED)
-    both.publish(request)
+    both.outwait(request)
     receipt = both.conclude(request, AUDITED)
     (ended,) = both.combined.events.Concluded().process_receipt(receipt, DISCARD)
     assert ended["args"]["verdict"] == FINAL
@@ -632,7 +629,7 @@ def test_conclude_is_once_and_for_what_went_back_only(both: Ensemble) -> None:
     request = both.drawing(drawn=False, first=1)
     with reverts("NothingToConclude"):
         both.conclude(request, AUDITED)
-    both.publish(request)
+    both.outwait(request)
     with reverts("NothingToConclude"):  # its clock is over: at the oracle
         both.conclude(request, AUDITED)
     both.post(request)
@@ -643,7 +640,7 @@ def test_conclude_is_once_and_for_what_went_back_only(both: Ensemble) -> None:
         both.conclude(again, ATTESTED)
     with reverts("NoSuchPart", 2, 2):
         both.conclude(again, 2)
-    both.publish(again)
+    both.outwait(again)
     both.conclude(again, AUDITED)
     with reverts("NothingToConclude", both.request_id(again), both.parts[AUDITED].address):
         both.conclude(again, AUDITED)
@@ -972,7 +969,7 @@ def test_conclude_takes_a_verdict_that_ends_it(scripted: Ensemble, verdict: int)
 def test_judge_evidence_of_nothing_makes_nothing_final(both: Ensemble) -> None:
     """Who pays for proofs takes evidence that made a claim final for one (Bounty)."""
     request = both.drawing(drawn=False)
-    both.publish(request)
+    both.outwait(request)
     with reverts("NoEvidence"):
         both.hand_in(request, each(b"", b""))
     both.hand_in(request, b"")
@@ -985,7 +982,7 @@ def test_bounty_is_not_earned_by_silence(both: Ensemble) -> None:
     bounty = both.chain.deploy("contracts/assurance/Bounty.sol", both.oracle.address, ZERO)
     request = both.drawing(drawn=False)
     both.chain.send(bounty.functions.offer(request.fields), sender=both.rival, value=ETHER)
-    both.publish(request)
+    both.outwait(request)
 
     def proving(evidence: bytes) -> Any:
         return bounty.functions.prove(request.fields, IMAGE, both.operator, LOGITS, evidence)

@@ -63,7 +63,7 @@ def measure(both: Ensemble) -> dict[str, int]:
     proof = both.proof(asked, both.operator)
     gas["proof, double as verifier"] = both.hand_in(asked, each(proof, proof))["gasUsed"]
     for request in quiet:
-        both.publish(request)
+        both.outwait(request)
         gas["finalise, not drawn"] = both.post(request)["gasUsed"]
     both.revoke()
     gas["one part fails"] = both.fail(wrong, ATTESTED, WRONG)["gasUsed"]

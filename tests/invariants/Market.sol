@@ -4,6 +4,7 @@ pragma solidity ^0.8.24;
 import {GuardedVerifier} from "../../contracts/assurance/GuardedVerifier.sol";
 import {OptimisticAssurance} from "../../contracts/assurance/OptimisticAssurance.sol";
 import {StakeVault} from "../../contracts/assurance/StakeVault.sol";
+import {IAuditedAssurance} from "../../contracts/interfaces/IAuditedAssurance.sol";
 import {IOptimisticAssurance} from "../../contracts/interfaces/IOptimisticAssurance.sol";
 import {IStakeVault} from "../../contracts/interfaces/IStakeVault.sol";
 import {InferenceOracle} from "../../contracts/oracle/InferenceOracle.sol";
@@ -39,6 +40,7 @@ contract Market {
     /// @notice Broken promises that only show while something happens; zero for ever.
     uint256 public broken;
     uint256 public slashes;
+    uint256 public freezes;
     /// @notice Gwei that an owner put in, less what it took out; and what the end of a request's claim took
     ///         of its payee's.
     mapping(address owner => uint256) public staked;
@@ -175,7 +177,11 @@ contract Market {
         if (_jobs.length == 0) return;
         Job memory job = _jobs[_pick(which)];
         if (job.payee == address(0)) return;
-        _answer(job.request, actor(who), job.payee, job.stands, "");
+        bool held = drawnOf(job.payee) != 0;
+        bool done = _answer(job.request, actor(who), job.payee, job.stands, "");
+        (Status status,,) = oracle.statusOf(oracle.idOf(job.request));
+        // A drawn claim that is to be proved holds its operator's others back.
+        if (done && held && status == Status.Final) ++broken;
     }
 
     /// @dev Anyone proves the right answer. Before finality that must make it final.
@@ -272,6 +278,21 @@ contract Market {
         try beacon.publish(_round(_jobs[_pick(which)].request), "") {} catch {}
     }
 
+    /// @dev Anyone says that a claim was drawn.
+    function freeze(uint256 which, uint256 who) external {
+        if (address(beacon) == address(0) || _jobs.length == 0) return;
+        Job memory job = _jobs[_pick(which)];
+        VM.prank(actor(who));
+        try IAuditedAssurance(address(tier)).freeze(job.request, job.payee, keccak256(job.stands)) {
+            ++freezes;
+        } catch {}
+    }
+
+    /// @notice Drawn claims of an owner that hold its others back.
+    function drawnOf(address owner) public view returns (uint256) {
+        return address(beacon) == address(0) ? 0 : IAuditedAssurance(address(tier)).drawnOf(owner);
+    }
+
     function force(uint64 amount, bool intoTier) external {
         if (intoTier) {
             forcedTier += amount;
@@ -353,11 +374,26 @@ contract Market {
         if (status == Status.Provisional && !same) {
             evidence = abi.encodePacked(abi.encode(job.payee, keccak256(job.stands)), evidence);
         }
+        if (!same && _waitsForItsRound(job)) counts = false;
         bool done = _answer(job.request, sender, payee, RIGHT, evidence);
         if (guard.isStopped(modelId)) return;
         if (done != counts) ++broken;
         (status,,) = oracle.statusOf(id);
         if (counts && status != Status.Final) ++broken;
+    }
+
+    /// @dev An audited claim is proved wrong after its window once its round is there: published here, if it
+    ///      is made.
+    function _waitsForItsRound(Job memory job) private returns (bool) {
+        if (address(beacon) == address(0) || keccak256(job.stands) == keccak256(hex"00")) {
+            return false;
+        }
+        (,, uint256 since) = oracle.claimOf(oracle.idOf(job.request));
+        (uint256 window,) = tier.clocks(job.request.terms);
+        if (since == 0 || block.timestamp <= since + window) return false;
+        uint64 round = _round(job.request);
+        if (block.timestamp >= beacon.timeOf(round)) beacon.publish(round, "");
+        return beacon.valueOf(round) == 0;
     }
 
     function _answer(

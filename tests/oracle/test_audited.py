@@ -7,7 +7,7 @@ import pytest
 
 from oracle.adapters.memory import MemoryStore
 from oracle.domain import ids
-from oracle.domain.chain import Outcome, Shown, Status
+from oracle.domain.chain import Answered, Outcome, Shown, Status
 from oracle.domain.committee import PROOF, refutation
 from oracle.domain.errors import BeaconUnavailable, ProverFailed
 from oracle.domain.evidence import proof_in
@@ -15,6 +15,7 @@ from oracle.domain.job import JobState, Standing
 from oracle.domain.request import TierKind
 from oracle.domain.terms import UNANSWERABLE, ClaimTerms
 from oracle.fakes import (
+    HELD,
     MODEL,
     OPERATOR,
     QUOTE,
@@ -24,13 +25,14 @@ from oracle.fakes import (
     FakeRounds,
     fake_output,
 )
+from oracle.services import guard
 from oracle.services.guard import PATIENCE
 from oracle.services.work import Terms
 from tests.oracle.test_crash import Life
 from tests.oracle.test_optimistic import STRANGER, Corrupt, disputing
 from tests.oracle.world import BOTH, WATCHER, Challenger, Service, Watcher, run
 
-WINDOW = QUOTE.window + UNSEEN + 20
+WINDOW = QUOTE.window + UNSEEN + HELD + 20
 UNTIL = WINDOW + QUOTE.prove + PATIENCE
 
 
@@ -185,7 +187,9 @@ def test_a_cheat_that_is_drawn_and_keeps_silent_is_handed_in():
     run(story())
 
 
-def test_a_drawn_claim_is_not_handed_in_before_its_clock_is_over():
+def test_a_drawn_claim_is_frozen_and_not_handed_in_before_its_clock_is_over(monkeypatch):
+    monkeypatch.setattr(guard, "PATIENCE", 30)
+
     async def story():
         chain = FakeChain()
         watcher = Watcher(chain)
@@ -194,10 +198,50 @@ def test_a_drawn_claim_is_not_handed_in_before_its_clock_is_over():
         chain.mine(chain.by(STRANGER, chain.publish_call("", request.nonce, b"")))
         await watcher.settle()
         assert (await watcher.job(request)).state is JobState.PROVISIONAL
-        assert await chain.nonce(WATCHER) == 0
+        assert chain.stage(request).frozen and not chain.stage(request).slashed
+        assert await chain.nonce(WATCHER) == 1
         await watcher.rest(seconds=QUOTE.prove)
         assert chain.stage(request).slashed
-        assert await chain.nonce(WATCHER) == 1
+        assert await chain.nonce(WATCHER) == 2
+
+    run(story())
+
+
+def test_a_drawn_claim_is_given_some_time_to_be_proved_before_it_is_frozen():
+    async def story():
+        chain = FakeChain()
+        watcher = Watcher(chain)
+        request = await wrong_claim(chain)
+        chain.wait(WINDOW)
+        chain.mine(chain.by(STRANGER, chain.publish_call("", request.nonce, b"")))
+        await watcher.settle()
+        assert not chain.stage(request).frozen
+        assert await chain.nonce(WATCHER) == 0
+
+    run(story())
+
+
+def test_an_operator_waits_for_its_frozen_claim_and_no_longer():
+    """It proves what was drawn; only then are its others final."""
+
+    async def story():
+        chain = FakeChain()
+        operator = Service(chain)
+        quiet, drawn = chain.ask_audited(), chain.ask_audited(drawn=True)
+        await operator.settle()
+        chain.wait(WINDOW)
+        for request in (quiet, drawn):
+            chain.mine(chain.by(STRANGER, chain.publish_call("", request.nonce, b"")))
+        chain.mine(chain.by(STRANGER, chain.freeze_call(drawn, None)))
+        operator.prover.fails = [ProverFailed("out of memory")] * 3
+        await operator.rest(seconds=1)
+        await operator.settle()
+        for request in (quiet, drawn):
+            assert (await operator.job(request)).state is JobState.SETTLED
+            assert not chain.stage(request).slashed
+        events = [event for mined in chain.chain for event in mined.events]
+        order = [event.request_id for event in events if isinstance(event, Answered)]
+        assert order == [drawn.id, quiet.id]
 
     run(story())
 

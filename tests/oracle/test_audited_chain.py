@@ -145,7 +145,9 @@ def test_a_drawn_operator_proves_and_a_drawn_cheat_loses_its_whole_stake(hall, d
     operator.start()
     operator.until(lambda: hall.status(honest) == FINAL, 60)
     assert desk.account(address(OPERATOR))["stake"] == STAKE
-    hall.wait(PATIENCE)  # the cheat does not publish its round
+    hall.wait(PATIENCE)  # the cheat does not publish its round, nor does it prove
+    frozen = desk.optimistic.functions.isFrozen(wrong.id)
+    watcher.until(lambda: hall.evm.call(frozen), 60)
     watcher.until(
         lambda: any(e["event"] == "drawn for an audit" for e in watcher.logged()[-20:]), 60
     )

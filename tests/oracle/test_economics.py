@@ -46,6 +46,26 @@ def test_no_set_of_cheats_pays_when_each_is_audited_enough(stake, beta, coverage
     assert escapes * (sum(coverages) + lost) <= lost * (1 + 1e-9)
 
 
+@given(st.floats(0.01, 1), st.lists(st.lists(amounts, min_size=1, max_size=4), max_size=6))
+def test_no_order_of_cheats_pays_when_the_first_drawn_holds_the_rest_back(beta, rounds):
+    """Claims of one round are drawn at once; where none was drawn they are paid before the next."""
+    stake = 1.0
+    lost, paid, free = beta * stake, 0.0, 1.0
+    for coverages in rounds:
+        free *= np.prod([1 - Economy(c, stake, beta).least_audit for c in coverages])
+        paid += free * sum(coverages)
+    assert paid <= lost * (1 - free) * (1 + 1e-9) + 1e-9
+
+
+def test_without_the_freeze_many_small_lies_would_pay():
+    """If what was not drawn were paid whatever becomes of the rest, as docs/economics.md says."""
+    stake, beta, rate, lies = 1.0, 1 / 3, 0.02, 49
+    coverage = beta * stake * rate / (1 - rate)
+    assert Economy(coverage, stake, beta).least_audit == pytest.approx(rate)
+    spared, all_free = lies * (1 - rate) * coverage, (1 - rate) ** lies
+    assert spared - beta * stake * (1 - all_free) == pytest.approx(0.117, abs=0.001)
+
+
 @settings(max_examples=60)
 @given(amounts, amounts, rates)
 def test_the_best_number_of_cheats_is_the_best_of_all(coverage, stake, audit):
