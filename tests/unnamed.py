@@ -209,6 +209,18 @@ OPERATORS: dict[str, tuple[nn.Module, Shape]] = {
     "dropped, of mean and spread": (nn.Sequential(nn.Linear(6, 4), nn.AlphaDropout()), (3, 6)),
     "a constant of that type": (_one(lambda y: y + TENSOR([1, 2, 3, 4, 5, 6]).type_as(y)), (3, 6)),
     "a constant cut off": (_one(lambda y: y + TENSOR([0.5] * 6).type_as(PLACES)), (3, 6)),
+    "patches by views": (
+        _image(lambda y: y.view(2, 4, 2, 2, 2, 3).permute(0, 2, 4, 3, 5, 1).reshape(2, 4, 24)),
+        (2, 2, 4, 6),
+    ),
+    "an image of patches": (
+        _one(lambda y: y.view(2, 2, 2, 2, 3).permute(4, 0, 2, 1, 3).reshape(1, 3, 4, 4), 12),
+        (1, 4, 12),
+    ),
+    "windows": (
+        _one(lambda y: y.view(1, 2, 2, 2, 2, 6).transpose(2, 3).reshape(4, 4, 6).softmax(1)),
+        (1, 4, 4, 6),
+    ),
 }  # fmt: skip
 OPERATORS_OF_PLACES: dict[str, tuple[nn.Module, Shape]] = {
     "argmax of rows": (_place(lambda y: y.argmax(0)), (3, 6)),

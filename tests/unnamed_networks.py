@@ -9,7 +9,6 @@ from torch.nn import functional as F
 from tests.convolutions import Apply, settled
 from tests.unnamed import ADJACENT, PAIRS, Shape, Tensor
 
-HALVES = torch.tensor([0.5, 1.5, 2.5, 3.5, 4.5])
 torch.manual_seed(0)  # ranges are recorded on few examples: other weights may leave them
 
 
@@ -359,37 +358,37 @@ def _weighed() -> nn.Module:
     return nn.Sequential(first, nn.LeakyReLU(0.1), nn.utils.spectral_norm(nn.Conv1d(4, 2, 3)))
 
 
-class Factors(nn.Module):
-    """A factorization machine (Rendle 2010), its biases an embedding of one column."""
+class Windows(nn.Module):
+    """Attention in shifted windows of an image, a number for each distance (Liu et al. 2021)."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.factors, self.bias = nn.Embedding(30, 4), nn.Embedding(30, 1)
-        self.register_buffer("first", torch.tensor([0, 10, 20]))
+        self.norm, self.qkv, self.out = nn.LayerNorm(6), nn.Linear(6, 18), nn.Linear(6, 6)
+        self.near = nn.Parameter(torch.randn(9, 2) / 4)
+        at = torch.stack(torch.meshgrid(torch.arange(2), torch.arange(2), indexing="ij")).flatten(1)
+        apart = at[:, :, None] - at[:, None] + 1
+        self.register_buffer("apart", 3 * apart[0] + apart[1])
 
-    def forward(self, ids: Tensor) -> Tensor:
-        at = ids + self.first
-        v = self.factors(at)
-        pairs = v.sum(1) ** 2 - (v**2).sum(1)
-        return torch.sigmoid(self.bias(at).sum(1) + pairs.sum(1, keepdim=True) / 2)
-
-
-class Averaged(nn.Module):
-    """The mean of what is there, to unit length."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.rows, self.layer = nn.Embedding(10, 8), nn.Linear(8, 4)
-
-    def forward(self, ids: Tensor) -> Tensor:
-        there = (ids != 0).bool()
-        y = (self.layer(self.rows(ids)) * there.unsqueeze(-1)).sum(1)
-        return F.normalize(y / there.sum(1, keepdim=True).clamp(min=1))
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm(x).roll((-1, -1), (1, 2)).view(1, 2, 2, 2, 2, 6)
+        y = y.permute(0, 1, 3, 2, 4, 5).contiguous().view(-1, 4, 6)
+        q, k, v = self.qkv(y).reshape(4, 4, 3, 2, 3).permute(2, 0, 3, 1, 4)
+        scores = q @ k.mT / 3**0.5 + self.near[self.apart].permute(2, 0, 1)
+        y = self.out((scores.softmax(-1) @ v).transpose(1, 2).reshape(4, 4, 6))
+        y = y.view(1, 2, 2, 2, 2, 6).permute(0, 1, 3, 2, 4, 5).reshape(x.shape)
+        return x + y.roll((1, 1), (1, 2))
 
 
-def _neighbours(ids: Tensor, rows: nn.Module, layer: nn.Module) -> Tensor:
-    """What each token and the next one make together."""
-    made: Tensor = layer(rows(ids[:, 1:]) * rows(ids[:, :-1]))
+def _packed(x: Tensor, qkv: nn.Module, out: nn.Module) -> Tensor:
+    """Attention of a batch, as timm writes it."""
+    q, k, v = qkv(x).reshape(2, 5, 3, 2, 4).permute(2, 0, 3, 1, 4).unbind(0)
+    made: Tensor = out(((q / 2 @ k.mT).softmax(-1) @ v).transpose(1, 2).reshape(2, 5, 8))
+    return made
+
+
+def _detected(x: Tensor, conv: nn.Module, query: nn.Embedding, layer: nn.Module) -> Tensor:
+    """Queries that were learned, attending to each other first (Carion et al. 2020)."""
+    made: Tensor = layer(query.weight.unsqueeze(1), conv(x).flatten(2).permute(2, 0, 1))
     return made
 
 
@@ -423,25 +422,18 @@ NETWORKS: dict[str, tuple[nn.Module, Shape]] = {
     "buckets of distances": (Distances(), (1, 6, 8)),
     "hard swishes": (Mobile(), (1, 4, 6, 6)),
     "weights by hooks": (_weighed(), (1, 2, 8)),
+    "windows of an image": (Windows(), (1, 4, 4, 6)),
+    "heads of a batch": (Apply(_packed, nn.Linear(8, 24), nn.Linear(8, 8)), (2, 5, 8)),
+    "things detected": (
+        Apply(_detected, nn.Conv2d(3, 8, 4, 4), nn.Embedding(4, 8),
+              nn.TransformerDecoderLayer(8, 2, 8)),
+        (1, 3, 8, 8),
+    ),
     "keys more than there are": (
         Apply(
             lambda x, m: m(x, x, x)[0],
             nn.MultiheadAttention(6, 2, add_bias_kv=True, add_zero_attn=True, batch_first=True),
         ),
         (1, 5, 6),
-    ),
-}
-NETWORKS_OF_IDS: dict[str, tuple[nn.Module, Shape]] = {  # below 10
-    "a factorization machine": (Factors(), (2, 3)),
-    "the mean of what is there": (Averaged(), (2, 5)),
-    "neighbours": (Apply(_neighbours, nn.Embedding(10, 6), nn.Linear(6, 3)), (2, 5)),
-    "bags": (nn.Sequential(nn.EmbeddingBag(10, 6), nn.Linear(6, 2)), (3, 4)),
-    "bags, their greatest": (
-        nn.Sequential(nn.EmbeddingBag(10, 6, mode="max"), nn.Linear(6, 2)), (3, 4),
-    ),
-    "a constant of their type": (
-        Apply(lambda x, rows: rows(x) + HALVES.type_as(x).unsqueeze(-1) * rows(x),
-              nn.Embedding(10, 4)),
-        (2, 5),
     ),
 }  # fmt: skip

@@ -245,7 +245,12 @@ def _normed(
     )
 
 
-LATE = {**arithmetic.LATE, **measures.LATE}  # after the rules of `rewrite`
+LATE = {
+    **arithmetic.LATE,
+    **measures.LATE,
+    **movement.LATE,
+    **products.LATE,
+}  # after the rules of `rewrite`
 RULES: dict[str, Rule] = {
     **arithmetic.RULES,
     **measures.RULES,

@@ -12,8 +12,9 @@ import numpy as np
 
 from prover.compiler.errors import UnsupportedOp
 from prover.compiler.lower.along import Matrix, picked
-from prover.compiler.nodes import Rule, Several, Shapes
+from prover.compiler.nodes import Late, Nodes, Rule, Several, Shapes
 from prover.compiler.trace import Node, Ref
+from prover.quantizer import IntArray
 
 # --- other orders ---
 
@@ -153,6 +154,44 @@ def _differences(node: Node, shapes: Shapes) -> Iterable[Node]:
     matrix = np.diff(np.eye(n, dtype=np.int64), times, axis=0)
     return made.seen(made.along("apart", x, axis, matrix))
 
+
+# --- blocks in another order ---
+
+REARRANGED = "einproof.rearranged"  # of a value: where each of its cells was, in a row (rewrite.py)
+
+
+def _rearranged(node: Node, shapes: Shapes, nodes: Nodes) -> Iterable[Node]:
+    """The longest blocks that stay together, in their new order: rows of a matrix, for each of as
+    many as have the same order. None cuts across an axis of x."""
+    made, (x, places) = Several(node, shapes), node.args
+    own = shapes(x)
+    width = max(w for k in range(len(own) + 1) if _runs(places, w := math.prod(own[k:])))
+    blocks = places[::width] // width
+    m = len(blocks)
+    lead = max(n for k in range(len(own)) if _repeats(blocks, n := math.prod(own[:k])))
+    shape = (lead, m // lead, width)
+    rows = made.add("rows", "reshape.default", shape, x, shape)
+    order = made.along("order", rows, 1, picked(blocks[: m // lead], m // lead))
+    return made.ending("reshape.default", order, node.shape)
+
+
+def _runs(places: IntArray, width: int) -> bool:
+    """Whether blocks of that many cells lie as they did, and where blocks of that many did."""
+    rows = places.reshape(-1, width)
+    return bool((rows == rows[:, :1] + np.arange(width)).all() and not (rows[:, 0] % width).any())
+
+
+def _repeats(blocks: IntArray, lead: int) -> bool:
+    """Whether each of so many parts has the order of the first within itself."""
+    n = len(blocks) // lead
+    if n * lead != len(blocks):
+        return False
+    parts = blocks.reshape(lead, n)
+    same = (parts == parts[0] + n * np.arange(lead)[:, None]).all()
+    return bool(same and parts[0].max() < n)
+
+
+LATE: dict[str, Late] = {REARRANGED: _rearranged}
 
 RULES: dict[str, Rule] = {
     **dict.fromkeys(("aten.flip.default", "aten.fliplr.default", "aten.flipud.default"), _flip),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from prover.compiler.errors import UnsupportedOp
-from prover.compiler.nodes import Rule, Several, Shapes, part_of
+from prover.compiler.nodes import Late, Nodes, Rule, Several, Shapes, part_of
 from prover.compiler.trace import Node, Ref
 
 
@@ -73,6 +73,15 @@ def _bilinear(node: Node, shapes: Shapes) -> Iterable[Node]:
     pairs = made.add("pairs", "mul.Tensor", (*lead, n, m), column, row)
     flat = made.add("flat", "reshape.default", (*lead, n * m), pairs, (*lead, n * m))
     return made.ending("linear.default", flat, weight.reshape(outputs, n * m), bias)
+
+
+def _turned_part(node: Node, shapes: Shapes, nodes: Nodes) -> Iterable[Node]:
+    """A layer, its outputs seen by these lengths, and their axes in this order."""
+    made, (x, weight, bias, lengths, order) = Several(node, shapes), node.args
+    shape = (*shapes(x)[:-1], len(weight))
+    layer = made.add("layer", "linear.default", shape, x, weight, bias)
+    seen = made.add("seen", "reshape.default", lengths, layer, lengths)
+    return made.ending("permute.default", seen, order)
 
 
 def _einsum(node: Node, shapes: Shapes) -> Iterator[Node]:
@@ -139,6 +148,9 @@ def _einsum(node: Node, shapes: Shapes) -> Iterator[Node]:
     args = (Ref(f"{node.name}_apart"), [made.index(a) for a in out])
     yield replace(node, target="aten.permute.default", args=args)
 
+
+TURNED_PART = "einproof.turned_part"  # of a linear map's outputs (rewrite.py)
+LATE: dict[str, Late] = {TURNED_PART: _turned_part}
 
 RULES: dict[str, Rule] = {
     "aten.matmul.default": _matrices,

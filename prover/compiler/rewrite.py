@@ -21,9 +21,12 @@ from prover.compiler.errors import CompileError
 from prover.compiler.lower import views
 from prover.compiler.lower.layer_norm import FOLDED
 from prover.compiler.lower.network import HIDDEN
+from prover.compiler.movement import REARRANGED
 from prover.compiler.nodes import Nodes, chained, keeps_cells, named, readers
+from prover.compiler.products import TURNED_PART
 from prover.compiler.ranges import Ranges
 from prover.compiler.trace import Graph, Node, Ref
+from prover.program.validate import MAX_RANK
 
 Rule: TypeAlias = Callable[[Node, Nodes, Mapping[str, int]], Node | None]
 
@@ -225,12 +228,34 @@ def _part(node: Node, nodes: Nodes, _: Mapping[str, int]) -> Node | None:
     first = int(taken.flat[0])
     own = slice(first, first + taken.shape[-1])
     if not np.array_equal(taken, cells[..., own]):
-        return None
+        return _turned_part(node, read, taken)
     if sum(length > 1 for length in rows) < 2:
         cut: tuple[Any, ...] = (Ref(read.name), len(rows), own.start, own.stop, 1)
         return replace(node, target="aten.slice.Tensor", args=cut)
     args = (x, weight[own], None if bias is None else bias[own])
     return replace(node, target=read.target, args=args)
+
+
+def _turned_part(node: Node, read: Node, taken: Any) -> Node | None:
+    """Of a batch, a part whose rows and features are seen in another order: heads before tokens."""
+    (x, weight, bias), width = read.args, read.shape[-1]
+    own = np.unique(taken % width)
+    if sum(length > 1 for length in read.shape[:-1]) < 2 or len(own) == width:
+        return None
+    cells = taken // width * len(own) + np.searchsorted(own, taken % width)
+    if cells.size != math.prod(read.shape[:-1]) * len(own):
+        return None
+    first = (0,) * cells.ndim
+    steps = [
+        int(np.moveaxis(cells, a, 0)[(-1, *first[1:])] - cells[first]) for a in range(cells.ndim)
+    ]
+    order = sorted(range(cells.ndim), key=lambda a: -steps[a])
+    lengths = tuple(cells.shape[a] for a in order)
+    back = tuple(order.index(a) for a in range(cells.ndim))
+    if not np.array_equal(np.arange(cells.size).reshape(lengths).transpose(back), cells):
+        return None
+    args = (x, weight[own], None if bias is None else bias[own], lengths, back)
+    return replace(node, target=TURNED_PART, args=args)
 
 
 PARTS = (*views.SLICED, *views.TAKEN)
@@ -239,6 +264,27 @@ MOVED = tuple(
     for target in (*views.SAME, *views.PERMUTED, *views.SPLIT)
     if "dropout" not in target  # in training mode it is to be refused
 )
+
+
+def _rearranged(node: Node, nodes: Nodes, _: Mapping[str, int]) -> Node | None:
+    """Windows, patches and their like: views by more axes than a tensor has, turned and joined
+    again. Blocks of cells in another order, which `movement` takes apart."""
+    steps, read = [node], _node(node.args[0], nodes) if node.target in TURNED else None
+    while read is not None and read.target in TURNED:
+        steps.append(read)
+        read = _node(read.args[0], nodes)
+    x = steps[-1].args[0]
+    wide = [sum(n > 1 for n in step.shape) > MAX_RANK for step in steps]
+    if not any(wide) or wide[0] or (read is None and steps[-1].target in views.PERMUTED):
+        return None
+    cells: Any = np.arange(math.prod(node.shape))
+    cells = cells if read is None else cells.reshape(read.shape)
+    for step in reversed(steps):
+        cells = views.reference(step, (cells, *step.args[1:]), Ranges())
+    return replace(node, target=REARRANGED, args=(x, cells.ravel()))
+
+
+TURNED = tuple(t for t in (*views.SAME, *views.PERMUTED) if "dropout" not in t)
 
 
 # --- reading ---
@@ -280,4 +326,4 @@ def _alone(arg: Any, nodes: Nodes, count: Mapping[str, int]) -> bool:
     return False
 
 
-RULES: tuple[Rule, ...] = (_norm, _unit, _gain, _masks, _single, _part)
+RULES: tuple[Rule, ...] = (_norm, _unit, _gain, _masks, _single, _part, _rearranged)

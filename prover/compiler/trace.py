@@ -198,7 +198,9 @@ def _computed(call: Any, constants: dict[str, Any]) -> Any:
     from torch.fx import map_arg
 
     tagged = torch.Tag.nondeterministic_seeded in getattr(call.target, "tags", ())
-    if tagged and not ("dropout" in str(call.target) and call.args[2] is False):
+    attends = call.target == torch.ops.aten.scaled_dot_product_attention.default
+    still = _positional(call)[4] == 0 if attends else call.args[2:3] == (False,)  # no dropout
+    if tagged and not (still and (attends or "dropout" in str(call.target))):
         raise UnsupportedOp(call.name, str(call.target), "it is random")
     try:
         with torch.no_grad():

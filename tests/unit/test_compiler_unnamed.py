@@ -1,6 +1,7 @@
-"""A hundred operators (tests/unnamed.py) and thirty small networks (tests/unnamed_networks.py) are
-imported, bit-equal in both engines and close to float torch, some of them proved; what is not is
-refused, with the operator and the reason, never with an error of Python's or numpy's."""
+"""A hundred operators (tests/unnamed.py) and forty small networks (tests/unnamed_networks.py,
+tests/unnamed_ids.py) are imported, bit-equal in both engines and close to float torch, some of them
+proved; what is not is refused, with the operator and the reason, never with an error of Python's or
+numpy's."""
 
 from __future__ import annotations
 
@@ -27,14 +28,16 @@ from tests.onchain import Deployment
 from tests.proving import setup, srs_of
 from tests.unit.test_compiler_transformer_attacks import assert_steps_are_bound
 from tests.unnamed import OPERATORS, OPERATORS_OF_PLACES
-from tests.unnamed_networks import NETWORKS, NETWORKS_OF_IDS
+from tests.unnamed_ids import NETWORKS_OF_IDS
+from tests.unnamed_networks import NETWORKS
 
 Tensor = torch.Tensor
 EVERY = {**OPERATORS, **OPERATORS_OF_PLACES, **NETWORKS}
 PROVED = [
     "cumsum", "rolled windows", "bilinear", "transposed, overlapping", "prelu of channels",
     "quotient", "where it is positive", "a U-Net", "attention without softmax",
-    "learned queries", "patches and a class", "a denoiser",
+    "learned queries", "patches and a class", "a denoiser", "windows of an image",
+    "heads of a batch",
 ]  # fmt: skip
 
 

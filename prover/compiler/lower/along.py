@@ -27,12 +27,13 @@ from prover.compiler.lower.network import (
     flat,
     numbered,
 )
-from prover.compiler.lower.slide import MOST_PICKED, kept
+from prover.compiler.lower.slide import MOST_PICKED, joined, kept
 from prover.compiler.ranges import Ranges
 from prover.compiler.trace import Node
 from prover.program.addresses import bits_for
 from prover.program.gadgets.shared import one
 from prover.program.ir import FIXED, Contraction, Index, View
+from prover.program.validate import MAX_RANK
 from prover.quantizer import IntArray
 
 TARGET = "einproof.along"
@@ -56,6 +57,8 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Value:
     for a, lengths in zip(others, found, strict=True):
         plan[a] = lengths
     net.plans[node.name] = tuple(plan)
+    if len(plan[axis]) + len(cells.lengths[axis]) > MAX_RANK:
+        cells = joined(net, node.name, cells, (axis,))
     inner = cells.lengths[axis]
     integers, bits = whole_numbers(matrix)
     table = _table(net, node, integers, plan[axis], inner)

@@ -235,7 +235,10 @@ class Network:
             axes, free = (1, *summed), 1
             contractions = [_of_one(Contraction(later(c.x), later(c.y))) for c in contractions]
         if len(axes) > MAX_AXES or free > MAX_RANK:
-            raise CompileError(f"{name}: axes {axes}, more than the format has")
+            what = f"of {axes[:free]} and sums over {axes[free:]}: a batch of one has an axis less"
+            raise CompileError(
+                f"{name}: expected at most {MAX_RANK} axes, {MAX_AXES} in all, got {what}"
+            )
         expr = Expr(axes, free, tuple(contractions), linear)
         return Pending(name, whole(plan), exponent, expr)
 
