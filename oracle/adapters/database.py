@@ -29,7 +29,7 @@ from oracle.ports import Ledger
 
 T = TypeVar("T")
 
-SCHEMA = "2"
+SCHEMA = "3"
 RETRIES = 20
 
 
@@ -52,7 +52,7 @@ class SqlLedger:
             "reason": job.verdict.reason if job.verdict else job.note,
             "not_before": job.not_before,
             "ripe_at": job.ripe_at,
-            "at_risk": job.at_risk,
+            "urgency": job.urgency,
             "lease_until": job.lease.until if job.lease else None,
             "answer_by": None if job.answer_by is None else min(job.answer_by, 1 << 62),
             "newest": job.newest,
@@ -68,7 +68,7 @@ class SqlLedger:
         clock = _among({JobState.PROVISIONAL}) & (jobs.c.ripe_at > 0)
         ripe = clock & (jobs.c.ripe_at <= timestamp)
         waits = (_among({JobState.READY}) | ripe) & (jobs.c.not_before <= now)
-        return self._jobs(waits, limit, jobs.c.at_risk.desc())
+        return self._jobs(waits, limit, jobs.c.urgency.desc())
 
     def overdue(self, timestamp: int) -> list[Job]:
         waiting = _among({JobState.READY, JobState.SENT})
@@ -80,7 +80,9 @@ class SqlLedger:
     def claimable(self, now: int) -> Job | None:
         free = jobs.c.lease_until.is_(None) | (jobs.c.lease_until <= now)
         first = sa.case((jobs.c.state == JobState.DISPUTED.value, 0), else_=1)
-        found = self._jobs(_among(WORK) & (jobs.c.not_before <= now) & free, 1, first)
+        found = self._jobs(
+            _among(WORK) & (jobs.c.not_before <= now) & free, 1, first, jobs.c.urgency.desc()
+        )
         return found[0] if found else None
 
     def leases(self) -> list[Job]:

@@ -45,7 +45,7 @@ class MemoryLedger:
             return waits and job.not_before <= now
 
         found = [job for job in self._jobs.values() if ripe(job)]
-        return sorted(found, key=lambda job: not job.at_risk)[:limit]
+        return sorted(found, key=lambda job: -job.urgency)[:limit]
 
     def overdue(self, timestamp: int) -> list[Job]:
         waiting = self.jobs({JobState.READY, JobState.SENT}, len(self._jobs))
@@ -56,7 +56,11 @@ class MemoryLedger:
 
     def claimable(self, now: int) -> Job | None:
         found = [job for job in self._jobs.values() if job.claimable(now)]
-        return min(found, key=lambda job: job.state is not JobState.DISPUTED, default=None)
+
+        def first(job: Job) -> tuple[bool, int]:
+            return job.state is not JobState.DISPUTED, -job.urgency
+
+        return min(found, key=first, default=None)
 
     def leases(self) -> list[Job]:
         return [job for job in self._jobs.values() if job.lease is not None]

@@ -20,7 +20,7 @@ jobs = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("not_before", sa.BigInteger, nullable=False),
     sa.Column("ripe_at", sa.BigInteger, nullable=False),
-    sa.Column("at_risk", sa.Boolean, nullable=False),
+    sa.Column("urgency", sa.BigInteger, nullable=False),
     sa.Column("lease_until", sa.BigInteger),
     sa.Column("answer_by", sa.BigInteger),
     sa.Column("newest", sa.BigInteger, nullable=False),

@@ -26,7 +26,7 @@ from oracle.domain.chain import Call
 from oracle.domain.committee import Committee
 from oracle.domain.move import Move, Role
 from oracle.domain.request import Answer, Request, TierKind
-from oracle.domain.terms import UNANSWERABLE
+from oracle.domain.terms import COVERAGE_BITS, UNANSWERABLE, ClaimTerms
 
 
 class JobState(StrEnum):
@@ -51,6 +51,8 @@ class JobState(StrEnum):
 
 #: Waits for a worker.
 WORK = frozenset({JobState.NEW, JobState.DISPUTED, JobState.DECIDED, JobState.SEATED})
+#: Moves that carry a bond.
+BONDED = frozenset({Move.DISPUTE, Move.DEMAND})
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +216,22 @@ class Job:
         """Money of ours is locked in it, so it is never given up."""
         summoned = self.due is not None and self.due.move in (Move.COMMIT, Move.OPEN)
         return self.mine or self.contest is not None or summoned
+
+    @property
+    def bonded(self) -> bool:
+        """Its next move carries a bond."""
+        return self.move in BONDED
+
+    @property
+    def urgency(self) -> int:
+        """Of jobs that wait for the same the highest comes first: claims at stake, then all that
+        nothing limits. What a challenger has yet to check, or to find a bond for, comes last, by
+        coverage: else small lies spend its time and its bonds before it looks at a large one."""
+        limited = self.role is Role.CHALLENGER and (self.move is None or self.bonded)
+        if not limited:
+            return (3 if self.at_risk else 2) << COVERAGE_BITS
+        coverage = ClaimTerms.parse(self.request.terms).coverage
+        return coverage + (self.at_risk << COVERAGE_BITS)
 
     @property
     def move(self) -> Move | None:

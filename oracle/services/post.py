@@ -38,8 +38,6 @@ PASSING = (
 UNSPOKEN = ("OperatorSuspended", "Disagreement")
 
 HOUR = 3600
-#: Moves that carry a bond.
-BONDED = frozenset({Move.DISPUTE, Move.DEMAND})
 #: Moves that end a claim without a proof.
 ENDING = frozenset({Move.FINALISE, Move.SETTLE, Move.CLOSE})
 
@@ -63,13 +61,16 @@ class Post:
         if not jobs:
             return False
         purse = await runway.chain.balance(runway.sender) - reserved(flying)
-        posted = False
+        posted = full = False
         for job in jobs:
             move = job.move
             call = None if move is None else order(runway.chain, runway.signer, job, move)
             if move is None or call is None:
                 continue
-            if move in BONDED and not await self._affordable(job, call.value, now):
+            bond = call.value if job.bonded else 0
+            if bond and (full or not await self._affordable(job, bond, now)):
+                # What fits waits for the larger claim that does not, or would take its bond.
+                full |= bond <= runway.posting.hourly_bonds
                 continue
             if move in ENDING and await self._audited(job, now, head.timestamp):
                 posted = True
@@ -94,15 +95,18 @@ class Post:
         return posted
 
     async def _affordable(self, job: Job, bond: int, now: int) -> bool:
-        """Whether the hour's budget has room for a bond; if not, the dispute waits."""
+        """Whether the hour's budget has room for a bond; if not, the dispute waits: for as long as
+        it takes, or without being looked at for a while where no hour has room for it."""
         runway = self._runway
         budget = runway.posting.hourly_bonds
         spent = await runway.store.run(lambda ledger: ledger.spent(runway.sender, now - HOUR))
         if spent + bond <= budget:
             return True
         note = f"waits: {spent} wei of bonds in the last hour, its own {bond}, the budget {budget}"
-        log.warning("the budget for bonds is spent", id=job.request.id.hex(), reason=note)
-        await self._change(job, job.postponed(now + RECHECK, note))
+        until = now + RECHECK if bond > budget else job.not_before
+        if (waits := job.postponed(until, note)) != job:
+            log.warning("the budget for bonds is spent", id=job.request.id.hex(), reason=note)
+            await self._change(job, waits)
         return False
 
     async def _audited(self, job: Job, now: int, timestamp: int) -> bool:

@@ -485,6 +485,76 @@ def test_bonds_keep_to_the_hours_budget():
     run(story())
 
 
+class ByCoverage(FakeChain):
+    """Large claims take large bonds."""
+
+    async def quote(self, tier, terms):
+        large = ClaimTerms.parse(terms).coverage > DECOY
+        return replace(await super().quote(tier, terms), bond=(1 + large) * QUOTE.bond)
+
+
+DECOY = 1  # gwei
+
+
+async def decoys(chain, number):
+    return [await wrong_claim(chain, terms=ClaimTerms(DECOY, 60).word) for _ in range(number)]
+
+
+async def turns(challenger, number):
+    for _ in range(number):
+        await challenger.step()
+        challenger.chain.mine()
+
+
+def struck(chain, requests):
+    return sum(bool(chain.stage(request).disputes) for request in requests)
+
+
+def test_a_large_lie_is_checked_and_disputed_before_the_decoys_that_came_first():
+    async def story():
+        chain = ByCoverage()
+        challenger = Challenger(chain, posting=Posting(hourly_bonds=3 * QUOTE.bond))
+        small, large = await decoys(chain, 8), await wrong_claim(chain)
+        await turns(challenger, 30)
+        assert struck(chain, [large]) == 1
+        assert struck(chain, small) == 1  # with what the large one has left of the hour
+
+    run(story())
+
+
+def test_small_bonds_take_nothing_of_what_a_large_one_waits_for():
+    """Four decoys have taken all but one bond of the hour; four more, and a large lie, wait."""
+
+    async def story():
+        chain = ByCoverage()
+        challenger = Challenger(chain, posting=Posting(hourly_bonds=5 * QUOTE.bond))
+        first = await decoys(chain, 4)
+        start = challenger.clock.time
+        await turns(challenger, 12)
+        assert struck(chain, first) == 4
+        large, late = await wrong_claim(chain), await decoys(chain, 4)
+        await turns(challenger, 20)
+        assert struck(chain, [large]) == struck(chain, late) == 0
+        assert "the budget" in (await challenger.job(large)).note
+        challenger.clock.time = start + 3700
+        await turns(challenger, 20)
+        assert (struck(chain, [large]), struck(chain, late)) == (1, 3)
+
+    run(story())
+
+
+def test_a_bond_that_no_hour_has_room_for_holds_up_nothing():
+    async def story():
+        chain = ByCoverage()
+        challenger = Challenger(chain, posting=Posting(hourly_bonds=QUOTE.bond))
+        large, small = await wrong_claim(chain), await decoys(chain, 1)
+        await turns(challenger, 20)
+        assert (struck(chain, [large]), struck(chain, small)) == (0, 1)
+        assert "the budget" in (await challenger.job(large)).note
+
+    run(story())
+
+
 def test_a_false_word_that_there_is_no_answer_is_refuted_by_a_proof():
     async def story():
         chain = FakeChain()

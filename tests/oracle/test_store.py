@@ -11,12 +11,25 @@ from oracle.adapters.memory import MemoryStore
 from oracle.domain.block import BlockRef
 from oracle.domain.chain import Fees, Flown, Identity, Receipt
 from oracle.domain.errors import StoreBusy, StoreDamaged, StoreForeign
-from oracle.domain.job import Closing, Flight, Job, JobState, Lease, Verdict
+from oracle.domain.job import (
+    Closing,
+    Contest,
+    Demand,
+    Flight,
+    Job,
+    JobState,
+    Lease,
+    Standing,
+    Verdict,
+)
+from oracle.domain.move import Move, Role
 from oracle.domain.request import Answer
+from oracle.domain.terms import ClaimTerms
 from oracle.fakes import IDENTITY, OPERATOR, TIER, FakeChain
 from tests.oracle.world import run
 
 ANSWER = Answer(OPERATOR, b"out", b"proof", TIER, "fake", 0.25)
+RIVAL = "0x" + "dd" * 20
 KINDS = ("memory", "sqlite", "postgresql")
 
 
@@ -51,6 +64,35 @@ def fleet(count=6):
     jobs[3] = jobs[3].closed(Closing(JobState.SETTLED, block(9), b"\x01" * 32, OPERATOR, b"out"))
     jobs[4] = jobs[4].judged(Verdict(JobState.DECLINED, "no such model", True))
     return jobs
+
+
+def test_challengers_look_at_large_claims_first_and_dispute_them_first(store):
+    async def story():
+        chain = FakeChain()
+        asked = [chain.ask_staked(terms=ClaimTerms(gwei, 60).word) for gwei in (5, 2**40 - 1, 7)]
+        jobs = [
+            Job(request, Role.CHALLENGER)
+            .found(block(1))
+            .stood(Standing(RIVAL, b"lie", 0, block(2)))
+            for request in asked
+        ]
+
+        def work(ledger):
+            for job in jobs:
+                ledger.put_job(job)
+            assert ledger.claimable(100) == jobs[1]
+            wrong = [job.answered(ANSWER) for job in jobs]
+            assert {job.move for job in wrong} == {Move.DISPUTE}
+            for job in wrong:
+                ledger.put_job(job)
+            assert ledger.movable(100, 100, 2) == [wrong[1], wrong[2]]
+            ours = wrong[0].contested(Contest(0, block(3))).demanded(Demand(50, block(3)))
+            ledger.put_job(ours)
+            assert ledger.movable(100, 100, 2) == [ours, wrong[1]]  # it is settled now
+
+        await store.run(work)
+
+    run(story())
 
 
 def test_every_job_comes_back_as_it_was(store):
