@@ -70,6 +70,8 @@ def assert_agreed(
         got, want = made.quantizer.dequantize(values["output"]), floats(module, x)
         assert got.shape == want.shape
         assert np.array_equal(got, want) or cosine(got, want) > least
+        apart = np.linalg.norm(got - want)  # which a wrong factor moves, and no cosine
+        assert apart <= 2 * np.sqrt(2 * (1 - least)) * np.linalg.norm(want)
     return given
 
 
