@@ -48,7 +48,8 @@ contract AuditedAssurance is OptimisticAssurance, IAuditedAssurance {
         if (outputHash == UNANSWERABLE) revert NothingToProve(requestId);
         (uint64 round, bool known, bool drawn,) = _draw(requestId, _terms(request), since);
         if (!known) revert SeedUnknown(round);
-        if (!drawn || isFrozen[requestId]) revert NothingToFreeze(requestId);
+        bool moot = !_isUnchanged() || _isStopped(request.modelId);
+        if (!drawn || moot || isFrozen[requestId]) revert NothingToFreeze(requestId);
 
         isFrozen[requestId] = true;
         ++drawnOf[payee];
@@ -96,7 +97,9 @@ contract AuditedAssurance is OptimisticAssurance, IAuditedAssurance {
         if (block.timestamp <= until) revert AuditOpen(until, block.timestamp);
         if (!drawn) {
             uint256 open = drawnOf[claim.payee];
-            if (open != 0) revert OperatorFrozen(claim.payee, open);
+            if (open != 0 && !vault.isSuspended(claim.payee)) {
+                revert OperatorFrozen(claim.payee, open);
+            }
             return super._rest(request, claim);
         }
         if (_isUnchanged()) _fail(request, claim.requestId, claim.payee);

@@ -18,10 +18,14 @@ import {IRandomness} from "./IRandomness.sol";
 /// say so: no claim is final by silence sooner after its round. So a wrong claim that was not drawn gains
 /// nothing if one of an earlier round, or of the same, was.
 ///
-/// No proof of a drawn claim within the prove clock from its round on: the consumer gets its coverage, the rest of the operator's whole stake is burned, at once or when its
-/// other locks end, and none of its claims becomes final by silence any more. Once its window is over a
-/// drawn claim costs that in whatever way it is lost: a dispute's clock that ends without a proof, or a
-/// proof of another output, too; so then nothing is lost before the round is published.
+/// No proof of a drawn claim within the prove clock from its round on: the consumer gets its coverage,
+/// the rest of the operator's whole stake is burned, at once or when its other locks end, and none of its
+/// claims becomes final by silence any more. Once its window is over a drawn claim costs that in whatever
+/// way it is lost: a dispute's clock that ends without a proof, or a proof of another output, too; so then
+/// nothing is lost before the round is published.
+///
+/// All this takes a beacon that is on time: hour and clock run from when a round is made, not from when
+/// it is published.
 ///
 /// An answer of coverage C needs a stake S of its payee with a >= C / (C + S / 3). At least a third of S
 /// is beyond anyone's reach then, so no set of wrong answers pays, however many (docs/assurance.md). Of the

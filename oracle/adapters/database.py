@@ -68,7 +68,7 @@ class SqlLedger:
         clock = _among({JobState.PROVISIONAL}) & (jobs.c.ripe_at > 0)
         ripe = clock & (jobs.c.ripe_at <= timestamp)
         waits = (_among({JobState.READY}) | ripe) & (jobs.c.not_before <= now)
-        return self._jobs(waits, limit, jobs.c.urgency.desc())
+        return self._jobs(waits, limit, jobs.c.urgency.desc(), jobs.c.not_before)
 
     def overdue(self, timestamp: int) -> list[Job]:
         waiting = _among({JobState.READY, JobState.SENT})

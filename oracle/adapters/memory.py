@@ -45,7 +45,7 @@ class MemoryLedger:
             return waits and job.not_before <= now
 
         found = [job for job in self._jobs.values() if ripe(job)]
-        return sorted(found, key=lambda job: -job.urgency)[:limit]
+        return sorted(found, key=lambda job: (-job.urgency, job.not_before))[:limit]
 
     def overdue(self, timestamp: int) -> list[Job]:
         waiting = self.jobs({JobState.READY, JobState.SENT}, len(self._jobs))

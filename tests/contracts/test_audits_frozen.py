@@ -64,7 +64,7 @@ def test_lie_that_was_not_drawn_gains_nothing_where_another_was(bench: Bench) ->
     bench.chain.next_timestamp(audit(bench, caught)[3] + 1)
     bench.post(caught, output=WRONG)
     for request in lies:
-        with reverts("OperatorFrozen", bench.operator, 1):
+        with reverts("OperatorSuspended", bench.operator):
             bench.post(request, output=WRONG)
         assert bench.status(request)[0] == PROVISIONAL
     assert bench.account()["suspended"] and bench.account()["stake"] == 2 * LOCK
@@ -146,7 +146,11 @@ def test_stop_of_the_model_thaws_what_it_gives_back(bench: Bench) -> None:
     request = posted(bench, drawn=True)
     publish(bench, request)
     freeze(bench, request)
+    other = posted(bench, drawn=True, first=100)
+    publish(bench, other)
     stop(bench)
+    with reverts("NothingToFreeze"):
+        freeze(bench, other)
     bench.post(request)
     assert bench.status(request)[0] == RETRACTED and drawn_of(bench) == 0
 

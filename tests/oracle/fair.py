@@ -57,7 +57,14 @@ STAKE = 100 * ETHER
 #: Gwei: what the cheat takes, and the honest, who want a fee, leave.
 CHEATED = 10**8
 #: What a claim handed in without evidence may be refused for.
-CLOCKS = {"TooEarly", "StillOwed", "OperatorSuspended", "SeedUnknown", "AuditOpen"}
+CLOCKS = {
+    "TooEarly",
+    "StillOwed",
+    "OperatorSuspended",
+    "SeedUnknown",
+    "AuditOpen",
+    "OperatorFrozen",
+}
 LIES = (LOGITS[:-1] + b"\xff", LOGITS[:-2], UNANSWERABLE)
 
 

@@ -95,6 +95,30 @@ def test_challengers_look_at_large_claims_first_and_dispute_them_first(store):
     run(story())
 
 
+def test_what_has_to_wait_again_and_again_keeps_nothing_else_from_its_turn(store):
+    """Old claims that are frozen, tried every few seconds, and the proof that would thaw them."""
+
+    async def story():
+        chain = FakeChain()
+        jobs = [Job(chain.ask()).found(block(1)).answered(ANSWER) for _ in range(5)]
+
+        def work(ledger):
+            for number, job in enumerate(jobs[:4]):
+                ledger.put_job(job.postponed(90 + number, "frozen"))
+            ledger.put_job(jobs[4])
+            first, second = ledger.movable(100, 100, 2)
+            assert first == jobs[4]
+            assert second.request == jobs[0].request
+            ledger.put_job(jobs[0].postponed(99, "frozen"))
+            assert [job.request for job in ledger.movable(100, 100, 4)[1:]] == [
+                job.request for job in jobs[1:4]
+            ]
+
+        await store.run(work)
+
+    run(story())
+
+
 def test_every_job_comes_back_as_it_was(store):
     async def story():
         jobs = fleet()
