@@ -6,7 +6,8 @@ members cheating and a process killed at random now and then:
 writes bench/results/mixed.json, and mixed.md of it. Contracts, engines, proofs, processes and
 signals are real; SRS and beacon are a development's, the TPM is software. A round is a day: all is
 asked, answered and disputed, then the chain's clock passes every window; cheats, without stake or
-standing by then, give way to others.
+standing by then, give way to others. Lies that nobody drew, of a cheat that was drawn for another,
+stand until the oracle's week is over, at the end: then anyone gives them back and closes them.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from eth_hash.auto import keccak
 from oracle.domain.chain import Status
 from oracle.domain.terms import ClaimTerms
 from oracle.operations import Asked
+from oracle.services import guard
 from oracle.story.attested import ANSWERS
 from oracle.story.desk import FEE
 from oracle.story.staked import GWEI
@@ -50,6 +52,7 @@ from tests.oracle.town import (
 )
 
 PATIENCE, SLOW = 2400, 10  # seconds
+WEEK = 7 * 24 * HOUR
 #: Student's t for 95%, by the number of values.
 STUDENT = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78}
 CLOSED = (Status.FINAL, Status.RETRACTED, Status.REFUNDED)
@@ -73,7 +76,7 @@ DELIVERED = Way("optimistic", "delivered provisionally, then final", 8)
 DISPUTED = Way("optimistic", "disputed for nothing, proved", 2)
 WRONG = Way("optimistic", "wrong: disputed, slashed", 2, Status.RETRACTED, True)
 AUDITED = Way("audited", "final, or drawn and proved", 17)
-UNAUDITED = Way("audited", "wrong: slashed if drawn", 3, Status.RETRACTED, True)
+UNAUDITED = Way("audited", "wrong: slashed, held back or missed", 3, Status.RETRACTED, True)
 BISECTED = Way("bisection", "final after its window", 10)
 NARROWED = Way("bisection", "wrong: narrowed down, slashed", 1, Status.RETRACTED, True)
 AGREED = Way("committee", "agreed", 10)
@@ -109,6 +112,8 @@ class Mixed:
     books: Books
     asked: dict[Way, list[Asked]] = field(default_factory=lambda: defaultdict(list))
     drawn: dict[bytes, bool] = field(default_factory=dict)
+    #: Lies that were not drawn, but another of the same operator's was.
+    held: set[bytes] = field(default_factory=set)
     #: Whose standing must be gone: turned members and cheats, of private ones those who were drawn.
     lost: set[str] = field(default_factory=set)
     refused: Counter[str] = field(default_factory=Counter)
@@ -205,9 +210,14 @@ class Mixed:
                 "replayed": (mine, output, replayed),
             }
         for name, (payee, output, evidence) in tries.items():
-            error = desk.try_answer(request, payee, output, evidence)
-            assert error is not None, f"{path.name}: one {name} was accepted"
-            self.refused[f"{path.tier}, {name}: {error.partition('(')[0].strip()}"] += 1
+            self._refused(path, name, desk.try_answer(request, payee, output, evidence))
+
+    def _refused(self, path: Way, name: str, error: str | None) -> str:
+        """Counts what was refused; the error's name."""
+        assert error is not None, f"{path.name}: one {name} was accepted"
+        found = error.partition("(")[0].strip()
+        self.refused[f"{path.tier}, {name}: {found}"] += 1
+        return found
 
     def _played(self, asked: dict[Way, list[Asked]]) -> None:
         """Deliveries, disputes without reason, summons; and what they call forth."""
@@ -250,12 +260,12 @@ class Mixed:
                 council.fineAbsent(*named, sender=town.account("rival"))
             council.reclaim(one.request.fields, sender=town.account("rival"))
         town.seated.pass_time(2 * HOUR)
-        for path in (SILENT, DELIVERED, BISECTED, AGREED, AUDITED, WRONG, KEYED):
+        self._audited(asked, number)
+        for path in (SILENT, DELIVERED, BISECTED, AGREED, WRONG, KEYED):
             self._all(asked[path], self._ended, path)
-        spared = [one for one in asked[UNAUDITED] if not self.drawn[one.request.id]]
-        self._all(spared, self._ended, UNAUDITED)
         town.seated.pass_time(3 * HOUR)
-        self._all(asked[NARROWED] + asked[UNAUDITED], self._ended, NARROWED)
+        lies = [one for one in asked[UNAUDITED] if one.request.id not in self.held]
+        self._all(asked[NARROWED] + lies, self._ended, NARROWED)
         for path in (FORGED, STOLEN, SUMMONED):
             for one in asked[path]:
                 oracle.refund(one.request.fields, sender=town.account("rival"))
@@ -264,6 +274,46 @@ class Mixed:
         self._all(
             asked[NARROWED], lambda one: self._told(one, "BondCollected") >= SEGMENTS, NARROWED
         )
+        self.books.read()
+
+    def _audited(self, asked: dict[Way, list[Asked]], number: int) -> None:
+        """Who was drawn proves it, or the watcher says so; an hour after the rounds silence speaks
+        for all others, but for a cheat that was drawn."""
+        town = self.town
+        honest, lies = (
+            [one for one in asked[path] if self.drawn[one.request.id]]
+            for path in (AUDITED, UNAUDITED)
+        )
+        spared = [one for one in asked[UNAUDITED] if not self.drawn[one.request.id]]
+        self._all(honest, self._ended, AUDITED)
+        town.seated.pass_time(guard.PATIENCE)  # the hour is not over yet
+        self._all(lies, lambda one: self._told(one, "Frozen"), UNAUDITED)
+        town.seated.pass_time(HOUR)
+        self._all(asked[AUDITED], self._ended, AUDITED)
+        if not lies:
+            self._all(spared, self._ended, UNAUDITED)
+            return
+        _, cheat = town.cheats(number)
+        for one in spared:
+            claim = (town.address(cheat), self._output(one), b"")
+            error = town.desk.try_answer(one.request, *claim)
+            found = self._refused(UNAUDITED, "by silence, another drawn", error)
+            assert found == "OperatorFrozen", f"expected OperatorFrozen, got {error}"
+            self.held.add(one.request.id)
+
+    def close(self) -> None:
+        """The oracle's week is over: anyone gives back what was held, and ends its lock."""
+        town, tier = self.town, self.town.desk.contract("AuditedAssurance")
+        oracle, anyone = town.desk.contract("InferenceOracle"), town.account("rival")
+        town.audited.pass_time(WEEK)
+        for number, day in enumerate(self.days):
+            _, cheat = town.cheats(number)
+            for one in day[UNAUDITED]:
+                if one.request.id in self.held:
+                    assert self._at(one) == Status.PROVISIONAL, "held until the week is over"
+                    claim = (town.address(cheat), keccak(self._output(one)))
+                    oracle.refund(one.request.fields, sender=anyone)
+                    tier.close(one.request.fields, *claim, sender=anyone)
         self.books.read()
 
     # --- seen -------------------------------------------------------------------------------------
@@ -344,7 +394,7 @@ class Mixed:
         end, told = path.end, f"{path.tier}, {path.name}: {id.hex()}"
         lie = falsified(truth)
         if path is UNAUDITED and not self.drawn[id]:
-            end = Status.FINAL
+            end = Status.REFUNDED if id in self.held else Status.FINAL
         status = self.town.desk.contract("InferenceOracle").statusOf(id)[0]
         assert self._at(one) == status == end, f"{told}: expected {end.name}, got {status}"
         stands, last = (Status.PROVISIONAL, truth), (Status.FINAL, truth)
@@ -393,7 +443,7 @@ class Mixed:
             requests = self.asked[path]
             stories = [self.books.told[one.request.id] for one in requests]
             caught = len(requests) - sum(self._at(one) == Status.FINAL for one in requests)
-            if path is REFUTED:
+            if path in (REFUTED, UNAUDITED):
                 caught = self._slashed(path)
             row = {"tier": path.tier, "path": path.name, "requests": len(requests)}
             row |= {"cheats": len(requests) * path.cheat, "caught": caught * path.cheat}
@@ -458,6 +508,7 @@ def mixed(folder: Path, requests: int, kill_every: float, seed: int, rounds: int
             for number in range(rounds):
                 run.round(number, requests // rounds)
         seconds = time.monotonic() - started
+        run.close()
         steps = run.books.steps()
         gains = run.check(before, steps)
         drawn = [run.drawn[one.request.id] for one in run.asked[UNAUDITED]]
@@ -482,6 +533,7 @@ def mixed(folder: Path, requests: int, kill_every: float, seed: int, rounds: int
             "audit_rate": AUDITS / 10_000,
             "lies_audited": [sum(drawn), len(drawn)],
             "lies_audited_95": [round(end, 3) for end in wilson(sum(drawn), len(drawn))],
+            "lies_held_back": len(run.held),
             "claims_audited": [sum(every), len(every)],
             "claims_audited_95": [round(end, 3) for end in wilson(sum(every), len(every))],
             "refused": dict(sorted(run.refused.items())),
@@ -510,17 +562,18 @@ def table(row: dict[str, Any]) -> str:
         f"with 95% confidence a share of at least {row['caught_share_at_least_95']:.1%}). On the "
         f"private model claims are audited at a rate of {row['audit_rate']:.0%}: {hit} of {lies} "
         f"lies ({span(row['lies_audited_95'])} at 95%, Wilson), {hits} of {claims} claims in all "
-        f"({span(row['claims_audited_95'])}). All that were drawn cost the whole stake, the others "
-        "stood. Nobody honest lost anything but gas, nothing was lost or answered twice, what each "
-        "gained and paid adds up to the wei, and the vault holds what it owes."
+        f"({span(row['claims_audited_95'])}). Lies that were drawn cost the whole stake, "
+        f"{row['lies_held_back']} more were held back for that, unpaid, the others stood. "
+        "Nobody honest lost anything but gas, nothing was lost or answered twice, what each gained "
+        "and paid adds up to the wei, and the vault holds what it owes."
     )
     speed = (
         f"Asked, answered, disputed: {row['answered_a_second']} requests a second{sure}; settled, "
         f"all clocks and kills included: {row['settled_a_second']}. Gas is of all transactions "
         "that name a request, in all and of each step (its mean, and how many a request takes if "
-        "not one). Caught is slashed, fined or refused. A path's speed is beside all others', by "
-        "the chain's clock: the median from request to first answer, and how many a second from a "
-        "day's first request to its last answer."
+        "not one). Caught is slashed, fined or refused, not held back. A path's speed is beside "
+        "all others', by the chain's clock: the median from request to first answer, and how many "
+        "a second from a day's first request to its last answer."
     )
     lines = ["# A mixed run", ""]
     for paragraph in (told, caught, speed):

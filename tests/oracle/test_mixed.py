@@ -23,7 +23,10 @@ def test_fifty_requests_cheats_and_kills_lose_no_honest_party_anything(tmp_path:
     numbers = counts(50)
     assert [row["requests"] for row in told["paths"]] == [numbers[path] for path in PATHS]
     assert told["cheats"] == sum(numbers[path] for path in PATHS if path.cheat) >= 5
-    assert len(told["refused"]) == 6
+    drawn, lies = told["lies_audited"]
+    held = lies - drawn if drawn else 0  # of one day: by one operator
+    assert told["lies_held_back"] == held
+    assert len(told["refused"]) == 6 + (held > 0)
     told |= {"machine": "a machine", "load_average": 0.0, "commit": "none"}
     record("mixed", told, tmp_path)
     page = table(told)
