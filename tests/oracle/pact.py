@@ -33,7 +33,7 @@ from tests.oracle.desk import EchoEngine, EchoModels, EchoProver
 STAKE = 10 * ETHER // GWEI
 KINDS = (TierKind.AUDITED, TierKind.ATTESTED)
 NAMES = ("AuditedAssurance", "AttestedAssurance")
-PAUSE = 1000
+PAUSE, MOST_TURNS = 1000, 200
 #: After a claim: the last window, its round, and the time in which others are said to be drawn.
 DECIDED = WINDOW + 2 * HOUR
 
@@ -53,10 +53,13 @@ class Side:
 
     async def settle(self):
         quiet, self.clock.time = 0, self.clock.time + PAUSE
-        while quiet < 3:
+        for _ in range(MOST_TURNS):
             busy = [await self.watch.step(), await self.work.step(), await self.write.step()]
             quiet = 0 if any(busy) else quiet + 1
+            if quiet == 3:
+                return
             self.clock.time += 0 if any(busy) else RARELY
+        raise AssertionError(f"not at rest after {MOST_TURNS} turns")
 
     async def job(self, request) -> Job:
         return await self.store.run(lambda ledger: ledger.job(request.id))

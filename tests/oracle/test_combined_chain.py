@@ -279,8 +279,8 @@ def test_after_the_week_what_is_left_is_closed(town):
         town.both.revoke()
         town.pass_time(SHORT + 1)
         town.both.fail(first, ATTESTED, LOGITS)
-        town.evm.next_timestamp(first.deadline + WEEK + 1)
         town.both.publish(first)
+        town.pass_time(WEEK + DAY)
         await side.settle()
         assert town.free()
 
