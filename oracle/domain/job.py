@@ -279,7 +279,7 @@ class Job:
         if self._guided or self.playing:
             return 0 if move is None or self.due is None else self.due.at
         if move is Move.FINALISE and self.standing is not None and self.answer is not None:
-            return self.standing.since + self.answer.window + 1
+            return self.standing.since + self.answer.draw_window + 1
         if move is Move.SETTLE and self.demand is not None:
             return self.demand.prove_by + 1
         return self.due.at if self.closing is not None and self.due is not None else 0

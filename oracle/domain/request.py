@@ -169,6 +169,15 @@ class Answer:
         return 0 if self.quote is None else self.quote.window
 
     @property
+    def draw_window(self) -> int:
+        """Seconds after which the claim is looked at again: its window, but of a combination the
+        audited part's, however long another's is. The clock of a draw runs from there."""
+        parts = () if self.quote is None else self.quote.parts
+        pairs = zip(self.tier.vouchers, parts, strict=True) if parts else ()
+        audited = [quote.window for tier, quote in pairs if tier.kind is TierKind.AUDITED]
+        return audited[0] if audited else self.window
+
+    @property
     def bond(self) -> int:
         """Wei that a dispute costs."""
         return 0 if self.quote is None else self.quote.bond

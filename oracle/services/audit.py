@@ -32,7 +32,7 @@ async def before_final(chain: Chain, rounds: Rounds, job: Job, now: int) -> Job 
     left = job.closing is not None and bool(answer.tier.parts)
     demand = None if left else job.demand  # which may be of the part that failed
     lost = now if demand is None else min(now, demand.prove_by)
-    if lost <= standing.since + answer.window:
+    if lost <= standing.since + answer.draw_window:
         return None
     part, seen = audited
     if left:

@@ -7,18 +7,23 @@ import pytest
 
 from oracle.adapters.memory import MemoryStore
 from oracle.domain import ids
+from oracle.domain.block import BlockRef
 from oracle.domain.chain import Answered, Outcome, Shown, Status
 from oracle.domain.committee import PROOF, refutation
 from oracle.domain.errors import BeaconUnavailable, ProverFailed
 from oracle.domain.evidence import proof_in
-from oracle.domain.job import JobState, Standing
-from oracle.domain.request import TierKind
-from oracle.domain.terms import UNANSWERABLE, ClaimTerms
+from oracle.domain.job import Job, JobState, Standing
+from oracle.domain.move import Move
+from oracle.domain.request import Answer, Part, TierKind
+from oracle.domain.terms import UNANSWERABLE, ClaimTerms, Quote
 from oracle.fakes import (
+    ATTESTED,
+    AUDITED,
     HELD,
     MODEL,
     OPERATOR,
     QUOTE,
+    STAKED,
     UNSEEN,
     FakeChain,
     FakeModels,
@@ -165,6 +170,21 @@ def test_audits_are_priced_by_the_proofs_that_they_may_ask_for():
     assert ClaimTerms.parse(asked.word) == asked
     assert not replace(asked, audits=199).fits
     assert not replace(asked, audits=10_001).fits
+
+
+def test_a_combinations_claim_is_looked_at_when_its_audited_part_may_have_drawn_it():
+    """However long another part's window is: the clock of the draw runs from its own."""
+    windows = (9000, 600)
+    parts = tuple(Part(tier, bytes(32)) for tier in (ATTESTED, AUDITED))
+    tier = replace(STAKED, kind=TierKind.COMBINED, parts=parts)
+    quote = Quote.together([replace(QUOTE, window=window) for window in windows])
+    answer = Answer(OPERATOR, b"out", b"", tier, quote=quote)
+    assert (answer.window, answer.draw_window) == windows
+    standing = Standing(OPERATOR, b"out", 1000, BlockRef(2, bytes(32)))
+    job = Job(FakeChain().ask()).found(BlockRef(1, bytes(32))).answered(answer).stood(standing)
+    assert (job.move, job.ripe_at) == (Move.FINALISE, 1601)
+    plain = replace(answer, tier=AUDITED, quote=QUOTE)
+    assert plain.draw_window == plain.window == QUOTE.window
 
 
 # --- the watcher: audits -----------------------------------------------------------------------
