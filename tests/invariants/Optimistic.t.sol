@@ -267,30 +267,6 @@ contract AuditedInvariants is OptimisticInvariants {
         }
     }
 
-    /// @notice Of six lies some are drawn: none is final, whoever hands it in, and when.
-    function test_lies_that_were_not_drawn_wait_for_those_that_were() public {
-        for (uint256 i; i < 6; ++i) {
-            market.ask(1, 1e6, 60, 1 days, 0);
-            market.post(4 * i, 2, 1);
-        }
-        VM.warp(block.timestamp + 5 hours);
-        for (uint256 i; i < 6; ++i) {
-            market.publish(4 * i);
-            market.freeze(4 * i, 3);
-        }
-        uint256 drawn = market.drawnOf(market.actor(2));
-        if (drawn == 0 || drawn == 6) revert Broken("some are drawn", 3, drawn);
-        for (uint256 hour; hour < 3; ++hour) {
-            VM.warp(block.timestamp + 1 hours);
-            for (uint256 i; i < 6; ++i) {
-                market.settle(4 * i, 2);
-                (Status status,,) = oracle.statusOf(_id(i));
-                if (status == Status.Final) revert Broken("a lie", 0, i);
-            }
-        }
-        _same("broken", 0, market.broken());
-    }
-
     function _beacon() internal override returns (DevelopmentBeacon) {
         return new DevelopmentBeacon();
     }
