@@ -163,7 +163,10 @@ class AuditedStory(StakedStory):
                     raise StoryFailed("expected no lie to be final")
                 locked = self._held * (quote.lock if quote else 0)
                 self.outcome.slashed_gwei = STAKE // GWEI - locked
-                found.append(f"no lie is final; {STAKE / ETHER:g} ether of stake go")
+                later = f"{locked * GWEI / ETHER:g} more when the locks of the other lies end"
+                found.append(
+                    f"{(STAKE - locked * GWEI) / ETHER:g} ether of stake are gone, {later}"
+                )
             economy = Economy(COVERAGE / ETHER, STAKE / ETHER)
             gain = economy.unwatched_gain([RATE / WHOLE])
             with self.step("what one lie is worth on average") as found:
