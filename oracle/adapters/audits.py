@@ -18,10 +18,13 @@ ZERO = "0x" + "00" * 20
 
 
 class AuditCalls(ABC):
-    """Over a node, and the oracle's address."""
+    """Over a node, and the oracle's address. What of a beacon never changes is asked for once:
+    a tier's beacon, and whether anyone can compute it; when its rounds are made."""
 
     node: Node
     oracle: str
+    beacons: dict[str, tuple[str, bool]]
+    round_times: dict[tuple[str, int], int]
 
     @abstractmethod
     async def call(self, to: str, data: bytes) -> bytes:
@@ -30,15 +33,16 @@ class AuditCalls(ABC):
     async def audit(self, request: Request) -> Audit:
         found = await self.call(request.assurance, call_data("auditOf", request.fields))
         round, known, drawn, until = decode(("uint64", "bool", "bool", "uint256"), found)
-        beacon = await self.beacon(request.assurance)
-        (development,) = decode(("bool",), await self.call(beacon, call_data("development")))
-        (made,) = decode(("uint256",), await self.call(beacon, call_data("timeOf", round)))
+        if (tier := request.assurance) not in self.beacons:
+            (address,) = decode(("address",), await self.call(tier, call_data("randomness")))
+            (development,) = decode(("bool",), await self.call(address, call_data("development")))
+            self.beacons[tier] = str(to_checksum_address(address)), development
+        beacon, development = self.beacons[tier]
+        if (beacon, round) not in self.round_times:
+            found = await self.call(beacon, call_data("timeOf", round))
+            (self.round_times[beacon, round],) = decode(("uint256",), found)
+        made = self.round_times[beacon, round]
         return Audit(beacon, development, round, known, drawn, until, made)
-
-    async def beacon(self, assurance: str) -> str:
-        """Whose rounds draw a tier's claims."""
-        (found,) = decode(("address",), await self.call(assurance, call_data("randomness")))
-        return str(to_checksum_address(found))
 
     async def least_stake(self, tier: Tier, terms: bytes) -> int:
         """Gwei that an answer under the audited tier needs."""

@@ -78,6 +78,8 @@ class NodeChain(AuditCalls, GameCalls, CombinationCalls):
         self.parts = {to_checksum_address(part): kind for part, kind in parts.items()}
         self._read_tiers: dict[str, Tier] = {}
         self._committees: dict[bytes, Committee] = {}
+        self.beacons: dict[str, tuple[str, bool]] = {}
+        self.round_times: dict[tuple[str, int], int] = {}
 
     async def chain_id(self) -> int:
         return int(await self.node.rpc("eth_chainId"), 16)

@@ -224,14 +224,16 @@ class Job:
 
     @property
     def urgency(self) -> int:
-        """Of jobs that wait for the same the highest comes first: claims at stake, then all that
-        nothing limits. What a challenger has yet to check, or to find a bond for, comes last, by
-        coverage: else small lies spend its time and its bonds before it looks at a large one."""
-        limited = self.role is Role.CHALLENGER and (self.move is None or self.bonded)
-        if not limited:
-            return (3 if self.at_risk else 2) << COVERAGE_BITS
-        coverage = ClaimTerms.parse(self.request.terms).coverage
-        return coverage + (self.at_risk << COVERAGE_BITS)
+        """Of jobs that wait for the same the highest comes first: claims at stake and a verifier to
+        be stopped; what a watcher freezes, by coverage, since there is an hour for it; then all
+        that nothing limits. What a challenger has yet to check, or to find a bond for, comes last,
+        by coverage: else small lies spend its time and its bonds before it looks at a large one."""
+        move, coverage = self.move, ClaimTerms.parse(self.request.terms).coverage
+        if self.role is Role.CHALLENGER and (move is None or self.bonded):
+            return coverage + (self.at_risk << COVERAGE_BITS)
+        if move is Move.FREEZE:
+            return coverage + (2 << COVERAGE_BITS)
+        return (3 if self.at_risk or move is Move.STOP else 2) << COVERAGE_BITS
 
     @property
     def move(self) -> Move | None:

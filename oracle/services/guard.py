@@ -123,7 +123,7 @@ class Guard(Worker):
             return Due(Move.PUBLISH, call=call)
         if not audit.drawn:
             return Due(None)  # if it is disputed, whoever demanded its proof sees to its clock
-        if now <= audit.until and not await self._chain.frozen(seen):
+        if now <= audit.until and not await self._held(part, seen, standing):
             if now <= audit.made + PATIENCE:
                 return None
             return Due(Move.FREEZE, call=self._chain.freeze_call(seen, standing))
@@ -138,6 +138,15 @@ class Guard(Worker):
             place = tier.vouchers.index(part)
             call = self._chain.conclude_call(request, place, replace(claim, proof=b""))
         return Due(Move.SETTLE, until + 1, call=call)
+
+    async def _held(self, part: Tier, seen: Request, standing: Standing) -> bool:
+        """Whether its operator's other claims are held back until this one is proved: that was said
+        of it, or its operator was slashed, which holds them back for good. That it was said of
+        another claim is not enough: who can prove that one does so when it likes, and hands in what
+        it holds back in the same transaction."""
+        if await self._chain.frozen(seen):
+            return True
+        return (await self._chain.account(part, standing.payee)).suspended
 
     async def _close(self, job: Job, standing: Standing, tier: Tier) -> Due | None:
         """What the oracle's week gave back and an audit drew is closed: a week of silence is no way
