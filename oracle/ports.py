@@ -339,7 +339,8 @@ class Ledger(Protocol):
 
     def movable(self, timestamp: int, now: int, limit: int) -> list[Job]:
         """Jobs that wait for the writer: READY ones, and PROVISIONAL ones whose move is ripe at
-        chain time `timestamp`. The most urgent first, then the oldest; `not_before` has come."""
+        chain time `timestamp`. The most urgent first, then what has waited longest, then the
+        oldest; `not_before` has come."""
         ...
 
     def overdue(self, timestamp: int) -> list[Job]:
@@ -352,7 +353,7 @@ class Ledger(Protocol):
 
     def claimable(self, now: int) -> Job | None:
         """A job that `Job.claimable` holds for, demanded proofs before all others, then the most
-        urgent, then the oldest; no other transaction gets it too."""
+        urgent, then what has waited longest, then the oldest; no other transaction gets it too."""
         ...
 
     def leases(self) -> list[Job]:

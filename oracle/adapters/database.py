@@ -80,9 +80,8 @@ class SqlLedger:
     def claimable(self, now: int) -> Job | None:
         free = jobs.c.lease_until.is_(None) | (jobs.c.lease_until <= now)
         first = sa.case((jobs.c.state == JobState.DISPUTED.value, 0), else_=1)
-        found = self._jobs(
-            _among(WORK) & (jobs.c.not_before <= now) & free, 1, first, jobs.c.urgency.desc()
-        )
+        order = (first, jobs.c.urgency.desc(), jobs.c.not_before)
+        found = self._jobs(_among(WORK) & (jobs.c.not_before <= now) & free, 1, *order)
         return found[0] if found else None
 
     def leases(self) -> list[Job]:

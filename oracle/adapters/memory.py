@@ -57,8 +57,8 @@ class MemoryLedger:
     def claimable(self, now: int) -> Job | None:
         found = [job for job in self._jobs.values() if job.claimable(now)]
 
-        def first(job: Job) -> tuple[bool, int]:
-            return job.state is not JobState.DISPUTED, -job.urgency
+        def first(job: Job) -> tuple[bool, int, int]:
+            return job.state is not JobState.DISPUTED, -job.urgency, job.not_before
 
         return min(found, key=first, default=None)
 

@@ -119,6 +119,35 @@ def test_what_has_to_wait_again_and_again_keeps_nothing_else_from_its_turn(store
     run(story())
 
 
+def test_what_is_looked_at_again_and_again_keeps_nothing_else_from_its_turn(store):
+    """A watcher's old claims, looked at every few seconds, and a new one."""
+
+    async def story():
+        chain = FakeChain()
+        jobs = [
+            Job(chain.ask_audited(), Role.WATCHER)
+            .found(block(1))
+            .stood(Standing(RIVAL, b"out", 0, block(2)))
+            for _ in range(4)
+        ]
+        asked = [job.request for job in jobs]
+
+        def work(ledger):
+            for number, job in enumerate(jobs[:3]):
+                ledger.put_job(replace(job, not_before=90 - number))
+            ledger.put_job(jobs[3])
+            turns = []
+            for now in range(100, 105):
+                found = ledger.claimable(now)
+                turns.append(asked.index(found.request))
+                ledger.put_job(replace(found, not_before=now))
+            assert turns == [3, 2, 1, 0, 3]
+
+        await store.run(work)
+
+    run(story())
+
+
 def test_every_job_comes_back_as_it_was(store):
     async def story():
         jobs = fleet()
@@ -153,13 +182,14 @@ def test_jobs_are_found_by_what_they_are(store):
             assert ledger.jobs({JobState.NEW}, 10, due=99) == [jobs[5]]
             assert ledger.jobs({JobState.NEW}, 10, due=100) == [jobs[0], jobs[5]]
             assert ledger.claimable(99) == jobs[5]
-            assert ledger.claimable(100) == jobs[0]
+            assert ledger.claimable(100) == jobs[5]
             assert ledger.overdue(50) == []
             assert ledger.overdue(51) == [jobs[1]]
             assert ledger.jobs_above(4) == [jobs[3], jobs[4], jobs[5]]
             assert ledger.leases() == []
             ledger.put_job(jobs[5].claimed(Lease("me", 200)))
             assert ledger.claimable(99) is None
+            ledger.put_job(jobs[5].claimed(Lease("me", 201)))
             assert ledger.claimable(200) == jobs[0]
             assert [job.request for job in ledger.leases()] == [jobs[5].request]
 
