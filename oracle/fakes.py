@@ -217,7 +217,7 @@ class Stage:
     reward: int = 0
     reveal_by: int = 0
     proved: bytes = bytes(32)
-    published: bool = False
+    published: int = 0
     frozen: bool = False
     stopped: bool = False
 
@@ -419,8 +419,9 @@ class FakeChain:
         stage = self.chain[-1].stages[request.id]
         drawn = stage.published and request.id in self.drawn
         made = stage.since + QUOTE.window + UNSEEN
-        until = made + (HELD if stage.published and not drawn else QUOTE.prove)
-        found = Audit(BEACON, True, request.nonce, stage.published, drawn, until, made)
+        held = HELD if stage.published and not drawn else QUOTE.prove
+        until = (stage.published or made) + held
+        found = Audit(BEACON, True, request.nonce, stage.published > 0, drawn, until, made)
         return await self._up(found)
 
     async def frozen(self, request: Request) -> bool:
@@ -669,12 +670,12 @@ class FakeChain:
             if not stage.published:
                 raise Refusal("SeedUnknown")
             if request.id in self.drawn:
-                if now <= stage.since + QUOTE.window + UNSEEN + QUOTE.prove:
+                if now <= stage.published + QUOTE.prove:
                     raise Refusal("AuditOpen")
                 stage.outcome, stage.slashed = Outcome.LAPSED, True
                 stage.status = Status.RETRACTED
                 return [*returned]
-            if now <= stage.since + QUOTE.window + UNSEEN + HELD:
+            if now <= stage.published + HELD:
                 raise Refusal("AuditOpen")
             standing = [one for one in stages.values() if one.status is Status.PROVISIONAL]
             if any(one.frozen and one.staker == stage.staker for one in standing):
@@ -741,7 +742,7 @@ class FakeChain:
     def _publish(self, stage: Stage, now: int) -> None:
         if now < stage.since + QUOTE.window + UNSEEN:
             raise Refusal("RoundNotMade")
-        stage.published = True
+        stage.published = stage.published or now
 
     def _stop(self, stage: Stage, now: int, *proofs: list[str]) -> None:
         """One proof: of the canary. Two: of different outputs."""

@@ -116,8 +116,9 @@ contract AuditedAssurance is OptimisticAssurance, IAuditedAssurance {
         super._free(request, requestId, payee);
     }
 
-    /// @dev To say nothing for a week is no way around the audit: anyone publishes the round. The week ends
-    ///      an hour, less `UNSEEN` and a round, after the last clock (`admit`), whatever the beacon.
+    /// @dev To say nothing for a week is no way around the audit: anyone publishes the round, and nothing
+    ///      can be proved any more. The week ends an hour, less `UNSEEN` and a round, after the last clock
+    ///      (`admit`) if the round is published when it is made; who has not seen it by then, proves.
     function _closeSilent(
         Request calldata request,
         bytes32 requestId,
@@ -128,11 +129,9 @@ contract AuditedAssurance is OptimisticAssurance, IAuditedAssurance {
         bool exempt = outputHash == UNANSWERABLE || !_isUnchanged() || _isStopped(request.modelId);
         if (exempt || !_isDrawn(request, requestId, since)) {
             super._closeSilent(request, requestId, payee, outputHash, since);
-            return;
+        } else {
+            _fail(request, requestId, payee);
         }
-        (,,, uint256 until) = _draw(requestId, _terms(request), since);
-        if (block.timestamp <= until) revert AuditOpen(until, block.timestamp);
-        _fail(request, requestId, payee);
     }
 
     /// @dev Lost after its window, a drawn claim costs the whole stake in every way: else a cheat that was
@@ -170,6 +169,8 @@ contract AuditedAssurance is OptimisticAssurance, IAuditedAssurance {
         if (!known && block.timestamp <= until) revert SeedUnknown(round);
     }
 
+    /// @dev What takes time takes it from when the round is published: a beacon that halted and made its
+    ///      rounds late takes none of it.
     function _draw(bytes32 requestId, Terms terms, uint256 since)
         private
         view
@@ -180,7 +181,7 @@ contract AuditedAssurance is OptimisticAssurance, IAuditedAssurance {
         known = value != 0;
         uint256 lot = uint256(keccak256(abi.encode(value, requestId))) % WHOLE;
         drawn = known && lot < terms.auditRate();
-        until = randomness.timeOf(round);
+        until = known ? randomness.knownSince(round) : randomness.timeOf(round);
         until += known && !drawn ? MARGIN + _inclusionDelay : _proveClock(terms);
     }
 

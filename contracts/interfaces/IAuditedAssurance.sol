@@ -15,17 +15,17 @@ import {IRandomness} from "./IRandomness.sol";
 ///
 /// A drawn claim is final by its proof only. Until it is proved, none of its operator's claims here becomes
 /// final by silence: anyone says that it was drawn (`freeze`). There is an hour and the inclusion delay to
-/// say so: no claim is final by silence sooner after its round. So a wrong claim that was not drawn gains
+/// say so: no claim is final by silence sooner after its round was published. So a wrong claim that was not drawn gains
 /// nothing if one of an earlier round, or of the same, was.
 ///
-/// No proof of a drawn claim within the prove clock from its round on: the consumer gets its coverage,
+/// No proof of a drawn claim within the prove clock from then on: the consumer gets its coverage,
 /// the rest of the operator's whole stake is burned, at once or when its other locks end, and none of its
 /// claims becomes final by silence any more. Once its window is over a drawn claim costs that in whatever
 /// way it is lost: a dispute's clock that ends without a proof, or a proof of another output, too; so then
 /// nothing is lost before the round is published.
 ///
-/// All this takes a beacon that is on time: hour and clock run from when a round is made, not from when
-/// it is published.
+/// A beacon that halts holds everything back until it goes on. Only the oracle's week does not wait: who
+/// cannot know by its end whether a claim was drawn proves it unasked, or meets the draw at `close`.
 ///
 /// An answer of coverage C needs a stake S of its payee with a >= C / (C + S / 3). At least a third of S
 /// is beyond anyone's reach then, so no set of wrong answers pays, however many (docs/assurance.md). Of the
@@ -67,7 +67,7 @@ interface IAuditedAssurance {
     function randomness() external view returns (IRandomness);
 
     /// @notice The round that decides about a request's claim, whether it is published, whether the
-    ///         claim is drawn, and until when silence says nothing: the last second for a drawn one's
+    ///         claim is drawn, and (as if it were published when it is made) until when silence says nothing: the last second for a drawn one's
     ///         proof; of one that is known not to be drawn, the last second to say that others were.
     function auditOf(Request calldata request)
         external

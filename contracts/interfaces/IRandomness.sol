@@ -15,7 +15,7 @@ interface IRandomness {
     /// @notice Rounds begin at 1.
     error NoSuchRound(uint64 round);
 
-    /// @notice Hands a round's signature in; anyone, at any time after the round.
+    /// @notice Hands a round's signature in; anyone, at any time after the round, and again to no effect.
     function publish(uint64 round, bytes calldata signature) external returns (bytes32 value);
 
     /// @notice The first round whose time is later than that.
@@ -26,6 +26,9 @@ interface IRandomness {
 
     /// @notice A published round's value; zero if it was not published.
     function valueOf(uint64 round) external view returns (bytes32 value);
+
+    /// @notice When a round was published, in seconds; zero if it was not.
+    function knownSince(uint64 round) external view returns (uint256 timestamp);
 
     /// @notice True for a beacon whose values anyone can compute ahead of time.
     function development() external view returns (bool);

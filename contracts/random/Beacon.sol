@@ -11,6 +11,8 @@ abstract contract Beacon is IRandomness {
 
     /// @inheritdoc IRandomness
     mapping(uint64 round => bytes32) public valueOf;
+    /// @inheritdoc IRandomness
+    mapping(uint64 round => uint256) public knownSince;
 
     constructor(uint256 genesis_, uint256 period_) {
         (genesis, period) = (genesis_, period_);
@@ -20,8 +22,9 @@ abstract contract Beacon is IRandomness {
     function publish(uint64 round, bytes calldata signature) external returns (bytes32 value) {
         if (round == 0) revert NoSuchRound(round);
         value = _check(round, signature);
+        if (knownSince[round] != 0) return value;
 
-        valueOf[round] = value;
+        (valueOf[round], knownSince[round]) = (value, block.timestamp);
 
         emit Published(round, value);
     }

@@ -131,7 +131,8 @@ class Account:
 class Audit:
     """Whether a claim under the audited tier is drawn: by `round` of `beacon`, once that is
     published (`known`), which can be from chain time `made` on; `until` is the last second for the
-    proof of a drawn one. `development`: anyone can compute that beacon ahead of time."""
+    proof of a drawn one, a prove clock after the publication (after `made`, before there is one).
+    `development`: anyone can compute that beacon ahead of time."""
 
     beacon: str
     development: bool

@@ -11,6 +11,8 @@ UNANSWERABLE = b"\0"
 COVERAGE_BITS, PROVING_BITS, HOURS_BITS, AUDIT_BITS = 40, 15, 8, 14
 #: Audit rates are of so many claims; the least that the audited tier takes.
 WHOLE, LEAST_AUDITS = 10_000, 200
+#: Seconds after a request's deadline from which on anyone gives back what only stands.
+MAX_CONTEST = 7 * 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)

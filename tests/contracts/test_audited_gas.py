@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contracts.bench import CLOCK, WINDOW, WRONG, Bench
+from tests.contracts.bench import CLOCK, HOUR, WINDOW, WRONG, Bench
 from tests.contracts.desk import FINAL, LOGITS, RETRACTED, Request
 from tests.contracts.test_audits import HALF, deciding, lot
 from tests.evm import Chain
@@ -55,6 +55,7 @@ def measure(bench: Bench) -> dict[str, int]:
         bench.chain.next_timestamp(start + 2 * WINDOW + 100 * at)
         function = bench.beacon.functions.publish(round, b"")
         gas["publish, development beacon"] = bench.chain.send(function)["gasUsed"]
+    bench.wait(HOUR)
     gas["finalise, not drawn"] = bench.post(quiet)["gasUsed"]
     gas["proof of what was drawn, double as verifier"] = bench.prove(right)["gasUsed"]
     bench.chain.next_timestamp(start + 2 * WINDOW + CLOCK + 1000)

@@ -195,7 +195,7 @@ def test_settle_before_the_seed_is_known_is_refused(bench: Bench) -> None:
     bench.wait(WINDOW + DAY)
     with reverts("SeedUnknown", round):
         bench.post(request)
-    publish(bench, request)
+    outwait(bench, request)
     bench.post(request)
     assert bench.status(request)[0] == FINAL
 

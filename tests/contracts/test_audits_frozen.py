@@ -70,15 +70,52 @@ def test_lie_that_was_not_drawn_gains_nothing_where_another_was(bench: Bench) ->
     assert bench.account()["suspended"] and bench.account()["stake"] == 2 * LOCK
 
 
-def test_silence_counts_from_an_hour_after_the_round_on(bench: Bench) -> None:
+def test_silence_counts_from_an_hour_after_the_publication_on(bench: Bench) -> None:
     request = posted(bench, drawn=False)
-    made = time_of(publish(bench, request))
+    publish(bench, request)
+    made = bench.chain.now()
     assert audit(bench, request)[3] == made + HOUR
     bench.chain.next_timestamp(made + HOUR)
     with reverts("AuditOpen", made + HOUR, made + HOUR):
         bench.post(request)
     bench.chain.next_timestamp(made + HOUR + 1)
     bench.post(request)
+    assert bench.status(request)[0] == FINAL
+
+
+def publish_at(bench: Bench, request: Request, at: int) -> None:
+    bench.chain.next_timestamp(at)
+    round = deciding(bench.since(request))
+    bench.chain.send(bench.beacon.functions.publish(round, b""), sender=bench.stranger)
+
+
+def test_hour_counts_from_the_publication_on(bench: Bench) -> None:
+    """After a halt of the beacon, who publishes its rounds at last settles nothing at once."""
+    lie, caught = (posted(bench, drawn=n == 1, output=WRONG, first=100 * n) for n in range(2))
+    late = bench.chain.now() + 2 * DAY
+    publish_at(bench, lie, late)
+    assert audit(bench, lie)[3] == late + HOUR
+    publish_at(bench, caught, late + HOUR - 10)
+    freeze(bench, caught, WRONG)
+    bench.chain.next_timestamp(late + HOUR)
+    with reverts("AuditOpen", late + HOUR, late + HOUR):
+        bench.post(lie, output=WRONG)
+    bench.chain.next_timestamp(late + HOUR + 1)
+    with reverts("OperatorFrozen", bench.operator, 1):
+        bench.post(lie, output=WRONG)
+
+
+def test_prove_clock_counts_from_the_publication_on(bench: Bench) -> None:
+    """And published again it begins no second time."""
+    request = posted(bench, drawn=True)
+    late = bench.chain.now() + 2 * DAY
+    assert audit(bench, request)[3] == time_of(deciding(bench.since(request))) + CLOCK < late
+    publish_at(bench, request, late)
+    publish_at(bench, request, late + CLOCK)
+    assert audit(bench, request)[3] == late + CLOCK
+    with reverts("AuditOpen", late + CLOCK):
+        bench.post(request)
+    bench.prove(request)
     assert bench.status(request)[0] == FINAL
 
 
@@ -200,22 +237,3 @@ def test_round_waits_for_the_inclusion_delay(slow: Bench) -> None:
     round, *_ = audit(slow, request)
     over = slow.since(request) + 36 * HOUR + 60 + DAY
     assert made_of(slow, round - 1) <= over < made_of(slow, round)
-
-
-def test_close_of_a_drawn_claim_waits_for_its_clock(slow: Bench) -> None:
-    """Which ends after the oracle's week where rounds are that rare."""
-    prove = CLOCK + DAY
-    longest = (7 * DAY - HOUR - DAY - prove) // HOUR
-    at = slow.chain.now() + DAY
-    at += (made_of(slow, 1) - at - longest * HOUR - 60 - DAY) % (2 * HOUR)  # a round was just made
-    request = answered(slow, at, longest)
-    round, *_, until = audit(slow, request)
-    assert until == made_of(slow, round) + prove > at + 7 * DAY + 1
-    slow.chain.next_timestamp(at + 7 * DAY + 1)
-    slow.chain.send(slow.beacon.functions.publish(round, b"any"))
-    slow.chain.send(slow.refunding(request))
-    with reverts("AuditOpen", until):
-        slow.close(request, WRONG)
-    slow.chain.next_timestamp(until + 1)
-    slow.close(request, WRONG)
-    assert slow.account()["stake"] == 0

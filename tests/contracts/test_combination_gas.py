@@ -67,7 +67,7 @@ def measure(both: Ensemble) -> dict[str, int]:
         gas["finalise, not drawn"] = both.post(request)["gasUsed"]
     both.revoke()
     gas["one part fails"] = both.fail(wrong, ATTESTED, WRONG)["gasUsed"]
-    both.publish(wrong)
+    both.outwait(wrong)
     gas["conclude in the other"] = both.conclude(wrong, AUDITED, WRONG)["gasUsed"]
     assert [both.status(request)[0] for request in (*quiet, asked, wrong)] == [
         *(3 * [FINAL]),

@@ -468,7 +468,9 @@ contract Market {
             return type(uint256).max;
         }
         (, uint256 clock) = tier.clocks(request.terms);
-        return beacon.timeOf(_round(request)) + clock;
+        uint64 round = _round(request);
+        uint256 known = beacon.knownSince(round);
+        return (known == 0 ? beacon.timeOf(round) : known) + clock;
     }
 
     function _payeeOf(Request memory request) private view returns (address) {

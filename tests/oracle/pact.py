@@ -34,7 +34,7 @@ STAKE = 10 * ETHER // GWEI
 KINDS = (TierKind.AUDITED, TierKind.ATTESTED)
 NAMES = ("AuditedAssurance", "AttestedAssurance")
 PAUSE, MOST_TURNS = 1000, 200
-#: After a claim: the last window, its round, and the time in which others are said to be drawn.
+#: After a claim: the last window and its round.
 DECIDED = WINDOW + 2 * HOUR
 
 
@@ -58,7 +58,7 @@ class Side:
             quiet = 0 if any(busy) else quiet + 1
             if quiet == 3:
                 return
-            self.clock.time += 0 if any(busy) else RARELY
+            self.clock.time += 0 if any(busy) else RARELY // 4
         raise AssertionError(f"not at rest after {MOST_TURNS} turns")
 
     async def job(self, request) -> Job:

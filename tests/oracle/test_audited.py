@@ -15,7 +15,7 @@ from oracle.domain.evidence import proof_in
 from oracle.domain.job import Job, JobState, Standing
 from oracle.domain.move import Move
 from oracle.domain.request import Answer, Part, TierKind
-from oracle.domain.terms import UNANSWERABLE, ClaimTerms, Quote
+from oracle.domain.terms import MAX_CONTEST, UNANSWERABLE, ClaimTerms, Quote
 from oracle.fakes import (
     ATTESTED,
     AUDITED,
@@ -37,7 +37,7 @@ from tests.oracle.test_crash import Life
 from tests.oracle.test_optimistic import STRANGER, Corrupt, disputing
 from tests.oracle.world import BOTH, WATCHER, Challenger, Service, Watcher, run
 
-WINDOW = QUOTE.window + UNSEEN + HELD + 20
+WINDOW = QUOTE.window + UNSEEN + 20
 UNTIL = WINDOW + QUOTE.prove + PATIENCE
 
 
@@ -56,6 +56,8 @@ def test_a_claim_that_is_not_drawn_is_final_once_its_round_is_published():
         service = Service(FakeChain())
         request = service.chain.ask_audited()
         await service.rest(seconds=WINDOW)
+        assert (await service.job(request)).state is JobState.PROVISIONAL  # others may be drawn
+        await service.rest(seconds=HELD + 20)
         assert (await service.job(request)).state is JobState.SETTLED
         assert await service.chain.nonce(OPERATOR) == 3  # answer, publish, finalise
         assert service.prover.proved == 0
@@ -112,8 +114,31 @@ def test_without_a_round_nothing_is_handed_in_until_there_is_one():
         job = await service.job(request)
         assert job.note == "connection refused"
         assert chain.stage(request).status is Status.PROVISIONAL
-        await service.settle()
+        await service.rest(seconds=HELD + 20)
         assert (await service.job(request)).state is JobState.SETTLED
+
+    run(story())
+
+
+def test_while_the_beacon_is_down_a_claim_is_proved_before_its_week_ends():
+    """Published after the week, the round might draw what nobody can prove any more."""
+
+    async def story():
+        chain = FakeChain()
+        rounds = FakeRounds(*[BeaconUnavailable("halted")] * 100)
+        service = Service(chain, rounds=rounds)
+        request = chain.ask_audited()
+        await service.settle()
+        last = request.deadline + MAX_CONTEST
+        chain.wait(last - QUOTE.prove - 60 - chain.timestamp)
+        for _ in range(20):
+            await service.step()
+        assert chain.stage(request).status is Status.PROVISIONAL
+        assert service.prover.proved == 0
+        chain.wait(120)
+        await service.settle()
+        assert chain.stage(request).status is Status.FINAL
+        assert service.prover.proved == 1
 
     run(story())
 
@@ -126,7 +151,7 @@ def test_a_round_that_another_published_is_not_published_again():
         await service.settle()
         chain.wait(WINDOW)
         chain.mine(chain.by(STRANGER, chain.publish_call("", request.nonce, b"")))
-        await service.settle()
+        await service.rest(seconds=HELD + 20)
         assert (await service.job(request)).state is JobState.SETTLED
         assert await chain.nonce(OPERATOR) == 2
 
@@ -197,12 +222,14 @@ def test_a_cheat_that_is_drawn_and_keeps_silent_is_handed_in():
         request = await wrong_claim(chain)
         await watcher.rest(seconds=WINDOW)
         assert not chain.stage(request).published  # its operator may still do it
-        await watcher.rest(seconds=PATIENCE)  # longer than the fakes' prove clock
+        await watcher.rest(seconds=PATIENCE)
+        assert chain.stage(request).frozen and not chain.stage(request).slashed
+        await watcher.rest(seconds=QUOTE.prove)
         stage = chain.stage(request)
         assert (stage.status, stage.outcome) == (Status.RETRACTED, Outcome.LAPSED)
         assert stage.slashed
         assert (await watcher.job(request)).state is JobState.REFUNDED
-        assert await chain.nonce(WATCHER) == 2  # publish, settle
+        assert await chain.nonce(WATCHER) == 3  # publish, freeze, settle
 
     run(story())
 
@@ -256,6 +283,7 @@ def test_an_operator_waits_for_its_frozen_claim_and_no_longer():
         operator.prover.fails = [ProverFailed("out of memory")] * 3
         await operator.rest(seconds=1)
         await operator.settle()
+        await operator.rest(seconds=HELD)
         for request in (quiet, drawn):
             assert (await operator.job(request)).state is JobState.SETTLED
             assert not chain.stage(request).slashed
@@ -306,7 +334,7 @@ def test_a_disputed_claim_is_left_to_who_disputes_unless_it_is_drawn(drawn):
         chain.mine(disputing(chain, request))
         await watcher.rest(seconds=UNTIL)
         assert chain.stage(request).outcome is (Outcome.LAPSED if drawn else Outcome.NONE)
-        assert await chain.nonce(WATCHER) == 1 + drawn  # the round; the claim
+        assert await chain.nonce(WATCHER) == 1 + 2 * drawn  # the round; that it is drawn, the claim
 
     run(story())
 
@@ -505,6 +533,9 @@ def test_dying_at_any_point_of_an_audit_makes_each_move_once(drawn, sent):
         second = await life.live(settle, -1 if first.dead else at - first.passed)
         if second.dead:
             await life.live(settle, -1)
+        life.chain.wait(HELD + 20)
+        life.clock.time += HELD
+        await life.live(settle, -1)
         job = await life.memory.run(lambda ledger: ledger.job(request.id))
         assert (job.state, job.lease, job.flight) == (JobState.SETTLED, None, None)
         assert not life.chain.stage(request).slashed
@@ -536,7 +567,7 @@ def test_dying_at_any_point_a_watcher_still_hands_the_cheat_in():
                 await life.live(settle, -1)
             passed += plan.passed
         assert life.chain.stage(request).slashed
-        assert await life.chain.nonce(WATCHER) == 2
+        assert await life.chain.nonce(WATCHER) == 3
         return died
 
     async def every():

@@ -17,7 +17,7 @@ from oracle.domain.request import Tier, TierKind
 from oracle.domain.terms import ClaimTerms
 from oracle.operations import Asked, ask, await_answer
 from oracle.services.guard import PATIENCE
-from tests.contracts.bench import BOND, CLOCK, COVERAGE, DAY, LOCK, PROVING, WINDOW
+from tests.contracts.bench import BOND, CLOCK, COVERAGE, DAY, HOUR, LOCK, PROVING, WINDOW
 from tests.contracts.desk import FINAL, IMAGE, PROVISIONAL, RETRACTED
 from tests.contracts.ensemble import RATE, Ensemble, alone
 from tests.contracts.hall import WINDOW as SHORT
@@ -93,6 +93,9 @@ def test_answers_with_evidence_for_each_part_and_is_final_when_the_last_clock_is
         assert town.status(plain) == PROVISIONAL
         town.pass_time(DECIDED)
         await side.settle()
+        assert town.status(plain) == PROVISIONAL  # of its operator others may have been drawn
+        town.pass_time(HOUR + 60)
+        await side.settle()
         assert town.status(plain) == FINAL
         assert (await side.job(request)).state is JobState.SETTLED
         assert town.free()
@@ -136,6 +139,8 @@ def test_a_claim_whose_key_was_revoked_is_proved_and_paid(town):
         plain, _ = await town.claimed(side, drawn=False)
         town.both.revoke()
         town.pass_time(DECIDED)
+        await side.settle()
+        town.pass_time(HOUR + 60)
         await side.settle()
         assert town.status(plain) == FINAL
         assert town.free()
@@ -221,6 +226,8 @@ def test_that_there_is_no_answer_frees_every_lock_in_the_end(town):
         assert town.both.account()["locked"] == 2 * LOCK
         town.pass_time(DECIDED)
         await side.settle()
+        town.pass_time(HOUR + 60)
+        await side.settle()
         assert town.status(plain) == RETRACTED
         assert (await side.job(request)).state is JobState.REFUNDED
         assert town.free()
@@ -244,6 +251,8 @@ def test_what_one_part_gave_back_is_concluded_in_the_other(town, drawn):
         await side.settle()
         assert town.both.account()["locked"] == LOCK
         town.pass_time(DECIDED)
+        await side.settle()
+        town.pass_time(HOUR + 60)
         await side.settle()
         assert town.status(plain) == RETRACTED
         assert (await side.job(request)).state is JobState.REFUNDED
@@ -310,7 +319,7 @@ def test_a_drawn_cheat_is_handed_in_for_the_part_that_drew_it(town):
         town.pass_time(WINDOW + PATIENCE + 120)
         await watcher.settle()
         assert town.status(plain) == PROVISIONAL
-        town.pass_time(CLOCK)
+        town.pass_time(CLOCK + 60)
         await watcher.settle()
         assert town.status(plain) == RETRACTED
         assert (await watcher.job(request)).state is JobState.REFUNDED
@@ -328,8 +337,9 @@ def test_a_drawn_cheat_that_lets_the_other_part_fail_is_handed_in_all_the_same(t
         town.pass_time(SHORT + 1)
         town.both.hand_in(plain, alone(ATTESTED), output=WRONG)
         await watcher.settle()
-        town.pass_time(DECIDED + CLOCK)
-        await watcher.settle()
+        for seconds in (DECIDED, CLOCK + 60):
+            town.pass_time(seconds)
+            await watcher.settle()
         assert town.both.claim_for(plain, AUDITED) == RETRACTED
         assert town.both.account()["stake"] == 0
 

@@ -10,8 +10,9 @@ from oracle import bootstrap
 from oracle.cli import main
 from oracle.domain.errors import SettingsInvalid
 from oracle.settings import read_settings
-from tests.contracts.bench import ETHER, GWEI, LOCK, ZERO
+from tests.contracts.bench import ETHER, GWEI, HOUR, LOCK, ZERO
 from tests.contracts.desk import FINAL, PROVISIONAL
+from tests.contracts.test_audits import deciding
 from tests.oracle.desk import LOGITS, EchoEngine, EchoModels, EchoProver
 from tests.oracle.pact import DECIDED, STAKE, founded, renewed
 from tests.oracle.test_kill import Daemon
@@ -70,8 +71,11 @@ def test_a_person_asks_a_service_and_the_answer_becomes_final(town, shell, tmp_p
         id = bytes.fromhex(told["request"][2:])
         status = both.oracle.functions.statusOf(id)
         assert town.evm.call(status)[0] == PROVISIONAL
+        since = town.evm.call(both.oracle.functions.claimOf(id))[2]
         town.pass_time(DECIDED)
-        daemon.until(lambda: town.evm.call(status)[0] == FINAL, 60)
+        town.evm.send(both.beacon.functions.publish(deciding(since), b""), sender=both.stranger)
+        town.pass_time(HOUR + 60)
+        daemon.until(lambda: town.evm.call(status)[0] == FINAL, 120)
         assert both.account()["locked"] == 0
         assert daemon.end(signal.SIGTERM) == 0
         assert not [line for line in daemon.logged() if line["event"] == "unexpected"]

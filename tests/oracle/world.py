@@ -122,9 +122,10 @@ class Service:
         raise AssertionError(f"not at rest after {turns} turns")
 
     async def rest(self, *, seconds: int = 0) -> None:
-        """Settles, and again after a while on the chain."""
+        """Settles, and again after a while."""
         await self.settle()
         if seconds:
+            self.clock.time += seconds
             self.chain.wait(seconds)
             await self.settle()
 
