@@ -169,8 +169,8 @@ contract AuditedAssurance is OptimisticAssurance, IAuditedAssurance {
         if (!known && block.timestamp <= until) revert SeedUnknown(round);
     }
 
-    /// @dev What takes time takes it from when the round is published: a beacon that halted and made its
-    ///      rounds late takes none of it.
+    /// @dev What takes time takes it from when the round is published, since a beacon that halted makes its
+    ///      rounds late; but from no earlier than its time, since a block may be dated back.
     function _draw(bytes32 requestId, Terms terms, uint256 since)
         private
         view
@@ -181,7 +181,9 @@ contract AuditedAssurance is OptimisticAssurance, IAuditedAssurance {
         known = value != 0;
         uint256 lot = uint256(keccak256(abi.encode(value, requestId))) % WHOLE;
         drawn = known && lot < terms.auditRate();
-        until = known ? randomness.knownSince(round) : randomness.timeOf(round);
+        until = randomness.timeOf(round);
+        uint256 published = randomness.knownSince(round);
+        if (published > until) until = published;
         until += known && !drawn ? MARGIN + _inclusionDelay : _proveClock(terms);
     }
 

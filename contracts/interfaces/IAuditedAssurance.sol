@@ -15,7 +15,7 @@ import {IRandomness} from "./IRandomness.sol";
 ///
 /// A drawn claim is final by its proof only. Until it is proved, none of its operator's claims here becomes
 /// final by silence: anyone says that it was drawn (`freeze`). There is an hour and the inclusion delay to
-/// say so: no claim is final by silence sooner after its round was published. So a wrong claim that was not drawn gains
+/// say so: no claim is final by silence sooner after its round was published, and made. So a wrong claim that was not drawn gains
 /// nothing if one of an earlier round, or of the same, was.
 ///
 /// No proof of a drawn claim within the prove clock from then on: the consumer gets its coverage,
@@ -67,7 +67,7 @@ interface IAuditedAssurance {
     function randomness() external view returns (IRandomness);
 
     /// @notice The round that decides about a request's claim, whether it is published, whether the
-    ///         claim is drawn, and (as if it were published when it is made) until when silence says nothing: the last second for a drawn one's
+    ///         claim is drawn, and (while it is not published, as if it were so in time) until when silence says nothing: the last second for a drawn one's
     ///         proof; of one that is known not to be drawn, the last second to say that others were.
     function auditOf(Request calldata request)
         external

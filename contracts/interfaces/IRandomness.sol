@@ -27,7 +27,8 @@ interface IRandomness {
     /// @notice A published round's value; zero if it was not published.
     function valueOf(uint64 round) external view returns (bytes32 value);
 
-    /// @notice When a round was published, in seconds; zero if it was not.
+    /// @notice When a round was published, in seconds; zero if it was not. Who dates blocks back may have
+    ///         that before its time.
     function knownSince(uint64 round) external view returns (uint256 timestamp);
 
     /// @notice True for a beacon whose values anyone can compute ahead of time.

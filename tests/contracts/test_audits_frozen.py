@@ -237,3 +237,15 @@ def test_round_waits_for_the_inclusion_delay(slow: Bench) -> None:
     round, *_ = audit(slow, request)
     over = slow.since(request) + 36 * HOUR + 60 + DAY
     assert made_of(slow, round - 1) <= over < made_of(slow, round)
+
+
+def test_clocks_of_a_round_count_from_no_earlier_than_its_time(slow: Bench) -> None:
+    """Nor do they where its publication is in a block that is dated back."""
+    request = answered(slow, slow.chain.now() + HOUR)
+    round, *_ = audit(slow, request)
+    slow.chain.send(slow.beacon.functions.publish(round, b"any"))
+    round, known, drawn, until = audit(slow, request)
+    assert (known, drawn, until) == (True, True, made_of(slow, round) + CLOCK + DAY)
+    slow.chain.next_timestamp(slow.since(request) + 36 * HOUR + 1)
+    with reverts("AuditOpen", until):
+        slow.post(request, output=WRONG)

@@ -470,7 +470,10 @@ contract Market {
         (, uint256 clock) = tier.clocks(request.terms);
         uint64 round = _round(request);
         uint256 known = beacon.knownSince(round);
-        return (known == 0 ? beacon.timeOf(round) : known) + clock;
+        uint256 made = beacon.timeOf(round);
+        uint256 until = (known > made ? known : made) + clock;
+        uint256 week = request.deadline + 7 days;
+        return known == 0 || until > week ? week : until;
     }
 
     function _payeeOf(Request memory request) private view returns (address) {
