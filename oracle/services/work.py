@@ -187,7 +187,8 @@ class Work(Worker):
         if tier is not None and tier.parts and job.answer is not None:
             return await self._ends.next(job, standing, job.answer, tier)
         drawn = False
-        if tier is not None and tier.kind is TierKind.AUDITED:
+        silent = standing.output == UNANSWERABLE  # of that no proof is asked for
+        if tier is not None and tier.kind is TierKind.AUDITED and not silent:
             drawn = (await self._chain.audit(job.request)).drawn
         if drawn or job.demand is not None:
             return Due(None)

@@ -3,9 +3,10 @@
 import pytest
 
 from oracle.domain.chain import Outcome, Status
+from oracle.domain.errors import InputRefused
 from oracle.domain.job import JobState
 from oracle.domain.terms import UNANSWERABLE
-from oracle.fakes import CHALLENGER, OPERATOR, FakeChain
+from oracle.fakes import CHALLENGER, OPERATOR, QUOTE, UNSEEN, FakeChain, FakeEngine
 from tests.oracle.arena import Arena, Liar, Pursuer, Runner, SegmentProver
 from tests.oracle.test_crash import Life
 from tests.oracle.test_optimistic import CLOCK, disputing, staked, wrong_claim
@@ -138,6 +139,30 @@ def test_that_there_is_no_answer_is_closed_by_its_operator_alone():
         await watcher.settle()
         assert chain.stage(request).outcome is Outcome.NONE
         assert await chain.nonce(WATCHER) == 0
+
+    run(story())
+
+
+class Refusing(FakeEngine):
+    async def run(self, folder, input):
+        raise InputRefused("out of range")
+
+
+@pytest.mark.parametrize("drawn", [False, True])
+def test_that_there_is_no_answer_is_closed_though_it_was_drawn(drawn):
+    """No proof of that is asked for."""
+
+    async def story():
+        chain = FakeChain()
+        service = Service(chain, engine=Refusing(), terms=staked(unanswerable=True))
+        request, before = chain.ask_audited(drawn=drawn), free(chain)
+        await service.settle()
+        chain.wait(QUOTE.window + UNSEEN)
+        chain.mine(chain.by(WATCHER, chain.publish_call("", request.nonce, b"")))
+        await given_back(chain, request)
+        await service.settle()
+        assert (await service.job(request)).state is JobState.REFUNDED
+        assert (free(chain), chain.stage(request).outcome) == (before, Outcome.VOID)
 
     run(story())
 
