@@ -404,7 +404,8 @@ class FakeChain:
         return await self._up(model_id in self.stopped_models | stopped)
 
     async def quote(self, tier: Tier, terms: bytes) -> Quote:
-        return await self._up(QUOTE)
+        held = UNSEEN + HELD if tier.kind is TierKind.AUDITED else 0
+        return await self._up(replace(QUOTE, held=held))
 
     async def account(self, tier: Tier, owner: str) -> Account:
         return await self._up(self._account(owner))

@@ -1,6 +1,7 @@
 """Audits, beacons and guards over a node: what NodeChain has beside the answering of requests."""
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 
 from eth_abi.abi import decode
 from eth_hash.auto import keccak
@@ -12,8 +13,11 @@ from oracle.domain.chain import Audit, Call, Guarding, Shown
 from oracle.domain.errors import CallRefused
 from oracle.domain.job import Standing
 from oracle.domain.request import Request, Tier
+from oracle.domain.terms import HOUR, ClaimTerms, Quote
 
 ANSWER = selector("answer")
+#: Seconds from a claim's window to the round that draws it, beside the inclusion delay.
+UNSEEN = 60
 ZERO = "0x" + "00" * 20
 
 
@@ -44,10 +48,13 @@ class AuditCalls(ABC):
         made = self.round_times[beacon, round]
         return Audit(beacon, development, round, known, drawn, until, made)
 
-    async def least_stake(self, tier: Tier, terms: bytes) -> int:
-        """Gwei that an answer under the audited tier needs."""
+    async def audited(self, plain: Quote, tier: Tier, terms: bytes) -> Quote:
+        """What audits ask for besides: a stake; and the time until a claim that is not drawn is
+        final, 1 min + F until its round and 1 h + F after it (AuditedAssurance._draw)."""
         found = await self.call(tier.assurance, call_data("leastStake", terms))
-        return int(decode(("uint256",), found)[0])
+        (stake,) = decode(("uint256",), found)
+        delay = plain.prove - ClaimTerms.parse(terms).prove_clock
+        return replace(plain, stake=stake, held=UNSEEN + delay + HOUR + delay)
 
     async def frozen(self, request: Request) -> bool:
         found = await self.call(request.assurance, call_data("isFrozen", request.id))

@@ -54,9 +54,8 @@ ZERO = "0x" + "00" * 20
 CASE = "(uint40,uint40,uint32,uint64,uint8,address,uint96,bytes32)"
 CHALLENGE = "(address,uint96,bytes32)"
 ACCOUNT = "(uint64,uint64,uint64,uint32,uint24,bool)"
-#: ICommitteeAssurance.Rules; its contract's clock for a proof (CommitteeAssurance._proveClock)
+#: ICommitteeAssurance.Rules
 RULES = "(uint8,uint8,uint48,uint48,uint32,uint32)"
-PROVE_FACTOR, HOUR, LEAST_PROVE_CLOCK = 8, 3600, 3 * 3600
 #: Blocks in which a draw is looked for at once.
 SPAN = 2000
 
@@ -167,15 +166,15 @@ class NodeChain(AuditCalls, GameCalls, CombinationCalls):
         ]
         compensation, reward, burn = decode(("uint256",) * 3, shares)
         window, prove = decode(("uint256",) * 2, clocks)
-        stake = await self.least_stake(tier, terms) if tier.kind is TierKind.AUDITED else 0
         (due,) = decode(("uint256",), bond)
-        return Quote(compensation, reward, burn, window, prove, due, stake)
+        plain = Quote(compensation, reward, burn, window, prove, due)
+        return await self.audited(plain, tier, terms) if tier.kind is TierKind.AUDITED else plain
 
     async def _committees_quote(self, tier: Tier, terms: ClaimTerms) -> Quote:
         """CommitteeAssurance's formulas: 2 C + C / 10 of the stakes of those who sign."""
         *_, window, _ = decode((RULES,), await self.call(tier.assurance, call_data("rules")))[0]
-        clock = max(PROVE_FACTOR * terms.proving + HOUR, LEAST_PROVE_CLOCK)
-        return Quote(terms.coverage, terms.coverage // 10, terms.coverage, window, clock, 0)
+        shares = (terms.coverage, terms.coverage // 10, terms.coverage)
+        return Quote(*shares, window, terms.prove_clock, bond=0)
 
     async def account(self, tier: Tier, owner: str) -> Account:
         found = await self.call(tier.vault, call_data("accountOf", owner))

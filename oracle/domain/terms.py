@@ -13,6 +13,7 @@ COVERAGE_BITS, PROVING_BITS, HOURS_BITS, AUDIT_BITS = 40, 15, 8, 14
 WHOLE, LEAST_AUDITS = 10_000, 200
 #: Seconds after a request's deadline from which on anyone gives back what only stands.
 MAX_CONTEST = 7 * 24 * 3600
+HOUR = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,11 @@ class ClaimTerms:
             and (self.audits == 0 or LEAST_AUDITS <= self.audits <= WHOLE)
         )
 
+    @property
+    def prove_clock(self) -> int:
+        """Seconds for a proof that is demanded, beside the chain's inclusion delay."""
+        return max(2 * HOUR, 8 * self.proving) + HOUR
+
     @classmethod
     def parse(cls, word: bytes) -> "ClaimTerms":
         """The fields of a word that the tier admitted."""
@@ -68,7 +74,8 @@ class ClaimTerms:
 class Quote:
     """What a tier asks for under some terms: the lock's three parts in gwei, the contest window and
     the prove clock in seconds, the bond of a dispute in wei; `stake`, in gwei, is what an answer
-    under the audited tier needs in all. `parts`: the same of each part of a combination."""
+    under the audited tier needs in all. `parts`: the same of each part of a combination. `held`:
+    seconds for which a claim that is not drawn waits for its draw, and then for others'."""
 
     compensation: int
     reward: int
@@ -78,21 +85,29 @@ class Quote:
     bond: int
     stake: int = 0
     parts: "tuple[Quote, ...]" = ()
+    held: int = 0
 
     @classmethod
     def together(cls, parts: "Sequence[Quote]") -> "Quote":
         """What tiers ask for that vouch for one claim: a lock each, until the last window is over.
         Who disputes chooses one of them; the shortest clock is to be kept."""
+        window = max(part.window for part in parts)
         return cls(
             sum(part.compensation for part in parts),
             sum(part.reward for part in parts),
             sum(part.burn for part in parts),
-            max(part.window for part in parts),
+            window,
             min(part.prove for part in parts),
             min(part.bond for part in parts),
             max(part.stake for part in parts),
             tuple(parts),
+            max(part.bound for part in parts) - window,
         )
+
+    @property
+    def bound(self) -> int:
+        """Seconds for which an answer binds its stake, if nothing is asked of it."""
+        return self.window + self.held
 
     @property
     def lock(self) -> int:

@@ -272,7 +272,7 @@ class Work(Worker):
         vouching = tier.vouching(request)
         asked = ClaimTerms.together([ClaimTerms.parse(seen.terms) for _, seen in vouching])
         quote = await self._chain.quote(tier, request.terms)
-        self._terms.cover(request, asked, quote.window)
+        self._terms.cover(request, asked, quote.bound)
         for vault in dict.fromkeys(part.vault for part in tier.vouchers):
             quotes = zip(tier.vouchers, quote.parts or [quote], strict=True)
             locks = [(part, locked) for part, locked in quotes if part.vault == vault]
