@@ -145,16 +145,17 @@ class FakeProver:
 
 
 class FakeRounds:
-    """A beacon whose signatures are empty. `fails` are raised first, in turn."""
+    """A beacon whose signatures are empty. `first` are raised, or given, in turn before."""
 
-    def __init__(self, *fails: Exception) -> None:
-        self.fails = list(fails)
+    def __init__(self, *first: Exception | bytes) -> None:
+        self.first = list(first)
 
     async def signature(self, audit: Audit) -> bytes:
         await asyncio.sleep(0)
-        if self.fails:
-            raise self.fails.pop(0)
-        return b""
+        found = self.first.pop(0) if self.first else b""
+        if isinstance(found, Exception):
+            raise found
+        return found
 
 
 class FakeSigner:
@@ -410,6 +411,9 @@ class FakeChain:
     async def account(self, tier: Tier, owner: str) -> Account:
         return await self._up(self._account(owner))
 
+    async def disputed(self, request: Request) -> bool:
+        return await self._up(bool(self.chain[-1].stages[request.id].disputes))
+
     async def case(self, request: Request, index: int) -> Case:
         stage = self.chain[-1].stages[request.id]
         _, commitment, bond = stage.disputes[index]
@@ -434,7 +438,7 @@ class FakeChain:
     def publish_call(self, beacon: str, round: int, signature: bytes) -> Call:
         stages = self.chain[-1].stages.values()
         about = next(stage.request for stage in stages if stage.request.nonce == round)
-        return replace(_call("publish", about), to=beacon)
+        return replace(_call("publish", about, signature.hex()), to=beacon)
 
     async def shown(self, request: Request, transaction: bytes) -> Shown | None:
         for item in [item for mined in self.chain for item in mined.contents]:
@@ -740,7 +744,9 @@ class FakeChain:
             raise Refusal("WrongStatus")
         stage.frozen = True
 
-    def _publish(self, stage: Stage, now: int) -> None:
+    def _publish(self, stage: Stage, now: int, signature: str) -> None:
+        if signature:
+            raise Refusal("WrongSignature")
         if now < stage.since + QUOTE.window + UNSEEN:
             raise Refusal("RoundNotMade")
         stage.published = stage.published or now

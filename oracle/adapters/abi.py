@@ -156,6 +156,7 @@ EVENTS: Mapping[str, tuple[str, ...]] = {
     "Drawn": ("uint256", "bytes"),
     "Dissented": ("bytes32", "address", "uint256"),
     "Fined": ("bytes32", "uint256", "uint256"),
+    "Spoken": ("bytes32", "bytes"),
     # BisectionAssurance
     "Demanded": ("bytes32", "uint256", "uint256", "address", "uint256", "uint256"),
     "Published": ("bytes32", "uint256", "uint256", "bytes32[]", "uint256"),
@@ -209,6 +210,7 @@ ERRORS: Mapping[str, tuple[str, ...]] = {
     "WrongBond": ("uint256", "uint256"),
     "SeatTaken": ("uint256",),
     "NoSuchSeat": ("uint256",),
+    "SeatsFree": ("uint256",),
     "SeedUnknown": ("uint64",),
     "AlreadyDrawn": ("uint256",),
     "TooFewSeats": ("uint256", "uint256"),
@@ -323,14 +325,15 @@ ERRORS: Mapping[str, tuple[str, ...]] = {
     "Panic": ("uint256",),
 }
 
-#: Errors that have another's name: of CommitteeAssurance, BisectionAssurance, Bounty and
-#: CombinedAssurance.
+#: Errors that have another's name: of CommitteeAssurance, BisectionAssurance, Bounty,
+#: CombinedAssurance and IRandomness.
 NAMESAKES = (
     ("WrongEvidence", ("uint256",)),
     ("NothingLeft", ("bytes32",)),
     ("NothingLeft", ("bytes32", "uint256", "uint256")),
     ("NothingLeft", ("bytes32", "address")),
     ("WrongVerdict", ("address", "uint8")),
+    ("WrongSignature", ("uint64",)),
 )
 
 

@@ -12,15 +12,21 @@ from dataclasses import replace
 
 import structlog
 
-from oracle.domain.chain import Status
-from oracle.domain.errors import BeaconUnavailable, TooSoon
+from oracle.domain.chain import Audit, Status
+from oracle.domain.errors import TooSoon
 from oracle.domain.job import Demand, Due, Job
 from oracle.domain.move import Move
-from oracle.domain.request import TierKind
+from oracle.domain.request import Request, TierKind
 from oracle.domain.terms import MAX_CONTEST, UNANSWERABLE
 from oracle.ports import Chain, Rounds
 
 log = structlog.get_logger("audit")
+
+
+def presses(audit: Audit, request: Request, now: int) -> bool:
+    """Whether a claim is to be proved unasked, whatever becomes of its round: the week ends within
+    a prove clock."""
+    return not audit.known and now >= request.deadline + MAX_CONTEST - (audit.until - audit.made)
 
 
 async def before_final(chain: Chain, rounds: Rounds, job: Job, now: int) -> Job | None:
@@ -47,16 +53,14 @@ async def before_final(chain: Chain, rounds: Rounds, job: Job, now: int) -> Job 
         stands = status is Status.PROVISIONAL
     audit = await chain.audit(seen)
     last = job.request.deadline + MAX_CONTEST
+    if job.mine and stands and demand is None and presses(audit, job.request, now):
+        log.warning("no round, and the week ends", id=job.request.id.hex(), prove_by=last)
+        # What is left of a combination's claim is looked up anew, and ended by the proof.
+        return replace(job, due=None) if left else job.demanded(Demand(last, standing.block))
     if not audit.known:
-        try:
-            if now < audit.made:
-                raise TooSoon(f"round {audit.round} is not made", audit.made - now)
-            signature = await rounds.signature(audit)
-        except (TooSoon, BeaconUnavailable):
-            if not job.mine or now < last - (audit.until - audit.made):
-                raise
-            log.warning("no round, and the week ends", id=job.request.id.hex(), prove_by=last)
-            return job.demanded(Demand(last, standing.block))
+        if now < audit.made:
+            raise TooSoon(f"round {audit.round} is not made", audit.made - now)
+        signature = await rounds.signature(audit)
         call = chain.publish_call(audit.beacon, audit.round, signature)
         return job.owed(Due(Move.PUBLISH, call=call))
     if not audit.drawn and stands and job.demand is None and now <= audit.until:

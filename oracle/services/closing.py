@@ -17,6 +17,7 @@ from oracle.domain.move import Move
 from oracle.domain.request import Answer, Request, Tier, TierKind
 from oracle.domain.terms import UNANSWERABLE
 from oracle.ports import Chain
+from oracle.services.audit import presses
 
 #: Time mends these: a beacon's round is not published yet.
 PASSING = ("SeedUnknown", "TooEarly", "AuditOpen", "OperatorFrozen")
@@ -47,8 +48,9 @@ class Ends:
         """The end of the first lock that is left and can be ended."""
         for place, (part, seen) in enumerate(tier.vouching(job.request)):
             status, due = await self._chain.claim_for(job.request, place), Due(None)
-            owed = await self._owed(part, seen, standing)
-            if status is Status.PROVISIONAL:
+            stands = status is Status.PROVISIONAL
+            owed = await self._owed(part, seen, standing, stands)
+            if stands:
                 due = await self._conclude(job, standing, answer, place, owed)
             elif status is Status.REFUNDED and not owed:
                 call = self._chain.close_call(seen, standing)
@@ -57,13 +59,17 @@ class Ends:
                 return due
         return Due(None)
 
-    async def _owed(self, part: Tier, seen: Request, standing: Standing) -> bool:
-        """Whether the part asks for the claim's proof: to hand it in without would slash."""
+    async def _owed(self, part: Tier, seen: Request, standing: Standing, stands: bool) -> bool:
+        """Whether the part asks for the claim's proof, or may once nothing can be proved any more:
+        to hand it in without would slash."""
         if standing.output == UNANSWERABLE:
             return False
         if await self._chain.disputed(seen):
             return True
-        return part.kind is TierKind.AUDITED and (await self._chain.audit(seen)).drawn
+        if part.kind is not TierKind.AUDITED:
+            return False
+        audit, head = await self._chain.audit(seen), await self._chain.head()
+        return audit.drawn or (stands and presses(audit, seen, head.timestamp))
 
     async def _conclude(
         self, job: Job, standing: Standing, answer: Answer, place: int, owed: bool

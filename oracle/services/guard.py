@@ -167,7 +167,11 @@ class Guard(Worker):
             return Due(None)  # over, or its operator's to end
         if audit.known:
             return due
-        signature = await self._rounds.signature(audit)
+        try:
+            signature = await self._rounds.signature(audit)
+        except BeaconUnavailable as reason:
+            log.warning("no round to close by, yet", id=job.request.id.hex(), reason=str(reason))
+            return None
         call = self._chain.publish_call(audit.beacon, audit.round, signature)
         return Due(Move.PUBLISH, call=call)
 

@@ -1,5 +1,6 @@
 """Posts what jobs want: looks at the chain once more, then opens a nonce for each move."""
 
+from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -132,6 +133,11 @@ class Post:
             if reason.name in PASSING:
                 # Of WrongStatus: closed by another, or reorganised away. The watch will say which.
                 await self._change(job, job.postponed(now + RECHECK, str(reason)))
+                return None
+            if job.move is Move.PUBLISH:  # a relay gave another signature: it is asked anew
+                log.warning("no round", id=request.id.hex(), reason=str(reason))
+                asked = replace(job, due=None).postponed(now + RARELY, str(reason))
+                await self._change(job, asked)
                 return None
             if reason.name in UNSPOKEN and job.standing is not None and job.demand is None:
                 forever = Demand(1 << 62, job.standing.block)

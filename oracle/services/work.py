@@ -190,10 +190,12 @@ class Work(Worker):
         silent = standing.output == UNANSWERABLE  # of that no proof is asked for
         if tier is not None and tier.kind is TierKind.AUDITED and not silent:
             drawn = (await self._chain.audit(job.request)).drawn
-        if drawn or job.demand is not None:
-            return Due(None)
         if tier is not None and tier.kind is TierKind.BISECTION:
-            return await self._bisect.collect(job, standing)
+            owed = job.demand is not None
+            return Due(None) if owed else await self._bisect.collect(job, standing)
+        # Not what was demanded: we may have done so ourselves, for want of a round.
+        if drawn or await self._chain.disputed(job.request):
+            return Due(None)
         call = self._chain.close_call(job.request, standing)
         return await close(self._chain, self._terms.payee, call)
 

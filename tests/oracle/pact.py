@@ -41,15 +41,13 @@ DECIDED = WINDOW + 2 * HOUR
 class Side:
     """One role's loops over a database of its own."""
 
-    def __init__(self, chain, identity, role, key, worker):
+    def __init__(self, chain, identity, role, key, worker, rounds=None):
         self.store, self.clock = MemoryStore(), FakeClock()
         signer = open_signer(key, "", 31337)
         self.watch = Watch(chain, self.store, identity, 1, 0, Seat(role, signer.address))
         self.work = worker(self.store, self.clock, signer)
-        rounds = FakeRounds()
-        self.write = Write(
-            Runway(chain, self.store, signer, self.clock, 31337, Posting(), "me", rounds)
-        )
+        runway = (chain, self.store, signer, self.clock, 31337, Posting(), "me")
+        self.write = Write(Runway(*runway, rounds or FakeRounds()))
 
     async def settle(self):
         quiet, self.clock.time = 0, self.clock.time + PAUSE
@@ -78,7 +76,9 @@ class Pact:
         pem = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         self.key_file.write_bytes(both.key.private_bytes(*pem))
 
-    def operator(self, *, key=True, engine=None, prover=None, kinds=frozenset(KINDS), **terms):
+    def operator(
+        self, *, key=True, engine=None, prover=None, kinds=frozenset(KINDS), rounds=None, **terms
+    ):
         named = Terms(self.both.operator, tiers=kinds, **{"max_coverage": 10**12, **terms})
 
         def worker(store, clock, signer):
@@ -87,7 +87,7 @@ class Pact:
             parts = (EchoModels(), engine or EchoEngine(), prover or EchoProver())
             return Work(self.chain, store, *parts, clock, self.identity, named, "me", keys)
 
-        return Side(self.chain, self.identity, Role.OPERATOR, "dev:2", worker)
+        return Side(self.chain, self.identity, Role.OPERATOR, "dev:2", worker, rounds)
 
     def watcher(self):
         def worker(store, clock, signer):

@@ -120,12 +120,13 @@ def test_without_a_round_nothing_is_handed_in_until_there_is_one():
     run(story())
 
 
-def test_while_the_beacon_is_down_a_claim_is_proved_before_its_week_ends():
+@pytest.mark.parametrize("round", [BeaconUnavailable("halted"), b"no signature"])
+def test_while_the_beacon_is_down_a_claim_is_proved_before_its_week_ends(round):
     """Published after the week, the round might draw what nobody can prove any more."""
 
     async def story():
         chain = FakeChain()
-        rounds = FakeRounds(*[BeaconUnavailable("halted")] * 100)
+        rounds = FakeRounds(*[round] * 100)
         service = Service(chain, rounds=rounds)
         request = chain.ask_audited()
         await service.settle()
@@ -136,9 +137,26 @@ def test_while_the_beacon_is_down_a_claim_is_proved_before_its_week_ends():
         assert chain.stage(request).status is Status.PROVISIONAL
         assert service.prover.proved == 0
         chain.wait(120)
-        await service.settle()
+        await service.rest(seconds=60)
         assert chain.stage(request).status is Status.FINAL
         assert service.prover.proved == 1
+
+    run(story())
+
+
+def test_a_relay_that_lies_about_a_round_does_not_have_a_watcher_give_it_up():
+    async def story():
+        chain = FakeChain()
+        rounds = FakeRounds(*[b"no signature"] * 30)
+        watcher = Watcher(chain, rounds=rounds)
+        request = await wrong_claim(chain)
+        chain.wait(WINDOW + PATIENCE)
+        while rounds.first:
+            await watcher.step()
+            watcher.clock.time += 30
+        assert (await watcher.job(request)).verdict is None
+        await watcher.rest(seconds=QUOTE.prove + 20)
+        assert chain.stage(request).slashed
 
     run(story())
 

@@ -3,10 +3,10 @@
 import pytest
 
 from oracle.domain.chain import Outcome, Status
-from oracle.domain.errors import InputRefused
+from oracle.domain.errors import BeaconUnavailable, InputRefused, ProverFailed
 from oracle.domain.job import JobState
 from oracle.domain.terms import UNANSWERABLE
-from oracle.fakes import CHALLENGER, OPERATOR, QUOTE, UNSEEN, FakeChain, FakeEngine
+from oracle.fakes import CHALLENGER, OPERATOR, QUOTE, UNSEEN, FakeChain, FakeEngine, FakeRounds
 from tests.oracle.arena import Arena, Liar, Pursuer, Runner, SegmentProver
 from tests.oracle.test_crash import Life
 from tests.oracle.test_optimistic import CLOCK, disputing, staked, wrong_claim
@@ -111,6 +111,51 @@ def test_an_audited_claim_meets_its_draw_at_its_close(drawn, published):
         assert stage.slashed is drawn
         assert await chain.nonce(WATCHER) == drawn  # the operator published the round
         assert await chain.nonce(OPERATOR) == 1 + (not published) + (not drawn)
+
+    run(story())
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_claim_that_was_not_proved_while_the_beacon_was_down_is_closed_when_it_is_back(there):
+    """It was not drawn after all. A watcher looks again, too, however long it takes."""
+
+    async def story():
+        chain = FakeChain()
+        request, before = chain.ask_audited(), free(chain)
+        halted = [BeaconUnavailable("halted")]
+        service = Service(chain, rounds=FakeRounds(*halted * 40))
+        watcher = Watcher(chain, rounds=FakeRounds(*halted * 80))
+        service.prover.fails = [ProverFailed("out of memory")] * 8
+        await service.settle()
+        if there:
+            chain.wait(request.deadline + WEEK - QUOTE.prove + 60 - chain.timestamp)
+            for _ in range(20):
+                await service.step()
+                service.clock.time += 20
+            assert (await service.job(request)).demand is not None
+        await given_back(chain, request)
+        for one in (service, watcher):
+            for _ in range(400):
+                await one.step()
+                chain.mine()
+                one.clock.time += 300
+        assert chain.stage(request).outcome is Outcome.VOID
+        assert (free(chain), (await service.job(request)).state) == (before, JobState.REFUNDED)
+
+    run(story())
+
+
+def test_a_watcher_waits_for_a_beacon_that_is_down_for_days():
+    async def story():
+        chain = FakeChain()
+        request = chain.ask_audited(drawn=True)
+        await given_back(chain, request, Service(chain))
+        watcher = Watcher(chain, rounds=FakeRounds(*[BeaconUnavailable("halted")] * 80))
+        for _ in range(400):
+            await watcher.step()
+            chain.mine()
+            watcher.clock.time += 300
+        assert chain.stage(request).outcome is Outcome.LAPSED
 
     run(story())
 

@@ -10,11 +10,12 @@ from oracle.adapters.codec import dumps, loads
 from oracle.adapters.keys import open_signer
 from oracle.adapters.wallet import Wallet
 from oracle.domain.chain import Status
-from oracle.domain.errors import InputRefused, SettingsInvalid
+from oracle.domain.errors import BeaconUnavailable, InputRefused, SettingsInvalid
 from oracle.domain.evidence import proof_of
 from oracle.domain.job import JobState
 from oracle.domain.request import Tier, TierKind
 from oracle.domain.terms import ClaimTerms
+from oracle.fakes import FakeRounds
 from oracle.operations import Asked, ask, await_answer
 from oracle.services.guard import PATIENCE
 from tests.contracts.bench import BOND, CLOCK, COVERAGE, DAY, HOUR, LOCK, PROVING, WINDOW
@@ -258,6 +259,23 @@ def test_what_one_part_gave_back_is_concluded_in_the_other(town, drawn):
         assert (await side.job(request)).state is JobState.REFUNDED
         assert town.both.claim_for(plain, AUDITED) == RETRACTED
         assert bool((await side.job(request)).answer.proof) is False
+        assert town.free()
+
+    run(story)
+
+
+def test_what_went_back_is_proved_before_its_week_ends_while_the_beacon_is_down(town):
+    """Published later, the round might draw what nobody can prove any more."""
+
+    async def story():
+        side = town.operator(rounds=FakeRounds(*[BeaconUnavailable("halted")] * 10_000))
+        plain, _ = await town.claimed(side, drawn=True)
+        town.both.revoke()
+        town.pass_time(SHORT + 1)
+        town.both.fail(plain, ATTESTED, LOGITS)
+        town.pass_time(plain.deadline + WEEK - CLOCK + 60 - town.evm.now())
+        await side.settle()
+        assert town.both.claim_for(plain, AUDITED) == RETRACTED
         assert town.free()
 
     run(story)
