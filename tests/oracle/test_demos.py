@@ -13,6 +13,7 @@ import pytest
 from oracle.adapters.software_tpm import is_installed
 from oracle.story.anvil import anvil
 from oracle.story.attested import AttestedStory
+from oracle.story.audited import AuditedStory
 from oracle.story.desk import Desk
 from oracle.story.digits import SRS_POWERS
 from oracle.story.seated import FEW, SeatedStory
@@ -93,6 +94,17 @@ def test_demo_of_the_attested_tier(stage: Stage) -> None:
     outcome = stage.tell(AttestedStory)
     gained = check_cheat(outcome)
     assert gained["thief"] == 0 and len(outcome.refused) == 5
+
+
+def test_demo_of_the_audited_tier(stage: Stage) -> None:
+    outcome = stage.tell(AuditedStory)
+    gained = gains(outcome)
+    assert outcome.label == outcome.truth != outcome.claimed
+    lost = outcome.slashed_gwei * 10**9
+    assert -lost - NEAR < gained["cheating operator"] <= -lost < -2 * COVERAGE
+    assert gained["operator"] > 0 and -NEAR < gained["watcher"] <= 0
+    caught = lost - gained["burned"]  # what is not burned is the compensation of the drawn
+    assert caught >= COVERAGE and caught % COVERAGE == 0
 
 
 def test_demo_of_the_committee_tier(stage: Stage) -> None:
