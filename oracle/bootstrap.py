@@ -26,7 +26,7 @@ from oracle.domain.chain import Identity
 from oracle.domain.errors import ChainUnavailable, KeyRefused, SettingsInvalid
 from oracle.domain.job import backoff
 from oracle.domain.move import Role
-from oracle.domain.request import STAKED, TierKind
+from oracle.domain.request import ON_STAKE, TierKind
 from oracle.ports import Board, Engine, ModelStore, Prover, Tracer
 from oracle.services.board import WordBoard
 from oracle.services.check import Check, Vigilance
@@ -237,7 +237,7 @@ def _crew(
         seat = Seat(role, signer.address, councils)
         workers = [_member(site, settings, store, signer, parts, name)]
     else:
-        staked = {at for at, kind in chain.tiers.items() if kind in STAKED}
+        staked = {at for at, kind in chain.tiers.items() if kind in ON_STAKE}
         seat = Seat(role, signer.address, staked)
         engines = (parts.engine, parts.second or parts.engine)
         vigilance = Vigilance(settings.max_attempts)

@@ -181,3 +181,15 @@ class Answer:
     def bond(self) -> int:
         """Wei that a dispute costs."""
         return 0 if self.quote is None else self.quote.bond
+
+
+def forum(tier: Tier, quote: Quote, request: Request) -> tuple[Tier, Request, Quote]:
+    """Where a claim is disputed: in its tier, or in the part on stake of a combination that has the
+    longest window; with the request as that sees it, and what it asks for."""
+    quotes = quote.parts or (quote,)
+    each = [
+        (part, seen, asked)
+        for (part, seen), asked in zip(tier.vouching(request), quotes, strict=True)
+        if part.kind in STAKED or not tier.parts
+    ]
+    return max(each, key=lambda found: found[2].window)

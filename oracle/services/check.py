@@ -10,16 +10,16 @@ from dataclasses import dataclass, replace
 import structlog
 
 from oracle.domain import ids
-from oracle.domain.chain import Case, Identity, Outcome
+from oracle.domain.chain import Call, Case, Identity, Outcome, Status
 from oracle.domain.errors import Declined, EngineDisagrees, InputRefused, TooLate, WrongTier
-from oracle.domain.job import Due, Job
+from oracle.domain.job import Due, Job, Standing
 from oracle.domain.move import Move
-from oracle.domain.request import STAKED, Answer, Request, Tier, TierKind
+from oracle.domain.request import STAKED, Answer, Request, Tier, TierKind, forum
 from oracle.domain.terms import UNANSWERABLE
 from oracle.ports import Chain, Clock, Engine, JobStore, Ledger, ModelStore, Prover, Signer
 from oracle.services.bisect import Bisect, answered, guide
 from oracle.services.closing import close
-from oracle.services.moves import commitment, refutation
+from oracle.services.moves import commitment, refutation, salt
 from oracle.services.worker import Finding, Worker
 
 log = structlog.get_logger("check")
@@ -87,8 +87,8 @@ class Check(Worker):
         request, standing = job.request, job.standing
         tier = await self._tier(request)
         quote = await self._chain.quote(tier, request.terms)
-        now = (await self._chain.head()).timestamp
-        over = standing is not None and now > standing.since + quote.window
+        now, (_, _, asked) = (await self._chain.head()).timestamp, forum(tier, quote, request)
+        over = standing is not None and now > standing.since + asked.window
         if over and job.contest is None:
             raise TooLate("its window is over")
         folder = await self._models.find(request.model_id)
@@ -111,6 +111,8 @@ class Check(Worker):
         answer = replace(plain, output=outputs[0])
         if standing is None or standing.output != UNANSWERABLE or outputs[0] == UNANSWERABLE:
             return answer
+        if any(each.kind not in STAKED for each in tier.vouchers):
+            return answer  # a committee's part asks for its members' words besides
         word = ids.context(self._identity.chain_id, self._identity.oracle, request, answer.payee)
         output, proof = await self._prover.prove(folder, word, request.input)
         if output != answer.output:
@@ -119,30 +121,50 @@ class Check(Worker):
 
     async def _tier(self, request: Request) -> Tier:
         tier = await self._chain.tier(request.assurance)
-        if tier is None or tier.kind not in STAKED:
+        if tier is None or not any(each.kind in STAKED for each in tier.vouchers):
             raise WrongTier(f"{request.assurance} is no tier whose claims can be disputed")
         return tier
-
-    async def _bisected(self, request: Request) -> bool:
-        return (await self._tier(request)).kind is TierKind.BISECTION
 
     async def _due(self, job: Job) -> Due:
         """The next step to what our ended dispute still owes us."""
         if job.contest is None:
             return Due(None)
-        if job.standing is not None and await self._bisected(job.request):
+        tier = await self._tier(job.request)
+        if job.standing is not None and tier.kind is TierKind.BISECTION:
             return await self._bisect.collect(job, job.standing)
-        case = await self._chain.case(job.request, job.contest.index)
+        quote = await self._chain.quote(tier, job.request.terms)
+        part, seen, _ = forum(tier, quote, job.request)
+        case = await self._chain.case(seen, job.contest.index)
         if case.outcome is Outcome.NONE and job.returned and job.standing is not None:
-            call = self._chain.close_call(job.request, job.standing)
-            return await close(self._chain, self._signer.address, call)
+            return await self._end(job, job.standing, tier, part, seen)
         matches = (
             job.answer is not None
             and case.proved == ids.output_hash(job.answer.output)
-            and case.commitment == commitment(self._signer, job.request, job.answer)
+            and case.commitment == commitment(self._signer, seen, job.answer)
         )
         now = (await self._chain.head()).timestamp
-        return due(case, job.contest.index, matches, now)
+        found = due(case, job.contest.index, matches, now)
+        return replace(found, call=self._call(found.move, seen, job.contest.index))
+
+    async def _end(
+        self, job: Job, standing: Standing, tier: Tier, part: Tier, seen: Request
+    ) -> Due:
+        """The end of a claim that was given back before our dispute of it was decided: by its clock
+        where it was another part of a combination, by `close` after the oracle's week."""
+        place = tier.vouchers.index(part)
+        if tier.parts and await self._chain.claim_for(job.request, place) is Status.PROVISIONAL:
+            claim = Answer(standing.payee, standing.output, b"", tier)
+            call = self._chain.conclude_call(job.request, place, claim)
+            return Due(Move.SETTLE, job.demand.prove_by + 1 if job.demand else 0, call=call)
+        call = self._chain.close_call(seen, standing)
+        return await close(self._chain, self._signer.address, call)
+
+    def _call(self, move: Move | None, seen: Request, index: int) -> Call | None:
+        if move is Move.REVEAL:
+            return self._chain.reveal_call(seen, index, salt(self._signer, seen))
+        if move is Move.AWARD:
+            return self._chain.award_call(seen)
+        return None if move is None else self._chain.collect_call(seen, index)
 
 
 def due(case: Case, index: int, matches: bool, now: int) -> Due:

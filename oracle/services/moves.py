@@ -7,10 +7,10 @@ from eth_abi.abi import encode
 from oracle.domain import ids
 from oracle.domain.chain import Call
 from oracle.domain.committee import Opened
-from oracle.domain.evidence import by_all
+from oracle.domain.evidence import alone, by_all
 from oracle.domain.job import Job
 from oracle.domain.move import Move
-from oracle.domain.request import Answer, Request
+from oracle.domain.request import Answer, Request, forum
 from oracle.ports import Chain, Signer
 
 SALT = b"einproof/dispute/v1"
@@ -19,16 +19,9 @@ MEMBERS_SALT = b"einproof/committee/v1"
 
 def order(chain: Chain, signer: Signer, job: Job, move: Move) -> Call | None:
     """The call of a job's move; None if it lacks what the move needs."""
-    request, answer, standing, contest = job.request, job.answer, job.standing, job.contest
+    request, answer, standing = job.request, job.answer, job.standing
     if job.due is not None and job.due.move is move and job.due.call is not None:
         return job.due.call
-    if contest is not None:
-        if move is Move.REVEAL:
-            return chain.reveal_call(request, contest.index, salt(signer, request))
-        if move is Move.AWARD:
-            return chain.award_call(request)
-        if move is Move.COLLECT:
-            return chain.collect_call(request, contest.index)
     if answer is None:
         return None
     if move is Move.ANSWER and answer.attestation and not answer.proof:
@@ -45,12 +38,13 @@ def order(chain: Chain, signer: Signer, job: Job, move: Move) -> Call | None:
             return chain.open_call(request, committee, place, opened)
         if move is Move.DISSENT and standing is not None:
             return chain.dissent_call(request, committee, place, standing.payee, standing.output)
-    if standing is not None:
+    if standing is not None and answer.quote is not None:
+        part, seen, quote = forum(answer.tier, answer.quote, request)
+        claim = Answer(standing.payee, standing.output, alone(answer.tier, part), answer.tier)
         if move is Move.DISPUTE:
-            word = commitment(signer, request, answer)
-            return chain.dispute_call(request, standing.payee, standing.output, word, answer.bond)
+            word = commitment(signer, seen, answer)
+            return chain.dispute_call(seen, claim.payee, claim.output, word, quote.bond)
         if move is Move.SETTLE:
-            claim = Answer(standing.payee, standing.output, b"", answer.tier)
             return chain.answer_call(request, claim)
     return None
 
@@ -67,7 +61,7 @@ def opening(signer: Signer, request: Request, answer: Answer, epoch: int) -> Ope
 
 
 def commitment(signer: Signer, request: Request, answer: Answer) -> bytes:
-    """What our dispute commits to: our own answer, unseen."""
+    """What our dispute of a request, as its `forum` sees it, commits to: our own answer, unseen."""
     word = salt(signer, request)
     return ids.commitment(request.assurance, request.id, signer.address, answer.output, word)
 

@@ -617,7 +617,7 @@ def test_a_bond_that_another_collected_for_us_is_not_asked_for_again():
             if job.flight or not job.closing:
                 await challenger.write.step()
                 chain.mine()
-        assert (await challenger.job(request)).due == Due(Move.COLLECT)
+        assert (await challenger.job(request)).due.move is Move.COLLECT
         chain.mine(chain.by(RIVAL, chain.collect_call(request, 0)))
         await challenger.settle()
         assert (await challenger.job(request)).state is JobState.REFUNDED
