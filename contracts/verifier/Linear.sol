@@ -5,7 +5,7 @@ import {AxisKernel} from "./AxisKernel.sol";
 import {Challenges} from "./Challenges.sol";
 import {Circuit} from "./Circuit.sol";
 import {Fr, ONE, P, ZERO} from "./Field.sol";
-import {addressOf, load, read, store} from "./Memory.sol";
+import {addressOf, allocate, load, read, store} from "./Memory.sol";
 import {Multilinear} from "./Multilinear.sol";
 import {Program, Programs} from "./Program.sol";
 
@@ -26,7 +26,7 @@ library Linear {
     /// @dev Powers of a by claim number.
     function claimPowers(Program memory p, Fr a) internal pure returns (uint256[] memory table) {
         unchecked {
-            table = new uint256[](SIDES + 2 * p.contractions);
+            table = allocate(SIDES + 2 * p.contractions);
             _geometric(addressOf(table), ONE, a, table.length);
         }
     }
@@ -40,7 +40,7 @@ library Linear {
         uint256[] memory powers
     ) internal pure returns (uint256[] memory found) {
         unchecked {
-            found = new uint256[](p.values() + 3);
+            found = allocate(p.values() + 3);
             uint256 out = AxisKernel.evaluateAll(p, scope, addressOf(found));
             out = _scales(p, drawn, powers, out);
             out = _constants(p, out);
@@ -183,13 +183,24 @@ library Linear {
                 lows := addmod(lows, mload(add(low, shl(5, d))), P)
             }
             half := mulmod(half, lows, P)
-            let highest := add(low, shl(5, degree))
+            let long := gt(degree, 3)
+            if long {
+                // Eight cells a variable: those beyond the degree weigh nothing, and calldata beyond
+                // its end is zero.
+                let beyond := add(low, shl(5, add(degree, 1)))
+                calldatacopy(beyond, calldatasize(), shl(5, sub(6, degree)))
+            }
             for { let i := 0 } lt(i, mload(r)) { i := add(i, 1) } {
                 let x := mload(add(add(r, 0x20), shl(5, i)))
                 let inner := 0
-                for { let d := highest } gt(d, low) { d := sub(d, 0x20) } {
-                    inner := mulmod(add(inner, mload(d)), x, P)
+                if long {
+                    inner := mulmod(mload(add(low, 0xc0)), x, P)
+                    inner := mulmod(add(inner, mload(add(low, 0xa0))), x, P)
+                    inner := mulmod(add(inner, mload(add(low, 0x80))), x, P)
                 }
+                inner := mulmod(add(inner, mload(add(low, 0x60))), x, P)
+                inner := mulmod(add(inner, mload(add(low, 0x40))), x, P)
+                inner := mulmod(add(inner, mload(add(low, 0x20))), x, P)
                 inner := add(half, mulmod(inner, end, P))
                 sum := addmod(sum, mulmod(mload(add(high, shl(5, i))), inner, P), P)
             }
@@ -209,15 +220,36 @@ library Linear {
             Fr place = Multilinear.eqConst(at, p.k - p.mu - 1, 0);
             Fr side = Fr.wrap(load(low - 32));
             Fr end = Multilinear.eq(addressOf(drawn.side), low, p.mu);
-            // sum_{m<C} a^m eq(low, m)
-            uint256 table = Multilinear.eqTable(low, p.mu);
-            Fr rows = ZERO;
-            for (uint256 m = 0; m < p.contractions; ++m) {
-                rows = rows + _power(a, m) * Fr.wrap(load(table, m));
-            }
+            Fr rows = _rows(low, p.mu, p.contractions, a);
             Fr x = _power(a, E_X) * end + _power(a, SIDES) * rows;
             Fr y = _power(a, E_Y) * end + _power(a, SIDES + p.contractions) * rows;
             return place * (x + side * (y - x));
+        }
+    }
+
+    /// @dev sum_{m<n} a^m eq(point, m), for n < 2^bits and the powers of a from 0 to n: from the low
+    ///      bits up, the weight of all suffixes and of those below that of n.
+    function _rows(uint256 at, uint256 bits, uint256 n, uint256 powers)
+        private
+        pure
+        returns (Fr below)
+    {
+        assembly ("memory-safe") {
+            let all := 1
+            let power := 0x20 // where a^(2^i) is
+            for { let i := add(at, shl(5, bits)) } gt(i, at) {} {
+                i := sub(i, 0x20)
+                let y := mload(i)
+                let zero := sub(add(P, 1), y)
+                let one := mulmod(y, mload(add(powers, power)), P)
+                switch and(n, 1)
+                case 0 { below := mulmod(below, zero, P) }
+                default { below := add(mulmod(all, zero, P), mulmod(below, one, P)) }
+                all := mulmod(all, add(zero, one), P)
+                n := shr(1, n)
+                power := shl(1, power)
+            }
+            below := mod(below, P)
         }
     }
 

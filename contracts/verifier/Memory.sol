@@ -4,6 +4,15 @@ pragma solidity ^0.8.24;
 // Words of memory by address: what the verifier's tables and points are made of. Bounds are those
 // of the program, which `Programs.check` has checked.
 
+/// @dev A new array of so many words, which are not cleared: the caller writes them all.
+function allocate(uint256 count) pure returns (uint256[] memory words) {
+    assembly ("memory-safe") {
+        words := mload(0x40)
+        mstore(words, count)
+        mstore(0x40, add(words, shl(5, add(count, 1))))
+    }
+}
+
 /// @dev The address of an array's first word.
 function addressOf(uint256[] memory words) pure returns (uint256 at) {
     assembly ("memory-safe") {

@@ -38,13 +38,29 @@ library Multilinear {
             let product := 1
             let offset := sub(rightEnd, leftEnd)
             end := add(out, shl(5, bits))
-            for {} lt(out, end) { out := add(out, 0x20) } {
+            if and(bits, 1) {
                 leftEnd := sub(leftEnd, 0x20)
                 let a := mload(leftEnd)
                 let b := mload(add(leftEnd, offset))
-                let one := add(shl(1, mulmod(a, b, P)), TWICE_P_AND_ONE)
-                product := mulmod(product, sub(one, add(a, b)), P)
+                product := sub(add(shl(1, mulmod(a, b, P)), TWICE_P_AND_ONE), add(a, b))
+                product := mod(product, P)
                 mstore(out, product)
+                out := add(out, 0x20)
+            }
+            // Two words at a time.
+            let last := add(offset, 0x20)
+            for {} lt(out, end) { out := add(out, 0x40) } {
+                leftEnd := sub(leftEnd, 0x40)
+                let a := mload(add(leftEnd, 0x20))
+                let b := mload(add(leftEnd, last))
+                let factor := sub(add(shl(1, mulmod(a, b, P)), TWICE_P_AND_ONE), add(a, b))
+                product := mulmod(product, factor, P)
+                mstore(out, product)
+                a := mload(leftEnd)
+                b := mload(add(leftEnd, offset))
+                factor := sub(add(shl(1, mulmod(a, b, P)), TWICE_P_AND_ONE), add(a, b))
+                product := mulmod(product, factor, P)
+                mstore(add(out, 0x20), product)
             }
         }
     }
@@ -198,15 +214,17 @@ library Multilinear {
     function cut(uint256 at, uint256 bits, uint256 n) internal pure returns (Fr total) {
         assembly ("memory-safe") {
             // From the low bits up: the weight of the suffixes below that of n.
-            for { let i := 0 } lt(i, bits) { i := add(i, 1) } {
-                let a := mload(add(at, shl(5, sub(sub(bits, i), 1))))
-                switch and(shr(i, n), 1)
-                case 0 { total := mulmod(total, sub(add(P, 1), a), P) }
-                default {
-                    total := addmod(sub(add(P, 1), a), mulmod(total, a, P), P)
-                }
+            for { let i := add(at, shl(5, bits)) } gt(i, at) {} {
+                i := sub(i, 0x20)
+                let a := mload(i)
+                let zero := sub(add(P, 1), a)
+                switch and(n, 1)
+                case 0 { total := mulmod(total, zero, P) }
+                default { total := add(zero, mulmod(total, a, P)) }
+                n := shr(1, n)
             }
-            if shr(bits, n) { total := 1 }
+            total := mod(total, P)
+            if n { total := 1 }
         }
     }
 
@@ -218,17 +236,20 @@ library Multilinear {
     {
         assembly ("memory-safe") {
             let all := 1 // prod eq1 of the coordinates seen
-            for { let i := 0 } lt(i, bits) { i := add(i, 1) } {
-                let at := shl(5, sub(sub(bits, i), 1))
-                let a := mload(add(left, at))
-                let b := mload(add(right, at))
+            let offset := sub(right, left)
+            for { let i := add(left, shl(5, bits)) } gt(i, left) {} {
+                i := sub(i, 0x20)
+                let a := mload(i)
+                let b := mload(add(i, offset))
                 let one := mulmod(a, b, P)
                 let zero := sub(add(one, TWICE_P_AND_ONE), add(a, b))
-                switch and(shr(i, n), 1)
+                switch and(n, 1)
                 case 0 { total := mulmod(total, zero, P) }
-                default { total := addmod(mulmod(all, zero, P), mulmod(total, one, P), P) }
+                default { total := add(mulmod(all, zero, P), mulmod(total, one, P)) }
                 all := mulmod(all, add(one, zero), P)
+                n := shr(1, n)
             }
+            total := mod(total, P)
         }
     }
 

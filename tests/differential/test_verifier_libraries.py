@@ -114,10 +114,13 @@ def test_kernels(anvil: Chain, harness: Contract, kind: Kind) -> None:
 
 def test_shift_is_the_sum_that_it_stands_for(anvil: Chain, harness: Contract) -> None:
     rng = random.Random(5)
-    for bits_p, bits_y in ((0, 0), (0, 2), (2, 0), (1, 3), (3, 1), (3, 3), (2, 4)):
+    for bits_p, bits_y in ((0, 0), (0, 2), (2, 0), (1, 3), (3, 1), (3, 3), (2, 4), (4, 2)):
         cuts = [(0, n) for n in range((1 << bits_p) + 1)]  # with as many bits: cells see their rows
+        # boxes of a longer axis, whole or cut by one: all bits of d, with a carry and without
+        ends = [(d, d + (1 << bits_y)) for d in range(1 << bits_p)]
+        boxes = [(d, n - i) for d, n in ends if n <= 1 << bits_p for i in (0, 1)]
         others = [(d, rng.randint(0, 1 << bits_p)) for d in (*range(-9, 10), 1 << 30, -(1 << 31))]
-        for d, n in (*cuts, *others):
+        for d, n in (*cuts, *boxes, *others):
             drawn = challenges(rng)
             kernel = Kernel(
                 Kind.SHIFT, Span(Source.RHO, 1, bits_p), Span(Source.Y, 2, bits_y), n, d
@@ -222,8 +225,8 @@ def test_lookup_relation(anvil: Chain, harness: Contract) -> None:
 
 
 def test_values_factors_and_tile_weights(anvil: Chain, harness: Contract) -> None:
-    rng = random.Random(9)
-    for v in sections():
+    rng, given = random.Random(9), sections()
+    for v in (*given, *(replace(given[0], slices=slices) for slices in (2, 3, 4))):
         drawn = challenges(rng, v)
         sides = [rng.randbytes(v.input_bytes), rng.randbytes(v.output_bytes)]
         arguments = (fmt.serialize(v), as_tuple(drawn), *sides)
