@@ -87,13 +87,17 @@ class Audits(Fair):
         "watcher": Part(Role.WATCHER, WATCHER, EchoEngine(), models=Nothing()),
     }
 
-    def is_drawn(self, request: Request) -> bool:
-        """By the round after its claim's window; the tier forgets what has become final."""
+    def window_of(self, request: Request) -> int:
+        """Its claim's last second; the tier forgets what has become final."""
         wanted: Any = {"from_block": self.since, "argument_filters": {"requestId": request.id}}
         claimed, *_ = self.desk.oracle.events.Answered().get_logs(**wanted)
         since = self.evm.web3.eth.get_block(claimed["blockNumber"])["timestamp"]
-        beacon, clocks = self.desk.beacon.functions, self.tier.functions.clocks(request.terms)
-        round = self.evm.call(beacon.roundAfter(since + self.evm.call(clocks)[0] + 60))
+        return int(since + self.evm.call(self.tier.functions.clocks(request.terms))[0])
+
+    def is_drawn(self, request: Request) -> bool:
+        """By the round after its claim's window."""
+        beacon = self.desk.beacon.functions
+        round = self.evm.call(beacon.roundAfter(self.window_of(request) + 60))
         value = bytes(self.evm.call(beacon.valueOf(round)))
         lot = int.from_bytes(keccak(value + request.id), "big") % 10_000
         return any(value) and lot < int.from_bytes(request.terms, "big") >> 63
@@ -101,6 +105,22 @@ class Audits(Fair):
     def is_safe(self, request: Request) -> bool:
         """Nobody can tell that a lie is one, unless its proof is asked for."""
         return self.is_drawn(request)
+
+    def lies(self) -> list[Request]:
+        """What the cheat claimed wrongly, and could be asked to prove."""
+        told = [(request, *self.claims().get(request.id, ("", b""))) for request in self.asked]
+        cheat = self.cast["cheat"].address
+        return [each for each, payee, output in told if payee == cheat and output in LIES[:2]]
+
+    def was_lost_before(self, request: Request) -> bool:
+        """Disputed so early that its clock ended in the window: that costs one lock, no more."""
+        prove_by = int(self.evm.call(self.tier.functions.caseOf(request.id))[0])
+        return 0 < prove_by <= self.window_of(request)
+
+    def failed(self) -> set[bytes]:
+        """Requests that forfeited their operator's stake."""
+        found = self.tier.events.AuditFailed().get_logs(from_block=self.since)
+        return {bytes(event["args"]["requestId"]) for event in found}
 
 
 class AuditedDays(Days):
@@ -113,17 +133,22 @@ class AuditedDays(Days):
         return {"audits": data.draw(st.sampled_from([300, 5000, 10_000, 10_000]))}
 
     def look(self) -> None:
-        """Who was drawn with a lie has lost its whole stake, once; who was not, nothing."""
-        fair, cheat = self.fair, signer_of(CHEAT).address
-        lied = [
-            request
-            for request in fair.at(RETRACTED)
-            if fair.claims()[request.id][0] == cheat and fair.is_drawn(request)
-        ]
-        if fair.desk.account(cheat)["suspended"]:
-            self.hit.add("caught")
-        if lied:
+        """Who was drawn with a lie has lost its whole stake, whatever else became of it; who lost
+        nothing has it all. The honest operator's is whole."""
+        fair, failed = self.fair, self.fair.failed()
+        drawn = [request for request in fair.lies() if fair.is_drawn(request)]
+        early = {request.id for request in drawn if fair.was_lost_before(request)}
+        assert {request.id for request in drawn} - early <= failed <= {r.id for r in fair.lies()}
+        accounts, addresses = fair.accounts(), {n: part.address for n, part in fair.cast.items()}
+        assert accounts[addresses["operator"]] == (fair.stakes["operator"], 0, False)
+        cheat = accounts[addresses["cheat"]]
+        if failed:
+            assert cheat == (0, 0, True)
             self.hit.add("drawn")
+        elif not cheat.suspended:
+            assert cheat.stake == fair.stakes["cheat"]
+        if cheat.suspended:
+            self.hit.add("caught")
 
 
 def test_audits_in_any_order_cost_the_honest_nothing() -> None:
@@ -132,7 +157,7 @@ def test_audits_in_any_order_cost_the_honest_nothing() -> None:
         desk = staked(Bench(chain, guarded=True, beacon=beacon))
         desk.beacon = beacon
         seen = played(AuditedDays, Audits, desk)
-    assert seen.ends >= {FINAL, RETRACTED} and "caught" in seen.hit
+    assert seen.ends >= {FINAL, RETRACTED} and seen.hit >= {"caught", "drawn"}
 
 
 # --- attested: keys of hardware, and stake ------------------------------------------------------
