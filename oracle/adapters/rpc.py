@@ -17,6 +17,7 @@ from oracle.domain.errors import (
     NonceTaken,
     OracleError,
     Underpriced,
+    Unsendable,
     WalletEmpty,
 )
 
@@ -37,7 +38,23 @@ SEND_ERRORS: tuple[tuple[type[OracleError], tuple[str, ...]], ...] = (
         ),
     ),
     (WalletEmpty, ("insufficient funds", "insufficient balance", "insufficientfunds")),
+    (
+        Unsendable,
+        (
+            "oversized",
+            "too large",
+            "too long",
+            "size limit",
+            "maxtxsize",
+            "intrinsic gas",
+            "floor data gas",
+            "gas limit",
+            "gaslimit",
+        ),
+    ),
 )
+#: HTTP's status for it.
+TOO_LARGE = 413
 KNOWN_ALREADY = ("already known", "already imported", "known transaction", "alreadyknown")
 
 
@@ -65,7 +82,7 @@ class Node:
 
     async def send(self, raw: bytes) -> None:
         """Hands over a signed transaction; that the node has it already is no error.
-        Raises NonceTaken, Underpriced, WalletEmpty, NodeRefused."""
+        Raises NonceTaken, Underpriced, WalletEmpty, Unsendable, NodeRefused."""
         try:
             await self.rpc("eth_sendRawTransaction", "0x" + raw.hex())
         except NodeRefused as error:
@@ -83,11 +100,18 @@ class Node:
     def _ask(self, method: str, parameters: tuple[Any, ...]) -> dict[str, Any]:
         try:
             return dict(self._provider.make_request(method, list(parameters)))
+        except requests.HTTPError as error:
+            if error.response is not None and error.response.status_code == TOO_LARGE:
+                return {"error": {"message": "the request is too large for the node's host"}}
+            raise self._away(error) from error
         except (OSError, requests.RequestException, Web3Exception, json.JSONDecodeError) as error:
-            raise ChainUnavailable(
-                f"no node answers at {_shown(self.url)} ({_brief(error)}): start one, or name "
-                "another with EINPROOF_RPC"
-            ) from error
+            raise self._away(error) from error
+
+    def _away(self, error: Exception) -> ChainUnavailable:
+        return ChainUnavailable(
+            f"no node answers at {_shown(self.url)} ({_brief(error)}): start one, or name "
+            "another with EINPROOF_RPC"
+        )
 
     async def _off_loop(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)

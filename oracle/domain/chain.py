@@ -226,8 +226,8 @@ class Flown:
 
     `request_id` None: a cancelling transfer, made because the request no longer wants its move
     or because a nonce below others was empty. `done`: its nonce is used up, by a variant that is
-    mined at or below the cursor, or, if none is mined, by a transaction that is not ours. `value`
-    is the wei that it carries.
+    mined at or below the cursor, or, if none is mined, by a transaction that is not ours; or no
+    node takes it, and the nonce is free again. `value` is the wei that it carries.
     """
 
     sender: str

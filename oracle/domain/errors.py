@@ -30,6 +30,10 @@ class NodeRefused(OracleError):
     """The node answers, and will not do what it was asked."""
 
 
+class Unsendable(NodeRefused):
+    """No node takes this transaction, however often: it is too large, or beyond a gas limit."""
+
+
 class ChainMoved(OracleError):
     """The chain changed while it was being read; worth reading again."""
 

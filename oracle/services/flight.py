@@ -63,6 +63,7 @@ class Runway:
         self.posting = posting
         self.sender = signer.address
         self.underpriced: set[int] = set()
+        self.refused: dict[int, NodeRefused] = {}
         self.signer = signer
         self._chain_id = chain_id
         self._holder = holder
@@ -111,7 +112,8 @@ class Runway:
 
     async def send(self, flown: Flown) -> bool:
         """Hands it to the node; whether the node took it. What it did not take stays stored, and
-        is tried again when the flights are next reconciled."""
+        is tried again when the flights are next reconciled, or given up there."""
+        self.refused.pop(flown.nonce, None)
         try:
             await self.chain.send(flown.raw)
         except NonceTaken:
@@ -120,6 +122,8 @@ class Runway:
             self.underpriced.add(flown.nonce)
             return False
         except (WalletEmpty, NodeRefused) as reason:
+            if isinstance(reason, NodeRefused):
+                self.refused[flown.nonce] = reason
             log.warning("not sent", sender=self.sender, nonce=flown.nonce, reason=str(reason))
             return False
         if flown.request_id is None:
@@ -188,7 +192,8 @@ def take_off(ledger: Ledger, flown: Flown, holder: str) -> bool:
 def follow(ledger: Ledger, flown: Flown, holder: str) -> bool:
     """Adds a variant at a nonce that flies; not if its job stopped wanting just what this does."""
     variants = ledger.flown(flown.sender, flown.nonce)
-    if not holds(ledger, flown.sender, holder) or any(v.done or v.mined for v in variants):
+    flies = any(not v.done for v in variants) and not any(v.mined for v in variants)
+    if not holds(ledger, flown.sender, holder) or not flies:
         return False
     if flown.request_id is not None:
         job = ledger.job(flown.request_id)
@@ -237,6 +242,20 @@ def lose(ledger: Ledger, sender: str, nonce: int) -> None:
         ledger.put_flown(replace(variant, done=True))
     for job in passengers(ledger, variants):
         ledger.put_job(job.landed())
+
+
+def give_up(
+    ledger: Ledger, sender: str, nonce: int, now: int, note: str, max_attempts: int
+) -> None:
+    """No node has or takes what is signed for the nonce, so it is free for others: its job was
+    refused."""
+    variants = ledger.flown(sender, nonce)
+    for variant in variants:
+        ledger.put_flown(replace(variant, done=True))
+    for job in passengers(ledger, variants):
+        flies = job.flight is not None and wanted(job, job.flight)
+        landed = job.landed()
+        ledger.put_job(landed.refused(now, note, max_attempts) if flies else landed)
 
 
 def passengers(ledger: Ledger, variants: list[Flown]) -> list[Job]:

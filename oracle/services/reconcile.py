@@ -2,16 +2,20 @@
 
 All is read from the chain and the database at every step, so it does not matter when the service
 last stopped: a transaction that was stored and never sent, one that a reorg dropped, one that is
-too cheap and one that nobody wants any more are all mended in the same way.
+too cheap, one that nobody wants any more and one that no node takes are all mended the same way.
 """
 
 import structlog
 
 from oracle.domain.chain import Fees, Flown, Receipt
+from oracle.domain.errors import Unsendable
 from oracle.domain.job import Flight
-from oracle.services.flight import Runway, free, land, lose, wanted
+from oracle.services.flight import Runway, free, give_up, land, lose, wanted
 
 log = structlog.get_logger("reconcile")
+
+#: For refusals that may pass.
+ALWAYS = 1 << 62
 
 
 class Reconcile:
@@ -79,8 +83,10 @@ class Reconcile:
         return True
 
     async def _keep_up(self, nonce: int, variants: list[Flown], fees: Fees) -> bool:
-        """Sends, raises, cancels or revives what waits at `nonce`."""
+        """Sends, raises, cancels, revives or gives up what waits at `nonce`."""
         runway, newest = self._runway, variants[-1]
+        if await self._refused(variants):
+            return True
         made = next((v for v in reversed(variants) if v.request_id is not None), None)
         job = None
         if made is not None and (request_id := made.request_id) is not None:
@@ -100,6 +106,28 @@ class Reconcile:
         if await runway.chain.knows(newest.hash):
             return False
         return await runway.send(newest)
+
+    async def _refused(self, variants: list[Flown]) -> bool:
+        """Gives up what the node does not take, so that later nonces do not wait for it: at once if
+        it never will; else, whatever its words mean, after the time in which it should be mined."""
+        runway, newest = self._runway, variants[-1]
+        reason = runway.refused.get(newest.nonce)
+        now = runway.clock.now()
+        lasting = isinstance(reason, Unsendable)
+        waited = now - newest.signed_at >= runway.posting.bump_after
+        if reason is None or newest.request_id is None or not (lasting or waited):
+            return False
+        for variant in variants:
+            if await runway.chain.knows(variant.hash):
+                return False
+        del runway.refused[newest.nonce]
+        runway.underpriced.discard(newest.nonce)
+        most = runway.posting.max_attempts if lasting else ALWAYS
+        log.warning("given up: its nonce is free", nonce=newest.nonce, reason=str(reason))
+        await runway.store.run(
+            lambda ledger: give_up(ledger, runway.sender, newest.nonce, now, str(reason), most)
+        )
+        return True
 
     async def _fill(self, nonce: int, fees: Fees) -> bool:
         """Nothing of ours is at `nonce`, and later nonces wait for it: use it up."""
