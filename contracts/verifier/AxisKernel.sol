@@ -3,7 +3,7 @@ pragma solidity ^0.8.24;
 
 import {Fr, P, ZERO, power as fieldPower} from "./Field.sol";
 import {addressOf, load, store} from "./Memory.sol";
-import {Multilinear, TWICE_P_AND_ONE} from "./Multilinear.sol";
+import {Multilinear} from "./Multilinear.sol";
 import {Program, Programs} from "./Program.sol";
 
 /// @notice Axis kernels and public views (prover/program/axis.py), each evaluated once. What the
@@ -121,7 +121,7 @@ library AxisKernel {
             unchecked {
                 // A box of a longer axis: every cell sees a row.
                 if (shift >= 0 && uint256(shift) + (1 << bitsY) <= constant_) {
-                    return moved(left, bitsP, right, bitsY, uint256(shift));
+                    return Multilinear.eqMoved(left, bitsP, right, bitsY, uint256(shift));
                 }
             }
             return shifted(left, bitsP, right, bitsY, constant_, shift);
@@ -209,51 +209,6 @@ library AxisKernel {
                 result := below1
                 if shr(width, n) { result := all1 }
             }
-        }
-    }
-
-    /// @dev SHIFT where nothing is cut: sum_{j < 2^bitsY} eq(P, j + d) eq(Y, j), for
-    ///      d + 2^bitsY <= 2^bitsP. The bits of j + d above those of j are d's, or where there is a
-    ///      carry those of the number after; so only the weights of carry 0 and 1 are kept.
-    function moved(uint256 left, uint256 bitsP, uint256 right, uint256 bitsY, uint256 d)
-        internal
-        pure
-        returns (Fr)
-    {
-        Fr all0;
-        Fr all1;
-        assembly ("memory-safe") {
-            all0 := 1
-            let i := add(left, shl(5, bitsP))
-            for { let j := add(right, shl(5, bitsY)) } gt(j, right) {} {
-                i := sub(i, 0x20)
-                j := sub(j, 0x20)
-                let x := mload(i)
-                let y := mload(j)
-                // The weights of equal bits of j and j + d, of 1 and 0, of 0 and 1.
-                let both := mulmod(x, y, P)
-                let same := sub(add(shl(1, both), TWICE_P_AND_ONE), add(x, y))
-                let down := sub(add(y, P), both)
-                let up := sub(add(x, P), both)
-                switch and(d, 1)
-                case 0 {
-                    all0 := add(mulmod(all0, same, P), mulmod(all1, up, P))
-                    all1 := mulmod(all1, down, P)
-                }
-                default {
-                    all1 := add(mulmod(all1, same, P), mulmod(all0, down, P))
-                    all0 := mulmod(all0, up, P)
-                }
-                d := shr(1, d)
-            }
-            all0 := mod(all0, P)
-            all1 := mod(all1, P)
-        }
-        unchecked {
-            // With the greatest d there is no carry: d + 1 has no bit too many.
-            uint256 high = bitsP - bitsY;
-            return all0 * Multilinear.eqConst(left, high, d) + all1
-                * Multilinear.eqConst(left, high, d + 1);
         }
     }
 

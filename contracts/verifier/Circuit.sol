@@ -90,124 +90,119 @@ library Circuit {
         }
     }
 
-    /// @dev Writes the sums; the top bit of a pair says that it is its sum's last.
+    /// @dev Writes the sums; the top bit of a pair says that it is its sum's last. Five summands are
+    ///      less than 2^256: what is left of a sum is reduced after every four pairs.
     function sums(uint256 at, uint256 end, uint256 values, uint256 out) internal pure {
         assembly ("memory-safe") {
             let sum := 0
             for {} lt(at, end) { at := add(at, 0x20) } {
                 let word := mload(at)
-                sum := addmod(
+                sum := add(
                     sum,
                     mulmod(
                         mload(add(values, and(shr(235, word), OFFSET))),
                         mload(add(values, and(shr(219, word), OFFSET))),
                         P
-                    ),
-                    P
+                    )
                 )
                 if slt(word, 0) {
-                    mstore(out, sum)
+                    mstore(out, mod(sum, P))
                     out := add(out, 0x20)
                     sum := 0
                 }
-                sum := addmod(
+                sum := add(
                     sum,
                     mulmod(
                         mload(add(values, and(shr(203, word), OFFSET))),
                         mload(add(values, and(shr(187, word), OFFSET))),
                         P
-                    ),
-                    P
+                    )
                 )
                 if and(word, shl(223, 1)) {
-                    mstore(out, sum)
+                    mstore(out, mod(sum, P))
                     out := add(out, 0x20)
                     sum := 0
                 }
-                sum := addmod(
+                sum := add(
                     sum,
                     mulmod(
                         mload(add(values, and(shr(171, word), OFFSET))),
                         mload(add(values, and(shr(155, word), OFFSET))),
                         P
-                    ),
-                    P
+                    )
                 )
                 if and(word, shl(191, 1)) {
-                    mstore(out, sum)
+                    mstore(out, mod(sum, P))
                     out := add(out, 0x20)
                     sum := 0
                 }
-                sum := addmod(
+                sum := add(
                     sum,
                     mulmod(
                         mload(add(values, and(shr(139, word), OFFSET))),
                         mload(add(values, and(shr(123, word), OFFSET))),
                         P
-                    ),
-                    P
+                    )
                 )
                 if and(word, shl(159, 1)) {
-                    mstore(out, sum)
+                    mstore(out, mod(sum, P))
                     out := add(out, 0x20)
                     sum := 0
                 }
-                sum := addmod(
+                sum := mod(sum, P)
+                sum := add(
                     sum,
                     mulmod(
                         mload(add(values, and(shr(107, word), OFFSET))),
                         mload(add(values, and(shr(91, word), OFFSET))),
                         P
-                    ),
-                    P
+                    )
                 )
                 if and(word, shl(127, 1)) {
-                    mstore(out, sum)
+                    mstore(out, mod(sum, P))
                     out := add(out, 0x20)
                     sum := 0
                 }
-                sum := addmod(
+                sum := add(
                     sum,
                     mulmod(
                         mload(add(values, and(shr(75, word), OFFSET))),
                         mload(add(values, and(shr(59, word), OFFSET))),
                         P
-                    ),
-                    P
+                    )
                 )
                 if and(word, shl(95, 1)) {
-                    mstore(out, sum)
+                    mstore(out, mod(sum, P))
                     out := add(out, 0x20)
                     sum := 0
                 }
-                sum := addmod(
+                sum := add(
                     sum,
                     mulmod(
                         mload(add(values, and(shr(43, word), OFFSET))),
                         mload(add(values, and(shr(27, word), OFFSET))),
                         P
-                    ),
-                    P
+                    )
                 )
                 if and(word, shl(63, 1)) {
-                    mstore(out, sum)
+                    mstore(out, mod(sum, P))
                     out := add(out, 0x20)
                     sum := 0
                 }
-                sum := addmod(
+                sum := add(
                     sum,
                     mulmod(
                         mload(add(values, and(shr(11, word), OFFSET))),
                         mload(add(values, and(shl(5, word), OFFSET))),
                         P
-                    ),
-                    P
+                    )
                 )
                 if and(word, shl(31, 1)) {
-                    mstore(out, sum)
+                    mstore(out, mod(sum, P))
                     out := add(out, 0x20)
                     sum := 0
                 }
+                sum := mod(sum, P)
             }
         }
     }

@@ -2,7 +2,7 @@
 pragma solidity ^0.8.24;
 
 import {Fr} from "./Field.sol";
-import {addressOf, load} from "./Memory.sol";
+import {addressOf, allocate, load, store} from "./Memory.sol";
 import {Multilinear} from "./Multilinear.sol";
 import {Program, Programs} from "./Program.sol";
 
@@ -12,21 +12,24 @@ library Einsum {
     ///      coef_m = alpha^relation prod kernels 2^-(n - n_m).
     /// @param values by id
     /// @param alphas a times powers of alpha, by relation, as words in memory
-    /// @param table eq(r', m) by m, as words in memory
-    function coefficient(Program memory p, uint256[] memory values, uint256 alphas, uint256 table)
+    /// @param side the address of r'
+    function coefficient(Program memory p, uint256[] memory values, uint256 alphas, uint256 side)
         internal
         pure
-        returns (Fr total)
+        returns (Fr)
     {
         unchecked {
+            uint256[] memory factors = allocate(p.contractions + 1);
+            uint256 out = addressOf(factors);
             for (uint256 at = p.contractionsAt; at < p.constantsAt; at += Programs.RECORD) {
                 uint256 record = load(at);
-                Fr one = Fr.wrap(load(alphas, record >> 240)) * Fr.wrap(load(table))
-                    * _kernel(values, record >> 208) * _kernel(values, record >> 192)
-                    * _kernel(values, record >> 176);
-                total = total + one * Multilinear.inversePowerOfTwo(p.n - uint8(record >> 232));
-                table += 32;
+                Fr one = Fr.wrap(load(alphas, record >> 240)) * _kernel(values, record >> 208)
+                    * _kernel(values, record >> 192) * _kernel(values, record >> 176)
+                    * Multilinear.inversePowerOfTwo(p.n - uint8(record >> 232));
+                store(out, Fr.unwrap(one));
+                out += 32;
             }
+            return Multilinear.fold(addressOf(factors), p.contractions, side, p.mu);
         }
     }
 

@@ -210,6 +210,32 @@ library Multilinear {
         }
     }
 
+    /// @dev sum_{x<count} words_x eq(point, x) for 0 < count <= 2^bits canonical words, which are
+    ///      overwritten, with one after them: a coordinate, the last first, makes every two one.
+    function fold(uint256 words, uint256 count, uint256 at, uint256 bits)
+        internal
+        pure
+        returns (Fr total)
+    {
+        assembly ("memory-safe") {
+            for { let i := add(at, shl(5, bits)) } gt(i, at) {} {
+                i := sub(i, 0x20)
+                let a := mload(i)
+                let from := words
+                let end := add(words, shl(5, count))
+                mstore(end, 0) // beside the last of an odd number
+                count := shr(1, add(count, 1))
+                for { let to := words } lt(from, end) { to := add(to, 0x20) } {
+                    let even := mload(from)
+                    let rise := add(mload(add(from, 0x20)), sub(P, even))
+                    mstore(to, addmod(even, mulmod(a, rise, P), P))
+                    from := add(from, 0x40)
+                }
+            }
+            total := mload(words)
+        }
+    }
+
     /// @dev [a < n] = sum_{x<n} eq(a, x), for n <= 2^bits.
     function cut(uint256 at, uint256 bits, uint256 n) internal pure returns (Fr total) {
         assembly ("memory-safe") {
@@ -250,6 +276,49 @@ library Multilinear {
                 n := shr(1, n)
             }
             total := mod(total, P)
+        }
+    }
+
+    /// @dev sum_{j < 2^bitsY} eq(left, j + d) eq(right, j), for d + 2^bitsY <= 2^bitsX. The bits of j + d above those of j are d's, or where there is a
+    ///      carry those of the number after; so only the weights of carry 0 and 1 are kept.
+    function eqMoved(uint256 left, uint256 bitsX, uint256 right, uint256 bitsY, uint256 d)
+        internal
+        pure
+        returns (Fr)
+    {
+        Fr all0;
+        Fr all1;
+        assembly ("memory-safe") {
+            all0 := 1
+            let i := add(left, shl(5, bitsX))
+            for { let j := add(right, shl(5, bitsY)) } gt(j, right) {} {
+                i := sub(i, 0x20)
+                j := sub(j, 0x20)
+                let x := mload(i)
+                let y := mload(j)
+                // The weights of equal bits of j and j + d, of 1 and 0, of 0 and 1.
+                let both := mulmod(x, y, P)
+                let same := sub(add(shl(1, both), TWICE_P_AND_ONE), add(x, y))
+                let down := sub(add(y, P), both)
+                let up := sub(add(x, P), both)
+                switch and(d, 1)
+                case 0 {
+                    all0 := add(mulmod(all0, same, P), mulmod(all1, up, P))
+                    all1 := mulmod(all1, down, P)
+                }
+                default {
+                    all1 := add(mulmod(all1, same, P), mulmod(all0, down, P))
+                    all0 := mulmod(all0, up, P)
+                }
+                d := shr(1, d)
+            }
+            all0 := mod(all0, P)
+            all1 := mod(all1, P)
+        }
+        unchecked {
+            // With the greatest d there is no carry: d + 1 has no bit too many.
+            uint256 high = bitsX - bitsY;
+            return all0 * eqConst(left, high, d) + all1 * eqConst(left, high, d + 1);
         }
     }
 

@@ -14,7 +14,6 @@ import {Linear} from "./Linear.sol";
 import {Lookup} from "./Lookup.sol";
 import {addressOf, load, read} from "./Memory.sol";
 import {Model} from "./Model.sol";
-import {Multilinear} from "./Multilinear.sol";
 import {Program, Programs} from "./Program.sol";
 import {Sumcheck} from "./Sumcheck.sol";
 import {Transcript} from "./Transcript.sol";
@@ -212,9 +211,8 @@ contract TensorVerifier is ITensorVerifier {
         values[0] = _scalar(at.sigma1);
         Fr end = values[0].reduce(at.mainRounds, p.slices + 2, drawn.r);
         values[1] = end - _lookup(p, at, drawn) - sigma2;
-        uint256 table = Multilinear.eqTable(addressOf(drawn.side), p.mu);
         uint256 alphas = addressOf(known) + 32 * p.firstScale();
-        Fr factor = Einsum.coefficient(p, known, alphas, table);
+        Fr factor = Einsum.coefficient(p, known, alphas, addressOf(drawn.side));
         end = sigma2.reduce(at.sideRounds, SIDE_DEGREE, drawn.side);
         values[2] = drawn.batch * end - factor * _scalar(at.sides) * _scalar(at.sides + 32);
     }

@@ -113,8 +113,8 @@ contract VerifierHarness {
         AxisKernel.Scope memory scope = _scope(drawn);
         (scope.input, scope.output) = (_offset(input), _offset(output));
         values = Linear.values(p, drawn, scope, powers);
-        uint256 table = Multilinear.eqTable(addressOf(drawn.side), p.mu);
-        factor = Einsum.coefficient(p, values, addressOf(values) + 32 * p.firstScale(), table);
+        uint256 alphas = addressOf(values) + 32 * p.firstScale();
+        factor = Einsum.coefficient(p, values, alphas, addressOf(drawn.side));
         uint256 at = Linear.tileWeights(p, drawn, values, powers);
         found = new uint256[](p.tiles() + 1);
         for (uint256 i = 0; i < found.length; ++i) {
