@@ -279,7 +279,7 @@ def committee_rules(chain_id: int, seats: int = 0) -> dict[str, int]:
         "quorum": 2 if seats == 3 else 2 * seats // 3 + 1,
         "seatStake": ETHER // GWEI,
         "fine": ETHER // GWEI // 100,
-        "window": 4 * HOUR if first else 24 * HOUR,
+        "window": 4 * HOUR if first else 36 * HOUR,
         "grace": HOUR,
     }
 

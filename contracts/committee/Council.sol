@@ -73,7 +73,7 @@ abstract contract Council is Openings, Pinned {
         bytes1 kind = evidence[0];
         if (kind == PROOF && (!stands || same)) {
             _verify(request, claim, input, output, evidence[1:]);
-            if (stands) _blame(claim.requestId);
+            if (stands) _blame(claim);
             return Status.Final;
         }
         if (kind == AGREED && !stands) return _agree(request, claim, output, evidence[1:]);
@@ -139,6 +139,7 @@ abstract contract Council is Openings, Pinned {
         _reserves = (epoch << (OPEN_EPOCHS * LANE)) | (lanes + share);
 
         emit Agreed(claim.requestId, epoch, places);
+        if (!_isPlain(claim.sender)) emit Spoken(claim.requestId, evidence);
         return Status.Provisional;
     }
 
@@ -151,10 +152,16 @@ abstract contract Council is Openings, Pinned {
     }
 
     /// @dev What stands was proved: who dissented pays.
-    function _blame(bytes32 requestId) private {
-        Dissent memory held = _dissents[requestId];
+    function _blame(Claim calldata claim) private {
+        Dissent memory held = _dissents[claim.requestId];
         if (held.proveBy == 0) return;
-        _fineSeat(requestId, held.seat, held.member);
+        _fineSeat(claim.requestId, _epochOf(claim.since), held.seat, held.member);
+    }
+
+    /// @dev Whether this account's call of the oracle was the transaction itself, whose calldata anyone can
+    ///      read: it began it, and has no code that could have been called in between (EIP-7702).
+    function _isPlain(address sender) private view returns (bool) {
+        return sender == tx.origin && sender.code.length == 0;
     }
 
     /// @dev Another output is to be proved: whoever signed what stands is slashed. What was reserved
@@ -197,7 +204,7 @@ abstract contract Council is Openings, Pinned {
         uint256 count
     ) private {
         (uint256 share, uint256 compensation, uint256 reward) = _shares(request);
-        (address owner, uint256 taken) = _take(members, place, share);
+        (address owner, uint256 taken) = _take(_epochOf(claim.since), members, place, share);
         if (taken == 0) return;
         compensation = (compensation + index) / count; // these add up to all of it
         reward /= count;

@@ -168,7 +168,7 @@ abstract contract Openings is Seats {
 
         _fined[requestId][place] = true;
 
-        _fineSeat(requestId, seat, member);
+        _fineSeat(requestId, summons.epoch, seat, member);
     }
 
     /// @inheritdoc ICommitteeAssurance
@@ -208,8 +208,8 @@ abstract contract Openings is Seats {
     }
 
     /// @dev Down to what claims may have reserved, no further.
-    function _fineSeat(bytes32 requestId, uint256 seat, address member) internal {
-        uint256 taken = _takeSeat(seat, member, _fine, _reservable());
+    function _fineSeat(bytes32 requestId, uint256 epoch, uint256 seat, address member) internal {
+        uint256 taken = _takeSeat(epoch, seat, member, _fine, _reservable());
         emit Fined(requestId, seat, taken);
         if (taken != 0) vault.fine(requestId, member, taken);
     }

@@ -16,7 +16,7 @@ abstract contract Seats is ICommitteeAssurance {
     /// @dev So many fines a seat can pay before it would have too little left for claims.
     uint256 internal constant FINES = 8;
     /// @dev Draws a place at most, before there are taken to be too few seats.
-    uint256 internal constant TRIES = 32;
+    uint256 internal constant TRIES = 128;
 
     IStakeVault public immutable vault;
     IRandomness public immutable randomness;
@@ -30,6 +30,8 @@ abstract contract Seats is ICommitteeAssurance {
     /// @inheritdoc ICommitteeAssurance
     mapping(uint256 epoch => bytes32) public committeeOf;
     Seat[] private _seats;
+    /// @dev How many of them nobody holds.
+    uint256 private _free;
     /// @dev 1 + the seats there were before the first that was added to this epoch's list.
     mapping(uint256 epoch => uint256) private _countBefore;
 
@@ -38,7 +40,7 @@ abstract contract Seats is ICommitteeAssurance {
             uint256(rules_.quorum) * 2 <= rules_.seats || rules_.quorum > rules_.seats
                 || rules_.seats > 64 || rules_.fine == 0
                 || 2 * FINES * rules_.fine > rules_.seatStake || rules_.grace < 10 minutes
-                || rules_.window < 1 hours || rules_.window > 1 days
+                || rules_.window < 1 hours || rules_.window > 36 hours
         ) revert WrongRules();
         if (!vault_.isTier(address(this))) revert NotATier(address(vault_));
         (vault, randomness) = (vault_, randomness_);
@@ -53,10 +55,13 @@ abstract contract Seats is ICommitteeAssurance {
         if (seat > count) revert NoSuchSeat(seat);
         uint256 since = _openEpoch();
         if (seat == count) {
+            if (_free != 0) revert SeatsFree(_free);
             if (_countBefore[since] == 0) _countBefore[since] = count + 1;
             _seats.push();
         } else if (_seats[seat].owner != address(0)) {
             revert SeatTaken(seat);
+        } else {
+            --_free;
         }
 
         _seats[seat] = Seat(msg.sender, uint48(_seatStake), uint24(since), 0);
@@ -67,10 +72,12 @@ abstract contract Seats is ICommitteeAssurance {
     }
 
     /// @inheritdoc ICommitteeAssurance
+    /// @dev By anyone, if nothing of the seat returns to its owner, who then has nothing to lose by it.
     function retire(uint256 seat) external {
-        _checkOwner(seat);
+        Seat memory held = _held(seat);
+        if (!vault.isForfeited(held.owner)) _checkOwner(held);
         uint256 until = _openEpoch();
-        if (_seats[seat].until != 0) revert SeatTaken(seat);
+        if (held.until != 0) revert SeatTaken(seat);
 
         _seats[seat].until = uint24(until);
 
@@ -79,12 +86,13 @@ abstract contract Seats is ICommitteeAssurance {
 
     /// @inheritdoc ICommitteeAssurance
     function leave(uint256 seat) external {
-        _checkOwner(seat);
-        Seat memory held = _seats[seat];
+        Seat memory held = _held(seat);
+        _checkOwner(held);
         uint256 until = held.until * EPOCH + LEAVE_DELAY;
         if (held.until == 0 || block.timestamp <= until) revert TooEarly(until, block.timestamp);
 
         delete _seats[seat];
+        ++_free;
 
         emit SeatLeft(seat);
 
@@ -142,24 +150,24 @@ abstract contract Seats is ICommitteeAssurance {
 
     // --- for the tier ---------------------------------------------------------------------------
 
-    /// @dev Takes gwei of a member's seat, if it holds it still; it serves no more.
-    function _take(bytes memory members, uint256 place, uint256 amount)
+    /// @dev Takes gwei of the seat of a member of that epoch, if it holds it still; it serves no more.
+    function _take(uint256 epoch, bytes memory members, uint256 place, uint256 amount)
         internal
         returns (address owner, uint256 taken)
     {
         uint256 seat;
         (seat, owner) = _member(members, place);
-        taken = _takeSeat(seat, owner, amount, 0);
+        taken = _takeSeat(epoch, seat, owner, amount, 0);
     }
 
-    /// @dev Down to `floor`. A seat that is slashed serves no more, since it covers too little; one that
-    ///      is fined serves until the list that is open.
-    function _takeSeat(uint256 seat, address owner, uint256 amount, uint256 floor)
+    /// @dev Down to `floor`; nothing, if the owner holds the seat anew. A seat that is slashed serves no
+    ///      more, since it covers too little; one that is fined serves until the list that is open.
+    function _takeSeat(uint256 epoch, uint256 seat, address owner, uint256 amount, uint256 floor)
         internal
         returns (uint256 taken)
     {
         Seat storage held = _seats[seat];
-        if (held.owner != owner) return 0;
+        if (held.owner != owner || held.since > epoch) return 0;
         uint256 most = held.stake > floor ? held.stake - floor : 0;
         taken = amount < most ? amount : most;
         uint256 until = floor == 0 ? _epoch() : _openEpoch();
@@ -221,9 +229,13 @@ abstract contract Seats is ICommitteeAssurance {
         return _seats.length;
     }
 
-    function _checkOwner(uint256 seat) private view {
+    function _held(uint256 seat) private view returns (Seat memory) {
         if (seat >= _seats.length) revert NoSuchSeat(seat);
-        if (_seats[seat].owner != msg.sender) revert OnlyOwner(_seats[seat].owner, msg.sender);
+        return _seats[seat];
+    }
+
+    function _checkOwner(Seat memory held) private view {
+        if (held.owner != msg.sender) revert OnlyOwner(held.owner, msg.sender);
     }
 
     function _has(uint256[] memory drawn, uint256 filled, uint256 seat)

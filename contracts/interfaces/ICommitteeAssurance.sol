@@ -100,6 +100,9 @@ interface ICommitteeAssurance is IAssurance {
     event SeatLeft(uint256 indexed seat);
     event Drawn(uint256 indexed epoch, bytes members);
     event Agreed(bytes32 indexed requestId, uint256 indexed epoch, uint256 places);
+    /// @notice The Quorum of an agreement that was not a transaction of its sender's own to the oracle: who
+    ///         refutes it needs these words, and would not find them in that transaction's calldata.
+    event Spoken(bytes32 indexed requestId, bytes quorum);
     event Dissented(bytes32 indexed requestId, address indexed member, uint256 proveBy);
     event Summoned(bytes32 indexed requestId, uint256 indexed epoch, uint256 commitBy);
     event Committed(bytes32 indexed requestId, uint256 indexed place, bytes32 commitment);
@@ -117,6 +120,8 @@ interface ICommitteeAssurance is IAssurance {
     /// @notice The seat is held, or its time is not over.
     error SeatTaken(uint256 seat);
     error NoSuchSeat(uint256 seat);
+    /// @notice No seat is added while there are free ones to take.
+    error SeatsFree(uint256 free);
     /// @notice Too early: `until` must have passed.
     error TooEarly(uint256 until, uint256 timestamp);
     /// @notice Too late: `until` has passed.
@@ -153,11 +158,12 @@ interface ICommitteeAssurance is IAssurance {
 
     // --- seats ------------------------------------------------------------------------------------
 
-    /// @notice Takes a free seat, or a new one (`seat` = `seatCount`), for the caller, from the next epoch
-    ///         on; in an epoch's last hour, from the one after that.
+    /// @notice Takes a free seat, or where none is free a new one (`seat` = `seatCount`), for the caller,
+    ///         from the next epoch on; in an epoch's last hour, from the one after that.
     function enrol(uint256 seat) external;
 
-    /// @notice Serves this epoch still, and none after; in its last hour, one more.
+    /// @notice Serves this epoch still, and none after; in its last hour, one more. By the owner; by anyone,
+    ///         if the owner forfeited its stake.
     function retire(uint256 seat) external;
 
     /// @notice Frees what is left of a retired seat's stake, when its claims are over.

@@ -38,8 +38,8 @@ def show(rpc: Rpc = None, key: Key = None, large: Large = False, as_json: Json =
 def enrol(
     seat: Seat, rpc: Rpc = None, key: Key = None, large: Large = False, as_json: Json = False
 ) -> None:
-    """Take a free seat, or the next new one, from the day on that is shown (tomorrow, or the day
-    after from 23:00 UTC on): locks a seat's stake in the vault."""
+    """Take a free seat, or where none is free the next new one, from the day on that is shown
+    (tomorrow, or the day after from 23:00 UTC on): locks a seat's stake in the vault."""
     _do(_seat("enrol", seat), rpc, key, large, as_json)
 
 
@@ -47,7 +47,8 @@ def enrol(
 def retire(
     seat: Seat, rpc: Rpc = None, key: Key = None, large: Large = False, as_json: Json = False
 ) -> None:
-    """Serve until the day that is shown: today still, from 23:00 UTC on tomorrow, too."""
+    """Serve until the day that is shown: today still, from 23:00 UTC on tomorrow, too. Anyone may
+    retire a seat whose owner forfeited its stake."""
     _do(_seat("retire", seat), rpc, key, large, as_json)
 
 

@@ -200,6 +200,19 @@ class Council(Desk):
             self.agreeing(request, members, output, **how), sender=self.collector, gas=5_000_000
         )
 
+    def through_a_contract(self, answer: Any) -> Any:
+        """By a contract's call, so that the answer is no transaction's calldata."""
+        batch = self.chain.deploy(f"{HARNESS}/Batch.sol")
+        call = batch.functions.run(self.oracle.address, [answer._encode_transaction_data()])
+        return self.chain.send(call, sender=self.collector, gas=5_000_000)
+
+    def spoken(self, request: Request, receipt: Any) -> list[bytes]:
+        """The words that a transaction's log shows, all of an agreement on this request."""
+        events = self.council.events.Spoken().process_receipt(receipt, DISCARD)
+        named = {bytes(event["args"]["requestId"]) for event in events}
+        assert named <= {self.request_id(request)}
+        return [bytes(event["args"]["quorum"]) for event in events]
+
     def settle(self, request: Request, output: bytes = LOGITS) -> Any:
         return self.chain.send(
             self.answering(request, output=output, proof=b""), sender=self.stranger, gas=5_000_000

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eth_abi.abi import decode
 from eth_hash.auto import keccak
 from web3.logs import DISCARD
 
@@ -27,7 +28,7 @@ from tests.contracts.council import (
     WINDOW,
 )
 from tests.contracts.desk import FINAL, LOGITS, PROVISIONAL, Request
-from tests.contracts.senate import Senate
+from tests.contracts.senate import AGGREGATE_TYPE, Senate
 from tests.evm import Chain, Reverted, reverts
 
 SNAPSHOT = Path(__file__).parent / "gas_bls_committee.json"
@@ -288,6 +289,17 @@ def test_refute_captured_committee_is_slashed_and_nobody_else(
     for place in EVERYONE:
         left = SEAT - SHARE if place in places else SEAT
         assert senate.seat_of(senate.seat(members, place))["stake"] == left
+
+
+def test_refute_words_of_an_agreement_by_a_contract_are_logged(
+    senate: Senate, members: bytes
+) -> None:
+    request = asked(senate)
+    receipt = senate.through_a_contract(senate.agreeing(request, members, WRONG))
+    (words,) = senate.spoken(request, receipt)
+    (quorum,) = decode([AGGREGATE_TYPE], words)
+    senate.chain.send(senate.refuting(request, WRONG, quorum), gas=5_000_000)
+    assert senate.owed(senate.requester) == COVERAGE
 
 
 def test_refute_in_the_name_of_others_is_refused(senate: Senate, members: bytes) -> None:

@@ -11,7 +11,16 @@ from eth_hash.auto import keccak
 from tests.contracts.bench import CLOCK as STAKED_CLOCK
 from tests.contracts.bench import COVERAGE, DAY, ETHER, GWEI, LAPSED, LOCK, WRONG, terms
 from tests.contracts.council import CLOCK, FINE, GRACE, SHARE, START, TRACE, WINDOW
-from tests.contracts.desk import FINAL, LOGITS, OPEN, PROVISIONAL, REFUNDED, RETRACTED, Request
+from tests.contracts.desk import (
+    FINAL,
+    HARNESS,
+    LOGITS,
+    OPEN,
+    PROVISIONAL,
+    REFUNDED,
+    RETRACTED,
+    Request,
+)
 from tests.contracts.ensemble import Assembly, alone, each
 from tests.contracts.hall import WINDOW as SHORT
 from tests.evm import Chain, Reverted, reverts
@@ -156,6 +165,20 @@ def test_refuted_claim_slashes_operator_and_members(hall: Assembly) -> None:
         member = hall.council.member(hall.members, place)
         assert hall.account(member)["suspended"]
     assert hall.owed(hall.requester) == 2 * COVERAGE
+
+
+def test_members_words_are_logged_where_a_contract_hands_them_in(hall: Assembly) -> None:
+    """By the part, under the whole request's id: those that slash in the test above."""
+    request = hall.request()
+    hall.ask(request)
+    answer = hall.answering(
+        request, payee=hall.operator, output=WRONG, proof=hall.first(request, WRONG)
+    )
+    batch = hall.chain.deploy(f"{HARNESS}/Batch.sol")
+    hall.chain.send(hall.vault.functions.appoint(batch.address), sender=hall.operator)
+    call = batch.functions.run(hall.oracle.address, [answer._encode_transaction_data()])
+    receipt = hall.chain.send(call, gas=8_000_000)
+    assert hall.council.spoken(request, receipt) == [hall.quorum(request, WRONG)]
 
 
 def test_disputed_and_unproved_the_members_can_still_be_refuted(hall: Assembly) -> None:

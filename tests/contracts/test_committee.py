@@ -19,6 +19,7 @@ from tests.contracts.council import (
     PART,
     PLACES,
     QUORUM,
+    RULES,
     SEAT,
     SHARE,
     START,
@@ -331,6 +332,23 @@ def test_dissent_after_the_window_is_refused(council: Council, members: bytes) -
     council.chain.next_timestamp(until + 1)
     with reverts("TooLate", until):
         council.chain.send(dissenting(council, request, members), sender=council.member(members, 6))
+
+
+def test_dissent_that_has_to_be_forced_in_counts_on_layer_2(council: Council) -> None:
+    """A sequencer that is of the cheat's party can hold it back for a day, and not for longer."""
+    slow = Council(council.chain, (*RULES[:4], 36 * 3600, GRACE))
+    members = slow.begin(TODAY + 1)
+    request = agreed(slow, members, deadline=(TODAY + 4) * DAY)
+    slow.wait(DAY + 3600)
+    with reverts("TooEarly"):
+        slow.settle(request)
+    slow.chain.send(dissenting(slow, request, members), sender=slow.member(members, 6))
+
+
+def test_window_longer_than_36_hours_is_no_rule(council: Council) -> None:
+    """A claim must be over within three days, and a proof needs its time after a dissent."""
+    with reverts("WrongRules"):
+        Council(council.chain, (*RULES[:4], 36 * 3600 + 1, GRACE))
 
 
 @pytest.mark.parametrize("places", [range(5), range(7)])

@@ -12,7 +12,8 @@ from eth_abi.abi import encode
 from eth_hash.auto import keccak
 
 from tests.contracts.bench import DAY, ETHER, WRONG
-from tests.contracts.council import FINE, HOUR, PLACES, SEAT, START, Council
+from tests.contracts.council import FINE, HOUR, PLACES, RULES, SEAT, START, Council
+from tests.contracts.desk import LOGITS
 from tests.evm import reverts
 
 TODAY = START // DAY
@@ -135,6 +136,111 @@ def test_slash_acts_at_once_and_costs_a_captured_committee(
             council.tell("enrol", count(council), sender=held["owner"])
     with reverts("TooFewSeats", PLACES, 4):
         council.begin(TODAY + 1)
+
+
+# --- seats that are left, taken again, or forfeited -----------------------------------------------
+
+
+def left(council: Council, seat: int) -> str:
+    """Its owner gives it up, and has left it; the owner."""
+    owner = str(council.seat_of(seat)["owner"])
+    if not council.seat_of(seat)["until"]:
+        council.tell("retire", seat, sender=owner)
+    until = (council.seat_of(seat)["until"] + 8) * DAY
+    council.chain.next_timestamp(max(until + 1, council.chain.now() + 1))
+    council.tell("leave", seat, sender=owner)
+    return owner
+
+
+def test_fine_is_not_of_a_seat_that_its_owner_holds_anew(council: Council, members: bytes) -> None:
+    """Else who summoned in one hour could have an owner pay for it in tenure after tenure, and take
+    its seat off the list when it likes."""
+    request = council.request()
+    council.ask(request)
+    council.summon(request)
+    named = (council.request_id(request), members)
+    seat = seats(members)[0]
+    owner = left(council, seat)
+    council.tell("enrol", seat, sender=owner)
+    council.tell("fineAbsent", *named, 0)
+    assert council.burned() == 0
+    assert council.seat_of(seat)["stake"] == SEAT and council.seat_of(seat)["until"] == 0
+    council.tell("fineAbsent", *named, 1)  # who is there still pays
+    assert council.burned() == FINE
+
+
+def test_fine_of_a_dissent_is_not_of_a_seat_that_its_owner_holds_anew(
+    council: Council, members: bytes
+) -> None:
+    request = council.request(deadline=(TODAY + 20) * DAY)
+    council.ask(request)
+    council.agree(request, members)
+    seat, member = seats(members)[6], Council.member(members, 6)
+    named = (request.fields, council.payee, keccak(LOGITS), members, 6)
+    council.tell("dissent", *named, sender=member)
+    council.tell("enrol", seat, sender=left(council, seat))
+    council.prove(request)
+    assert council.burned() == 0
+    assert council.seat_of(seat)["stake"] == SEAT and council.seat_of(seat)["until"] == 0
+
+
+def test_seat_is_added_only_where_none_is_free(council: Council) -> None:
+    """Whoever enrols and leaves, with the same ether again and again, adds one seat to those that
+    are drawn from, and not one each time: no draw fails for seats that nobody holds."""
+    owner, size = council.chain.accounts[3], count(council)
+    council.tell("enrol", size, sender=owner)
+    for _ in range(3):
+        left(council, size)
+        with reverts("SeatsFree", 1):
+            council.tell("enrol", size + 1, sender=owner)
+        council.tell("enrol", size, sender=owner)
+    assert count(council) == size + 1
+    council.chain.send(council.vault.functions.stake(), sender=owner, value=10 * ETHER)
+    council.tell("enrol", size + 1, sender=owner)
+    assert count(council) == size + 2
+
+
+def test_draw_finds_one_seat_among_many(council: Council) -> None:
+    """Whoever held 25 seats at once and gave them up makes draws dearer, and leaves no day without:
+    the first takes 72 tries."""
+    owner, rich = council.chain.accounts[3:5]
+    alone = Council(council.chain, (1, 1, *RULES[2:]), [owner])
+    alone.chain.send(alone.vault.functions.stake(), sender=rich, value=200 * ETHER)
+    for seat in range(1, 26):
+        alone.tell("enrol", seat, sender=rich)
+        alone.tell("retire", seat, sender=rich)
+    for day in range(2, 5):
+        assert alone.seat(alone.begin(TODAY + day), 0) == 0
+
+
+def forfeit(council: Council, owner: str) -> None:
+    """As the audited tier of the same vault does; here the committee's own address says it."""
+    tier = council.council.address
+    council.chain.rpc("anvil_impersonateAccount", tier)
+    council.chain.set_balance(tier, ETHER)
+    council.chain.send(council.vault.functions.forfeit(owner), sender=tier)
+
+
+def test_seat_of_who_forfeited_its_stake_is_retired_by_anyone(council: Council) -> None:
+    """It has nothing to lose any more: what its seats free is burned."""
+    owner = council.chain.accounts[3]
+    with reverts("OnlyOwner", owner, council.stranger):
+        council.tell("retire", 0)
+    forfeit(council, owner)
+    council.tell("retire", 0)
+    assert council.seat_of(0)["until"] == TODAY + 1
+    with reverts("SeatTaken", 0):
+        council.tell("retire", 0)
+    with reverts("OnlyOwner", council.chain.accounts[5], council.stranger):
+        council.tell("retire", 2)
+    for day in range(1, 5):
+        assert 0 not in seats(council.begin(TODAY + day))
+
+
+def test_retire_and_leave_of_no_seat_are_refused(council: Council) -> None:
+    for name in ("retire", "leave"):
+        with reverts("NoSuchSeat", count(council)):
+            council.tell(name, count(council))
 
 
 # --- against a model ------------------------------------------------------------------------------

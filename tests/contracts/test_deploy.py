@@ -209,6 +209,15 @@ def test_committee_more_than_two_thirds_must_agree(
     assert (made["seats"], made["quorum"]) == expected
 
 
+@pytest.mark.parametrize("chain_id", [1, 31337, 10, 42161])
+def test_committees_window_takes_a_forced_inclusion_and_an_hour(
+    script: ModuleType, chain_id: int
+) -> None:
+    """As every tier's: who dissents or refutes may have to force it in."""
+    made = script.committee_rules(chain_id)
+    assert made["window"] >= 3600 + script.parameters(chain_id)["inclusionDelay"]
+
+
 @pytest.mark.parametrize(("hardfork", "bls"), [("osaka", True), ("cancun", False)])
 def test_committee_that_a_chain_cannot_have_is_refused(
     script: ModuleType, srs: Srs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
