@@ -39,7 +39,8 @@ async def before_final(chain: Chain, rounds: Rounds, job: Job, now: int) -> Job 
     if standing is None or standing.output == UNANSWERABLE:
         return None
     left = job.closing is not None and bool(answer.tier.parts)
-    demand = None if left else job.demand  # which may be of the part that failed
+    # An operator's may be of the part that failed; a challenger follows its own.
+    demand = None if left and job.mine else job.demand
     lost = now if demand is None else min(now, demand.prove_by)
     if lost <= standing.since + answer.draw_window:
         return None

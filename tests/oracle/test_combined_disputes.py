@@ -81,7 +81,7 @@ def test_what_is_right_is_left_alone(town):
 def test_a_lie_is_disputed_and_not_proved(town):
     async def story():
         plain, request, side, before = await disputed(town)
-        town.pass_time(CLOCK)
+        town.pass_time(CLOCK + 1)
         await side.settle()
         assert town.status(plain) == RETRACTED
         assert town.both.of(AUDITED).outcome(plain) == LAPSED
@@ -112,7 +112,8 @@ def test_a_lie_that_another_refutes_pays_who_disputed_it(town, lost):
 
 @pytest.mark.parametrize("after", [0, WEEK + DAY])
 def test_a_lie_that_another_part_gives_back_is_ended_where_it_was_disputed(town, after):
-    """By the clock of its dispute; or, after the oracle's week, by a close."""
+    """By the clock of its dispute, which ended in the window: so no round is waited for. Or, after
+    the oracle's week, by a close."""
 
     async def story():
         plain, request, side, before = await disputed(town)
@@ -124,7 +125,7 @@ def test_a_lie_that_another_part_gives_back_is_ended_where_it_was_disputed(town,
         assert town.both.claim_for(plain, AUDITED) == PROVISIONAL
         if after:
             side = challenger(town)
-        town.pass_time(CLOCK + after)
+        town.pass_time(WINDOW - SHORT + after)
         await side.settle()
         assert town.both.of(AUDITED).outcome(plain) == LAPSED
         assert (town.both.owed(town.both.challenger), spent(town, before)) == (REWARD, 0)
