@@ -290,12 +290,12 @@ def object_id(text: str) -> bytes:
     return der(6, bytes(out))
 
 
-def pck_extension() -> bytes:
+def pck_extension(svn: int = SVN) -> bytes:
     def pair(suffix: str, value: bytes) -> bytes:
         return der(0x30, object_id(f"{SGX}.{suffix}") + value)
 
-    levels = b"".join(pair(f"2.{i}", der(2, bytes([SVN]))) for i in range(1, 17))
-    levels += pair("2.17", der(2, bytes([PCE_SVN]))) + pair("2.18", der(4, bytes([SVN]) * 16))
+    levels = b"".join(pair(f"2.{i}", der(2, bytes([svn]))) for i in range(1, 17))
+    levels += pair("2.17", der(2, bytes([PCE_SVN]))) + pair("2.18", der(4, bytes([svn]) * 16))
     parts = pair("1", der(4, bytes(16))) + pair("2", der(0x30, levels))
     parts += pair("3", der(4, PCE_ID)) + pair("4", der(4, FMSPC)) + pair("5", der(10, b"\0"))
     return der(0x30, parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
@@ -10,12 +11,19 @@ from typing import Any
 import pytest
 from eth_hash.auto import keccak
 
-from oracle.attestation import DebugMode, Kind, MalformedEvidence, Policy, UnexpectedValue
+from oracle.attestation import (
+    DebugMode,
+    Kind,
+    MalformedEvidence,
+    Policy,
+    SignatureInvalid,
+    UnexpectedValue,
+)
 from oracle.attestation.enrolment import Applicant, decide, evidence_bytes, from_quote, measurement
 from oracle.attestation.quote import split
 from oracle.domain.attested import Hardware
 from tests.attestation import test_evidence as made
-from tests.attestation.authority import NOW
+from tests.attestation.authority import NOW, SGX, SVN, Holder, pck_extension
 
 APPLICANT = Applicant(1, "0x" + "0a" * 20, "0x" + "0b" * 20, keccak(b"model"), bytes(range(64)))
 QUOTED = [Kind.SGX, Kind.TDX]
@@ -97,6 +105,35 @@ def test_from_quote_gives_what_the_contract_takes(kind: Kind, parts: Any) -> Non
     assert APPLICANT.binding in evidence.signed
     _, sooner, earlier = from_quote(kind, given, policy(kind), APPLICANT, until=5)
     assert sooner.until == earlier.until == 5
+
+
+@pytest.mark.parametrize("kind", QUOTED)
+def test_from_quote_judges_the_chain_whose_level_it_gives(kind: Kind, parts: Any) -> None:
+    """Collateral may carry a chain of its own: a good machine's, for a quote that names another's,
+    whose level attesters would then admit unseen."""
+    authority = made.INTEL.authority
+    good, weak = (
+        authority.issue("Intel SGX PCK Certificate", extensions=((SGX, pck_extension(svn)),))
+        for svn in (SVN, SVN - 1)
+    )
+
+    def quoted(signer: Holder) -> dict[str, bytes]:
+        tdx = kind is Kind.TDX
+        quote = made.INTEL.quote(APPLICANT.binding, tdx, platform=good, signer=signer)
+        return parts(kind) | {"quote": quote}
+
+    def beside(given: dict[str, bytes]) -> dict[str, bytes]:
+        held = json.loads(given["collateral"]) | {"pck_certificate_chain": good.pem.decode()}
+        return given | {"collateral": json.dumps(held).encode()}
+
+    for given in (quoted(weak), beside(quoted(weak))):
+        with pytest.raises(SignatureInvalid):
+            from_quote(kind, given, policy(kind), APPLICANT)
+    honest = quoted(good)
+    plain, carried = (
+        from_quote(kind, given, policy(kind), APPLICANT) for given in (honest, beside(honest))
+    )
+    assert plain == carried
 
 
 @pytest.mark.parametrize("kind", QUOTED)
