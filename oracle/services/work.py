@@ -14,6 +14,7 @@ from oracle.domain import ids
 from oracle.domain.attested import Answering, said
 from oracle.domain.chain import Identity
 from oracle.domain.errors import (
+    ChainUnavailable,
     EngineDisagrees,
     InputRefused,
     Outrun,
@@ -30,6 +31,7 @@ from oracle.ports import AnswerKey, Chain, Clock, Engine, JobStore, Ledger, Mode
 from oracle.services.bisect import Bisect, answered, guide
 from oracle.services.closing import Ends, close
 from oracle.services.worker import Finding, Worker
+from prover.errors import EinproofError
 
 log = structlog.get_logger("work")
 
@@ -173,7 +175,15 @@ class Work(Worker):
             answer = replace(plain, output=UNANSWERABLE, why=f"unanswerable: {reason}")
         if tier.kind is TierKind.PROOF:
             return await self._proof(job, answer)
-        return replace(answer, attestation=await self._evidence(tier, request, answer))
+        try:
+            return replace(answer, attestation=await self._evidence(tier, request, answer))
+        except ChainUnavailable:
+            raise
+        except EinproofError as reason:  # a claim of ours that stands needs a proof, no signature
+            if job.standing is None:
+                raise
+            log.warning("defended without a signature", id=request.id.hex(), reason=str(reason))
+            return answer
 
     async def _play(self, job: Job, standing: Standing, answer: Answer) -> Due:
         """The next move of our side of a bisection."""

@@ -110,6 +110,36 @@ def test_answer_disputed_is_proved():
     assert chain.stage(request).status is Status.FINAL and operator.prover.proved == 1
 
 
+class Ended(FakeAnswerKey):
+    """A key that counts no more, or whose hardware is gone."""
+
+    async def attest(self, claim, digest):
+        raise KeyRefused("no answer key counts now")
+
+
+@pytest.mark.parametrize("key", [None, Ended()])
+def test_answer_that_stands_is_defended_without_its_key_or_database(key):
+    chain = FakeChain()
+    request = asked(chain)
+    run(service(chain, FakeAnswerKey()).settle())
+    again = service(chain, key)
+    run(again.settle())
+    assert again.store.ledger.job(request.id).mine
+    call = chain.dispute_call(request, *chain.stage(request).standing, bytes(32), QUOTE.bond)
+    chain.mine(chain.by(STRANGER, call))
+    run(again.settle())
+    assert chain.stage(request).status is Status.FINAL and again.prover.proved == 1
+
+
+def test_answer_that_does_not_stand_is_not_posted_without_a_key():
+    chain = FakeChain()
+    operator = service(chain, Ended())
+    request = asked(chain)
+    run(operator.settle())
+    assert chain.stage(request).status is Status.OPEN
+    assert "no answer key counts" in operator.store.ledger.job(request.id).note
+
+
 def test_answer_that_is_wrong_is_disputed_and_slashed_whatever_signed_it():
     class Corrupt(FakeEngine):
         async def run(self, folder, input):

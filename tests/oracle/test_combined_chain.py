@@ -117,6 +117,20 @@ def test_a_drawn_claim_is_proved_to_every_part(town):
     run(story)
 
 
+def test_a_drawn_claim_is_proved_though_its_database_and_key_are_lost(town):
+    async def story():
+        plain, request = await town.claimed(town.operator(), drawn=True)
+        again = town.operator(key=False)
+        await again.settle()
+        assert (await again.job(request)).mine
+        town.pass_time(DECIDED)
+        await again.settle()
+        assert town.status(plain) == FINAL
+        assert town.free()
+
+    run(story)
+
+
 @pytest.mark.parametrize("part", [AUDITED, ATTESTED])
 def test_a_claim_that_is_disputed_in_one_part_is_proved_to_every_part(town, part):
     async def story():
