@@ -31,7 +31,7 @@ abstract contract Assembly {
     uint256 internal constant QUORUM = 2;
     uint256 internal constant EPOCH = 1 days;
     uint256 internal constant CLOSED = 1 hours;
-    uint256 internal constant TRIES = 32 * PLACES;
+    uint256 internal constant TRIES = 128 * PLACES;
     uint256 internal constant LONGEST = 3 days;
     bytes internal constant RIGHT = "right";
     bytes internal constant WRONG = "wrong";
