@@ -25,7 +25,8 @@ from oracle.attestation.reader import Reader
 
 REPORT_BYTES, SIGNED_BYTES = 0x4A0, 0x2A0
 ECDSA_P384 = 1
-DEBUG, MASKED_CHIP, SIGNING_KEY = 1 << 19, 1 << 1, 0b111 << 2
+DEBUG, MIGRATION = 1 << 19, 1 << 18  # of the guest's policy
+MASKED_CHIP, SIGNING_KEY = 1 << 1, 0b111 << 2
 AMD = "1.3.6.1.4.1.3704.1"
 LEVELS = {"boot_loader": 0, "tee": 1, "snp": 6, "microcode": 7}  # bytes of a TCB_VERSION
 LEVEL_OIDS = {"boot_loader": "3.1", "tee": "3.2", "snp": "3.3", "microcode": "3.8"}
@@ -54,7 +55,10 @@ def verify(report: bytes, chain: bytes, policy: Policy) -> Attested:
     guest_policy = read.number(8)
     if guest_policy & DEBUG and not policy.allow_debug:
         raise DebugMode("SNP guest policy", "no debugging", hex(guest_policy))
-    measurements = {"family_id": read.take(16), "image_id": read.take(16)}
+    if guest_policy & MIGRATION:  # its agent, another guest, has this one's memory and keys
+        raise UnexpectedValue("SNP guest policy", "no migration agent", hex(guest_policy))
+    measurements = {"policy": guest_policy.to_bytes(8, "big")}
+    measurements |= {"family_id": read.take(16), "image_id": read.take(16)}
     measurements["vmpl"] = read.number(4).to_bytes(4, "big")
     read.expect(ECDSA_P384, 4, "signature algorithm")
     read.take(8 + 8)  # current TCB, platform

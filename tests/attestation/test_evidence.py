@@ -228,6 +228,15 @@ def test_reports_of_snp_that_disagree_with_their_certificate(
     refused(error, Kind.SNP, evidence(Kind.SNP, **more), policy(Kind.SNP))
 
 
+def test_a_guest_that_an_agent_may_migrate_is_refused() -> None:
+    """Whatever is allowed of debugging; the rest of the guest's policy is shown."""
+    for lax in (False, True):
+        given = evidence(Kind.SNP, policy=0x30000 | 1 << 18)
+        refused(UnexpectedValue, Kind.SNP, given, policy(Kind.SNP, allow_debug=lax))
+    shown = verify(Kind.SNP, evidence(Kind.SNP), policy(Kind.SNP)).measurements
+    assert shown["policy"] == (0x30000).to_bytes(8, "big")
+
+
 def test_amd_s_levels() -> None:
     refused(TcbRefused, Kind.SNP, evidence(Kind.SNP), policy(Kind.SNP, tcb={"microcode": 170}))
     verify(Kind.SNP, evidence(Kind.SNP), policy(Kind.SNP, tcb={"microcode": 169}))
