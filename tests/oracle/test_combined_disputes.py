@@ -1,11 +1,15 @@
 """A challenger under a combination, audited and attested, on the real contracts: it disputes a lie
 in the part on stake that has the longest window, and follows it there to the end."""
 
+import asyncio
+
 import pytest
 
+from oracle.bootstrap import Parts, serve
 from oracle.domain.job import JobState
 from oracle.domain.move import Move, Role
 from oracle.services.check import Check, Vigilance
+from oracle.settings import read_settings
 from tests.contracts.bench import (
     BOND,
     CLOCK,
@@ -175,5 +179,32 @@ def test_nothing_is_disputed_after_the_window_in_which_it_can_be(town):
         side = challenger(town)
         await side.settle()
         assert (await side.job(request)).state is JobState.EXPIRED
+
+    run(story())
+
+
+def test_a_challengers_service_looks_at_combinations(town, tmp_path, monkeypatch):
+    told = {
+        "RPC": town.evm.url,
+        "DEPLOYMENT": town.deployment(tmp_path),
+        "DATABASE": f"sqlite:///{tmp_path}/challenger.db",
+        "ROLES": "challenger",
+        "KEY": "dev:5",
+        "POLL": "0.05",
+    }
+    for name, value in told.items():
+        monkeypatch.setenv(f"EINPROOF_{name}", str(value))
+
+    async def story():
+        plain, _ = await town.claimed(town.operator(engine=LyingEngine()), drawn=False)
+        parts, stop = Parts(EchoModels(), EchoEngine(), EchoProver()), asyncio.Event()
+        serving = asyncio.create_task(serve(read_settings(), stop, parts))
+        for _ in range(600):
+            if serving.done() or town.both.of(AUDITED).disputed(plain):
+                break
+            await asyncio.sleep(0.1)
+        stop.set()
+        await serving
+        assert town.both.of(AUDITED).disputed(plain)
 
     run(story())
