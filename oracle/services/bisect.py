@@ -18,9 +18,12 @@ from oracle.domain.request import Answer, Request
 from oracle.domain.terms import UNANSWERABLE
 from oracle.ports import Chain, Engine, Ledger, ModelStore, Prover
 from oracle.services.closing import close
-from oracle.services.worker import unchanged
+from oracle.services.worker import held, unchanged
 
 log = structlog.get_logger("bisect")
+
+#: Moves that bring a proof.
+PROOFS = frozenset({Move.PROVE, Move.REFUTE})
 
 
 @dataclass(frozen=True)
@@ -86,8 +89,8 @@ class Bisect:
         upheld = board.outcome is game.Outcome.UPHELD
         if board.outcome is game.Outcome.NONE or upheld != (job.role is Role.OPERATOR):
             return Due(None)
-        for span, held in board.spans.items():
-            if not held.owed_by:
+        for span, state in board.spans.items():
+            if not state.owed_by:
                 continue
             who, bond = await self.chain.bond_of(job.request, span)
             if bond and (upheld or who == self.address):
@@ -96,7 +99,7 @@ class Bisect:
 
     async def _close(self, job: Job, standing: Standing, board: game.Board) -> Due:
         """The end of a lock that the oracle's week left; not by an operator that owes something."""
-        overdue = [span for span, held in board.spans.items() if held.owed]
+        overdue = [span for span, state in board.spans.items() if state.owed]
         overdue += [board.beyond] * board.refuted
         if overdue and job.role is Role.OPERATOR:
             return Due(None)
@@ -131,8 +134,19 @@ def answered(plain: Answer, run: game.Run) -> Answer:
 
 
 def guide(ledger: Ledger, job: Job, holder: str, due: Due) -> bool:
-    """Keeps what is due, if what it was looked up from is still so; else it is looked up anew."""
-    if (present := unchanged(ledger, job, holder)) is None:
+    """Keeps what is due, if what it was looked up from is still so; else it is looked up anew. What
+    took a proof is kept while its claim stands: else whoever plays on would have it made again and
+    again. A segment that another has given meanwhile is refused, and the next one looked up."""
+    present = held(ledger, job, holder)
+    kept = due.move in PROOFS and present is not None and _ground(present) == _ground(job)
+    if not kept:
+        present = unchanged(ledger, job, holder)
+    if present is None:
         return False
     ledger.put_job(present.owed(due))
     return True
+
+
+def _ground(job: Job) -> tuple[object, ...]:
+    """What a proof over a claim speaks of; and the nonce at which a move may still be mined."""
+    return job.seen, job.standing, job.closing, job.flight

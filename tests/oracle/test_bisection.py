@@ -4,11 +4,21 @@ sides' deaths at any call, and reorgs."""
 import pytest
 
 from oracle.adapters.memory import MemoryStore
+from oracle.domain import ids
 from oracle.domain.bisection import Outcome, Span
 from oracle.domain.chain import Status
-from oracle.domain.job import JobState
+from oracle.domain.job import JobState, Standing
 from oracle.domain.terms import UNANSWERABLE
-from oracle.fakes import CHALLENGER, OPERATOR, QUOTE, Crash, CrashPlan, FakeClock
+from oracle.fakes import (
+    CHALLENGER,
+    IDENTITY,
+    OPERATOR,
+    QUOTE,
+    Crash,
+    CrashPlan,
+    FakeClock,
+    fake_proof,
+)
 from oracle.services.work import Terms
 from tests.oracle.arena import (
     MOVE_TIME,
@@ -58,6 +68,17 @@ async def to_the_end(chain, request, *players, steps=40):
             return
         chain.wait(MOVE_TIME // 2)
     raise AssertionError("never closed")
+
+
+def segment(chain, request, at):
+    """The call that gives the proof of a segment of a right claim."""
+    stage = chain.stage(request)
+    standing = Standing(*stage.standing, stage.since, chain.chain[-1].block.ref)
+    whole = ids.context(IDENTITY.chain_id, IDENTITY.oracle, request, stage.standing[0])
+    data = true_run(request.input).data
+    proof = fake_proof(ids.segment_context(whole, at), data[at + 1])
+    place = chain.board(stage).place(Span(at, at + 1))
+    return chain.segment_call(request, standing, place, (data[at], data[at + 1], proof))
 
 
 def kinds(chain, request):
@@ -115,8 +136,6 @@ def test_a_lie_is_narrowed_down_to_its_segment_and_slashed(at):
 
 async def demand(chain, request, span, by="0x" + "ee" * 20):
     """A stranger demands a part of a claim."""
-    from oracle.domain.job import Standing
-
     stage = chain.stage(request)
     standing = Standing(*stage.standing, stage.since, chain.chain[-1].block.ref)
     place = chain.board(stage).place(span)
@@ -315,6 +334,85 @@ def test_bonds_beyond_the_hours_budget_wait():
             await other.step()
         assert "budget" in (await other.job(request)).note
         assert moves_of(chain, CHALLENGER) == []
+
+    run(story())
+
+
+class Beset(SegmentProver):
+    """While it proves, somebody plays on, and the watch sees it."""
+
+    def __init__(self):
+        super().__init__()
+        self.meanwhile, self.segments, self.see = [], [], None
+
+    async def prove(self, folder, context, input):
+        made = await super().prove(folder, context, input)
+        self.segments.append(int(folder.name))
+        if self.meanwhile:
+            await self.meanwhile.pop(0)()
+            await self.see()
+        return made
+
+
+def test_a_proof_is_kept_whatever_is_demanded_while_it_is_made():
+    async def story():
+        chain = Arena()
+        prover = Beset()
+        one = operator(chain, prover=prover)
+        prover.see = one.watch.step
+        request = chain.ask_bisected()
+        await turns(chain, one)
+        for span in (WHOLE, Span(0, 2), Span(2, 4)):
+            await demand(chain, request, span)
+            await turns(chain, one)
+        rest = [Span(i, i + 1) for i in range(1, SEGMENTS)]
+        prover.meanwhile = [lambda span=span: demand(chain, request, span) for span in rest]
+        await demand(chain, request, Span(0, 1))
+        await turns(chain, one)
+        assert prover.segments == list(range(SEGMENTS))  # each once
+        assert chain.stage(request).status is Status.FINAL
+
+    run(story())
+
+
+def test_a_refutation_is_kept_whatever_is_demanded_while_it_is_made():
+    async def story():
+        chain = Arena()
+        prover = Beset()
+        one, other = operator(chain, Liar(3, halts=True)), Pursuer(chain, prover=prover)
+        prover.see = other.watch.step
+        request = chain.ask_bisected()
+        await turns(chain, one)
+        prover.meanwhile = [lambda: demand(chain, request, chain.board(chain.stage(request)).whole)]
+        await turns(chain, one, other)
+        assert prover.segments == [3]
+        assert moves_of(chain, CHALLENGER) == ["refute", "answer"]
+        assert chain.stage(request).slashed
+
+    run(story())
+
+
+def test_a_segment_that_another_gave_while_it_was_proved_is_looked_up_anew():
+    async def story():
+        chain = Arena()
+        prover = Beset()
+        one = operator(chain, prover=prover)
+        prover.see = one.watch.step
+        request = chain.ask_bisected()
+        await turns(chain, one)
+        for span in (WHOLE, Span(0, 2)):
+            await demand(chain, request, span)
+            await turns(chain, one)
+
+        async def given():
+            chain.mine(chain.by("0x" + "ee" * 20, segment(chain, request, 0)))
+
+        prover.meanwhile = [given]
+        await demand(chain, request, Span(0, 1))
+        await to_the_end(chain, request, one)
+        stage = chain.stage(request)
+        assert (stage.status, stage.slashed) == (Status.FINAL, False)
+        assert "answer" in moves_of(chain, OPERATOR) and "segment" not in moves_of(chain, OPERATOR)
 
     run(story())
 
