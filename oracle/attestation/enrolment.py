@@ -91,10 +91,12 @@ def decide(
 ) -> Enrolment:
     """The enrolment that evidence bound to the applicant stands for; `names` are the measurements
     that make the build. Raises AttestationError, DebugMode for a policy that would look past it,
-    UnexpectedValue for a measurement that the evidence lacks, or for a kind of which the contract
-    takes no attester's word."""
+    UnexpectedValue for a measurement that the evidence lacks, for a kind of which the contract
+    takes no attester's word, or for one that holds no key (a GPU)."""
     if kind in QUOTED:
         raise UnexpectedValue("kind", "one that attesters decide", kind)
+    if kind is Kind.NVIDIA:  # any host's key can be its nonce: it measures no program, holds no key
+        raise UnexpectedValue("kind", "one that holds the key: a GPU stands beside a machine", kind)
     shown = _verify(kind, parts, policy, applicant)
     missing = sorted(set(names) - set(shown.measurements))
     if missing or not names:

@@ -98,7 +98,7 @@ def enrol(
     at: At = "",
     measurement: Annotated[
         list[str],
-        typer.Option("--measurement", help="Names that make the build (snp, nitro, nvidia)."),
+        typer.Option("--measurement", help="Names that make the build (snp, nitro)."),
     ] = [],  # noqa: B006
     status: Statuses = [],  # noqa: B006
     rpc: Rpc = None,

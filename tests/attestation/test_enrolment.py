@@ -30,7 +30,6 @@ QUOTED = [Kind.SGX, Kind.TDX]
 NAMES = {
     Kind.SNP: ["measurement"],
     Kind.NITRO: ["pcr0", "pcr1"],
-    Kind.NVIDIA: ["measurement_1"],
     Kind.TPM: ["pcr0", "pcr7"],
 }
 
@@ -55,7 +54,7 @@ def test_decide_good_evidence_gives_the_enrolment(kind: Kind, parts: Any) -> Non
     assert found.until > NOW.timestamp()
 
 
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", [*NAMES, *QUOTED])
 @pytest.mark.parametrize("field", ["chain_id", "registry", "owner", "model_id", "point"])
 def test_decide_evidence_for_another_applicant_is_refused(
     kind: Kind, field: str, parts: Any
@@ -80,6 +79,13 @@ def test_decide_measurements_that_are_not_there_are_refused(kind: Kind, parts: A
     for names in ([], ["no such"]):
         with pytest.raises(UnexpectedValue):
             decide(kind, parts(kind), policy(kind), APPLICANT, names)
+
+
+def test_decide_a_gpu_holds_no_key_and_is_refused(parts: Any) -> None:
+    """It signs any nonce, and says nothing of the program beside it."""
+    kind = Kind.NVIDIA
+    with pytest.raises(UnexpectedValue, match="holds the key"):
+        decide(kind, parts(kind), policy(kind), APPLICANT, ["measurement_1"])
 
 
 def test_decide_hardware_under_debugging_is_refused_whatever_the_policy(parts: Any) -> None:
