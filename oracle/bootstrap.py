@@ -33,7 +33,7 @@ from oracle.services.check import Check, Vigilance
 from oracle.services.flight import Posting, Runway
 from oracle.services.guard import Guard, Watchfulness
 from oracle.services.serve import LONGEST_OUTAGE_PAUSE, Crew, Serve, Write
-from oracle.services.sit import Duty, Sit
+from oracle.services.sit import LOOKS, PROOFS, Duty, Sit
 from oracle.services.watch import Seat, Watch
 from oracle.services.work import Terms, Work
 from oracle.services.worker import Worker
@@ -235,7 +235,7 @@ def _crew(
     elif role is Role.MEMBER:
         councils = {at for at, kind in chain.tiers.items() if kind is TierKind.COMMITTEE}
         seat = Seat(role, signer.address, councils)
-        workers = [_member(site, settings, store, signer, parts, name)]
+        workers = [*_members(site, settings, store, signer, parts, name)]
     else:
         staked = {at for at, kind in chain.tiers.items() if kind in ON_STAKE}
         seat = Seat(role, signer.address, staked)
@@ -266,16 +266,16 @@ def _crew(
     return Crew(role, store, watch, workers, Write(runway), signer.address)
 
 
-def _member(
+def _members(
     site: Site,
     settings: Settings,
     store: SqlStore,
     signer: AccountSigner,
     parts: Parts,
     name: str,
-) -> Sit:
-    """A committee member's worker, and the board if it collects. Raises SettingsInvalid,
-    PortInUse."""
+) -> list[Sit]:
+    """A committee member's workers, one that looks and one that proves; and the board if it
+    collects. Raises SettingsInvalid, PortInUse."""
     if parts.tracer is None:
         raise SettingsInvalid("a committee's member needs an engine that hashes its trace")
     collects = settings.board_port is not None
@@ -291,22 +291,26 @@ def _member(
         site.board = BoardServer(board, settings.board_host, settings.board_port)
     terms = agreed(settings, signer.address)
     duty = Duty(terms.payee, collects, settings.max_attempts)
-    return Sit(
-        site.chain,
-        store,
-        parts.models,
-        (parts.engine, parts.tracer),
-        parts.prover,
-        SystemClock(),
-        site.identity,
-        signer,
-        board,
-        recover_signer,
-        BlsAggregation(site.chain, signer),
-        duty,
-        terms,
-        name,
-    )
+    return [
+        Sit(
+            site.chain,
+            store,
+            parts.models,
+            (parts.engine, parts.tracer),
+            parts.prover,
+            SystemClock(),
+            site.identity,
+            signer,
+            board,
+            recover_signer,
+            BlsAggregation(site.chain, signer),
+            duty,
+            terms,
+            name,
+            among,
+        )
+        for among in (LOOKS, PROOFS)
+    ]
 
 
 def _poll(settings: Settings, development: bool) -> float:

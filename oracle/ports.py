@@ -24,7 +24,7 @@ from oracle.domain.chain import (
     Unsigned,
 )
 from oracle.domain.committee import Committee, Opened, Summons, Word
-from oracle.domain.job import Job, JobState, Lease, Standing
+from oracle.domain.job import WORK, Job, JobState, Lease, Standing
 from oracle.domain.request import Answer, Request, Tier
 from oracle.domain.terms import Quote
 
@@ -96,8 +96,8 @@ class Chain(Protocol):
         ...
 
     async def agreement(self, request: Request, block: BlockRef) -> bytes:
-        """The evidence with which the claim that stands was handed in, in `block`; empty if it was
-        not handed in by a plain transaction."""
+        """The evidence with which the claim that stands was handed in, in `block`, encoded anew; of
+        a contract that handed it in, as the tier logged it. Empty if it is not to be had."""
         ...
 
     def commit_call(
@@ -351,9 +351,10 @@ class Ledger(Protocol):
         """Jobs with a fact from a block above `number`."""
         ...
 
-    def claimable(self, now: int) -> Job | None:
-        """A job that `Job.claimable` holds for, demanded proofs before all others, then the most
-        urgent, then what has waited longest, then the oldest; no other transaction gets it too."""
+    def claimable(self, now: int, among: Collection[JobState] = WORK) -> Job | None:
+        """A job in one of these states that `Job.claimable` holds for, demanded proofs before all
+        others, then the most urgent, then what has waited longest, then the oldest; no other
+        transaction gets it too."""
         ...
 
     def leases(self) -> list[Job]:

@@ -7,15 +7,15 @@ from eth_abi.abi import decode
 from eth_hash.auto import keccak
 from eth_utils.address import to_checksum_address
 
-from oracle.adapters.abi import FUNCTIONS, call_data, selector
+from oracle.adapters.abi import call_data
 from oracle.adapters.rpc import Node
+from oracle.adapters.words import shown_in
 from oracle.domain.chain import Audit, Call, Guarding, Shown
 from oracle.domain.errors import CallRefused
 from oracle.domain.job import Standing
 from oracle.domain.request import Request, Tier
 from oracle.domain.terms import HOUR, ClaimTerms, Quote
 
-ANSWER = selector("answer")
 #: Seconds from a claim's window to the round that draws it, beside the inclusion delay.
 UNSEEN = 60
 ZERO = "0x" + "00" * 20
@@ -71,13 +71,7 @@ class AuditCalls(ABC):
         sent = await self.node.rpc("eth_getTransactionByHash", "0x" + transaction.hex())
         if not sent or to_checksum_address(sent["to"] or ZERO) != self.oracle:
             return None  # through a contract, whose calldata may say anything
-        data = bytes.fromhex(sent["input"][2:])
-        if data[:4] != ANSWER:
-            return None
-        fields, _, payee, output, evidence = decode(FUNCTIONS["answer"], data[4:])
-        if call_data("refund", fields) != call_data("refund", request.fields):
-            return None
-        return Shown(to_checksum_address(payee), output, evidence)
+        return shown_in(bytes.fromhex(sent["input"][2:]), request)
 
     async def guard(self, tier: Tier) -> Guarding | None:
         try:

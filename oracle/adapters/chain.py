@@ -9,19 +9,18 @@ from eth_hash.auto import keccak
 from eth_utils.address import to_checksum_address
 
 from oracle.adapters.abi import (
-    FUNCTIONS,
     MEMBERS,
     REQUEST,
     TOKEN,
     call_data,
     request_from,
-    selector,
     topic,
 )
 from oracle.adapters.audits import AuditCalls
 from oracle.adapters.bisection import DEMANDED, MOVES, REFUTED, GameCalls
 from oracle.adapters.combination import CombinationCalls
 from oracle.adapters.rpc import Node
+from oracle.adapters.words import anew
 from oracle.domain import ids
 from oracle.domain.block import Block, BlockRef
 from oracle.domain.chain import (
@@ -41,15 +40,14 @@ from oracle.domain.chain import (
     Status,
     Stood,
 )
-from oracle.domain.committee import DAY, Committee, Opened, Summons
+from oracle.domain.committee import AGREED, DAY, Committee, Opened, Summons
 from oracle.domain.errors import CallRefused, ChainMoved, ChainUnavailable, NodeRefused
 from oracle.domain.request import Answer, Coin, Request, Tier, TierKind
 from oracle.domain.terms import ClaimTerms, Quote
 
 REQUESTED, ANSWERED, RETURNED = topic("Requested"), topic("Answered"), topic("Returned")
 DISPUTED, DISSENTED, DRAWN = topic("Disputed"), topic("Dissented"), topic("Drawn")
-ANSWER = selector("answer")
-ZERO = "0x" + "00" * 20
+SPOKEN, KEYS = topic("Spoken"), keccak(b"keys()")[:4]
 #: IOptimisticAssurance.Case and Challenge, IStakeVault.Account
 CASE = "(uint40,uint40,uint32,uint64,uint8,address,uint96,bytes32)"
 CHALLENGE = "(address,uint96,bytes32)"
@@ -77,6 +75,7 @@ class NodeChain(AuditCalls, GameCalls, CombinationCalls):
         self.parts = {to_checksum_address(part): kind for part, kind in parts.items()}
         self._read_tiers: dict[str, Tier] = {}
         self._committees: dict[bytes, Committee] = {}
+        self._many: dict[str, bool] = {}
         self.beacons: dict[str, tuple[str, bool]] = {}
         self.round_times: dict[tuple[str, int], int] = {}
 
@@ -240,18 +239,33 @@ class NodeChain(AuditCalls, GameCalls, CombinationCalls):
         return said
 
     async def agreement(self, request: Request, block: BlockRef) -> bytes:
-        logs = await self._events(block.number, block.number)
-        for log in logs:
-            about = [_bytes(each) for each in log["topics"][:2]] == [ANSWERED, request.id]
-            if not about or _bytes(log["blockHash"]) != block.hash:
-                continue
-            sent = await self.node.rpc("eth_getTransactionByHash", log["transactionHash"])
-            if not sent or to_checksum_address(sent["to"] or ZERO) != self.oracle:
-                continue  # through a contract, whose calldata may say anything
-            data = _bytes(sent["input"])
-            if data[:4] == ANSWER:
-                return bytes(decode(FUNCTIONS["answer"], data[4:])[4])
-        return b""
+        words = b""
+        for log in await self._about(SPOKEN, request.assurance, request, block):
+            words = bytes(decode(("bytes",), _bytes(log["data"]))[0])
+        for log in await self._about(ANSWERED, self.oracle, request, block):
+            shown = await self.shown(request, _bytes(log["transactionHash"]))
+            if not words and shown is not None and shown.evidence[:1] == AGREED:
+                words = shown.evidence[1:]
+        if not words:
+            return b""
+        if request.assurance not in self._many:
+            self._many[request.assurance] = await self._signs_as_one(request.assurance)
+        return AGREED + anew(words, self._many[request.assurance])
+
+    async def _about(
+        self, event: bytes, address: str, request: Request, block: BlockRef
+    ) -> list[dict[str, Any]]:
+        """Logs of an event in just this block."""
+        topics = ["0x" + event.hex(), "0x" + request.id.hex()]
+        found = await self.logs(block.number, block.number, [address], topics)
+        return [log for log in found if _bytes(log["blockHash"]) == block.hash]
+
+    async def _signs_as_one(self, council: str) -> bool:
+        """Whether members have BLS keys (IBlsCommitteeAssurance)."""
+        try:
+            return bool(await self.call(council, KEYS))
+        except CallRefused:
+            return False
 
     def commit_call(
         self, request: Request, committee: Committee, place: int, commitment: bytes

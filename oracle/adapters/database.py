@@ -77,11 +77,11 @@ class SqlLedger:
     def jobs_above(self, number: int) -> list[Job]:
         return self._jobs(jobs.c.newest > number)
 
-    def claimable(self, now: int) -> Job | None:
+    def claimable(self, now: int, among: Collection[JobState] = WORK) -> Job | None:
         free = jobs.c.lease_until.is_(None) | (jobs.c.lease_until <= now)
         first = sa.case((jobs.c.state == JobState.DISPUTED.value, 0), else_=1)
         order = (first, jobs.c.urgency.desc(), jobs.c.not_before)
-        found = self._jobs(_among(WORK) & (jobs.c.not_before <= now) & free, 1, *order)
+        found = self._jobs(_among(among) & (jobs.c.not_before <= now) & free, 1, *order)
         return found[0] if found else None
 
     def leases(self) -> list[Job]:

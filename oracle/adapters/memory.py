@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from oracle.domain.block import BlockRef
 from oracle.domain.chain import Flown
-from oracle.domain.job import Job, JobState, Lease
+from oracle.domain.job import WORK, Job, JobState, Lease
 
 T = TypeVar("T")
 
@@ -54,8 +54,8 @@ class MemoryLedger:
     def jobs_above(self, number: int) -> list[Job]:
         return [job for job in self._jobs.values() if job.newest > number]
 
-    def claimable(self, now: int) -> Job | None:
-        found = [job for job in self._jobs.values() if job.claimable(now)]
+    def claimable(self, now: int, among: Collection[JobState] = WORK) -> Job | None:
+        found = [job for job in self._jobs.values() if job.claimable(now, among)]
 
         def first(job: Job) -> tuple[bool, int, int]:
             return job.state is not JobState.DISPUTED, -job.urgency, job.not_before

@@ -110,6 +110,10 @@ class EngineDisagrees(OracleError):
     """The integer engine and the prover computed different outputs; nothing may be posted."""
 
 
+class EngineFailed(OracleError):
+    """An engine ended without an answer; worth trying again."""
+
+
 class BoardUnavailable(OracleError):
     """The board on which a committee's words are exchanged does not answer, or refuses a word."""
 

@@ -18,6 +18,7 @@ back, and the state is right again without a table of transitions:
     verdict    why this service will do nothing
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -41,11 +42,11 @@ class JobState(StrEnum):
     SENT = "sent"
     READY = "ready"
     PROVISIONAL = "provisional"  # a claim stands, and its clock runs
-    DISPUTED = "disputed"  # our claim is to be proved
+    DISPUTED = "disputed"  # our claim is to be proved, or a member's word
     DECIDED = "decided"  # our dispute has ended, and something is due to us
     WAITING = "waiting"  # for a claim to check
     CHECKED = "checked"  # the claim is right
-    SEATED = "seated"  # a committee's words are exchanged
+    SEATED = "seated"  # a committee's words are exchanged, or a claim is looked at
     NEW = "new"
 
 
@@ -223,15 +224,27 @@ class Job:
         return self.move in BONDED
 
     @property
+    def unproved(self) -> bool:
+        """A member's proof is due, and not made yet."""
+        return (
+            self.role is Role.MEMBER
+            and self.due is not None
+            and self.due.move in (Move.PROVE, Move.REFUTE)
+            and (self.answer is None or not self.answer.proof)
+        )
+
+    @property
     def urgency(self) -> int:
         """Of jobs that wait for the same the highest comes first: claims at stake and a verifier to
-        be stopped; what a watcher freezes, by coverage, since there is an hour for it; then all
-        that nothing limits. What a challenger has yet to check, or to find a bond for, comes last,
-        by coverage: else small lies spend its time and its bonds before it looks at a large one."""
+        be stopped; what a watcher freezes, and claims that a member looks at or proves, by
+        coverage, since there are hours for it; then all that nothing limits. What a challenger has
+        yet to check, or to find a bond for, comes last, by coverage: else small lies spend its time
+        and its bonds before it looks at a large one."""
         move, coverage = self.move, ClaimTerms.parse(self.request.terms).coverage
         if self.role is Role.CHALLENGER and (move is None or self.bonded):
             return coverage + (self.at_risk << COVERAGE_BITS)
-        if move is Move.FREEZE:
+        judged = self._sitting and self.standing is not None and move is not Move.OPEN
+        if judged or move is Move.FREEZE:
             return coverage + (2 << COVERAGE_BITS)
         return (3 if self.at_risk or move is Move.STOP else 2) << COVERAGE_BITS
 
@@ -244,7 +257,7 @@ class Job:
             return None if self.verdict is not None or self.due is None else self.due.move
         if self.role is Role.MEMBER:
             rests = self.closing is not None or self.verdict is not None
-            return None if rests or self.due is None else self.due.move
+            return None if rests or self.due is None or self.unproved else self.due.move
         if self.closing is not None:
             owed = self.contest is not None or self.playing or self.left
             return self.due.move if owed and self.due is not None else None
@@ -314,8 +327,10 @@ class Job:
             return JobState.WAITING
         if self.answer is None:
             return JobState.NEW
+        if self.unproved:
+            return JobState.DISPUTED
         if self._sitting and self.due is None:
-            return JobState.SEATED if self.demand is None else JobState.DISPUTED
+            return JobState.SEATED
         if self.mine or (self.playing and self.due is None):
             return JobState.DISPUTED
         watching = self._challenging or self._sitting
@@ -434,9 +449,9 @@ class Job:
 
     # --- what the service does ---
 
-    def claimable(self, now: int) -> bool:
+    def claimable(self, now: int, among: Collection[JobState] = WORK) -> bool:
         free = self.lease is None or self.lease.until <= now
-        return self.state in WORK and free and self.not_before <= now
+        return self.state in among and free and self.not_before <= now
 
     def claimed(self, lease: Lease) -> "Job":
         """Counted when it starts, so that a request which kills the process is given up once."""
@@ -461,7 +476,9 @@ class Job:
         return replace(self, verdict=None, lease=None, attempts=0, not_before=0)
 
     def postponed(self, until: int, note: str) -> "Job":
-        return replace(self, lease=None, not_before=until, note=note)
+        """Later. A member's move that has to wait is looked up anew: others may summon it."""
+        due = None if self._sitting and self.move is not None else self.due
+        return replace(self, due=due, lease=None, not_before=until, note=note)
 
     def released(self) -> "Job":
         return replace(self, lease=None)

@@ -10,12 +10,13 @@ little for the stake that it would bind is given no answer, either; a claim that
 whatever it pays.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
 
 from oracle.domain import ids
+from oracle.domain.block import BlockRef
 from oracle.domain.chain import Identity
 from oracle.domain.committee import (
     DAY,
@@ -32,11 +33,12 @@ from oracle.domain.errors import (
     BoardUnavailable,
     Declined,
     EngineDisagrees,
+    EngineFailed,
     OracleError,
     TooLate,
     WrongTier,
 )
-from oracle.domain.job import Due, Job, Standing
+from oracle.domain.job import WORK, Due, Job, JobState, Standing, backoff
 from oracle.domain.move import Move
 from oracle.domain.request import Answer, Request, Tier, TierKind
 from oracle.domain.terms import ClaimTerms
@@ -58,11 +60,20 @@ from oracle.services.moves import opening
 from oracle.services.quorum import Quorums
 from oracle.services.work import Terms
 from oracle.services.worker import Finding, Worker, unchanged
+from prover.errors import EinproofError
 
 log = structlog.get_logger("sit")
 
 #: Seconds between two looks at the board; and for a summons to what we have no answer to.
 PAUSE, LOOK = 1, 30
+
+#: A refutation is handed in so often, in half an hour, before it is taken to be in vain.
+TRIES = 12
+#: Bytes of a refutation that name what stands: its first, payee and output hash.
+NAMED = 65
+#: What a member looks at, and what it proves.
+LOOKS = frozenset({JobState.NEW, JobState.SEATED})
+PROOFS = frozenset({JobState.DISPUTED})
 
 #: Days for which a claim's coverage is reserved of every seat (Council.OPEN_EPOCHS).
 RESERVED = 4
@@ -83,7 +94,8 @@ class Duty:
 
 
 class Sit(Worker):
-    """`engines`: two that share no arithmetic; the second hashes its trace, too."""
+    """`engines`: two that share no arithmetic; the second hashes its trace, too. `among`: LOOKS or
+    PROOFS, for a worker of its own each: words and dissents wait for no proof."""
 
     def __init__(
         self,
@@ -101,8 +113,10 @@ class Sit(Worker):
         duty: Duty,
         terms: Terms,
         holder: str,
+        among: Collection[JobState] = WORK,
     ) -> None:
-        super().__init__(store, clock, holder, max_attempts=duty.max_attempts, lease=duty.lease)
+        attempts, lease = duty.max_attempts, duty.lease
+        super().__init__(store, clock, holder, max_attempts=attempts, lease=lease, among=among)
         self._chain = chain
         self._models = models
         self._engines = engines
@@ -115,28 +129,29 @@ class Sit(Worker):
         self._duty = duty
         self._terms = terms
         self._refusals: dict[tuple[bytes, bool], OracleError] = {}
+        self._tries: dict[tuple[bytes, BlockRef | None], int] = {}
 
     async def _find(self, job: Job) -> Finding:
+        if job.unproved and job.standing is not None and job.answer is not None:
+            return await self._proved(job, job.standing, job.answer)
         pause, tier = PAUSE, await self._tier(job.request)
         try:
-            answer = await self._computed(job, tier)
-        except (Declined, EngineDisagrees) as reason:
-            answer = self._empty(tier, str(reason))
+            given = await self._computed(job, tier)
+        except (Declined, EngineDisagrees, EngineFailed) as reason:
+            empty = self._empty(tier, str(reason))
+            answer = empty if job.answer is None or job.answer.why else job.answer
             if job.standing is None:
-                pause, due = LOOK, await self._excuse(job.request, answer, tier)
-            elif (due := await self._owed(job.request, answer, tier)) is None:
+                pause, due = LOOK, await self._excuse(job, empty, tier)
+            elif (due := await self._owed(job, empty, tier)) is None:
                 raise
         else:
+            ours = replace(given, payee=self._duty.payee, proof=b"")
             if job.standing is not None:
-                given = answer
                 answer, due = await self._guard(job, job.standing, given, tier)
                 if due is not None and due.move in (None, Move.FINALISE):
-                    ours = replace(given, payee=self._duty.payee, proof=b"")
-                    for said in (ours, self._empty(tier, "it was declined")):
-                        if (owed := await self._owed(job.request, said, tier)) is not None:
-                            answer, due = said, owed
+                    due = await self._owed(job, ours, tier) or due
             else:
-                answer, due = await self._speak(job.request, answer, tier)
+                answer, due = await self._speak(job, ours, tier)
         again = self._clock.now() + pause
         return lambda ledger: decide(ledger, job, self._holder, answer, due, again)
 
@@ -172,11 +187,16 @@ class Sit(Worker):
             raise
 
     async def _compute(self, request: Request, tier: Tier) -> Answer:
-        """What both engines make of the input. Raises Declined, EngineDisagrees."""
-        folder = await self._models.find(request.model_id)
+        """What both engines make of the input. Raises Declined, EngineDisagrees, EngineFailed."""
         one, other = self._engines
-        output = await one.run(folder, request.input)
-        again, trace = await other.traced(folder, request.input)
+        try:
+            folder = await self._models.find(request.model_id)
+            output = await one.run(folder, request.input)
+            again, trace = await other.traced(folder, request.input)
+        except Declined:
+            raise
+        except EinproofError as reason:
+            raise EngineFailed(f"no engine ran: {reason}") from reason
         names = f"{one.name} and {other.name}"
         if output != again:
             raise EngineDisagrees(
@@ -189,18 +209,27 @@ class Sit(Worker):
 
     # --- nothing stands yet ---
 
-    async def _excuse(self, request: Request, answer: Answer, tier: Tier) -> Due | None:
-        """We have no answer (a model that we do not hold, an input without a proof, a verifier that
-        was stopped): nothing is said, unless we are summoned. Then silence would be fined, and we
-        commit to the empty output and open it, which nobody can hand in as an answer."""
+    def _words(self, job: Job, answer: Answer, tier: Tier, epoch: int) -> list[Opened]:
+        """What we say now; and what we may have committed to before: an answer that we had, or that
+        we had none. Silence would be fined whatever has changed since."""
+        said = [answer, *([] if job.answer is None else [job.answer]), self._empty(tier, "")]
+        paid = [replace(each, payee=self._duty.payee) for each in said]
+        return [opening(self._signer, job.request, each, epoch) for each in paid]
+
+    async def _excuse(self, job: Job, empty: Answer, tier: Tier) -> Due | None:
+        """We have no answer (a model that we do not hold, or that is damaged, an input without a
+        proof, a verifier that was stopped): nothing is said, unless we are summoned. Then silence
+        would be fined, and we commit to the empty output and open it, which nobody can hand in as
+        an answer."""
+        request = job.request
         now = await self._now(request)
         committee = await self._chain.committee(tier, now // DAY)
         summons = await self._chain.summons(request)
         if committee is None or summons is None or summons.epoch != committee.epoch:
             return None
-        ours = opening(self._signer, request, answer, committee.epoch)
+        words = self._words(job, empty, tier, committee.epoch)
         said = await self._chain.spoken(request, len(committee.owners))
-        return self._word(said, ours, committee, summons, now)
+        return self._word(request, said, words, committee, summons, now)
 
     async def _now(self, request: Request) -> int:
         """Raises TooLate once nobody can answer any more."""
@@ -209,37 +238,46 @@ class Sit(Worker):
             raise TooLate(f"the deadline passed {now - request.deadline} s ago")
         return now
 
-    async def _speak(self, request: Request, answer: Answer, tier: Tier) -> Next:
+    async def _speak(self, job: Job, answer: Answer, tier: Tier) -> Next:
+        request = job.request
         now = await self._now(request)
         committee = await self._chain.committee(tier, now // DAY)
         if committee is None:
             return answer, None
-        ours = opening(self._signer, request, answer, committee.epoch)
+        ours, *before = self._words(job, answer, tier, committee.epoch)
         summons = await self._chain.summons(request)
         if summons is not None and summons.epoch == committee.epoch:
-            found = await self._answer_summons(request, answer, ours, committee, summons, tier, now)
+            words = [ours, *before]
+            found = await self._answer_summons(
+                request, answer, words, committee, summons, tier, now
+            )
             if found is not None:
                 return found
-        words = await self._exchange(request, ours, committee, tier)
+        heard = await self._exchange(request, ours, committee, tier)
         if not self._duty.collects:
             return answer, None
-        evidence = await self._quorums.signed(tier, request, committee, ours, words)
+        evidence = await self._quorums.signed(tier, request, committee, ours, heard)
         return (replace(answer, proof=evidence), Due(Move.ANSWER)) if evidence else (answer, None)
 
     async def _exchange(
         self, request: Request, ours: Opened, committee: Committee, tier: Tier
     ) -> list[Word]:
-        """Puts what there is to say now; all sound words on the board. None while it is away: the
-        requester can summon, and the chain is there."""
+        """Puts what there is to say now; all sound words about the request, one a member, whatever
+        else its board shows. None while it is away: the requester can summon, and the chain is
+        there."""
         me, chain_id = self._signer.address, self._identity.chain_id
         try:
             found = await self._board.read(request.id, committee.epoch)
-            words = [
-                w for w in found if w.sound(committee, chain_id, tier.assurance, self._recover)
-            ]
+            sound = {
+                w.member: w
+                for w in found
+                if w.request_id == request.id
+                and w.sound(committee, chain_id, tier.assurance, self._recover)
+            }
+            words = list(sound.values())
             if not committee.places(me):
                 return words
-            mine = next((word for word in words if word.member == me), None)
+            mine = sound.get(me)
             ready = committed(committee, words) >= committee.quorum
             if mine is None or (ready and mine.opened is None):
                 said = ours.commitment(me)
@@ -261,7 +299,7 @@ class Sit(Worker):
         self,
         request: Request,
         answer: Answer,
-        ours: Opened,
+        words: Sequence[Opened],
         committee: Committee,
         summons: Summons,
         tier: Tier,
@@ -269,11 +307,11 @@ class Sit(Worker):
     ) -> Next | None:
         """The next of our places to speak for on-chain; then the quorum's, handed in."""
         said = await self._chain.spoken(request, len(committee.owners))
-        due = self._word(said, ours, committee, summons, now)
+        due = self._word(request, said, words, committee, summons, now)
         if due is not None:
             return answer, due
         revealed = {place: shown for place, (_, shown) in enumerate(said)}
-        evidence = await self._quorums.spoken(tier, committee, ours, revealed)
+        evidence = await self._quorums.spoken(tier, committee, words[0], revealed)
         if not evidence:
             return None
         # Who is paid comes first; if it is away, any member keeps itself and others from a fine.
@@ -282,39 +320,56 @@ class Sit(Worker):
 
     def _word(
         self,
+        request: Request,
         said: Sequence[tuple[bytes, bytes]],
-        ours: Opened,
+        words: Sequence[Opened],
         committee: Committee,
         summons: Summons,
         now: int,
     ) -> Due | None:
         """What the first of our places has yet to say on-chain; None: nothing now."""
-        mine, nothing = ours.commitment(self._signer.address), bytes(32)
+        mine = words[0].commitment(self._signer.address)
         for place in committee.places(self._signer.address):
+            if now <= summons.commit_by and said[place][0] != mine:
+                call = self._chain.commit_call(request, committee, place, mine)
+                return Due(Move.COMMIT, 0, place, committee, call)
+        if summons.commit_by < now <= summons.reveal_by:
+            return self._unopened(request, said, words, committee, 0)
+        return None
+
+    def _unopened(
+        self,
+        request: Request,
+        said: Sequence[tuple[bytes, bytes]],
+        words: Sequence[Opened],
+        committee: Committee,
+        at: int,
+    ) -> Due | None:
+        """The opening of the first of our places that has committed to one of our words."""
+        me = self._signer.address
+        known = {word.commitment(me): word for word in words}
+        for place in committee.places(me):
             made, shown = said[place]
-            if now <= summons.commit_by and made != mine:
-                return Due(Move.COMMIT, 0, place, committee)
-            if summons.commit_by < now <= summons.reveal_by and (made, shown) == (mine, nothing):
-                return Due(Move.OPEN, 0, place, committee)
+            if made in known and shown == bytes(32):
+                call = self._chain.open_call(request, committee, place, known[made])
+                return Due(Move.OPEN, at, place, committee, call)
         return None
 
     # --- a claim stands ---
 
-    async def _owed(self, request: Request, answer: Answer, tier: Tier) -> Due | None:
+    async def _owed(self, job: Job, answer: Answer, tier: Tier) -> Due | None:
         """What we committed to on-chain is opened though a claim stands: else who summoned would
         get back the bond that pays for it."""
+        request = job.request
         summons = await self._chain.summons(request)
         committee = await self._chain.committee(tier, summons.epoch) if summons else None
         if summons is None or committee is None:
             return None
-        ours = opening(self._signer, request, answer, committee.epoch)
-        now = (await self._chain.head()).timestamp
+        if (await self._chain.head()).timestamp > summons.reveal_by:
+            return None
+        words = self._words(job, answer, tier, committee.epoch)
         said = await self._chain.spoken(request, len(committee.owners))
-        for place in committee.places(self._signer.address):
-            unopened = said[place] == (ours.commitment(self._signer.address), bytes(32))
-            if unopened and now <= summons.reveal_by:
-                return Due(Move.OPEN, summons.commit_by + 1, place, committee)
-        return None
+        return self._unopened(request, said, words, committee, summons.commit_by + 1)
 
     async def _guard(self, job: Job, standing: Standing, answer: Answer, tier: Tier) -> Next:
         request, demand = job.request, job.demand
@@ -324,8 +379,7 @@ class Sit(Worker):
             ours = replace(answer, payee=standing.payee, proof=b"")
             if demand is None:
                 return ours, Due(Move.FINALISE, standing.since + answer.window + 1)
-            proof = await self._prove(request, ours)
-            return replace(ours, proof=PROOF + proof), Due(Move.PROVE)
+            return await self._shown(job, ours, Move.PROVE, PROOF)
         log.warning("wrong", id=request.id.hex(), claimed=standing.output[:32].hex())
         committee = await self._chain.committee(tier, standing.since // DAY)
         places = committee.places(self._signer.address) if committee else []
@@ -333,12 +387,31 @@ class Sit(Worker):
         if demand is None and places and now <= standing.since + answer.window:
             return answer, Due(Move.DISSENT, 0, places[0], committee)
         agreed = await self._chain.agreement(request, standing.block)
-        if not agreed:  # handed in by a contract: what its members said is not to be had
+        if not agreed or self._tries.get((request.id, standing.block), 0) >= TRIES:
             return answer, Due(Move.SETTLE, demand.prove_by + 1) if demand else Due(None)
         ours = replace(answer, payee=self._signer.address)
-        proof = await self._prove(request, ours)
-        evidence = refutation(standing.payee, standing.output, agreed, proof)
-        return replace(ours, proof=evidence), Due(Move.REFUTE)
+        named = refutation(standing.payee, standing.output, b"", b"")[:NAMED]
+        return await self._shown(job, ours, Move.REFUTE, named)
+
+    async def _shown(self, job: Job, ours: Answer, move: Move, start: bytes) -> Next:
+        """Our claim with its proof; unless that was made, it is to be made now. What was refused,
+        or lost its nonce, is tried again later and later, and not proved again."""
+        known = job.answer
+        if known is None or known.payee != ours.payee or not known.proof.startswith(start):
+            return replace(ours, proof=b""), Due(move)
+        name = job.request.id, job.standing.block if job.standing else None
+        self._tries[name] = tries = self._tries.get(name, 0) + 1
+        return known, Due(move, (await self._chain.head()).timestamp + backoff(tries))
+
+    async def _proved(self, job: Job, standing: Standing, ours: Answer) -> Finding:
+        """Makes the proof that is due."""
+        proof, due = await self._prove(job.request, ours), job.due
+        evidence = PROOF + proof
+        if due is not None and due.move is Move.REFUTE:
+            agreed = await self._chain.agreement(job.request, standing.block)
+            evidence = refutation(standing.payee, standing.output, agreed, proof)
+        shown, again = replace(ours, proof=evidence), self._clock.now()
+        return lambda ledger: decide(ledger, job, self._holder, shown, due, again)
 
     async def _prove(self, request: Request, answer: Answer) -> bytes:
         folder = await self._models.find(request.model_id)

@@ -7,7 +7,7 @@ one short transaction, or not at all.
 import asyncio
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import replace
 from functools import partial
 
@@ -23,7 +23,7 @@ from oracle.domain.errors import (
     StoreBusy,
     TooLate,
 )
-from oracle.domain.job import LONGEST, LONGEST_AT_RISK, Flight, Job, JobState, Lease, Verdict
+from oracle.domain.job import LONGEST, LONGEST_AT_RISK, WORK, Flight, Job, JobState, Lease, Verdict
 from oracle.domain.job import backoff as pause_after
 from oracle.ports import Clock, JobStore, Ledger
 from prover.errors import EinproofError
@@ -41,13 +41,21 @@ class Worker(ABC):
     """One worker of a role; several may share a store, in one process or in many."""
 
     def __init__(
-        self, store: JobStore, clock: Clock, holder: str, *, max_attempts: int, lease: int
+        self,
+        store: JobStore,
+        clock: Clock,
+        holder: str,
+        *,
+        max_attempts: int,
+        lease: int,
+        among: Collection[JobState] = WORK,
     ) -> None:
         self._store = store
         self._clock = clock
         self._holder = holder
         self._max_attempts = max_attempts
         self._lease = lease
+        self._among = among
 
     @abstractmethod
     async def _find(self, job: Job) -> Finding:
@@ -58,7 +66,7 @@ class Worker(ABC):
         """Takes one job as far as it goes; whether there was one."""
         now = self._clock.now()
         lease = Lease(self._holder, now + self._lease)
-        job = await self._store.run(lambda ledger: claim(ledger, now, lease))
+        job = await self._store.run(lambda ledger: claim(ledger, now, lease, self._among))
         if job is None:
             return False
         bound = log.bind(id=job.request.id.hex())
@@ -130,9 +138,9 @@ class Worker(ABC):
 # --- what happens inside one transaction -------------------------------------------------------
 
 
-def claim(ledger: Ledger, now: int, lease: Lease) -> Job | None:
-    """Leases the job that comes first."""
-    job = ledger.claimable(now)
+def claim(ledger: Ledger, now: int, lease: Lease, among: Collection[JobState] = WORK) -> Job | None:
+    """Leases the job in one of these states that comes first."""
+    job = ledger.claimable(now, among)
     if job is None:
         return None
     job = job.claimed(lease)

@@ -48,7 +48,7 @@ from oracle.fakes import (
     fake_recover,
 )
 from oracle.services.board import WordBoard
-from oracle.services.sit import Duty, Sit
+from oracle.services.sit import LOOKS, PROOFS, Duty, Sit
 from oracle.services.watch import Seat, Watch
 from oracle.services.work import Terms
 from tests.oracle.world import Service
@@ -389,6 +389,7 @@ class Member(Service):
         plan: CrashPlan | None = None,
         collects: bool | None = None,
         terms: Terms | None = None,
+        board: Any = None,
     ) -> None:
         super().__init__(chain, store, clock=clock, prover=prover, plan=plan, holder=key, key=key)
 
@@ -401,22 +402,32 @@ class Member(Service):
         engine = engine or FakeEngine()
         seat = Seat(Role.MEMBER, key, {COUNCIL.assurance})
         self.watch = Watch(port(chain), self._store, IDENTITY, 1, 0, seat)
-        self.work = Sit(
-            port(chain),
-            self._store,
-            port(FakeModels()),
-            (port(engine), port(second or engine)),
-            port(self.prover),
-            clock,
-            IDENTITY,
-            FakeSigner(key),
-            port(line),
-            fake_recover,
-            port(Together(key) if chain.many else Alone()),
-            Duty(COLLECTOR, collects),
-            terms or Terms(COLLECTOR),
-            key,
-        )
+        self.work, self.proves = [
+            Sit(
+                port(chain),
+                self._store,
+                port(FakeModels()),
+                (port(engine), port(second or engine)),
+                port(self.prover),
+                clock,
+                IDENTITY,
+                FakeSigner(key),
+                port(board or line),
+                fake_recover,
+                port(Together(key) if chain.many else Alone()),
+                Duty(COLLECTOR, collects),
+                terms or Terms(COLLECTOR),
+                key,
+                among,
+            )
+            for among in (LOOKS, PROOFS)
+        ]
+
+    async def step(self) -> bool:
+        busy = await self.watch.step()
+        busy |= await self.work.step()
+        busy |= await self.proves.step()
+        return await self.write.step() or busy
 
 
 async def turn(chain: FakeCouncil, clock: FakeClock, *members: Member, turns: int = 12) -> None:

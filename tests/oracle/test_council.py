@@ -8,22 +8,26 @@ import urllib.request
 from dataclasses import replace
 
 import pytest
+from eth_abi.abi import decode
 from eth_hash.auto import keccak
 from typer.testing import CliRunner
 
+from oracle.adapters.abi import FUNCTIONS, call_data
 from oracle.adapters.board import RemoteBoard
 from oracle.adapters.chain import NodeChain
 from oracle.adapters.keys import open_signer, recover
 from oracle.adapters.rpc import Node
 from oracle.cli import main
-from oracle.domain.committee import DAY, Opened, digest
+from oracle.domain.block import BlockRef
+from oracle.domain.committee import AGREED, DAY, Opened, digest
 from oracle.domain.errors import BoardUnavailable
-from oracle.domain.request import TierKind
+from oracle.domain.request import Answer, TierKind
 from oracle.domain.terms import ClaimTerms
+from oracle.fakes import TIER
 from oracle.story.anvil import free_port
-from tests.contracts.bench import COVERAGE, PROVING, terms
+from tests.contracts.bench import COVERAGE, PROVING, WRONG, terms
 from tests.contracts.council import CLOCK, FINE, GRACE, SEAT, START, TRACE, WINDOW, Council
-from tests.contracts.desk import FINAL, PROVISIONAL
+from tests.contracts.desk import FINAL, HARNESS, PROVISIONAL
 from tests.evm import Chain
 from tests.oracle.desk import LOGITS, Office
 from tests.oracle.test_kill import Daemon
@@ -133,6 +137,60 @@ def test_a_captured_committee_is_slashed_by_the_member_that_it_left_out(office, 
     assert desk.account(address(COLLECTOR))["stake"] * 10**9 == 10 * 10**18
     (last,) = office.answers()[-1:]
     assert last == request.id
+
+
+def lie(office, request):
+    """A wrong answer's calldata, with words of the three places that are not the collector's."""
+    desk, members = office.desk, office.evm.members
+    places = [n for n in range(4) if desk.member(members, n) != address(COLLECTOR)]
+    quorum = desk.quorum(request, members, places, WRONG)
+    answer = Answer(desk.payee, WRONG, AGREED + desk.encoded(quorum), TIER)
+    return office.chain().answer_call(request, answer).data
+
+
+def padded(office, data):
+    """So that it has the most bytes that nodes take, and a refutation with all of it has more."""
+    send(office, data + bytes(125_000))
+
+
+def soiled(office, data):
+    """Padding that is not zero: contracts take it, and strict decoders do not."""
+    assert data.count(WRONG + bytes(12)) == 1
+    send(office, data.replace(WRONG + bytes(12), WRONG + b"\xff" * 12))
+
+
+def stuffed(office, data):
+    """The words themselves are padded, within what is handed in as evidence."""
+    fields, input, payee, output, evidence = decode(FUNCTIONS["answer"], data[4:])
+    stuffing = (fields, input, payee, output, evidence + bytes(100_000))
+    send(office, call_data("answer", *stuffing))
+
+
+def through_a_contract(office, data):
+    batch = office.evm.deploy(f"{HARNESS}/Batch.sol")
+    call = batch.functions.run(office.desk.oracle.address, [data])
+    office.evm.send(call, gas=8_000_000)
+
+
+def send(office, data):
+    office.evm.pay(office.desk.oracle.address, 0, data=data)
+
+
+@pytest.mark.parametrize("hand_in", [padded, soiled, stuffed, through_a_contract])
+def test_a_lie_is_refuted_however_its_words_were_handed_in(office, daemons, hand_in):
+    request = asked(office)
+    hand_in(office, lie(office, request))
+    assert status(office, request) == PROVISIONAL
+    block = office.evm.web3.eth.get_block("latest")
+    honest = daemons(COLLECTOR, collector=OTHERS[0])
+    honest.until(lambda: status(office, request) == FINAL, 60)
+    desk = office.desk
+    assert [desk.account(address(key))["suspended"] for key in KEYS] == [False, True, True]
+    last = office.evm.web3.eth.get_block("latest", True)["transactions"][-1]
+    assert len(last["input"]) < 10_000
+    ref = BlockRef(block["number"], bytes(block["hash"]))
+    other = replace(request, id=keccak(b"another"))
+    assert run(office.chain().agreement(other, ref)) == b""
 
 
 def test_members_that_are_summoned_speak_on_chain_without_a_board(office, daemons):
