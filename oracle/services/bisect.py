@@ -4,14 +4,17 @@ Nothing of the game is kept but the states of one's own run: every look reads th
 restart, a reorg or another's move changes what comes next, and nothing else.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeAlias
 
 import structlog
 
 from oracle.domain import bisection as game
 from oracle.domain import ids
-from oracle.domain.chain import Identity
-from oracle.domain.errors import EngineDisagrees, TooLate
+from oracle.domain.chain import Call, Identity
+from oracle.domain.errors import CallRefused, EngineDisagrees, TooLate
 from oracle.domain.job import Due, Job, Standing
 from oracle.domain.move import Move, Role
 from oracle.domain.request import Answer, Request
@@ -24,6 +27,8 @@ log = structlog.get_logger("bisect")
 
 #: Moves that bring a proof.
 PROOFS = frozenset({Move.PROVE, Move.REFUTE})
+#: A segment's input, output and proof.
+Proved: TypeAlias = tuple[bytes, bytes, bytes]
 
 
 @dataclass(frozen=True)
@@ -56,8 +61,13 @@ class Bisect:
             ends = due.span.ends(game.states_from(answer.states), board.arity)
             call = self.chain.split_call(request, standing, place, ends)
             return Due(Move.SPLIT, call=call)
-        proved = await self._proved(request, due.span.start, answer.payee)
-        return Due(Move.PROVE, call=self.chain.segment_call(request, standing, place, proved))
+        give = partial(self.chain.segment_call, request, standing, place)
+        call = await self._proved(request, due.span.start, answer.payee, give)
+        if call is not None:
+            return Due(Move.PROVE, call=call)
+        if by_proof_only and not board.at(due.span).owed:
+            raise TooLate("its operator was slashed, and a segment's verifier stopped")
+        return Due(Move.SETTLE, call=self.chain.overdue_call(request, standing, due.span))
 
     async def pursue(self, job: Job, standing: Standing, answer: Answer) -> Due:
         """A challenger's next move against a claim that is not its own run's. Raises
@@ -70,8 +80,9 @@ class Bisect:
                 call = self.chain.demand_call(request, standing, board.place(span), answer.bond)
                 return Due(Move.DEMAND, call=call)
             case game.Refute(span):
-                proved = await self._proved(request, span.start, self.address)
-                return Due(Move.REFUTE, call=self.chain.refute_call(request, standing, proved))
+                give = partial(self.chain.refute_call, request, standing)
+                refuted = await self._proved(request, span.start, self.address, give)
+                return Due(None) if refuted is None else Due(Move.REFUTE, call=refuted)
             case game.Lapse(span):
                 return Due(Move.SETTLE, call=self.chain.overdue_call(request, standing, span))
             case game.Wait(until, span):
@@ -107,20 +118,32 @@ class Bisect:
         return await close(self.chain, self.address, call)
 
     async def _proved(
-        self, request: Request, segment: int, payee: str
-    ) -> tuple[bytes, bytes, bytes]:
-        """Input, output and proof of one segment of our own run."""
+        self, request: Request, segment: int, payee: str, give: Callable[[Proved], Call]
+    ) -> Call | None:
+        """The call that gives input, output and proof of one segment of our own run; None if its
+        verifier was stopped, which it says before it reads a proof."""
         folder = await self.models.find(request.model_id)
         run = (await self.engine.steps(folder, request.input)).data
+        following = run[segment + 1] if segment + 1 < len(run) else None
+        if following is not None and await self._stopped(give((run[segment], following, b""))):
+            log.warning("stopped: not proved", id=request.id.hex(), segment=segment)
+            return None
         whole = ids.context(self.identity.chain_id, self.identity.oracle, request, payee)
         context = ids.segment_context(whole, segment)
         output, proof = await self.prover.prove(folder / str(segment), context, run[segment])
-        if segment + 1 >= len(run) or output != run[segment + 1]:
+        if output != following:
             raise EngineDisagrees(
                 f"{self.engine.name} and the prover differ over segment {segment}: nothing is "
                 "posted; report this model and input"
             )
-        return run[segment], output, proof
+        return give((run[segment], output, proof))
+
+    async def _stopped(self, call: Call) -> bool:
+        try:
+            await self.chain.preflight(self.address, call)
+        except CallRefused as reason:
+            return reason.name == "Stopped"
+        return False
 
 
 def answered(plain: Answer, run: game.Run) -> Answer:

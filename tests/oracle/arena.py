@@ -95,7 +95,10 @@ class SegmentProver(FakeProver):
 
 
 class Arena(FakeChain):
-    """The fake chain with compositions; the rules of BisectionAssurance."""
+    """The fake chain with compositions; the rules of BisectionAssurance. `stopped_segments`: those
+    whose verifier was stopped."""
+
+    stopped_segments: frozenset[int] = frozenset()
 
     def ask_bisected(self, input: bytes = b"", **changes: Any) -> Request:
         terms = {"assurance": BISECTED.assurance, "terms": TERMS.word}
@@ -241,6 +244,10 @@ class Arena(FakeChain):
             refuted = board.refuted and span == board.beyond
             if not refuted and not board.at(span).owed:
                 raise Refusal("NotOwed")
+            if span.is_segment and span.start in self.stopped_segments:
+                self._decide(stage, Outcome.VOID)
+                stage.status = Status.RETRACTED
+                return [Returned(request.id, block.ref, digest)]
             if not refuted and now <= board.at(span).owed_by:
                 raise Refusal("TooEarly")
             self._decide(stage, Outcome.LAPSED)
@@ -326,6 +333,8 @@ class Arena(FakeChain):
     def _verify(
         self, request: Request, payee: str, segment: int, input: bytes, output: bytes, proof: bytes
     ) -> None:
+        if segment in self.stopped_segments:
+            raise Refusal("Stopped")
         whole = ids.context(IDENTITY.chain_id, IDENTITY.oracle, request, payee)
         good = fake_proof(ids.segment_context(whole, segment), output)
         if output != after(segment, input) or proof != good:

@@ -417,6 +417,39 @@ def test_a_segment_that_another_gave_while_it_was_proved_is_looked_up_anew():
     run(story())
 
 
+def test_a_segment_that_was_stopped_is_not_proved_and_gives_the_claim_back():
+    async def story():
+        chain = Arena()
+        one = operator(chain)
+        request = chain.ask_bisected()
+        await turns(chain, one)
+        for span in (WHOLE, Span(0, 2)):
+            await demand(chain, request, span)
+            await turns(chain, one)
+        chain.stopped_segments = frozenset({1})
+        await demand(chain, request, Span(1, 2))
+        await turns(chain, one)
+        stage = chain.stage(request)
+        assert (stage.status, stage.slashed) == (Status.RETRACTED, False)
+        assert chain.board(stage).outcome is Outcome.VOID
+        assert one.prover.proved == 0
+
+    run(story())
+
+
+def test_a_false_halt_whose_segment_was_stopped_is_not_refuted():
+    async def story():
+        chain = Arena()
+        chain.stopped_segments = frozenset({2})
+        one, other = operator(chain, Liar(2, halts=True)), Pursuer(chain)
+        request = chain.ask_bisected()
+        await to_the_end(chain, request, one, other)
+        assert other.prover.proved == 0
+        assert moves_of(chain, CHALLENGER) == []
+
+    run(story())
+
+
 # --- deaths and reorgs ------------------------------------------------------------------------
 
 
