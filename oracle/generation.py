@@ -5,8 +5,8 @@
 
 Every step is one proof about one model of `oracle.zoo.cached`: some tokens, the place of the first,
 noise, and the cache in; the tokens that follow each, and the next cache out. A session is proved if
-each proof holds, each takes the points that the one before it gave, places go on, and each token is
-the one that was answered for it (or the prompt's).
+each proof holds, the first takes a cache of zeros and each other the points that the one before it
+gave, places go on, and each token is the one that was answered for it (or the prompt's).
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from oracle.domain.sampling import Sampling
-from prover.api import Claim, ClaimDamaged, ClaimForeign, check
+from prover.api import Claim, ClaimDamaged, ClaimForeign, check, reveal
 from prover.errors import EinproofError
+from prover.private import SECRET_BYTES, OpeningMismatch, TensorOpening
 from prover.program.ir import Role
 from prover.quantizer import IntArray
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from prover.api import Session
     from prover.model import Model
 
-FORMAT = "einproof/session/v1"
+FORMAT = "einproof/session/v2"
 IDS, PLACE, NOISE, CACHE = "input", "place", "noise", "cache"
 NEXT, NEXT_CACHE = "output", "cache.next"
 NO_CONTEXT = bytes(32)
@@ -97,11 +98,12 @@ _ROLES = (
 @dataclass(frozen=True)
 class Chain:
     """The claims of a session in order; of the text, how many tokens the prompt is, and the rule by
-    which the others were chosen."""
+    which the others were chosen. `secret` opens the first cache, which is zeros."""
 
     prompt: int
     sampling: Sampling
     claims: tuple[Claim, ...]
+    secret: bytes
 
     def to_json(self) -> str:
         """One JSON object."""
@@ -110,6 +112,7 @@ class Chain:
             "prompt": self.prompt,
             "seed": "0x" + self.sampling.seed.hex(),
             "temperature": self.sampling.temperature,
+            "secret": "0x" + self.secret.hex(),
             "claims": [json.loads(claim.to_json()) for claim in self.claims],
         }
         return json.dumps(made, indent=1) + "\n"
@@ -127,16 +130,20 @@ class Chain:
     @classmethod
     def from_json(cls, text: str | bytes) -> Chain:
         """The inverse; raises ClaimDamaged."""
-        names = {"format", "prompt", "seed", "temperature", "claims"}
+        names = {"format", "prompt", "seed", "temperature", "secret", "claims"}
         try:
             found = json.loads(text)
             if not isinstance(found, dict) or found.get("format") != FORMAT or set(found) != names:
                 raise ClaimDamaged(f"expected an object of format {FORMAT}, got another")
-            prompt, temperature, seed = found["prompt"], found["temperature"], found["seed"]
-            if type(prompt) is not int or type(temperature) is not int or seed[:2] != "0x":
-                raise ClaimDamaged("expected whole numbers and a seed in hexadecimal")
+            prompt, temperature = found["prompt"], found["temperature"]
+            seed, secret = found["seed"], found["secret"]
+            if type(prompt) is not int or type(temperature) is not int:
+                raise ClaimDamaged("expected whole numbers of tokens and of a temperature")
+            if seed[:2] != "0x" or secret[:2] != "0x" or len(secret) != 2 + 2 * SECRET_BYTES:
+                raise ClaimDamaged("expected seed and secret in hexadecimal")
             claims = tuple(Claim.from_json(json.dumps(claim)) for claim in found["claims"])
-            return cls(prompt, Sampling(bytes.fromhex(seed[2:]), temperature), claims)
+            sampling = Sampling(bytes.fromhex(seed[2:]), temperature)
+            return cls(prompt, sampling, claims, bytes.fromhex(secret[2:]))
         except (ValueError, TypeError, RecursionError) as error:
             raise ClaimDamaged(f"expected a session of format {FORMAT}: {error}") from error
 
@@ -204,6 +211,7 @@ class TextSession:
         self.written = write(session.model, prompt, count, self.sampling)
         empty = np.zeros(program.tensors[program.named(CACHE)].shape, dtype=np.int64)
         self._opening = session.commit(empty)
+        self.secret = self._opening.secret
 
     def step(self) -> Claim | None:
         """The next step's claim, which is given the cache that the one before it left; None after
@@ -223,15 +231,15 @@ class TextSession:
         claims = []
         while (claim := self.step()) is not None:
             claims.append(claim)
-        return Chain(self.prompt, self.sampling, tuple(claims))
+        return Chain(self.prompt, self.sampling, tuple(claims), self.secret)
 
 
 def verify_session(model: Model, chain: Chain, context: bytes | None = None) -> list[int]:
     """The tokens of a session that holds, prompt included; needs the public half of the model.
 
-    Raises ChainBroken with the step, a ProofError, ClaimForeign, or NotStepwise. The caller must
-    still check: that the model is the audited one, that prompt and temperature are what was asked
-    for, and that the seed was fixed before anybody could choose it.
+    Raises ChainBroken with the step, a ProofError, ClaimForeign, SrsError, or NotStepwise. The
+    caller must still check: that the model is the audited one, that prompt and temperature are what
+    was asked for, and that the seed was fixed before anybody could choose it.
     """
     steps = Steps.of(model)
     if not chain.claims:
@@ -247,7 +255,21 @@ def verify_session(model: Model, chain: Chain, context: bytes | None = None) -> 
     bound = chain.claims[0].context if context is None else context
     for claim in chain.claims:
         check(model, claim, bound)
+    _check_first(model, chain)
     return [*text, answers[-1]]
+
+
+def _check_first(model: Model, chain: Chain) -> None:
+    """That the first cache is zeros: of what it holds nothing else is proved, and whether a model
+    lets no row be seen that no token has written is its author's affair."""
+    zeros = np.zeros(model.program.tensors[model.program.named(CACHE)].shape, dtype=np.int64)
+    opening = TensorOpening(zeros, model.srs_id, model.layout.k, chain.secret)
+    try:
+        found = reveal(model, chain.claims[0], [opening])
+    except OpeningMismatch as error:
+        raise ChainBroken(f"step 0: expected a cache of zeros: {error}") from error
+    if CACHE not in found:
+        raise ChainBroken("step 0: expected a cache of zeros, which is not the one that it takes")
 
 
 def _linked(model: Model, steps: Steps, chain: Chain) -> tuple[list[int], list[int]]:

@@ -149,6 +149,9 @@ OPERATORS: dict[str, tuple[nn.Module, Shape]] = {
     "threshold": (_one(lambda y: F.threshold(y, 0.1, -0.2)), (3, 6)),
     "sign": (_one(torch.sign), (3, 6)),
     "reciprocal": (_one(lambda y: (y.abs() + 0.5).reciprocal()), (3, 6)),
+    "unit rows, but for short ones": (
+        _one(lambda y: y / y.norm(dim=-1, keepdim=True).clamp_min(1e-8).clamp_min(1.0)), (3, 6),
+    ),
     "quotient": (_one(lambda y: y / (1 + y * y)), (3, 6)),
     "one over": (_one(lambda y: 1 / (1 + y.exp())), (3, 6)),
     "powers": (_one(lambda y: (y.abs() + 0.5) ** 1.5 + (y.abs() + 0.5) ** -2), (3, 6)),

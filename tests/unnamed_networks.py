@@ -392,6 +392,14 @@ def _detected(x: Tensor, conv: nn.Module, query: nn.Embedding, layer: nn.Module)
     return made
 
 
+def _unbatched() -> nn.Module:
+    """Channels of the convolution are rows, those of the norm columns, and as many."""
+    norm = nn.BatchNorm1d(6)
+    norm.weight.data.uniform_(0.5, 1.5)
+    norm.running_mean = torch.rand(6)
+    return nn.Sequential(nn.Conv1d(2, 6, 1), norm)
+
+
 NETWORKS: dict[str, tuple[nn.Module, Shape]] = {
     "a U-Net": (UNet(), (1, 1, 8, 8)),
     "a temporal network": (Temporal(), (1, 2, 9)),
@@ -436,4 +444,5 @@ NETWORKS: dict[str, tuple[nn.Module, Shape]] = {
         ),
         (1, 5, 6),
     ),
+    "a norm without a batch": (_unbatched(), (2, 6)),
 }  # fmt: skip

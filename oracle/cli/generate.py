@@ -154,7 +154,7 @@ def _proved(
             claims.append(claim)
             status.update(f"{len(claims)} steps proved")
     seconds = time.perf_counter() - started
-    chain = Chain(len(ids), rule, tuple(claims))
+    chain = Chain(len(ids), rule, tuple(claims), text.secret)
     written = verify_session(model, chain)[len(ids) :]
     write_whole(out, chain.to_json())
     if session.srs.development:

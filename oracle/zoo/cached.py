@@ -75,12 +75,16 @@ class Step(nn.Module):
         logits, new = self.logits(ids, place, cache)
         return (logits + noise).argmax(-1), new
 
+    def seen(self, place: torch.Tensor) -> torch.Tensor:
+        """Which keys of the window each token attends to."""
+        return self.since + place >= 0
+
     def logits(
         self, ids: torch.Tensor, place: torch.Tensor, cache: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         model, made = self.model, []
         x = model.tokens(ids) + F.embedding(place + self.steps, self.rows)
-        seen = self.since + place >= 0
+        seen = self.seen(place)
         for layer, block in enumerate(model.blocks):
             y = block.before(x)
             weights, biases = block.qkv.weight.chunk(3), block.qkv.bias.chunk(3)

@@ -25,6 +25,8 @@ def fold_norms(graph: Graph) -> Graph:
         if node.target not in layer_norm.TARGETS:
             continue
         layers = _layers(nodes, readers, node.name)
+        if node.name == graph.state:  # the next step reads it as well
+            continue
         if any(tied(graph, nodes[place].args[1]) for place in layers):
             continue
         if not layers or len(node.args[1]) != 1:

@@ -73,7 +73,7 @@ def lower_graph(
     for _ in range(MOST_PASSES):
         repeats = [step for step in order if isinstance(step, Repeat)]
         net = Network(join_ranges(ranges, repeats), dict(plans), weight_bits, per_channel)
-        net.wide = read_by_relus_alone(graph)
+        net.wide, net.stepwise = read_by_relus_alone(graph), bool(further)
         try:
             inputs = {INPUT: _input(net, spec, private_input)}
             for given in further:
@@ -163,8 +163,9 @@ def _state(net: Network, value: Value, given: Scaled) -> None:
             f"{name}: expected {given.shape} in steps of 2^{-given.exponent}, as {given.tensor} is,"
             f" got {cells.shape} in 2^{-cells.exponent}"
         )
-    plan = net.plans[given.tensor]
-    if net.tensors[cells.tensor].role == Role.ACTIVATION and cells.parts == whole(plan):
+    plan, held = net.plans[given.tensor], net.tensors[cells.tensor]
+    alike = cells.parts == whole(plan) and held.shape == (flat(plan) or (1,))  # it may be longer
+    if held.role == Role.ACTIVATION and alike:
         net.tensors[cells.tensor] = replace(
             net.tensors[cells.tensor], name=name, role=Role.OUTPUT_COMMITTED,
             lo=INT16_MIN, hi=INT16_MAX,

@@ -67,7 +67,7 @@ def _unit(node: Node, nodes: Nodes, _: Mapping[str, int]) -> Node | None:
         return None
     length, least = _node(node.args[1], nodes), 0.0
     while length is not None and ("expand" in length.target or "clamp_min" in length.target):
-        least = float(length.args[1]) if "clamp_min" in length.target else least
+        least = max(least, float(length.args[1])) if "clamp_min" in length.target else least
         length = _node(length.args[0], nodes)
     if length is None or length.target not in ("aten.linalg_vector_norm.default", NORM):
         return None
@@ -180,6 +180,8 @@ def _single(node: Node, nodes: Nodes, _: Mapping[str, int]) -> Node | None:
             return None
     elif node.target in ("aten.matmul.default", "aten.bmm.default"):
         shares, value = _node(node.args[0], nodes), node.args[1]
+        if shares is None or shares.shape[-1] != 1:
+            return None
         while shares is not None and shares.target in MOVED:
             shares = _node(shares.args[0], nodes)
         if shares is None or shares.target != "aten.softmax.int" or shares.shape[-1] != 1:

@@ -228,6 +228,9 @@ LINEAR: dict[str, tuple[Any, str]] = {
     "one written in place": (_first_written, "in place, which others read"),
     "strides": (lambda y: y.as_strided((2, 2), (1, 2)), "as_strided"),
     "windows as a view": (lambda y: y.unfold(1, 3, 1), "aten.unfold"),
+    "shares of one cell each": (
+        lambda y: (y @ y.mT).unsqueeze(-1).softmax(-1).squeeze(-1) @ y, "more than one cell",
+    ),
     "a running product": (lambda y: y.cumprod(1), "aten.cumprod"),
     "three factors": (lambda y: torch.einsum("ij,kj,lj->ikl", y, y, y), "einsum.*two operands"),
     "a diagonal": (lambda y: (y @ y.mT).diagonal(), "aten.diagonal"),

@@ -39,13 +39,15 @@ from oracle.zoo.nanogpt import NanoGPT
 from oracle.zoo.tokenizers import Characters, to_bytes
 from prover import api, kernels
 from prover.compiler import CompileError
+from prover.compiler.quantize import largest_exponent
+from prover.compiler.ranges import HEADROOM
 from prover.compiler.step import Public, compile_step
 from prover.errors import ProofError
 from prover.model import Model
 from prover.private import TensorOpening
 from prover.program.interpret import interpret
 from prover.program.ir import Role
-from prover.quantizer import IntArray
+from prover.quantizer import INT16_MAX, IntArray
 from prover.srs import development_srs
 from tests import digits
 
@@ -311,6 +313,18 @@ def test_what_is_not_one_session_is_refused(proved: Proved, name: str) -> None:
         verify_session(proved.model, attack(proved))
 
 
+def test_a_session_begins_with_a_cache_of_zeros(proved: Proved) -> None:
+    """Else its prover has chosen what the text goes on from, should a mask let it be seen."""
+    text = TextSession(proved.session, [3, 1, 4], 4)
+    cells = np.random.default_rng(0).integers(-9, 9, (4, 3, PLACES, 4))
+    text._opening = proved.session.commit(cells)
+    with pytest.raises(ChainBroken, match="cache of zeros"):
+        verify_session(proved.model, text.prove())
+    other = replace(proved.greedy, secret=proved.sampled.secret)
+    with pytest.raises(ChainBroken, match="cache of zeros"):
+        verify_session(proved.model, other)
+
+
 def test_no_step_is_proved_about_another_cache(proved: Proved) -> None:
     """An opening of other cells than the points of the statement."""
     session, claim = proved.session, proved.greedy.claims[1]
@@ -351,7 +365,7 @@ def test_commands_refuse_a_broken_session(proved: Proved, tmp_path: Path) -> Non
     found = command("verify", str(folder), str(file), "--json")
     assert found.exit_code == 1
     assert json.loads(found.stdout.splitlines()[-1])["error"] == "ChainBroken"
-    for damaged in ('{"format": "einproof/session/v1"}', claims(proved.greedy).to_json()):
+    for damaged in ('{"format": "einproof/session/v2"}', claims(proved.greedy).to_json()):
         file.write_text(damaged)
         assert command("verify", str(folder), str(file)).exit_code == 1
 
@@ -390,6 +404,64 @@ def test_a_state_on_another_scale_is_refused() -> None:
     given = {"ids": np.zeros((2, 4)), "state": np.linspace(-9, 9, 8).reshape(2, 4)}
     with pytest.raises(CompileError, match="in steps of"):
         compile_step(Untidy(), [Public("ids", (2, 4), 0, 3)], ("state", (2, 4)), [given])
+
+
+class Doubled(torch.nn.Module):
+    """A norm with a gain is the next state, and the only thing that the output is made of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.norm, self.head = torch.nn.LayerNorm(8), torch.nn.Linear(8, 3)
+        self.norm.weight.data.uniform_(0.2, 0.5)
+
+    def forward(self, ids: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        moved = self.norm(state + ids)
+        return self.head(moved), moved
+
+
+class Pooled(torch.nn.Module):
+    """A state that is a maximum of windows, stored with the windows that nobody asks for."""
+
+    def forward(self, ids: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        moved = torch.nn.functional.max_pool1d(state + ids, 3, 1, 1)
+        return moved.sum(-1), moved
+
+
+@pytest.mark.parametrize("module", [Doubled(), Pooled()])
+def test_a_state_is_what_torch_makes_and_as_long_as_it_was(module: torch.nn.Module) -> None:
+    rng, shape = np.random.default_rng(0), (2, 8)
+    given = [
+        {"ids": rng.integers(0, 4, shape), "state": rng.uniform(-4, 4, shape)} for _ in range(4)
+    ]
+    made = compile_step(module, [Public("ids", shape, 0, 3)], ("state", shape), given)
+    kept, left = (made.program.tensors[made.program.named(n)] for n in ("state", "state.next"))
+    assert kept.shape == left.shape
+    exponent = largest_exponent(np.array(made.ranges["state"]) * HEADROOM, INT16_MAX)
+    assert exponent is not None
+    cells = np.ldexp(np.array(given[0]["state"]), exponent).round().astype(np.int64)
+    found = interpret(made.program, {"input": given[0]["ids"], "state": cells, **made.weights})
+    with torch.no_grad():
+        ids, state = (torch.tensor(given[0][name]).float() for name in ("ids", "state"))
+        expected = module(ids, state)[1].numpy()
+    steps = np.ldexp(found["state.next"].astype(float), -exponent)
+    np.testing.assert_allclose(steps, expected, atol=0.02)
+
+
+class Cast(Step):
+    """Truth values that were numbers in between."""
+
+    def seen(self, place: torch.Tensor) -> torch.Tensor:
+        return super().seen(place).long() != 0
+
+
+def test_what_a_steps_mask_hides_is_taken_out_however_the_mask_is_made() -> None:
+    own = entry(2, layers=1)
+    plain = step(2, layers=1)
+    made = compiled(replace(own, step=Cast(plain.model, 2)))
+    scores = [t.name for t in made.program.tensors if t.name.endswith(".max")]
+    kept = {t.name for t in made.program.tensors if t.name.endswith(".kept")}
+    assert scores and kept >= {name.removesuffix(".max") + ".kept" for name in scores}
 
 
 # --- sampling ---

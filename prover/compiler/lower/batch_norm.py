@@ -63,12 +63,12 @@ def fold_batch_norms(graph: Graph) -> Graph:
         before = nodes[at - 1] if at else None
         if node.target not in TARGETS or node.args[0] is not PREVIOUS or before is None:
             continue
-        if before.target not in LAYERS or read[before.name] > 1:
-            continue
-        if before.target in dense.TARGETS and len(node.shape) != 2:
+        if before.target not in LAYERS or read[before.name] > 1 or before.name == graph.state:
             continue
         source, weight, bias = before.args[:3]
         if not isinstance(weight, np.ndarray):
+            continue
+        if len(node.shape) != weight.ndim:  # channels are along another axis: no batch, or more
             continue
         factor, summand = constants(node, node.args)
         source = Ref(sources[at - 1]) if source is PREVIOUS else source

@@ -158,6 +158,7 @@ class Network:
     padded: dict[int, Lengths] = field(default_factory=dict)  # of tensors that end in zeros: before
     rows: list[tuple[Array, Cells]] = field(default_factory=list)  # of embeddings, for tied layers
     wide: frozenset[str] = frozenset()  # nodes that may be stored longer than they are
+    stepwise: bool = False  # it goes on from a state, whose rows may hold anything at first
     stacks: list[Stack] = field(default_factory=list)  # of operators that are one
 
     # --- tensors ---

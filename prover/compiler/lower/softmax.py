@@ -107,7 +107,7 @@ def softmax(
     every = tuple(range(free + 1))
     seen = View(z.tensor, tuple(map(Index, every)))
     hidden = _mask(net, name, plan, mask)
-    if isinstance(mask, Flags) and mask.unwritten:
+    if isinstance(mask, Flags) and (mask.unwritten or net.stepwise):
         seen = _blank(net, name, shape, exponent, seen, hidden)
     lowered = _sum(one(seen), times(hidden, -2 * REACH))
     top = net.tensor(f"{name}.max", shape[:-1], Role.ACTIVATION, -REACH, REACH - 1)
