@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from dataclasses import astuple
 from typing import Any
 
-from eth_abi.abi import decode, encode
-from eth_hash.auto import keccak
+from eth_abi.abi import decode
 from eth_utils.address import to_checksum_address
 
-from oracle.adapters.abi import FUNCTIONS, REQUEST, signature
+from oracle.adapters.abi import call_data, topic
 from oracle.adapters.chain import NodeChain
 from oracle.domain.attested import ENROLMENT_TYPE, WORD, Enrolment, Hardware, key_id
 from oracle.domain.chain import Call, Stood
@@ -33,6 +32,7 @@ REGISTRY: Mapping[str, tuple[str, ...]] = {
 KEY = "(uint40,uint40,bool,bool,uint8)"
 #: Key and signature: x, y, r, s.
 ATTESTATION_BYTES = 4 * WORD
+ANSWERED = topic("Answered")
 
 
 def approve_call(registry: str, statement: bytes, evidence: bytes) -> Call:
@@ -81,29 +81,20 @@ async def signing_key_of(
     chain: NodeChain, request: Request, tier: Tier, stood: Stood
 ) -> AnswerKeyShown | None:
     """The key that signed the claim that stands under a tier, or its attested part: it is in the
-    calldata of the transaction that answered. None if a contract handed the answer in."""
-    wanted = _selector("answer", FUNCTIONS)
-    asked = encode((REQUEST,), (request.fields,))
-    block = await chain.node.rpc("eth_getBlockByNumber", hex(stood.block.number), True)
-    for sent in block["transactions"] if block else ():
-        data = bytes.fromhex(sent["input"][2:])
-        if data[:4] != wanted:
+    calldata of the transaction that the oracle logged, whatever others say in its block. None if a
+    contract handed the answer in."""
+    at, topics = stood.block.number, ["0x" + word.hex() for word in (ANSWERED, request.id)]
+    for log in await chain.logs(at, at, [chain.oracle], topics):
+        shown = await chain.shown(request, bytes.fromhex(log["transactionHash"][2:]))
+        if shown is None or (shown.payee, shown.output) != (stood.payee, stood.output):
             continue
-        fields, _, payee, _, evidence = decode(FUNCTIONS["answer"], data[4:])
-        if encode((REQUEST,), (fields,)) != asked:
-            continue
-        for part, piece in zip(tier.vouchers, pieces_of(tier, evidence), strict=True):
+        for part, piece in zip(tier.vouchers, pieces_of(tier, shown.evidence), strict=True):
             if part.kind is not TierKind.ATTESTED or len(piece) != ATTESTATION_BYTES:
                 continue
-            owner, point = str(to_checksum_address(payee)), piece[: 2 * WORD]
-            registry = await registry_of(chain, part.assurance)
-            return (await key_shown(chain, registry, owner, request.model_id, point))[0]
+            registry, point = await registry_of(chain, part.assurance), piece[: 2 * WORD]
+            return (await key_shown(chain, registry, shown.payee, request.model_id, point))[0]
     return None
 
 
-def _selector(function: str, among: Mapping[str, tuple[str, ...]]) -> bytes:
-    return keccak(signature(function, among[function]).encode())[:4]
-
-
 def _data(function: str, *arguments: Any) -> bytes:
-    return _selector(function, REGISTRY) + encode(REGISTRY[function], arguments)
+    return call_data(function, *arguments, among=REGISTRY)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from oracle.adapters.abi import call_data
 from oracle.adapters.chain import NodeChain
 from oracle.adapters.codec import dumps, loads
 from oracle.adapters.keys import open_signer
@@ -18,10 +19,13 @@ from oracle.domain.terms import ClaimTerms
 from oracle.fakes import FakeRounds
 from oracle.operations import Asked, ask, await_answer
 from oracle.services.guard import PATIENCE
+from tests.contracts import desk
 from tests.contracts.bench import BOND, CLOCK, COVERAGE, DAY, HOUR, LOCK, PROVING, WINDOW
 from tests.contracts.desk import FINAL, IMAGE, PROVISIONAL, RETRACTED
-from tests.contracts.ensemble import RATE, Ensemble, alone
+from tests.contracts.ensemble import RATE, Ensemble, alone, each
 from tests.contracts.hall import WINDOW as SHORT
+from tests.contracts.hall import new_key
+from tests.evm import GAS_PRICE
 from tests.oracle.desk import LOGITS, EchoEngine, LyingEngine
 from tests.oracle.pact import DECIDED, KINDS, STAKE, founded, renewed
 
@@ -421,6 +425,36 @@ def test_the_trust_report_says_who_vouches_and_what_has_to_fail(town):
         last = await await_answer(purse, town.identity, asked, 0.05)
         job = await side.job(asked.request)
         assert ("by a proof" in last.report["final"]) is bool(job.answer.proof)
+
+    run(story)
+
+
+def test_the_report_names_the_key_of_the_answer_whatever_else_its_block_says(town):
+    """First in the block comes the same answer by another key, sent to nobody; and noise."""
+
+    async def story():
+        both, purse = town.both, Wallet(town.chain, open_signer("dev:1", "", 31337), 31337)
+        contracts = (both.combined.address, both.registry.address, both.model_id, IMAGE)
+        terms = ClaimTerms(COVERAGE, PROVING)
+        asked = await ask(purse, town.identity, *contracts, fee=10**15, seconds=10**5, terms=terms)
+        plain = desk.Request(*asked.request.fields)
+        true = both.answering(plain, proof=both.first(plain))
+        false = each(b"", both.attestation(plain, key=new_key()))
+        said = call_data("answer", plain.fields, IMAGE, both.operator, LOGITS, false)
+        fields = {"gas": 8_000_000, "from": both.stranger, "to": both.stranger}
+        eth = town.evm.web3.eth
+        town.evm.rpc("evm_setAutomine", False)
+        try:
+            for data in (said, said[:100]):
+                eth.send_transaction({**fields, "data": data, "gasPrice": 9 * GAS_PRICE})
+            sent = true.transact({"from": both.operator, "gas": 8_000_000, "gasPrice": GAS_PRICE})
+        finally:
+            town.evm.rpc("evm_setAutomine", True)
+        town.evm.rpc("evm_mine")
+        assert eth.get_transaction_receipt(sent)["transactionIndex"] == 2
+        first = await await_answer(purse, town.identity, asked, 0.05, final=False)
+        assert first.report["attested"]["hardware"] == "TPM"
+        assert not first.report["attested"]["revoked"]
 
     run(story)
 
