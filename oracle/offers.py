@@ -104,7 +104,7 @@ class Offers:
             return committee.PROOF + proof
         agreed = await self._site.chain.agreement(request, wrong.block)
         if not agreed:
-            raise NothingToProve("a contract handed the claim in: its members' words are not known")
+            raise NothingToProve("the words of who signed the claim are not to be had: try again")
         return committee.refutation(wrong.payee, wrong.output, agreed, proof)
 
     async def _read(self, request_id: bytes) -> tuple[Request, Stood | None]:
