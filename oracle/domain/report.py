@@ -206,10 +206,15 @@ def _takers(hardware: AnswerKeyShown | None) -> list[str]:
     """Who could have signed what was not computed; each also had to stake on it."""
     if hardware is not None and hardware.software:
         return [f"the operator ({SOFTWARE})"]
-    return [
+    takers = [
         "the maker of the hardware, and whoever breaks it or takes the answer key out of it",
         "a quorum of the registry's attesters, by admitting a key that no such hardware holds",
     ]
+    if hardware is None or hardware.hardware == "TPM":
+        takers.append(
+            "the operator, where a TPM holds the key: it shows what ran at enrolment only"
+        )
+    return takers
 
 
 def _capturers(quote: Quote) -> str:

@@ -201,6 +201,9 @@ def test_report_names_key_stake_and_who_could_cheat():
     assert found["tier"] == "Attested" and found["staked"]["vault"] == ATTESTED.vault
     assert found["attested"]["hardware"] == "TPM" and found["proved"] == []
     assert "maker of the hardware" in found["could_have_cheated"][0]
+    assert "the operator, where a TPM" in found["could_have_cheated"][2]
+    enclave = report(Worth.SILENCE, hardware="SGX")
+    assert not [who for who in enclave["could_have_cheated"] if "TPM" in who]
 
 
 def test_report_of_a_software_tpm_says_so_wherever_it_shows():
