@@ -24,7 +24,7 @@ from oracle.adapters.prover import ProcessProver
 from oracle.adapters.rpc import Node
 from oracle.domain.chain import Identity
 from oracle.domain.errors import ChainUnavailable, KeyRefused, SettingsInvalid
-from oracle.domain.job import backoff
+from oracle.domain.job import LOOKS, PROOFS, backoff
 from oracle.domain.move import Role
 from oracle.domain.request import ON_STAKE, TierKind
 from oracle.ports import Board, Engine, ModelStore, Prover, Tracer
@@ -33,7 +33,7 @@ from oracle.services.check import Check, Vigilance
 from oracle.services.flight import Posting, Runway
 from oracle.services.guard import Guard, Watchfulness
 from oracle.services.serve import LONGEST_OUTAGE_PAUSE, Crew, Serve, Write
-from oracle.services.sit import LOOKS, PROOFS, Duty, Sit
+from oracle.services.sit import Duty, Sit
 from oracle.services.watch import Seat, Watch
 from oracle.services.work import Terms, Work
 from oracle.services.worker import Worker
@@ -253,7 +253,9 @@ def _crew(
                 signer,
                 vigilance,
                 name,
+                among,
             )
+            for among in (LOOKS, PROOFS)
         ]
     posting = Posting(
         settings.in_flight,

@@ -42,16 +42,19 @@ class JobState(StrEnum):
     SENT = "sent"
     READY = "ready"
     PROVISIONAL = "provisional"  # a claim stands, and its clock runs
-    DISPUTED = "disputed"  # our claim is to be proved, or a member's word
+    DISPUTED = "disputed"  # our claim is to be proved, or that another's is wrong
     DECIDED = "decided"  # our dispute has ended, and something is due to us
     WAITING = "waiting"  # for a claim to check
     CHECKED = "checked"  # the claim is right
     SEATED = "seated"  # a committee's words are exchanged, or a claim is looked at
-    NEW = "new"
+    NEW = "new"  # to be looked at
 
 
 #: Waits for a worker.
 WORK = frozenset({JobState.NEW, JobState.DISPUTED, JobState.DECIDED, JobState.SEATED})
+#: Of a challenger and a member: what is to be proved, and what is to be looked at.
+PROOFS = frozenset({JobState.DISPUTED})
+LOOKS = WORK - PROOFS
 #: Moves that carry a bond.
 BONDED = frozenset({Move.DISPUTE, Move.DEMAND})
 
@@ -225,13 +228,12 @@ class Job:
 
     @property
     def unproved(self) -> bool:
-        """A member's proof is due, and not made yet."""
-        return (
-            self.role is Role.MEMBER
-            and self.due is not None
-            and self.due.move in (Move.PROVE, Move.REFUTE)
-            and (self.answer is None or not self.answer.proof)
-        )
+        """A proof is due of a member, or of a challenger in a game, and not made yet."""
+        if self.due is None or self.due.move not in (Move.PROVE, Move.REFUTE):
+            return False
+        if self._challenging:
+            return self.playing and self.due.call is None
+        return self._sitting and (self.answer is None or not self.answer.proof)
 
     @property
     def urgency(self) -> int:
@@ -264,7 +266,7 @@ class Job:
         if self.verdict is not None or self.answer is None:
             return None
         if self.playing:
-            return None if self.due is None else self.due.move
+            return None if self.due is None or self.unproved else self.due.move
         if self.role is Role.CHALLENGER:
             return self._challengers_move(self.answer)
         if self.standing is None:
@@ -331,6 +333,8 @@ class Job:
             return JobState.DISPUTED
         if self._sitting and self.due is None:
             return JobState.SEATED
+        if self._challenging and self.playing and self.due is None:
+            return JobState.NEW
         if self.mine or (self.playing and self.due is None):
             return JobState.DISPUTED
         watching = self._challenging or self._sitting

@@ -80,6 +80,8 @@ class Bisect:
                 call = self.chain.demand_call(request, standing, board.place(span), answer.bond)
                 return Due(Move.DEMAND, call=call)
             case game.Refute(span):
+                if not job.unproved:
+                    return Due(Move.REFUTE)  # first told; its proof keeps no other move waiting
                 give = partial(self.chain.refute_call, request, standing)
                 refuted = await self._proved(request, span.start, self.address, give)
                 return Due(None) if refuted is None else Due(Move.REFUTE, call=refuted)

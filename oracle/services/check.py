@@ -5,6 +5,7 @@ the torch engine, agree with each other and not with it.
 """
 
 import contextlib
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import structlog
@@ -12,7 +13,7 @@ import structlog
 from oracle.domain import ids
 from oracle.domain.chain import Call, Case, Identity, Outcome, Status
 from oracle.domain.errors import Declined, EngineDisagrees, InputRefused, TooLate, WrongTier
-from oracle.domain.job import Due, Job, Standing
+from oracle.domain.job import WORK, Due, Job, JobState, Standing
 from oracle.domain.move import Move
 from oracle.domain.request import STAKED, Answer, Request, Tier, TierKind, forum
 from oracle.domain.terms import UNANSWERABLE
@@ -35,7 +36,8 @@ class Vigilance:
 
 class Check(Worker):
     """Checks claims, and sees what its own disputes have earned. `prover` is needed only against
-    claims that there is no answer."""
+    claims that there is no answer. `among`: LOOKS or PROOFS, for a worker of its own each: games
+    and claims that are new wait for no proof in another game."""
 
     def __init__(
         self,
@@ -49,10 +51,10 @@ class Check(Worker):
         signer: Signer,
         vigilance: Vigilance,
         holder: str,
+        among: Collection[JobState] = WORK,
     ) -> None:
-        super().__init__(
-            store, clock, holder, max_attempts=vigilance.max_attempts, lease=vigilance.lease
-        )
+        attempts, lease = vigilance.max_attempts, vigilance.lease
+        super().__init__(store, clock, holder, max_attempts=attempts, lease=lease, among=among)
         self._chain = chain
         self._models = models
         self._engines = engines

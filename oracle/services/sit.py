@@ -71,9 +71,6 @@ PAUSE, LOOK = 1, 30
 TRIES = 12
 #: Bytes of a refutation that name what stands: its first, payee and output hash.
 NAMED = 65
-#: What a member looks at, and what it proves.
-LOOKS = frozenset({JobState.NEW, JobState.SEATED})
-PROOFS = frozenset({JobState.DISPUTED})
 
 #: Days for which a claim's coverage is reserved of every seat (Council.OPEN_EPOCHS).
 RESERVED = 4

@@ -26,6 +26,7 @@ from oracle.domain.committee import (
     message,
 )
 from oracle.domain.errors import BoardUnavailable
+from oracle.domain.job import LOOKS, PROOFS
 from oracle.domain.move import Role
 from oracle.domain.request import Request, Tier, TierKind
 from oracle.domain.terms import Quote
@@ -48,7 +49,7 @@ from oracle.fakes import (
     fake_recover,
 )
 from oracle.services.board import WordBoard
-from oracle.services.sit import LOOKS, PROOFS, Duty, Sit
+from oracle.services.sit import Duty, Sit
 from oracle.services.watch import Seat, Watch
 from oracle.services.work import Terms
 from tests.oracle.world import Service

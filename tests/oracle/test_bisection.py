@@ -1,13 +1,16 @@
 """A bisection played by the service over fakes: an operator that is right, one that is not, both
 sides' deaths at any call, and reorgs."""
 
+import asyncio
+from dataclasses import replace
+
 import pytest
 
 from oracle.adapters.memory import MemoryStore
 from oracle.domain import ids
 from oracle.domain.bisection import Outcome, Span
 from oracle.domain.chain import Status
-from oracle.domain.job import JobState, Standing
+from oracle.domain.job import LOOKS, PROOFS, JobState, Standing
 from oracle.domain.terms import UNANSWERABLE
 from oracle.fakes import (
     CHALLENGER,
@@ -18,6 +21,9 @@ from oracle.fakes import (
     CrashPlan,
     FakeClock,
     fake_proof,
+)
+from oracle.fakes import (
+    TERMS as CLAIM,
 )
 from oracle.services.work import Terms
 from tests.oracle.arena import (
@@ -446,6 +452,52 @@ def test_a_false_halt_whose_segment_was_stopped_is_not_refuted():
         await to_the_end(chain, request, one, other)
         assert other.prover.proved == 0
         assert moves_of(chain, CHALLENGER) == []
+
+    run(story())
+
+
+class Slow(SegmentProver):
+    """Nothing is proved before `done`."""
+
+    def __init__(self):
+        super().__init__()
+        self.done = asyncio.Event()
+
+    async def prove(self, folder, context, input):
+        await self.done.wait()
+        return await super().prove(folder, context, input)
+
+
+class Cheat(Runner):
+    """False halts of decoys, a false answer of all else."""
+
+    async def steps(self, folder, input):
+        liar = Liar(3, halts=True) if input.startswith(b"decoy") else Liar(3)
+        return await liar.steps(folder, input)
+
+
+def test_a_large_lie_waits_for_no_proof_against_decoys():
+    """Neither its check, nor the moves of its game, nor the end of it."""
+
+    async def story():
+        chain, prover = Arena(), Slow()
+        one = operator(chain, Cheat())
+        looks = Pursuer(chain, among=LOOKS)
+        proofs = Pursuer(chain, looks.store, prover=prover, holder="prover", among=PROOFS)
+        small = replace(CLAIM, coverage=1).word
+        decoys = [chain.ask_bisected(b"decoy %d" % i, terms=small) for i in range(2)]
+        await turns(chain, one, looks)
+        proving = asyncio.create_task(proofs.work.step())
+        request = chain.ask_bisected()
+        await to_the_end(chain, request, one, looks)
+        assert chain.stage(request).slashed and not proving.done()
+        assert moves_of(chain, CHALLENGER) == ["demand"] * 3 + ["answer"] + ["take"] * 3
+        prover.done.set()
+        await proving
+        assert {(await looks.job(decoy)).state for decoy in decoys} == {
+            JobState.READY,
+            JobState.DISPUTED,
+        }
 
     run(story())
 

@@ -1,12 +1,12 @@
 """Services over fakes, put together the way bootstrap does it, and driven step by step."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from oracle.adapters.memory import MemoryStore
 from oracle.domain.block import BlockRef
-from oracle.domain.job import Job
+from oracle.domain.job import WORK, Job, JobState
 from oracle.domain.move import Role
 from oracle.domain.request import Request, TierKind
 from oracle.fakes import (
@@ -157,6 +157,7 @@ class Challenger(Service):
         plan: CrashPlan | None = None,
         holder: str = "challenger",
         key: str = CHALLENGER,
+        among: Collection[JobState] = WORK,
     ) -> None:
         super().__init__(
             chain,
@@ -188,6 +189,7 @@ class Challenger(Service):
             FakeSigner(key),
             Vigilance(),
             holder,
+            among,
         )
 
 
