@@ -41,6 +41,8 @@ QUOTED = frozenset({Kind.SGX, Kind.TDX})
 #: Kinds whose report data are 64 bytes: the binding, and zeros.
 LONG = frozenset({Kind.SGX, Kind.TDX, Kind.SNP})
 LONG_BYTES = 64
+#: Seconds for which evidence enrols by attesters' word: the registry's delay (48 h) and life (7 d).
+FRESH = 9 * 86_400
 
 
 @dataclass(frozen=True)
@@ -88,11 +90,15 @@ def decide(
     policy: Policy,
     applicant: Applicant,
     names: Sequence[str],
+    until: int | None = None,
 ) -> Enrolment:
     """The enrolment that evidence bound to the applicant stands for; `names` are the measurements
-    that make the build. Raises AttestationError, DebugMode for a policy that would look past it,
-    UnexpectedValue for a measurement that the evidence lacks, for a kind of which the contract
-    takes no attester's word, or for one that holds no key (a GPU)."""
+    that make the build, `until` its end by the attester's word: what was fresh at the policy's time
+    is good for one key's life at most (FRESH), however long its certificate is.
+
+    Raises AttestationError, DebugMode for a policy that would look past it, UnexpectedValue for a
+    measurement that the evidence lacks, a later end, a kind of which the contract takes no
+    attester's word, or one that holds no key (a GPU)."""
     if kind in QUOTED:
         raise UnexpectedValue("kind", "one that attesters decide", kind)
     if kind is Kind.NVIDIA:  # any host's key can be its nonce: it measures no program, holds no key
@@ -102,7 +108,10 @@ def decide(
     if missing or not names:
         raise UnexpectedValue(f"{kind} measurements", sorted(names), sorted(shown.measurements))
     word = measurement({name: shown.measurements[name] for name in names})
-    return _enrolment(Hardware[kind.name], applicant, word, int(shown.valid_until.timestamp()))
+    latest = int(policy.at.timestamp()) + FRESH
+    if until is not None and until > latest:
+        raise UnexpectedValue(f"{kind} enrolment's end", f"{latest} at the latest", until)
+    return _enrolment(Hardware[kind.name], applicant, word, latest if until is None else until)
 
 
 def from_quote(

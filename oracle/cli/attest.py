@@ -91,7 +91,7 @@ def enrol(
     registers: Annotated[str, typer.Option(help="Of the TPM, to be quoted (tpm).")] = "0,7,10",
     until: Annotated[
         str,
-        typer.Option(help="End of voucher (tpm) or level (sgx, tdx), as attesters approved it."),
+        typer.Option(help="End of voucher (tpm), level (sgx, tdx) or enrolment, as approved."),
     ] = "",
     part: Parts = [],  # noqa: B006
     root: Roots = [],  # noqa: B006
@@ -150,9 +150,12 @@ def enrol(
             evidence = quoted.encoded
             asked = {"level": level_statement(*where, level)}
         else:
+            if not (at or until):
+                raise SettingsInvalid("expected --at or --until: attesters approve one end")
             policy = parse_policy(named, root, at)
+            end = int(parse_time(until).timestamp()) if until else None
             found = read_parts(part)
-            enrolment = decide(named, found, policy, applicant, measurement)
+            enrolment = decide(named, found, policy, applicant, measurement, end)
             evidence = evidence_bytes(named, found)
             asked = {"enrolment": enrolment_statement(*where, enrolment, evidence)}
         build = (enrolment.kind, model_id, enrolment.measurement)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -19,7 +20,14 @@ from oracle.attestation import (
     SignatureInvalid,
     UnexpectedValue,
 )
-from oracle.attestation.enrolment import Applicant, decide, evidence_bytes, from_quote, measurement
+from oracle.attestation.enrolment import (
+    FRESH,
+    Applicant,
+    decide,
+    evidence_bytes,
+    from_quote,
+    measurement,
+)
 from oracle.attestation.quote import split
 from oracle.domain.attested import Hardware
 from tests.attestation import test_evidence as made
@@ -51,7 +59,22 @@ def test_decide_good_evidence_gives_the_enrolment(kind: Kind, parts: Any) -> Non
     assert (found.kind, found.debug) == (Hardware[kind.name], False)
     assert (found.owner, found.model_id) == (APPLICANT.owner, APPLICANT.model_id)
     assert found.x + found.y == APPLICANT.point
-    assert found.until > NOW.timestamp()
+    assert found.until == NOW.timestamp() + FRESH
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_decide_evidence_is_good_for_one_keys_life_whatever_its_certificate_says(
+    kind: Kind, parts: Any
+) -> None:
+    """A document of Nitro's outlives its certificate of three hours; one of years enrols once."""
+    at = int(NOW.timestamp())
+    soon = made.device(kind, until=NOW + timedelta(hours=3))
+    for signer in (soon, made.device(kind, until=NOW + timedelta(days=2500))):
+        given = (kind, parts(kind, signer), policy(kind), APPLICANT, NAMES[kind])
+        assert decide(*given).until == at + FRESH
+        assert decide(*given, until=at + 5).until == at + 5
+        with pytest.raises(UnexpectedValue, match="at the latest"):
+            decide(*given, until=at + FRESH + 1)
 
 
 @pytest.mark.parametrize("kind", [*NAMES, *QUOTED])

@@ -1,7 +1,7 @@
 """einproof attest: evidence in files, decided offline; keys enrolled, renewed, revoked."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -19,6 +19,7 @@ from oracle.domain.attested import Answering
 from oracle.domain.errors import KeyRefused
 from tests.attestation import test_evidence as made
 from tests.attestation.authority import NOW, Holder
+from tests.contracts.bench import HOUR
 from tests.contracts.hall import DAY, DELAY, LIFE, Hall, new_key, point
 from tests.evm import Chain
 from tests.oracle.world import run
@@ -120,7 +121,8 @@ def test_enrol_renew_and_revoke_by_hand(tmp_path, monkeypatch):
             folder = tmp_path / f"{name} evidence"
             folder.mkdir()
             given = files(folder, made.evidence(Kind.NITRO, **how))
-            root = ("--root", made.TOP[Kind.NITRO].root.hex(), "--at", AT)
+            at = datetime.fromtimestamp(evm.now(), UTC).isoformat()
+            root = ("--root", made.TOP[Kind.NITRO].root.hex(), "--at", at)
             by = ("--kind", "nitro", "--answer-key", tmp_path / name, "--measurement", "pcr0")
             return ("enrol", model, *by, *given, *root, "--key", "dev:2"), folder / "document"
 
@@ -133,7 +135,11 @@ def test_enrol_renew_and_revoke_by_hand(tmp_path, monkeypatch):
                     done = typed(*words, "--json")
                 assert done["admitted"]
 
-        words, document = enrolled("first")
+        # As AWS issues it; the key's life is longer.
+        brief = made.device(Kind.NITRO, until=NOW + timedelta(hours=3))
+        words, document = enrolled("first", signer=brief)
+        undated = words[: (at := words.index("--at"))] + words[at + 2 :]
+        assert "--at or --until" in typed(*undated, code=1)
         asked = typed(*words, "--json")
         assert not asked["enrolled"] and {"approve enrolment", "approve build"} <= set(asked)
         assert "NotAnAttester" in typed(
@@ -144,6 +150,9 @@ def test_enrol_renew_and_revoke_by_hand(tmp_path, monkeypatch):
         assert "KeyKnown" in typed(*words, code=1)
 
         first = open_answer_key(str(tmp_path / "first"))
+        where = (hall.attestations.address, hall.operator, hall.model_id)
+        shown, ready_at = run(key_shown(chain, *where, run(first.point())))
+        assert ready_at + LIFE - HOUR < shown.until <= ready_at + LIFE
         claim = Answering(
             hall.optimistic.address, bytes(32), hall.model_id, bytes(32), hall.operator, b"output"
         )
@@ -167,11 +176,7 @@ def test_enrol_renew_and_revoke_by_hand(tmp_path, monkeypatch):
         later(DELAY)
         assert signer_of(both) == run(second.point())  # which lasts longer
         typed("revoke", model, "--answer-key", tmp_path / "second", "--key", "dev:2")
-        shown, _ = run(
-            key_shown(
-                chain, hall.attestations.address, hall.operator, hall.model_id, run(second.point())
-            )
-        )
+        shown, _ = run(key_shown(chain, *where, run(second.point())))
         assert shown.revoked
         assert signer_of(both) == run(first.point())
         later(2 * DAY)
