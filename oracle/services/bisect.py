@@ -5,8 +5,9 @@ restart, a reorg or another's move changes what comes next, and nothing else.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import TypeAlias
 
 import structlog
@@ -27,13 +28,16 @@ log = structlog.get_logger("bisect")
 
 #: Moves that bring a proof.
 PROOFS = frozenset({Move.PROVE, Move.REFUTE})
+#: Runs that are kept in memory, the newest.
+RUNS = 8
 #: A segment's input, output and proof.
 Proved: TypeAlias = tuple[bytes, bytes, bytes]
 
 
 @dataclass(frozen=True)
 class Bisect:
-    """What both sides need; `address` is the one that a challenger sends from."""
+    """What both sides need; `address` is the one that a challenger sends from, `runs` the newest of
+    our own, by request."""
 
     chain: Chain
     models: ModelStore
@@ -41,6 +45,7 @@ class Bisect:
     prover: Prover
     identity: Identity
     address: str
+    runs: dict[bytes, tuple[bytes, ...]] = field(default_factory=dict)
 
     async def defend(self, job: Job, standing: Standing, answer: Answer) -> Due:
         """The operator's next move: what it owes, the shortest clock first; else to hand the claim
@@ -125,7 +130,7 @@ class Bisect:
         """The call that gives input, output and proof of one segment of our own run; None if its
         verifier was stopped, which it says before it reads a proof."""
         folder = await self.models.find(request.model_id)
-        run = (await self.engine.steps(folder, request.input)).data
+        run = await self._run(folder, request)
         following = run[segment + 1] if segment + 1 < len(run) else None
         if following is not None and await self._stopped(give((run[segment], following, b""))):
             log.warning("stopped: not proved", id=request.id.hex(), segment=segment)
@@ -134,11 +139,22 @@ class Bisect:
         context = ids.segment_context(whole, segment)
         output, proof = await self.prover.prove(folder / str(segment), context, run[segment])
         if output != following:
+            self.runs.pop(request.id, None)
             raise EngineDisagrees(
                 f"{self.engine.name} and the prover differ over segment {segment}: nothing is "
                 "posted; report this model and input"
             )
         return give((run[segment], output, proof))
+
+    async def _run(self, folder: Path, request: Request) -> tuple[bytes, ...]:
+        """Our own run's bytes: made once for all segments that are proved of it, and anew after a
+        restart."""
+        if request.id not in self.runs:
+            made = (await self.engine.steps(folder, request.input)).data
+            while len(self.runs) >= RUNS:
+                del self.runs[next(iter(self.runs))]
+            self.runs[request.id] = made
+        return self.runs[request.id]
 
     async def _stopped(self, call: Call) -> bool:
         try:

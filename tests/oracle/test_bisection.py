@@ -25,6 +25,7 @@ from oracle.fakes import (
 from oracle.fakes import (
     TERMS as CLAIM,
 )
+from oracle.services.bisect import RUNS
 from oracle.services.work import Terms
 from tests.oracle.arena import (
     MOVE_TIME,
@@ -498,6 +499,33 @@ def test_a_large_lie_waits_for_no_proof_against_decoys():
             JobState.READY,
             JobState.DISPUTED,
         }
+
+    run(story())
+
+
+def test_a_run_is_made_once_for_all_segments_that_are_demanded():
+    """Only the newest are kept."""
+
+    class Counting(Runner):
+        runs = 0
+
+        async def steps(self, folder, input):
+            self.runs += 1
+            return await super().steps(folder, input)
+
+    async def story():
+        chain, engine = Arena(), Counting()
+        one = operator(chain, engine)
+        for asked in range(1, RUNS + 2):
+            request = chain.ask_bisected()
+            await turns(chain, one)
+            spans = [WHOLE, Span(0, 2), Span(2, 4), *(Span(i, i + 1) for i in range(SEGMENTS))]
+            for span in spans:
+                await demand(chain, request, span)
+                await turns(chain, one)
+            assert chain.stage(request).status is Status.FINAL
+            assert engine.runs == 2 * asked  # to answer, and for all proofs
+        assert len(one.work._bisect.runs) == RUNS
 
     run(story())
 
