@@ -24,7 +24,7 @@ from oracle.adapters.prover import ProcessProver
 from oracle.adapters.rpc import Node
 from oracle.domain.chain import Identity
 from oracle.domain.errors import ChainUnavailable, KeyRefused, SettingsInvalid
-from oracle.domain.job import LOOKS, PROOFS, backoff
+from oracle.domain.job import GAMES, LOOKS, PROOFS, WORK, backoff
 from oracle.domain.move import Role
 from oracle.domain.request import ON_STAKE, TierKind
 from oracle.ports import Board, Engine, ModelStore, Prover, Tracer
@@ -211,8 +211,9 @@ def _crew(
                 terms,
                 name,
                 answer_key,
+                among,
             )
-            for _ in range(settings.workers)
+            for among in [GAMES, *[WORK] * settings.workers]
         ]
     elif role is Role.WATCHER:
         seat = Seat(role, signer.address)

@@ -46,7 +46,7 @@ class JobState(StrEnum):
     DECIDED = "decided"  # our dispute has ended, and something is due to us
     WAITING = "waiting"  # for a claim to check
     CHECKED = "checked"  # the claim is right
-    SEATED = "seated"  # a committee's words are exchanged, or a claim is looked at
+    SEATED = "seated"  # a committee's words, an operator's game, or what stands is looked at
     NEW = "new"  # to be looked at
 
 
@@ -55,6 +55,8 @@ WORK = frozenset({JobState.NEW, JobState.DISPUTED, JobState.DECIDED, JobState.SE
 #: Of a challenger and a member: what is to be proved, and what is to be looked at.
 PROOFS = frozenset({JobState.DISPUTED})
 LOOKS = WORK - PROOFS
+#: Of an operator: its game is to be looked at.
+GAMES = frozenset({JobState.SEATED})
 #: Moves that carry a bond.
 BONDED = frozenset({Move.DISPUTE, Move.DEMAND})
 
@@ -228,11 +230,11 @@ class Job:
 
     @property
     def unproved(self) -> bool:
-        """A proof is due of a member, or of a challenger in a game, and not made yet."""
+        """A proof is due of a member, or of either side in a game, and not made yet."""
         if self.due is None or self.due.move not in (Move.PROVE, Move.REFUTE):
             return False
-        if self._challenging:
-            return self.playing and self.due.call is None
+        if self.playing:
+            return self.due.call is None
         return self._sitting and (self.answer is None or not self.answer.proof)
 
     @property
@@ -333,9 +335,9 @@ class Job:
             return JobState.DISPUTED
         if self._sitting and self.due is None:
             return JobState.SEATED
-        if self._challenging and self.playing and self.due is None:
-            return JobState.NEW
-        if self.mine or (self.playing and self.due is None):
+        if self.playing and self.due is None:
+            return JobState.NEW if self._challenging else JobState.SEATED
+        if self.mine:
             return JobState.DISPUTED
         watching = self._challenging or self._sitting
         return JobState.PROVISIONAL if self.wrong or not watching else JobState.CHECKED

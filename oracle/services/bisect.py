@@ -66,6 +66,8 @@ class Bisect:
             ends = due.span.ends(game.states_from(answer.states), board.arity)
             call = self.chain.split_call(request, standing, place, ends)
             return Due(Move.SPLIT, call=call)
+        if not job.unproved:
+            return Due(Move.PROVE)  # first told; its proof keeps no split waiting
         give = partial(self.chain.segment_call, request, standing, place)
         call = await self._proved(request, due.span.start, answer.payee, give)
         if call is not None:

@@ -6,6 +6,7 @@ proof is made when somebody demands it.
 """
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import structlog
@@ -24,7 +25,7 @@ from oracle.domain.errors import (
     WrongTier,
 )
 from oracle.domain.evidence import for_all
-from oracle.domain.job import Due, Job, Standing
+from oracle.domain.job import WORK, Due, Job, JobState, Standing
 from oracle.domain.request import ON_STAKE, Answer, Request, Tier, TierKind
 from oracle.domain.terms import UNANSWERABLE, WHOLE, ClaimTerms, Quote
 from oracle.ports import AnswerKey, Chain, Clock, Engine, JobStore, Ledger, ModelStore, Prover
@@ -107,7 +108,8 @@ class Terms:
 
 
 class Work(Worker):
-    """Turns requests into answers, and demands into proofs."""
+    """Turns requests into answers, and demands into proofs. `among`: GAMES, for a worker that
+    splits what is demanded while others prove."""
 
     def __init__(
         self,
@@ -121,8 +123,10 @@ class Work(Worker):
         terms: Terms,
         holder: str,
         key: AnswerKey | None = None,
+        among: Collection[JobState] = WORK,
     ) -> None:
-        super().__init__(store, clock, holder, max_attempts=terms.max_attempts, lease=terms.lease)
+        attempts, lease = terms.max_attempts, terms.lease
+        super().__init__(store, clock, holder, max_attempts=attempts, lease=lease, among=among)
         self._chain = chain
         self._models = models
         self._engine = engine

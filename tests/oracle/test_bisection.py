@@ -10,7 +10,7 @@ from oracle.adapters.memory import MemoryStore
 from oracle.domain import ids
 from oracle.domain.bisection import Outcome, Span
 from oracle.domain.chain import Status
-from oracle.domain.job import LOOKS, PROOFS, JobState, Standing
+from oracle.domain.job import GAMES, LOOKS, PROOFS, JobState, Standing
 from oracle.domain.terms import UNANSWERABLE
 from oracle.fakes import (
     CHALLENGER,
@@ -467,6 +467,31 @@ class Slow(SegmentProver):
     async def prove(self, folder, context, input):
         await self.done.wait()
         return await super().prove(folder, context, input)
+
+
+def test_a_split_waits_for_no_proof_of_another_claim():
+    async def story():
+        chain, prover = Arena(), Slow()
+        one = operator(chain, prover=prover, among=GAMES)
+        worker = operator(chain, store=one.store, prover=prover)
+        first, second = chain.ask_bisected(), chain.ask_bisected()
+        await turns(chain, one, worker)
+        for span in (WHOLE, Span(0, 2)):
+            await demand(chain, first, span)
+            await turns(chain, one)
+        await demand(chain, first, Span(0, 1))
+        await asyncio.wait_for(turns(chain, one), 60)  # it proves nothing
+        proving = asyncio.create_task(worker.work.step())
+        await demand(chain, second, WHOLE)
+        await turns(chain, one)
+        assert chain.board(chain.stage(second)).at(WHOLE).states
+        assert not proving.done()
+        prover.done.set()
+        await proving
+        await to_the_end(chain, first, one, worker)
+        assert [chain.stage(each).status for each in (first, second)] == [Status.FINAL] * 2
+
+    run(story())
 
 
 class Cheat(Runner):

@@ -59,6 +59,7 @@ class Service:
         key: str = OPERATOR,
         answer_key: Any = None,
         rounds: Any = None,
+        among: Collection[JobState] = WORK,
     ) -> None:
         def port(real: Any) -> Any:
             return Crashing(real, plan) if plan else real
@@ -82,6 +83,7 @@ class Service:
             terms or Terms(OPERATOR, tiers=BOTH),
             holder,
             answer_key,
+            among,
         )
         self.write = Write(
             Runway(
