@@ -15,8 +15,8 @@ import {IRandomness} from "./IRandomness.sol";
 ///
 /// A drawn claim is final by its proof only. Until it is proved, none of its operator's claims here becomes
 /// final by silence: anyone says that it was drawn (`freeze`). There is an hour and the inclusion delay to
-/// say so: no claim is final by silence sooner after its round was published, and made. So a wrong claim that was not drawn gains
-/// nothing if one of an earlier round, or of the same, was.
+/// say so: no claim is final by silence sooner after its round was published, and made. So a wrong claim
+/// that was not drawn gains nothing if one of an earlier round, or of the same, was.
 ///
 /// No proof of a drawn claim within the prove clock from then on: the consumer gets its coverage,
 /// the rest of the operator's whole stake is burned, at once or when its other locks end, and none of its
@@ -67,8 +67,9 @@ interface IAuditedAssurance {
     function randomness() external view returns (IRandomness);
 
     /// @notice The round that decides about a request's claim, whether it is published, whether the
-    ///         claim is drawn, and (while it is not published, as if it were so in time) until when silence says nothing: the last second for a drawn one's
+    ///         claim is drawn, and until when silence says nothing: the last second for a drawn one's
     ///         proof; of one that is known not to be drawn, the last second to say that others were.
+    ///         While the round is not published, that is as if it were published in time.
     function auditOf(Request calldata request)
         external
         view

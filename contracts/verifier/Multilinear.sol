@@ -279,8 +279,9 @@ library Multilinear {
         }
     }
 
-    /// @dev sum_{j < 2^bitsY} eq(left, j + d) eq(right, j), for d + 2^bitsY <= 2^bitsX. The bits of j + d above those of j are d's, or where there is a
-    ///      carry those of the number after; so only the weights of carry 0 and 1 are kept.
+    /// @dev sum_{j < 2^bitsY} eq(left, j + d) eq(right, j), for d + 2^bitsY <= 2^bitsX. The bits of j + d
+    ///      above those of j are d's, or where there is a carry those of the number after; so only the
+    ///      weights of carry 0 and 1 are kept.
     function eqMoved(uint256 left, uint256 bitsX, uint256 right, uint256 bitsY, uint256 d)
         internal
         pure
