@@ -132,6 +132,9 @@ contract LateAuditsInvariants is SlowProofsInvariants {
         market.pass(1 days);
         for (uint256 i; i < 28; i += 4) {
             market.publish(i);
+        }
+        market.pass(1 days);
+        for (uint256 i; i < 28; i += 4) {
             market.settle(i, 1);
         }
         IStakeVault.Account memory account = vault.accountOf(market.actor(0));
