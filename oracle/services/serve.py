@@ -78,7 +78,7 @@ class Serve:
         self, crews: Sequence[Crew], clock: Clock, poll: float, alive: Callable[[str], bool]
     ) -> None:
         self.health = Health(jobs={crew.role: {} for crew in crews})
-        self._crews = crews
+        self.crews = crews
         self._clock = clock
         self._poll = poll
         self._alive = alive
@@ -94,7 +94,7 @@ class Serve:
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set. Work in hand is released at once and taken up by the next start.
         Raises StoreDamaged, StoreForeign."""
-        for crew in self._crews:
+        for crew in self.crews:
             freed = await crew.store.run(
                 partial(recover, alive=self._alive, sender=crew.key, now=self._clock.now())
             )
@@ -169,7 +169,7 @@ class Serve:
         """Keeps the figures that health and metrics show."""
         while True:
             cursors = []
-            for crew in self._crews:
+            for crew in self.crews:
                 self.health.jobs[crew.role], cursor = await crew.store.run(
                     lambda ledger: (ledger.counts(), ledger.checkpoints()[:1])
                 )

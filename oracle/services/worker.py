@@ -55,7 +55,7 @@ class Worker(ABC):
         self._holder = holder
         self._max_attempts = max_attempts
         self._lease = lease
-        self._among = among
+        self.among = among
 
     @abstractmethod
     async def _find(self, job: Job) -> Finding:
@@ -66,7 +66,7 @@ class Worker(ABC):
         """Takes one job as far as it goes; whether there was one."""
         now = self._clock.now()
         lease = Lease(self._holder, now + self._lease)
-        job = await self._store.run(lambda ledger: claim(ledger, now, lease, self._among))
+        job = await self._store.run(lambda ledger: claim(ledger, now, lease, self.among))
         if job is None:
             return False
         bound = log.bind(id=job.request.id.hex())

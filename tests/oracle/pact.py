@@ -3,8 +3,8 @@ key, and a watcher, each with its loops in this process."""
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 
+import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from oracle.adapters.answer_key import open_answer_keys
@@ -26,7 +26,7 @@ from oracle.services.work import Terms, Work
 from tests.contracts.bench import DAY, ETHER, GWEI, HOUR, WINDOW
 from tests.contracts.desk import IMAGE
 from tests.contracts.ensemble import RATE, Ensemble
-from tests.contracts.test_audits import deciding, lot
+from tests.contracts.test_audits import PERIOD, deciding, lot
 from tests.evm import Chain
 from tests.oracle.desk import EchoEngine, EchoModels, EchoProver
 
@@ -145,6 +145,13 @@ class Pact:
         assert self.both.since(plain) == at
         return plain, self.seen(plain)
 
+    def claim_at(self, plain, drawn: bool) -> None:
+        """The next block, which claims it, is of a time whose round draws it, or does not."""
+        at = self.evm.now() + 600
+        while (lot(self.both, plain, deciding(at)) < RATE) is not drawn:
+            at += PERIOD
+        self.evm.next_timestamp(at)
+
     def pass_time(self, seconds: int) -> None:
         self.evm.rpc("evm_increaseTime", seconds)
         self.evm.rpc("evm_mine")
@@ -158,8 +165,8 @@ class Pact:
         return (account["stake"], account["locked"]) == (STAKE, 0)
 
 
-@contextmanager
-def founded() -> Iterator[Ensemble]:
+@pytest.fixture(scope="module")
+def both() -> Iterator[Ensemble]:
     """On a chain of its own, with an operator that is ready."""
     with Chain.start() as chain:
         ensemble = Ensemble(chain)
@@ -167,11 +174,11 @@ def founded() -> Iterator[Ensemble]:
         yield ensemble
 
 
-@contextmanager
-def renewed(both: Ensemble, folder) -> Iterator[Pact]:
+@pytest.fixture
+def town(both: Ensemble, tmp_path) -> Iterator[Pact]:
     """A pact on the chain as it was founded."""
     snapshot = both.chain.snapshot()
-    made = Pact(both, folder)
+    made = Pact(both, tmp_path)
     yield made
     made.chain.node.close()
     both.chain.restore(snapshot)

@@ -27,25 +27,15 @@ from tests.contracts.hall import WINDOW as SHORT
 from tests.contracts.hall import new_key
 from tests.evm import GAS_PRICE
 from tests.oracle.desk import LOGITS, EchoEngine, LyingEngine
-from tests.oracle.pact import DECIDED, KINDS, STAKE, founded, renewed
+from tests.oracle.pact import DECIDED, KINDS, STAKE, both, town
+
+__all__ = ["both", "town"]  # fixtures
 
 pytestmark = pytest.mark.chain
 
 AUDITED, ATTESTED = range(2)
 WEEK = 7 * DAY
 WRONG = LOGITS[:-1] + bytes([LOGITS[-1] ^ 1])
-
-
-@pytest.fixture(scope="module")
-def both():
-    with founded() as made:
-        yield made
-
-
-@pytest.fixture
-def town(both, tmp_path):
-    with renewed(both, tmp_path) as made:
-        yield made
 
 
 def run(story):
@@ -385,7 +375,8 @@ def test_a_drawn_cheat_that_lets_the_other_part_fail_is_handed_in_all_the_same(t
 # --- who asks -------------------------------------------------------------------------------------
 
 
-def test_the_trust_report_says_who_vouches_and_what_has_to_fail(town):
+@pytest.mark.parametrize("drawn", [False, True])
+def test_the_trust_report_says_who_vouches_and_what_has_to_fail(town, drawn):
     async def story():
         side = town.operator()
         purse = Wallet(town.chain, open_signer("dev:1", "", 31337), 31337)
@@ -399,6 +390,7 @@ def test_the_trust_report_says_who_vouches_and_what_has_to_fail(town):
         asked: Asked = await ask(
             purse, town.identity, *contracts, **plain, terms=ClaimTerms(COVERAGE, PROVING)
         )
+        town.claim_at(desk.Request(*asked.request.fields), drawn)
         await side.settle()
         first = await await_answer(purse, town.identity, asked, 0.05, final=False)
         assert first.output == LOGITS
@@ -420,11 +412,12 @@ def test_the_trust_report_says_who_vouches_and_what_has_to_fail(town):
         assert cheats[1].startswith("Audited: the operator (DEVELOPMENT BEACON")
         assert cheats[2].startswith("Attested: the maker of the hardware")
         assert report["proved"] == []
-        town.pass_time(DECIDED)
-        await side.settle()
-        last = await await_answer(purse, town.identity, asked, 0.05)
+        for seconds in (DECIDED, HOUR + 60):
+            town.pass_time(seconds)
+            await side.settle()
+        last = await asyncio.wait_for(await_answer(purse, town.identity, asked, 0.05), 30)
         job = await side.job(asked.request)
-        assert ("by a proof" in last.report["final"]) is bool(job.answer.proof)
+        assert ("by a proof" in last.report["final"]) is bool(job.answer.proof) is drawn
 
     run(story)
 

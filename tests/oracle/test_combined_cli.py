@@ -1,5 +1,6 @@
 """A combination by the command line: a person asks a service that is a process of its own."""
 
+import asyncio
 import json
 import signal
 
@@ -9,29 +10,21 @@ from typer.testing import CliRunner
 from oracle import bootstrap
 from oracle.cli import main
 from oracle.domain.errors import SettingsInvalid
+from oracle.domain.job import GAMES, LOOKS, PROOFS, WORK
+from oracle.domain.move import Role
 from oracle.settings import read_settings
 from tests.contracts.bench import ETHER, GWEI, HOUR, LOCK, ZERO
 from tests.contracts.desk import FINAL, PROVISIONAL
 from tests.contracts.test_audits import deciding
 from tests.oracle.desk import LOGITS, EchoEngine, EchoModels, EchoProver
-from tests.oracle.pact import DECIDED, STAKE, founded, renewed
+from tests.oracle.pact import DECIDED, STAKE, both, town
 from tests.oracle.test_kill import Daemon
+
+__all__ = ["both", "town"]  # fixtures
 
 pytestmark = pytest.mark.chain
 
 RUNNER = CliRunner()
-
-
-@pytest.fixture(scope="module")
-def both():
-    with founded() as made:
-        yield made
-
-
-@pytest.fixture
-def town(both, tmp_path):
-    with renewed(both, tmp_path) as made:
-        yield made
 
 
 @pytest.fixture
@@ -131,3 +124,32 @@ def test_a_service_names_the_parts_that_it_answers_under(monkeypatch):
     monkeypatch.setenv("EINPROOF_TIERS", "audited,combined")
     with pytest.raises(SettingsInvalid, match="where all of its parts are named"):
         read_settings()
+
+
+def test_who_looks_waits_for_no_proof(town, shell, tmp_path):
+    """The service's own workers: what is to be looked at, and an operator's games, have one that
+    proves nothing beside those that do."""
+    found = {}
+
+    def ready(running):
+        found.update({crew.role: [one.among for one in crew.workers] for crew in running.crews})
+        stop.set()
+
+    given = {
+        "roles": "operator,challenger,member",
+        "challenger_key": "dev:5",
+        "member_key": "dev:4",
+        "key": "dev:2",
+        "workers": 2,
+        "board_port": 0,
+        "database": f"sqlite:///{tmp_path / 'jobs.db'}",
+    }
+    stop = asyncio.Event()
+    engine = EchoEngine()
+    parts = bootstrap.Parts(EchoModels(), engine, EchoProver(), tracer=engine)
+    asyncio.run(bootstrap.serve(read_settings(**given), stop, parts, ready))
+    assert found == {
+        Role.OPERATOR: [GAMES, WORK, WORK],
+        Role.CHALLENGER: [LOOKS, PROOFS],
+        Role.MEMBER: [LOOKS, PROOFS],
+    }

@@ -26,23 +26,13 @@ from tests.contracts.desk import FINAL, PROVISIONAL, RETRACTED
 from tests.contracts.ensemble import alone, each
 from tests.contracts.hall import WINDOW as SHORT
 from tests.oracle.desk import LOGITS, EchoEngine, EchoModels, EchoProver, LyingEngine
-from tests.oracle.pact import STAKE, Side, founded, renewed
+from tests.oracle.pact import STAKE, Side, both, town
 from tests.oracle.test_combined_chain import ATTESTED, AUDITED, WEEK, WRONG, Refusing
 from tests.oracle.world import run
 
+__all__ = ["both", "town"]  # fixtures
+
 pytestmark = pytest.mark.chain
-
-
-@pytest.fixture(scope="module")
-def both():
-    with founded() as made:
-        yield made
-
-
-@pytest.fixture
-def town(both, tmp_path):
-    with renewed(both, tmp_path) as made:
-        yield made
 
 
 def challenger(town):

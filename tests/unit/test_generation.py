@@ -412,7 +412,7 @@ class Doubled(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(1)
-        self.norm, self.head = torch.nn.LayerNorm(8), torch.nn.Linear(8, 3)
+        self.norm, self.head = torch.nn.LayerNorm(12), torch.nn.Linear(12, 3)
         self.norm.weight.data.uniform_(0.2, 0.5)
 
     def forward(self, ids: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -430,7 +430,7 @@ class Pooled(torch.nn.Module):
 
 @pytest.mark.parametrize("module", [Doubled(), Pooled()])
 def test_a_state_is_what_torch_makes_and_as_long_as_it_was(module: torch.nn.Module) -> None:
-    rng, shape = np.random.default_rng(0), (2, 8)
+    rng, shape = np.random.default_rng(0), (2, 12)  # 12 are stored as 16
     given = [
         {"ids": rng.integers(0, 4, shape), "state": rng.uniform(-4, 4, shape)} for _ in range(4)
     ]
