@@ -1,17 +1,23 @@
-"""Chains of X.509 certificates up to a pinned root, at a time of the caller's."""
+"""Chains of X.509 certificates up to a pinned root, at a time of the caller's.
+
+Source: RFC 5280, sections 4.2.1 (extensions of certificates), 5 (revocation lists), 6.1 (paths).
+`cryptography` parses and checks signatures; its own verifier is for the web's certificates, and
+takes neither AMD's nor NVIDIA's.
+"""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.hashes import SHA256, HashAlgorithm
 from cryptography.utils import CryptographyDeprecationWarning
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtensionOID, NameOID
 
 from oracle.attestation.evidence import (
     Expired,
@@ -19,11 +25,21 @@ from oracle.attestation.evidence import (
     Policy,
     Revoked,
     SignatureInvalid,
+    UnexpectedValue,
     UntrustedRoot,
 )
 
 Certificate = x509.Certificate
+Extension = TypeVar("Extension", bound=x509.ExtensionType)
 MOST = 10  # certificates of a chain
+#: Critical extensions that a certificate may have. No name is relied on, so any may be there.
+KNOWN = frozenset(
+    {
+        ExtensionOID.BASIC_CONSTRAINTS,
+        ExtensionOID.KEY_USAGE,
+        ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
+    }
+)
 UNREADABLE = (x509.InvalidVersion, x509.DuplicateExtension, UnsupportedAlgorithm)
 
 
@@ -53,10 +69,12 @@ def _loaded(load: Callable[[], list[Certificate]]) -> list[Certificate]:
 
 
 def verify_chain(chain: Sequence[Certificate], policy: Policy) -> datetime:
-    """Each certificate is signed by the next, an authority; the last is a pinned root; all are
-    valid at the policy's time and none is revoked. When the first of them ends.
+    """Each certificate is signed by the next, an authority; the first may sign data; the last is a
+    pinned root; all are valid at the policy's time and none is revoked. When the first of them
+    ends.
 
-    Raises UntrustedRoot, Expired, Revoked, SignatureInvalid.
+    Raises UntrustedRoot, Expired, Revoked, SignatureInvalid, and for revocation lists
+    MalformedEvidence, UnexpectedValue.
     """
     fingerprint = chain[-1].fingerprint(SHA256())
     if fingerprint not in policy.roots:
@@ -66,6 +84,10 @@ def verify_chain(chain: Sequence[Certificate], policy: Policy) -> datetime:
         since, until = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         if not since <= policy.at <= until:
             raise Expired(name_of(certificate), f"a time from {since} to {until}", policy.at)
+        _check_critical(certificate)
+    usage = _extension(chain[0], x509.KeyUsage)
+    if usage is not None and not usage.digital_signature:
+        raise UntrustedRoot(name_of(chain[0]), "a key that may sign data", f"{usage}")
     issuers = [*chain[1:], chain[-1]]
     for depth, (certificate, issuer) in enumerate(zip(chain, issuers, strict=True)):
         _check_authority(issuer, max(0, min(depth, len(chain) - 2)))
@@ -80,29 +102,68 @@ def verify_chain(chain: Sequence[Certificate], policy: Policy) -> datetime:
 
 def _check_authority(issuer: Certificate, below: int) -> None:
     """`below`: certificates between it and the leaf."""
-    try:
-        found = issuer.extensions.get_extension_for_class(x509.BasicConstraints).value
-    except x509.ExtensionNotFound:
-        raise UntrustedRoot(name_of(issuer), "an authority", "no basic constraints") from None
-    if not found.ca or (found.path_length is not None and found.path_length < below):
-        raise UntrustedRoot(name_of(issuer), f"an authority over {below} more", f"{found}")
+    basic, usage = _extension(issuer, x509.BasicConstraints), _extension(issuer, x509.KeyUsage)
+    if basic is None:
+        raise UntrustedRoot(name_of(issuer), "an authority", "no basic constraints")
+    if not basic.ca or (basic.path_length is not None and basic.path_length < below):
+        raise UntrustedRoot(name_of(issuer), f"an authority over {below} more", f"{basic}")
+    if usage is None or not usage.key_cert_sign:
+        raise UntrustedRoot(name_of(issuer), "a key that may sign certificates", f"{usage}")
+
+
+def _check_critical(certificate: Certificate) -> None:
+    """What has to be understood, and is not, is refused."""
+    for found in certificate.extensions:
+        if found.critical and found.oid not in KNOWN:
+            odd = f"{found.oid.dotted_string}, critical"
+            raise UntrustedRoot(name_of(certificate), "extensions that are known here", odd)
 
 
 def _check_revocation(chain: Sequence[Certificate], policy: Policy) -> None:
+    issuers = [*chain[1:], chain[-1]]
     lists = [_crl(data) for data in policy.crls]
-    for certificate, issuer in zip(chain, [*chain[1:], chain[-1]], strict=True):
+    for crl in lists:
+        if crl.issuer not in [issuer.subject for issuer in issuers]:
+            expected = "one of " + ", ".join(sorted({name_of(issuer) for issuer in issuers}))
+            raise UnexpectedValue("revocation list", expected, crl.issuer.rfc4514_string())
+    for certificate, issuer in zip(chain, issuers, strict=True):
         own = [crl for crl in lists if crl.issuer == issuer.subject]
         for crl in own:
-            if not crl.is_signature_valid(issuer.public_key()):  # type: ignore[arg-type]
-                raise SignatureInvalid(
-                    f"revocation list of {name_of(issuer)}", "its own", "another"
-                )
+            _check_list(crl, issuer, policy.at)
             entry = crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
             if entry is not None and entry.revocation_date_utc <= policy.at:
                 when = f"revoked at {entry.revocation_date_utc}"
                 raise Revoked(name_of(certificate), "a certificate that holds", when)
-        if name_of(issuer) in policy.crl_issuers and not any(_fresh(c, policy.at) for c in own):
-            raise Revoked(name_of(certificate), "a fresh revocation list of its issuer", "none")
+        if name_of(issuer) in policy.crl_issuers and not own:
+            raise Revoked(name_of(certificate), "a revocation list of its issuer", "none")
+
+
+def revoked(data: bytes, issuer: Certificate, at: datetime) -> list[int]:
+    """The serial numbers that a revocation list (DER) of an issuer names, good at a time. Raises
+    MalformedEvidence, SignatureInvalid, UntrustedRoot, Expired."""
+    crl = _crl(data)
+    _check_list(crl, issuer, at)
+    return [entry.serial_number for entry in crl]
+
+
+def _check_list(crl: x509.CertificateRevocationList, issuer: Certificate, at: datetime) -> None:
+    """It is whole, its issuer's, who may sign it, and not stale."""
+    what = f"revocation list of {name_of(issuer)}"
+    try:
+        is_own = crl.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]
+        critical = [found.oid.dotted_string for found in crl.extensions if found.critical]
+    except (ValueError, TypeError, *UNREADABLE) as error:
+        raise MalformedEvidence(what, "X.509", f"{error}") from error
+    if not is_own:
+        raise SignatureInvalid(what, "its own", "another")
+    usage = _extension(issuer, x509.KeyUsage)
+    if usage is None or not usage.crl_sign:
+        raise UntrustedRoot(what, "a key that may sign revocation lists", f"{usage}")
+    if critical:  # of a part of them, of changes, of another issuer's
+        raise MalformedEvidence(what, "a list of all, without critical extensions", critical)
+    since, until = crl.last_update_utc, crl.next_update_utc
+    if until is None or not since <= at < until:
+        raise Expired(what, f"a time from {since} to before {until}", at)
 
 
 def _crl(data: bytes) -> x509.CertificateRevocationList:
@@ -112,19 +173,11 @@ def _crl(data: bytes) -> x509.CertificateRevocationList:
         raise MalformedEvidence("revocation list", "X.509 in DER", f"{error}") from error
 
 
-def revoked(data: bytes, issuer: Certificate) -> list[int]:
-    """The serial numbers that a revocation list (DER) of an issuer names. Raises MalformedEvidence,
-    SignatureInvalid."""
-    crl = _crl(data)
-    if not crl.is_signature_valid(issuer.public_key()):  # type: ignore[arg-type]
-        raise SignatureInvalid(f"revocation list of {name_of(issuer)}", "its own", "another")
-    return [entry.serial_number for entry in crl]
-
-
-def _fresh(crl: x509.CertificateRevocationList, at: datetime) -> bool:
-    return (
-        crl.last_update_utc <= at and crl.next_update_utc is not None and at < crl.next_update_utc
-    )
+def _extension(certificate: Certificate, kind: type[Extension]) -> Extension | None:
+    try:
+        return certificate.extensions.get_extension_for_class(kind).value
+    except x509.ExtensionNotFound:
+        return None
 
 
 def name_of(certificate: Certificate) -> str:

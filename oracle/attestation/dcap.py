@@ -26,6 +26,7 @@ from oracle.attestation.evidence import (
     Revoked,
     SignatureInvalid,
     TcbRefused,
+    UnexpectedValue,
     UntrustedRoot,
     check,
 )
@@ -67,6 +68,8 @@ def _verify(kind: Kind, quote: bytes, collateral: bytes, policy: Policy) -> Atte
         parsed = dcap_qvl.parse_quote(quote)
     except (ValueError, UnicodeDecodeError, RuntimeError) as error:
         raise MalformedEvidence(f"{kind} evidence", "a quote and its collateral", error) from error
+    if policy.crls:  # they would be read by nobody
+        raise UnexpectedValue(f"{kind} revocation lists", "those of the collateral", "others")
     if (kind is Kind.SGX) != parsed.is_sgx():
         raise MalformedEvidence("quote", kind, parsed.quote_type())
     root = from_pem(given.tcb_info_issuer_chain.encode())[-1]

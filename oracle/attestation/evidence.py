@@ -39,7 +39,7 @@ class SignatureInvalid(AttestationError):
 
 
 class UntrustedRoot(AttestationError):
-    """A chain of certificates that does not end in a pinned root."""
+    """A chain of certificates that does not lead, by keys that may sign so, to a pinned root."""
 
 
 class Expired(AttestationError):
@@ -68,9 +68,10 @@ class Policy:
 
     roots: SHA-256 of the root certificates (DER) that are trusted; at: the time to verify for, with
     a time zone; report_data: what the evidence must carry (a nonce, a hash of a key), None for
-    anything; measurements: those that must be as given; crls: revocation lists (DER), of which
-    every issuer that `crl_issuers` names by its common name must have one that is fresh; statuses:
-    levels of Intel's TCB that are taken; tcb: least numbers of AMD's levels by name; allow_debug:
+    anything; measurements: those that must be as given; crls: revocation lists (DER) of issuers in
+    the chain, none of them stale; every issuer that `crl_issuers` names by its common name must
+    have one; statuses: levels of Intel's TCB that are taken; tcb: least numbers of AMD's levels by
+    name, for no other kind has numbers; allow_debug:
     for looking at evidence of hardware under debugging, which nothing may rely on.
     """
 
@@ -92,7 +93,8 @@ class Policy:
 @dataclass(frozen=True)
 class Attested:
     """What evidence shows. key: the public key (DER) that the evidence itself vouches for, if any;
-    valid_until: when the first of its certificates ends."""
+    valid_until: when the first of its certificates ends; status: the level of its firmware, in
+    words; levels: in numbers, where they have names (AMD's)."""
 
     kind: Kind
     measurements: Mapping[str, bytes]
@@ -101,10 +103,16 @@ class Attested:
     key: bytes | None = None
     status: str = ""
     advisories: tuple[str, ...] = ()
+    levels: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def check(attested: Attested, policy: Policy) -> Attested:
-    """The values that the policy names; the last step of every kind. Raises UnexpectedValue."""
+    """The values that the policy names; the last step of every kind. Raises UnexpectedValue,
+    TcbRefused for least numbers of levels that the evidence has not."""
+    unknown = sorted(set(policy.tcb) - set(attested.levels))
+    if unknown:
+        levels = ", ".join(attested.levels) or "no level by number"
+        raise TcbRefused(f"{attested.kind} levels", levels, ", ".join(unknown))
     expected = policy.report_data
     if expected is not None and attested.report_data != expected:
         got = attested.report_data.hex()

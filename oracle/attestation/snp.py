@@ -76,8 +76,9 @@ def verify(report: bytes, chain: bytes, policy: Policy) -> Attested:
     _check_levels(reported, vcek, policy)
     if not flags & MASKED_CHIP and _extension(vcek, CHIP_OID) != chip:
         raise UnexpectedValue("SNP chip", _extension(vcek, CHIP_OID).hex(), chip.hex())
-    levels = ", ".join(f"{name} {reported[at]}" for name, at in LEVELS.items())
-    attested = Attested(Kind.SNP, measurements, report_data, until, status=levels)
+    levels = {name: reported[at] for name, at in LEVELS.items()}
+    status = ", ".join(f"{name} {number}" for name, number in levels.items())
+    attested = Attested(Kind.SNP, measurements, report_data, until, status=status, levels=levels)
     return check(attested, policy)
 
 

@@ -212,12 +212,13 @@ def veto(
     issuer: Annotated[
         Path | None, typer.Option(help="Certificate (PEM) of who issued the lists.")
     ] = None,
+    at: At = "",
     rpc: Rpc = None,
     key: Key = None,
     as_json: Json = False,
 ) -> None:
     """End a statement for ever, as an attester; or, from Intel's revocation lists, all certificates
-    that they name and nobody vetoed yet."""
+    that they name and nobody vetoed yet. A stale list is refused."""
     word = parse_word(statement, "STATEMENT") if statement else None
     if (word is None) == (not crl) or (issuer is None) == bool(crl):
         raise SettingsInvalid("expected a STATEMENT, or --crl with --issuer")
@@ -227,13 +228,13 @@ def veto(
         from oracle.attestation.chain import from_pem, revoked
         from oracle.attestation.quote import point
         from oracle.domain.attested import certificate_statement
-        from oracle.evidence import read_bytes, read_crl
+        from oracle.evidence import parse_time, read_bytes, read_crl
 
         where = (site.identity.chain_id, site.deployment.address(ATTESTATIONS))
         words = [word] if word is not None else []
         if issuer is not None:
-            by = from_pem(read_bytes(issuer))[0]
-            serials = [serial for path in crl for serial in revoked(read_crl(path), by)]
+            by, when = from_pem(read_bytes(issuer))[0], parse_time(at)
+            serials = [serial for path in crl for serial in revoked(read_crl(path), by, when)]
             words += [certificate_statement(*where, point(by), serial) for serial in serials]
         new = [each for each in words if not await is_vetoed(site.chain, where[1], each)]
         for each in new:

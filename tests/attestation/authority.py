@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -20,6 +20,17 @@ from cryptography.x509.oid import NameOID
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 Key = ec.EllipticCurvePrivateKey
+USES = (
+    "digital_signature",
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "key_cert_sign",
+    "crl_sign",
+    "encipher_only",
+    "decipher_only",
+)
 
 
 @dataclass
@@ -56,6 +67,7 @@ class Holder:
         since: datetime = NOW - DAY,
         extensions: tuple[tuple[str, bytes], ...] = (),
         serial: int | None = None,
+        **more: Any,
     ) -> Holder:
         """A holder whose certificate this one signs."""
         key = ec.generate_private_key(self.key.curve)
@@ -63,17 +75,23 @@ class Holder:
             key,
             [
                 certificate(name, key, self.key, self.chain[0].subject, ca, since, until,
-                            extensions, serial),
+                            extensions, serial, **more),
                 *self.chain,
             ],
         )  # fmt: skip
 
-    def revoking(self, *certificates: x509.Certificate, until: datetime = NOW + DAY) -> bytes:
+    def revoking(
+        self,
+        *certificates: x509.Certificate,
+        until: datetime = NOW + DAY,
+        since: datetime = NOW - DAY,
+        critical: tuple[x509.ExtensionType, ...] = (),
+    ) -> bytes:
         """A revocation list, DER."""
         made = (
             x509.CertificateRevocationListBuilder()
             .issuer_name(self.chain[0].subject)
-            .last_update(NOW - DAY)
+            .last_update(since)
             .next_update(until)
             .add_extension(x509.CRLNumber(1), critical=False)
             .add_extension(
@@ -81,6 +99,8 @@ class Holder:
                 critical=False,
             )
         )
+        for odd in critical:
+            made = made.add_extension(odd, critical=True)
         for one in certificates:
             entry = x509.RevokedCertificateBuilder().serial_number(one.serial_number)
             made = made.add_revoked_certificate(entry.revocation_date(NOW - DAY / 2).build())
@@ -103,7 +123,16 @@ def certificate(
     until: datetime,
     extensions: tuple[tuple[str, bytes], ...] = (),
     serial: int | None = None,
+    *,
+    usage: Collection[str] | None = None,
+    basic: bool = True,
+    path_length: int | None = None,
+    critical: Collection[str] = (),
 ) -> x509.Certificate:
+    """`usage`: names in place of the usual ones; none at all if it is empty. `basic`: whether it
+    has basic constraints; `critical`: extensions of ours that are so."""
+    if usage is None:
+        usage = ("key_cert_sign", "crl_sign") if ca else ("digital_signature",)
     made = (
         x509.CertificateBuilder()
         .subject_name(_name(name))
@@ -112,18 +141,19 @@ def certificate(
         .serial_number(serial or x509.random_serial_number())
         .not_valid_before(since)
         .not_valid_after(until)
-        .add_extension(x509.BasicConstraints(ca, None), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), False
         )
-        .add_extension(
-            x509.KeyUsage(not ca, False, False, False, False, ca, ca, False, False), critical=True
-        )
     )
+    if basic:
+        made = made.add_extension(x509.BasicConstraints(ca, path_length), critical=True)
+    if usage:
+        uses = x509.KeyUsage(**{name: name in usage for name in USES})
+        made = made.add_extension(uses, critical=True)
     for oid, value in extensions:
         made = made.add_extension(
-            x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), value), critical=False
+            x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), value), oid in critical
         )
     return made.sign(issuer_key, _hash(issuer_key), ecdsa_deterministic=True)
 

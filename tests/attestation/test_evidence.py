@@ -155,7 +155,7 @@ def test_a_device_that_was_taken_back_is_refused(kind: Kind) -> None:
     verify(kind, evidence(kind, signer), fresh)
     refused(Revoked, kind, evidence(kind, signer), replace(asked, crls=()))
     stale = authority.revoking(until=NOW - DAY / 4)
-    refused(Revoked, kind, evidence(kind, signer), replace(asked, crls=(stale,)))
+    refused(Expired, kind, evidence(kind, signer), replace(asked, crls=(stale,)))
     forged = Holder(ec.generate_private_key(authority.key.curve), authority.chain).revoking()
     refused(SignatureInvalid, kind, evidence(kind, signer), replace(asked, crls=(forged,)))
 
@@ -240,6 +240,20 @@ def test_a_guest_that_an_agent_may_migrate_is_refused() -> None:
 def test_amd_s_levels() -> None:
     refused(TcbRefused, Kind.SNP, evidence(Kind.SNP), policy(Kind.SNP, tcb={"microcode": 170}))
     verify(Kind.SNP, evidence(Kind.SNP), policy(Kind.SNP, tcb={"microcode": 169}))
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_levels_that_the_evidence_has_not_are_refused(kind: Kind) -> None:
+    """Mistyped, or asked of a kind without numbers: nothing is taken in silence."""
+    name = "micro code" if kind is Kind.SNP else "microcode"
+    with pytest.raises(TcbRefused, match=name):
+        verify(kind, evidence(kind), policy(kind, tcb={name: 0}))
+
+
+@pytest.mark.parametrize("kind", [Kind.SGX, Kind.TDX])
+def test_revocation_lists_beside_intel_s_collateral_are_refused(kind: Kind) -> None:
+    asked = policy(kind, crls=(INTEL.authority.revoking(),))
+    refused(UnexpectedValue, kind, evidence(kind), asked)
 
 
 @pytest.mark.parametrize(

@@ -227,7 +227,7 @@ def test_enrol_by_a_quote_until_its_certificate_is_revoked(kind, tmp_path, monke
         crl, pem = tmp_path / "crl", tmp_path / "ca.pem"
         crl.write_bytes(intel.authority.revoking(intel.platform.chain[0]))
         pem.write_bytes(intel.authority.pem)
-        by = ("--crl", crl, "--issuer", pem, "--key", "dev:9")
+        by = ("--crl", crl, "--issuer", pem, "--at", AT, "--key", "dev:9")
         assert "NotAnAttester" in typed("veto", *by[:-1], "dev:3", code=1)
         done = typed("veto", *by, "--json")
         assert len(done["vetoed"]) == 1 and done["known"] == 0
@@ -236,6 +236,8 @@ def test_enrol_by_a_quote_until_its_certificate_is_revoked(kind, tmp_path, monke
         forged = Holder(new_key(), intel.authority.chain).revoking(intel.platform.chain[0])
         crl.write_bytes(forged)
         assert "revocation list" in typed("veto", *by, code=1)
+        crl.write_bytes(intel.authority.revoking(until=NOW))
+        assert "to before 2026-06-01" in typed("veto", *by, code=1)
         for words in ((), ("0x" + "00" * 32, *by[:4]), by[:2], by[2:4]):
             assert "expected a STATEMENT" in typed("veto", *words, code=1)
         typed("veto", asked["approve level"], "--key", "dev:8")
