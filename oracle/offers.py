@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from eth_abi.abi import decode
 
@@ -10,11 +11,13 @@ from oracle.adapters.deployment import BOUNTY
 from oracle.adapters.wallet import Wallet
 from oracle.bootstrap import Parts, Site
 from oracle.domain import committee, ids
-from oracle.domain.chain import Call, Receipt, Requested, Stood
-from oracle.domain.errors import OracleError
+from oracle.domain.chain import Answered, Call, Receipt, Requested, Stood
+from oracle.domain.errors import CallRefused, OracleError
 from oracle.domain.evidence import by_all
 from oracle.domain.request import Request, TierKind
 from oracle.services.moves import refutation
+
+Claimed = TypeVar("Claimed", Stood, Answered)
 
 
 class NoRequest(OracleError):
@@ -54,9 +57,10 @@ class Offers:
         return await self._send("offer", request.fields, value=wei)
 
     async def prove(self, request_id: bytes) -> Receipt:
-        """Proves a pending request's answer, hands that in, and earns what was offered. Raises
-        NoRequest, ModelMissing, InputRefused, ProverFailed, CallRefused; NothingToProve for a
-        composition, which is proved at its tier, and for another's claim that is right."""
+        """Proves a pending request's answer, hands that in, and earns what was offered, also if
+        somebody else sent that proof first. Raises NoRequest, ModelMissing, InputRefused,
+        ProverFailed, CallRefused; NothingToProve for a composition, which is proved at its tier,
+        and for another's claim that is right."""
         request, standing = await self._read(request_id)
         kind = self._site.chain.tiers.get(request.assurance)
         if kind is None or kind is TierKind.BISECTION:
@@ -80,16 +84,24 @@ class Offers:
         if right:
             standing = None
         evidence = await self._evidence(request, standing, proof)
-        return await self._send("prove", request.fields, request.input, payee, output, evidence)
+        handed = call_data("answer", request.fields, request.input, payee, output, evidence)
+        try:
+            await self._wallet.transact(Call(identity.oracle, handed))
+        except CallRefused as error:
+            if error.name not in ("WrongStatus", "Reverted"):
+                raise  # else settled meanwhile: by this proof, or `earn` says so
+        return await self._send("earn", request.fields, payee, output)
 
     async def earn(self, request_id: bytes) -> Receipt:
-        """Sends what was offered for a composition to the payee of its claim, which is final and
-        proved segment by segment. Raises NoRequest, CallRefused."""
-        request, _ = await self._read(request_id)
-        return await self._send("earn", request.fields)
+        """Sends what was offered to the payee of the claim that a proof made final, whoever that
+        is. Raises NoRequest, CallRefused; NothingToProve where no claim is final."""
+        request, final = await self._read(request_id, Answered)
+        if final is None:
+            raise NothingToProve(f"no claim of 0x{request_id.hex()} is final yet, or was ever")
+        return await self._send("earn", request.fields, final.payee, final.output)
 
     async def reclaim(self, request_id: bytes) -> Receipt:
-        """Takes this key's part back: the request was settled otherwise. Raises NoRequest,
+        """Takes this key's part back: the request was settled without a proof. Raises NoRequest,
         CallRefused."""
         request, _ = await self._read(request_id)
         return await self._send("reclaim", request.fields, self._wallet.signer.address)
@@ -107,20 +119,22 @@ class Offers:
             raise NothingToProve("the words of who signed the claim are not to be had: try again")
         return committee.refutation(wrong.payee, wrong.output, agreed, proof)
 
-    async def _read(self, request_id: bytes) -> tuple[Request, Stood | None]:
-        """A request, and the claim that stands on it or stood last."""
-        chain, request, standing = self._site.chain, None, None
+    async def _read(
+        self, request_id: bytes, kind: type[Claimed] = Stood
+    ) -> tuple[Request, Claimed | None]:
+        """A request, and the last claim on it that stood, or became final."""
+        chain, request, claim = self._site.chain, None, None
         head = await chain.head()
         for event in await chain.events(self._site.deployment.block, head.number):
             if isinstance(event, Requested) and event.request.id == request_id:
                 if not event.request.honest(self._site.identity.chain_id, chain.oracle):
                     raise NoRequest(f"the node shows another request as 0x{request_id.hex()}")
                 request = event.request
-            elif isinstance(event, Stood) and event.request_id == request_id:
-                standing = event
+            elif isinstance(event, kind) and event.request_id == request_id:
+                claim = event
         if request is None:
             raise NoRequest(f"no request 0x{request_id.hex()} was made of {chain.oracle}")
-        return request, standing
+        return request, claim
 
     async def _send(self, name: str, *arguments: object, value: int = 0) -> Receipt:
         data = call_data(name, *arguments, among=OFFERS)

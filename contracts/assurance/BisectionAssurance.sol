@@ -359,7 +359,27 @@ contract BisectionAssurance is Staked, Compositions {
             return;
         }
         _decide(requestId, Outcome.Lapsed);
-        _slash(request, requestId, payee, span.challenger);
+        address challenger = span.challenger;
+        address opener = _openerOf(request, requestId, from);
+        bool shared = opener != address(0) && opener != challenger;
+        _slash(request, requestId, payee, shared ? address(this) : challenger);
+        if (!shared) return;
+        (, uint256 reward,) = _split(_terms(request));
+        vault.pay(opener, reward / 2);
+        vault.pay(challenger, reward - reward / 2);
+    }
+
+    /// @dev Who demanded the whole, and so shares the reward: an operator that lets a puppet demand what
+    ///      it does not give would have it all back. Zero: nobody did, or what lapsed is no part of it.
+    function _openerOf(Request calldata request, bytes32 requestId, uint256 from)
+        private
+        view
+        returns (address)
+    {
+        uint256 halt = _halts[requestId].segment;
+        if (halt != 0 && from >= halt) return address(0);
+        uint256 end = halt == 0 ? segmentCount(request.modelId) : halt;
+        return _spans[requestId][_bounds(0, end)].challenger;
     }
 
     function _void(Request calldata request, bytes32 requestId, address payee) private {
@@ -386,7 +406,7 @@ contract BisectionAssurance is Staked, Compositions {
         move.windowEnd = since + _window(_terms(request));
         if (place.to == 0) {
             (move.to, move.end) = outputHash == UNANSWERABLE
-                ? _claimedUpTo(move.requestId)
+                ? _claimedUpTo(move.requestId, place)
                 : (segmentCount(request.modelId), outputHash);
             move.start = request.inputHash;
             move.demandBy = move.windowEnd;
@@ -404,10 +424,19 @@ contract BisectionAssurance is Staked, Compositions {
         move.demandBy = parent.demandBy;
     }
 
-    /// @dev The whole of a claim of no answer ends where its run halts.
-    function _claimedUpTo(bytes32 requestId) private view returns (uint256, bytes32) {
+    /// @dev The whole of a claim of no answer ends where its run halts. Its digest does not say where, so
+    ///      a move does: after a reorg the claim may name another halt.
+    function _claimedUpTo(bytes32 requestId, Place calldata place)
+        private
+        view
+        returns (uint256, bytes32)
+    {
         Halt memory halt = _halts[requestId];
         if (halt.segment == 0) revert NothingToProve(requestId);
+        bytes32 named = place.states.length == 1 ? place.states[0] : bytes32(0);
+        if (place.part != halt.segment || named != halt.state) {
+            revert WrongStates(halt.state, named);
+        }
         return (halt.segment, halt.state);
     }
 

@@ -17,8 +17,6 @@ contract Bounty is IBounty {
     mapping(bytes32 requestId => uint256) public offered;
     /// @inheritdoc IBounty
     mapping(bytes32 requestId => mapping(address giver => uint256)) public givenBy;
-    /// @dev Paid out: what was given for it returns to nobody.
-    mapping(bytes32 requestId => bool) private _earned;
 
     constructor(IInferenceOracle oracle_, IBisectionAssurance compositions_) {
         (oracle, compositions) = (oracle_, compositions_);
@@ -36,37 +34,13 @@ contract Bounty is IBounty {
     }
 
     /// @inheritdoc IBounty
-    /// @dev A tier makes a claim final on evidence only if that proves it. Paid before the oracle is
-    ///      called, which calls the consumer: nothing can be offered or reclaimed in between.
-    function prove(
-        Request calldata request,
-        bytes calldata input,
-        address payee,
-        bytes calldata output,
-        bytes calldata evidence
-    ) external {
-        bytes32 requestId = oracle.idOf(request);
-        if (!_isPending(requestId)) revert NotPending(requestId);
-        if (evidence.length == 0) revert NoEvidence();
-        uint256 amount = offered[requestId];
-
-        offered[requestId] = 0;
-        _earned[requestId] = true;
-
-        emit Earned(requestId, payee, amount);
-
-        oracle.answer(request, input, payee, output, evidence);
-        (Status status,,) = oracle.statusOf(requestId);
-        if (status != Status.Final) revert NotFinal(requestId);
-        _send(payee, amount);
-    }
-
-    /// @inheritdoc IBounty
-    function earn(Request calldata request) external {
+    function earn(Request calldata request, address payee, bytes calldata output) external {
         bytes32 requestId = oracle.idOf(request);
         if (_isPending(requestId)) revert Pending(requestId);
-        address payee = _provedFor(request, requestId);
-        if (payee == address(0)) revert NotProved(requestId);
+        if (!_isProved(request, requestId)) revert NotProved(requestId);
+        (, bytes32 settled,) = oracle.statusOf(requestId);
+        bytes32 digest = oracle.claimDigest(payee, output);
+        if (digest != settled) revert WrongClaim(settled, digest);
         uint256 amount = offered[requestId];
         if (amount == 0) revert NothingLeft(requestId, payee);
 
@@ -81,9 +55,8 @@ contract Bounty is IBounty {
     function reclaim(Request calldata request, address giver) external {
         bytes32 requestId = oracle.idOf(request);
         if (_isPending(requestId)) revert Pending(requestId);
-        bool earned = _earned[requestId] || _provedFor(request, requestId) != address(0);
         uint256 amount = givenBy[requestId][giver];
-        if (amount == 0 || earned) revert NothingLeft(requestId, giver);
+        if (amount == 0 || _isProved(request, requestId)) revert NothingLeft(requestId, giver);
 
         givenBy[requestId][giver] = 0;
         offered[requestId] -= amount;
@@ -93,27 +66,21 @@ contract Bounty is IBounty {
         _send(giver, amount);
     }
 
-    /// @dev While a tier judges it is pending neither for offers nor for returns: see `prove`.
+    /// @dev While a tier judges it is neither pending nor settled: nothing can be offered, earned or
+    ///      reclaimed.
     function _isPending(bytes32 requestId) private view returns (bool) {
         (Status status,,) = oracle.statusOf(requestId);
         if (status == Status.None || status == Status.Judging) revert NotPending(requestId);
         return status == Status.Open || status == Status.Provisional;
     }
 
-    /// @dev The payee of a composition's final claim, all segments of which were proved; else zero. What
-    ///      it reads no longer changes once the request is settled, so that whether an offer was earned
-    ///      or returns is one question with one answer for ever.
-    function _provedFor(Request calldata request, bytes32 requestId)
-        private
-        view
-        returns (address)
-    {
-        if (request.assurance != address(compositions)) return address(0);
+    /// @dev Of a settled request. What it reads no longer changes then, so that whether an offer was
+    ///      earned or returns is one question with one answer for ever.
+    function _isProved(Request calldata request, bytes32 requestId) private view returns (bool) {
+        if (request.assurance != address(compositions)) return oracle.wasProved(requestId);
         (Status status,,) = oracle.statusOf(requestId);
-        if (status != Status.Final) return address(0);
-        IBisectionAssurance.Game memory game = compositions.gameOf(requestId);
-        bool whole = game.proved == compositions.segmentCount(request.modelId);
-        return whole ? game.payee : address(0);
+        return status == Status.Final
+            && compositions.gameOf(requestId).proved == compositions.segmentCount(request.modelId);
     }
 
     /// @dev Last in every function that uses it. No return data is copied.

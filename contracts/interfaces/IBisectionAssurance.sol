@@ -18,7 +18,8 @@ import {IStakedAssurance} from "./IStakedAssurance.sol";
 ///
 /// Each span is owed once, whoever demands it, so no number of challengers multiplies the work, and
 /// none can shield the operator by disputing badly: all others may still demand what they know to be
-/// wrong.
+/// wrong. The reward is shared by who demanded the whole and who demanded what was not given: all of it
+/// the latter's if nobody demanded the whole, or if a proof refuted the claim.
 ///
 /// | standing | claim | evidence | what becomes of it (`InferenceOracle.answer`) |
 /// | --- | --- | --- | --- |
@@ -84,8 +85,9 @@ interface IBisectionAssurance is IAssurance, IStakedAssurance {
     /// @notice Names a span: a part of one that is split, or the whole.
     /// @param from first segment of the parent
     /// @param to one past its last; from = to = 0 names the whole
-    /// @param states that split the parent, both ends included; empty for the whole
-    /// @param part which part of it; 0 for the whole
+    /// @param states that split the parent, both ends included; empty for the whole, or, of a claim of no
+    ///        answer, the state before its halt
+    /// @param part which part of it; 0 for the whole, or, of a claim of no answer, the halt's segment
     struct Place {
         uint256 from;
         uint256 to;

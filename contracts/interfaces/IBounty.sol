@@ -8,15 +8,16 @@ import {IBisectionAssurance} from "./IBisectionAssurance.sol";
 ///         whoever proves a pending request. It decides nothing: a claim that nobody proves goes its
 ///         way, and what was offered returns. (To demand a proof, with a bond, is a dispute.)
 ///
-/// | the request names | what earns the offer | who gets it |
-/// | --- | --- | --- |
-/// | a tier that one proof ends | that proof, handed in here (`prove`) | the payee that it is bound to |
-/// | `compositions` | the claim is final, and each of its segments was proved (`earn`) | likewise |
+/// | the request names | what earns the offer |
+/// | --- | --- |
+/// | a tier that one proof ends | a proof made the claim final (`IInferenceOracle.wasProved`) |
+/// | `compositions` | the claim is final, and each of its segments was proved |
 ///
-/// A composition is proved segment by segment, at its tier (`IBisectionAssurance.prove`), by anyone;
-/// every such proof is bound to the claim's payee, so it is that payee's whoever sends it. How many of
-/// them were demanded, and when they came, before the offer or after, does not matter; all but one,
-/// and silence for the rest, earns nothing. An offer is only as good as the tier that its request names.
+/// The payee of the final claim gets it. Every proof is bound to that payee, so it is the payee's whoever
+/// sends it, by whatever way: nobody gains by sending another's proof first, nor can keep the offer so. How
+/// a proof came to be made, demanded or not, before the offer or after, does not matter; of a composition
+/// all but one, and silence for the rest, earns nothing. An offer is only as good as the tier that its
+/// request names.
 interface IBounty {
     event Offered(bytes32 indexed requestId, address indexed giver, uint256 amount);
     event Earned(bytes32 indexed requestId, address indexed payee, uint256 amount);
@@ -26,31 +27,19 @@ interface IBounty {
     error NotPending(bytes32 requestId);
     /// @notice The request is not settled yet.
     error Pending(bytes32 requestId);
-    /// @notice Without evidence nothing is proved.
-    error NoEvidence();
-    /// @notice The evidence did not make the claim final.
-    error NotFinal(bytes32 requestId);
-    /// @notice No claim of a composition became final with every segment proved.
+    /// @notice No claim became final by a proof.
     error NotProved(bytes32 requestId);
+    /// @notice Another claim became final.
+    error WrongClaim(bytes32 expected, bytes32 got);
     error NothingLeft(bytes32 requestId, address account);
     error TransferFailed(address to, uint256 amount);
 
     /// @notice Adds msg.value to what the proof of a pending request earns.
     function offer(Request calldata request) external payable;
 
-    /// @notice Hands a proof in (`InferenceOracle.answer`, same arguments). If it makes the claim final
-    ///         in this transaction, its payee gets all that was offered.
-    function prove(
-        Request calldata request,
-        bytes calldata input,
-        address payee,
-        bytes calldata output,
-        bytes calldata evidence
-    ) external;
-
-    /// @notice Pays what was offered for a composition's answer to the payee of its claim, once that is
-    ///         final and was proved segment by segment; by anyone.
-    function earn(Request calldata request) external;
+    /// @notice Pays all that was offered to the payee of the claim that a proof made final; by anyone, at
+    ///         any time from then on.
+    function earn(Request calldata request, address payee, bytes calldata output) external;
 
     /// @notice Returns what an account offered for a request that was settled otherwise; by anyone.
     function reclaim(Request calldata request, address giver) external;

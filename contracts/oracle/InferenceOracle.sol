@@ -4,7 +4,7 @@ pragma solidity ^0.8.24;
 import {IAssurance} from "../interfaces/IAssurance.sol";
 import {IInferenceConsumer} from "../interfaces/IInferenceConsumer.sol";
 import {IInferenceOracle} from "../interfaces/IInferenceOracle.sol";
-import {DIGEST_MASK, Record, record} from "../types/Record.sol";
+import {DIGEST_MASK, Record, record, settled} from "../types/Record.sol";
 import {Claim, Request} from "../types/Request.sol";
 import {Status} from "../types/Status.sol";
 
@@ -59,7 +59,7 @@ contract InferenceOracle is IInferenceOracle {
         requestId = idOf(request_);
         if (_records[requestId].status() != Status.None) revert DuplicateRequest(requestId);
 
-        _records[requestId] = record(Status.Open, 0, 0, false);
+        _records[requestId] = record(Status.Open, 0, 0);
 
         emit Requested(requestId, request_.modelId, msg.sender, request_, input);
 
@@ -105,17 +105,18 @@ contract InferenceOracle is IInferenceOracle {
             IAssurance(request_.assurance).judge(request_, claim, input, output, evidence);
 
         if (verdict == Status.Final) {
-            _records[requestId] = record(Status.Final, digest, 0, false);
+            Record done = settled(digest, evidence.length != 0);
+            _records[requestId] = done;
             emit Answered(requestId, payee, Status.Final, output);
             _pay(payee, _cost(request_));
             if (request_.callbackGas != 0) {
                 bool delivered =
                     _callBack(request_, requestId, Status.Final, output, request_.callbackGas);
-                if (!delivered) _records[requestId] = record(Status.Final, digest, 0, true);
+                if (!delivered) _records[requestId] = done.fail(true);
                 emit CalledBack(requestId, delivered);
             }
         } else if (verdict == Status.Provisional) {
-            _records[requestId] = record(Status.Provisional, digest, block.timestamp, false);
+            _records[requestId] = record(Status.Provisional, digest, block.timestamp);
             emit Answered(requestId, payee, Status.Provisional, output);
         } else if (verdict == Status.Retracted) {
             _giveBack(request_, requestId, Status.Retracted);
@@ -141,12 +142,12 @@ contract InferenceOracle is IInferenceOracle {
         external
     {
         bytes32 requestId = idOf(request_);
-        Record settled = _records[requestId];
-        if (!settled.callbackFailed()) revert NothingToRetry(requestId);
+        Record done = _records[requestId];
+        if (!done.callbackFailed()) revert NothingToRetry(requestId);
         bytes32 digest = claimDigest(payee, output);
-        if (digest != settled.digest()) revert WrongClaim(settled.digest(), digest);
+        if (digest != done.digest()) revert WrongClaim(done.digest(), digest);
 
-        _records[requestId] = record(Status.Final, digest, 0, false);
+        _records[requestId] = done.fail(false);
 
         emit CalledBack(requestId, true);
 
@@ -216,6 +217,11 @@ contract InferenceOracle is IInferenceOracle {
     {
         Record held = _records[requestId];
         return (held.status(), held.digest(), held.since());
+    }
+
+    /// @inheritdoc IInferenceOracle
+    function wasProved(bytes32 requestId) external view returns (bool) {
+        return _records[requestId].proved();
     }
 
     /// @inheritdoc IInferenceOracle

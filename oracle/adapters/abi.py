@@ -138,8 +138,7 @@ COMBINATION: Mapping[str, tuple[str, ...]] = {
 #: Bounty
 OFFERS: Mapping[str, tuple[str, ...]] = {
     "offer": (REQUEST,),
-    "prove": FUNCTIONS["answer"],
-    "earn": (REQUEST,),
+    "earn": (REQUEST, "address", "bytes"),
     "reclaim": (REQUEST, "address"),
     "offered": ("bytes32",),
     "givenBy": ("bytes32", "address"),
@@ -249,10 +248,9 @@ ERRORS: Mapping[str, tuple[str, ...]] = {
     # IBounty
     "NotPending": ("bytes32",),
     "Pending": ("bytes32",),
-    "NoEvidence": (),
-    "NotFinal": ("bytes32",),
     "NotProved": ("bytes32",),
     # CombinedAssurance
+    "NoEvidence": (),
     "Disagreement": ("address", "uint8", "uint8"),
     "NothingToConclude": ("bytes32", "address"),
     "NotAPart": ("address",),

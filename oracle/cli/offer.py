@@ -59,13 +59,13 @@ def make(
 def prove(
     request: Id, models: Models = None, rpc: Rpc = None, key: Key = None, as_json: Json = False
 ) -> None:
-    """Prove a pending request, which makes it final, and earn what was offered."""
+    """Prove a pending request, which makes it final; then earn what was offered."""
     _do(lambda offers, id: offers.prove(id), request, as_json, rpc, key, models)
 
 
 @app.command()
 def earn(request: Id, rpc: Rpc = None, key: Key = None, as_json: Json = False) -> None:
-    """Of a composition, proved segment by segment: send its payee what was offered."""
+    """Send what was offered to the payee of the claim that a proof made final; for anyone."""
     _do(lambda offers, id: offers.earn(id), request, as_json, rpc, key)
 
 

@@ -129,7 +129,8 @@ class Board:
     def place(self, span: Span) -> Place:
         """How a move names a span: the split span that it is a part of, and which."""
         if span == self.whole:
-            return Place(Span(0, 0), (), 0)
+            named = ((self.states[1],), self.segments) if self.halts else ((), 0)
+            return Place(Span(0, 0), *named)
         for parent, held in self.spans.items():
             parts = parent.parts(self.arity) if held.states else ()
             if span in parts:
@@ -138,7 +139,7 @@ class Board:
 
 
 class Place(NamedTuple):
-    """A part of a span that is split, or the whole (0, 0)."""
+    """A part of a span that is split, or the whole (0, 0): of a claim of no answer with its halt."""
 
     parent: Span
     states: tuple[bytes, ...]
@@ -188,7 +189,14 @@ class Wait:
     span: Span
 
 
-Turn: TypeAlias = Publish | Prove | Demand | Lapse | Refute | Wait
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """That segment was proved, from a start that is our run's to an end that is not."""
+
+    span: Span
+
+
+Turn: TypeAlias = Publish | Prove | Demand | Lapse | Refute | Wait | Contradiction
 
 
 def owed(board: Board) -> list[Publish | Prove]:
@@ -197,9 +205,9 @@ def owed(board: Board) -> list[Publish | Prove]:
     return [Prove(span) if span.is_segment else Publish(span) for _, span in due]
 
 
-def ungiven(board: Board, now: int) -> Publish | Prove | None:
-    """What a proof of the whole run lacks, demanded or not; None if nothing, or if it cannot
-    be given any more."""
+def ungiven(board: Board, now: int) -> Publish | Prove | Demand | None:
+    """What a proof of the whole run lacks, demanded or not; a demand of our own where a split
+    counts no more without one; None if nothing, or if it cannot be given any more."""
     pending, demand_by = [(board.whole, board.demand_by)], 0
     while pending:
         span, demand_by = pending.pop(0)
@@ -207,7 +215,9 @@ def ungiven(board: Board, now: int) -> Publish | Prove | None:
         if span.is_segment and not held.proved:
             return Prove(span)
         if not span.is_segment and not held.states:
-            return Publish(span) if now <= (held.owed_by or demand_by) else None
+            if now <= (held.owed_by or demand_by):
+                return Publish(span)
+            return None if held.owed_by else Demand(span)
         if not span.is_segment:
             parts = [(part, held.demand_by) for part in span.parts(board.arity)]
             pending = [*parts, *pending]
@@ -231,7 +241,7 @@ def pursue(board: Board, states: Sequence[bytes], now: int) -> Turn | None:
     while end != states[span.stop]:
         held = board.at(span)
         if held.proved:
-            return None
+            return Contradiction(span)
         if held.owed:
             return Lapse(span) if now > held.owed_by else Wait(held.owed_by, span)
         if not held.states:

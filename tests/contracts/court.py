@@ -149,7 +149,8 @@ class Court(Bench):
         segment, state = self.chain.call(self.optimistic.functions.haltOf(id))
         ends = (keccak(run[0]), bytes(state) if segment else keccak(run[-1]))
         segments = segment or self.segments
-        return Board(segments, self.arity, ends, self.since(request) + WINDOW, spans)
+        halts = run[-1] == UNANSWERABLE
+        return Board(segments, self.arity, ends, self.since(request) + WINDOW, spans, halts)
 
     def place(self, request: Request, run: Sequence[bytes], span: Span) -> tuple[Any, ...]:
         return fields(self.board(request, run).place(span))

@@ -9,7 +9,7 @@ import pytest
 from eth_abi.abi import encode
 from eth_hash.auto import keccak
 
-from oracle.domain.bisection import Span
+from oracle.domain.bisection import Place, Span
 from tests.contracts.bench import (
     BOND,
     CLOCK,
@@ -27,6 +27,7 @@ from tests.contracts.court import (
     VOID,
     Court,
     court,
+    fields,
     lie,
     run_of,
 )
@@ -135,6 +136,31 @@ def test_false_no_answer_is_refuted_and_slashed(tier: Court, segment: int) -> No
     assert (tier.owed(tier.requester), tier.owed(tier.challenger)) == (COVERAGE, REWARD)
     assert tier.burned() == COVERAGE
     assert tier.account()["stake"] == STAKE // GWEI - LOCK
+
+
+@pytest.mark.parametrize("halt", [1, 4])
+def test_move_names_the_halt_of_what_it_moves(tier: Court, halt: int) -> None:
+    """A claim of no answer has one digest wherever it halts: after a reorg a demand, made against a
+    false halt, would be upheld by the true one, and cost its bond."""
+    request = tier.halted(SIX, halt)
+    function, naming = tier.optimistic.functions.demand, tier.naming(request, nothing(SIX))
+    here, there = keccak(SIX[halt]), keccak(SIX[2])
+    for states, part in (((), 0), ((there,), halt), ((here,), 2), ((here, there), halt)):
+        said = states[0] if len(states) == 1 else bytes(32)
+        with reverts("WrongStates", here, said):
+            place = fields(Place(Span(0, 0), states, part))
+            tier.chain.send(function(*naming, place), sender=tier.challenger, value=BOND)
+    place = fields(Place(Span(0, 0), (here,), halt))
+    tier.chain.send(function(*naming, place), sender=tier.challenger, value=BOND)
+
+
+def test_refutation_earns_the_whole_reward(tier: Court) -> None:
+    """Who demanded the run up to its halt demanded what is true."""
+    request = tier.halted(SIX, 2)
+    tier.demand(request, nothing(SIX), Span(0, 2), sender=tier.rival)
+    tier.chain.send(refuting(tier, request, SIX, 2), sender=tier.challenger)
+    tier.hand_in(request, nothing(SIX), Span(2, 3))
+    assert (tier.owed(tier.challenger), tier.owed(tier.rival)) == (REWARD, 0)
 
 
 def test_refuted_claim_of_no_answer_is_lost_at_once(tier: Court) -> None:

@@ -16,6 +16,7 @@ from tests.contracts.desk import (
     ACCEPT,
     FINAL,
     IMAGE,
+    LOGITS,
     REENTER,
     REFUNDED,
     RETRACTED,
@@ -30,8 +31,6 @@ from tests.evm import Chain, reverts
 SEGMENTS = 3
 RUN = run_of(SEGMENTS)
 WHOLE = Span(0, SEGMENTS)
-#: Where a contest begins: the whole, as contracts name it.
-ROOT = fields(Place(Span(0, 0), (), 0))
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +53,9 @@ def over(tier: Court, compositions: str) -> Contract:
     return tier.chain.deploy("contracts/assurance/Bounty.sol", *named)
 
 
-def earn(tier: Court, bounty: Contract, request: Request) -> Any:
-    return tier.chain.send(bounty.functions.earn(request.fields), sender=tier.stranger)
+def earn(tier: Court, bounty: Contract, request: Request, payee: str = "") -> Any:
+    claim = (payee or tier.operator, RUN[-1])
+    return tier.chain.send(bounty.functions.earn(request.fields, *claim), sender=tier.stranger)
 
 
 def stood(tier: Court, bounty: Contract, run: Any = RUN, **more: Any) -> Request:
@@ -188,7 +188,8 @@ def test_earn_claim_of_no_answer_returns_the_offer(tier: Court, bounty: Contract
     offer(tier, bounty, request, tier.rival)
     naming = (request.fields, tier.operator, keccak(UNANSWERABLE))
     proof = tier.segment_proof(request, 0, RUN[0], RUN[1])
-    function = tier.optimistic.functions.prove(*naming, ROOT, RUN[0], RUN[1], proof)
+    whole = fields(Place(Span(0, 0), (keccak(RUN[1]),), 1))  # up to its halt
+    function = tier.optimistic.functions.prove(*naming, whole, RUN[0], RUN[1], proof)
     tier.chain.send(function)
     tier.wait(WINDOW + HOUR)
     settle = (request.fields, RUN[0], tier.operator, UNANSWERABLE, b"")
@@ -222,21 +223,6 @@ def test_earn_what_was_never_asked_is_refused(tier: Court, bounty: Contract) -> 
         earn(tier, bounty, request)
 
 
-@pytest.mark.parametrize("evidence", [encode(["uint256", "uint256"], list(WHOLE)), b""])
-def test_prove_does_not_earn_over_a_composition(
-    tier: Court, bounty: Contract, evidence: bytes
-) -> None:
-    """What such a tier takes for evidence makes nothing final: a span that is overdue retracts."""
-    request = tier.stood(RUN)
-    offer(tier, bounty, request, tier.rival)
-    tier.demand(request, RUN, WHOLE)
-    tier.wait(MOVE_TIME + 1)
-    claim = (request.fields, RUN[0], tier.operator, RUN[-1], evidence)
-    with reverts("NotFinal" if evidence else "NoEvidence"):
-        tier.chain.send(bounty.functions.prove(*claim), gas=5_000_000)
-    assert tier.chain.balance(bounty.address) == SUM
-
-
 # --- who is called ----------------------------------------------------------------------------
 
 
@@ -251,7 +237,7 @@ def vouched(tier: Court, bounty: Contract) -> tuple[Request, Contract]:
     tier.post(request, image=RUN[0], output=RUN[-1], payee=puppet.address)
     named = (request.fields, puppet.address, keccak(RUN[-1]))
     states = tuple(keccak(data) for data in RUN)
-    split = tier.optimistic.functions.publish(*named, ROOT, states)
+    split = tier.optimistic.functions.publish(*named, fields(Place(Span(0, 0), (), 0)), states)
     tier.chain.send(split, sender=tier.operator)
     for segment, id in enumerate(tier.ids):
         words = [tier.context(request, puppet.address), segment]
@@ -267,10 +253,12 @@ def vouched(tier: Court, bounty: Contract) -> tuple[Request, Contract]:
 def test_earn_payee_that_reenters_is_paid_once(tier: Court, bounty: Contract) -> None:
     request, puppet = vouched(tier, bounty)
     other = stood(tier, bounty, run_of(SEGMENTS, 1), nonce=1)
-    again = bounty.functions.earn(request.fields)._encode_transaction_data()
+    again = bounty.functions.earn(
+        request.fields, puppet.address, RUN[-1]
+    )._encode_transaction_data()
     tier.chain.send(puppet.functions.behave(REENTER, bounty.address, again))
     before = tier.chain.balance(puppet.address)
-    earn(tier, bounty, request)
+    earn(tier, bounty, request, puppet.address)
     assert tier.chain.call(puppet.functions.replied()) is False
     assert tier.chain.balance(puppet.address) - before == SUM
     assert tier.chain.call(bounty.functions.offered(tier.request_id(other))) == SUM
@@ -280,11 +268,11 @@ def test_earn_payee_that_refuses_keeps_its_claim(tier: Court, bounty: Contract) 
     request, puppet = vouched(tier, bounty)
     tier.chain.send(puppet.functions.behave(REVERT, ZERO, b""))
     with reverts("TransferFailed", puppet.address, SUM):
-        earn(tier, bounty, request)
+        earn(tier, bounty, request, puppet.address)
     with reverts("NothingLeft"):
         reclaim(tier, bounty, request, tier.rival)
     tier.chain.send(puppet.functions.behave(ACCEPT, ZERO, b""))
-    earn(tier, bounty, request)
+    earn(tier, bounty, request, puppet.address)
     assert tier.chain.balance(bounty.address) == 0
 
 
@@ -302,8 +290,8 @@ def test_consumer_that_reenters_changes_nothing(tier: Court, bounty: Contract, n
     tier.publish(request, RUN, WHOLE)
     for segment in range(SEGMENTS):
         tier.prove_segment(request, RUN, segment)
-    words = (request.fields,) if name == "earn" else (request.fields, tier.rival)
-    data = bounty.functions[name](*words)._encode_transaction_data()
+    words = (tier.operator, RUN[-1]) if name == "earn" else (tier.rival,)
+    data = bounty.functions[name](request.fields, *words)._encode_transaction_data()
     tier.chain.send(puppet.functions.behave(REENTER, bounty.address, data))
     before = tier.chain.balance(tier.operator)
     tier.hand_in(request, RUN)
@@ -314,8 +302,8 @@ def test_consumer_that_reenters_changes_nothing(tier: Court, bounty: Contract, n
     assert tier.chain.balance(bounty.address) == 0
 
 
-def test_earn_past_a_tier_of_one_proof_returns_the_offer(tier: Court, bounty: Contract) -> None:
-    """`earn` is for compositions: a proof that did not come through `prove` earns nothing."""
+def test_earn_by_a_tier_of_one_proof_pays_too(tier: Court, bounty: Contract) -> None:
+    """Compositions are counted by their segments; elsewhere it is the oracle that knows."""
     proving = tier.tier
     request = tier.request(
         assurance=proving.address,
@@ -327,4 +315,5 @@ def test_earn_past_a_tier_of_one_proof_returns_the_offer(tier: Court, bounty: Co
     offer(tier, bounty, request, tier.rival)
     tier.prove(request)
     assert tier.status(request)[0] == FINAL
-    returned(tier, bounty, request)
+    tier.chain.send(bounty.functions.earn(request.fields, tier.operator, LOGITS))
+    assert tier.chain.balance(bounty.address) == 0

@@ -976,7 +976,8 @@ def test_judge_evidence_of_nothing_makes_nothing_final(both: Ensemble) -> None:
     assert both.status(request)[0] == FINAL
 
 
-def test_bounty_is_not_earned_by_silence(both: Ensemble) -> None:
+@pytest.mark.parametrize("proved", [False, True])
+def test_bounty_is_not_earned_by_silence(both: Ensemble, proved: bool) -> None:
     from tests.contracts.desk import ZERO
 
     bounty = both.chain.deploy("contracts/assurance/Bounty.sol", both.oracle.address, ZERO)
@@ -984,15 +985,17 @@ def test_bounty_is_not_earned_by_silence(both: Ensemble) -> None:
     both.chain.send(bounty.functions.offer(request.fields), sender=both.rival, value=ETHER)
     both.outwait(request)
 
-    def proving(evidence: bytes) -> Any:
-        return bounty.functions.prove(request.fields, IMAGE, both.operator, LOGITS, evidence)
-
+    earning = bounty.functions.earn(request.fields, both.operator, LOGITS)
     with reverts("NoEvidence"):
-        both.chain.send(proving(b""))
-    with reverts("NoEvidence"):
-        both.chain.send(proving(each(b"", b"")))
+        both.hand_in(request, each(b"", b""))
+    if not proved:
+        both.hand_in(request, b"")
+        with reverts("NotProved", both.request_id(request)):
+            both.chain.send(earning)
+        return
     before = both.chain.balance(both.operator)
-    both.chain.send(proving(each(b"", both.proof(request, both.operator))))
+    both.hand_in(request, each(b"", both.proof(request, both.operator)))
+    both.chain.send(earning)
     assert both.chain.balance(both.operator) - before == request.cost + ETHER
 
 

@@ -344,7 +344,12 @@ contract Bailiff {
         pure
         returns (IBisectionAssurance.Place memory place)
     {
-        if (span == 1) return place;
+        if (span == 1) {
+            if (job.length == SEGMENTS) return place;
+            (place.part, place.states) = (job.length, new bytes32[](1));
+            place.states[0] = keccak256(job.run[job.length]);
+            return place;
+        }
         (place.from, place.to) = _bounds(job, span / 2);
         place.part = span % 2;
         place.states = _states(job, span / 2);

@@ -4,7 +4,7 @@ pragma solidity ^0.8.24;
 import {ProofAssurance} from "../../contracts/assurance/ProofAssurance.sol";
 import {InferenceOracle} from "../../contracts/oracle/InferenceOracle.sol";
 import {ModelRegistry} from "../../contracts/oracle/ModelRegistry.sol";
-import {Record, record} from "../../contracts/types/Record.sol";
+import {Record, record, settled} from "../../contracts/types/Record.sol";
 import {Request} from "../../contracts/types/Request.sol";
 import {Status} from "../../contracts/types/Status.sol";
 import {EchoVerifier} from "../contracts/harness/EchoVerifier.sol";
@@ -89,7 +89,7 @@ contract OracleInvariants {
         pure
     {
         Status wanted = Status(status % 7);
-        Record word = record(wanted, digest, since, failed);
+        Record word = record(wanted, digest, since).fail(failed);
         _same("status", uint256(wanted), uint256(word.status()));
         _same("digest", uint256(digest) >> 40, uint256(word.digest()) >> 40);
         _same("low bytes", 0, uint256(word.digest()) & 0xffffffffff);
@@ -101,6 +101,14 @@ contract OracleInvariants {
         _same("at", uint256(Status.Refunded), uint256(other.status()));
         _same("digest at", uint256(word.digest()), uint256(other.digest()));
         _same("since at", since, other.since());
+        if (word.proved() || other.proved()) revert Broken("proved", 0, 1);
+        Record done = settled(digest, failed).fail(!failed);
+        if (done.proved() != failed || done.fail(failed).proved() != failed) {
+            revert Broken("proved of settled", 1, 0);
+        }
+        _same("settled", uint256(Status.Final), uint256(done.status()));
+        _same("digest settled", uint256(word.digest()), uint256(done.digest()));
+        if (done.callbackFailed() == failed) revert Broken("failed of settled", 1, 0);
     }
 
     function _status(Request memory request) private view returns (Status status) {

@@ -83,7 +83,7 @@ contract Patron {
         Bailiff.Job memory job = bailiff.jobAt(i);
         uint256 amount = bounty.offered(job.id);
         uint256 before = job.payee.balance;
-        try bounty.earn(job.request) {
+        try bounty.earn(job.request, job.payee, job.run[SEGMENTS]) {
             if (!_isProved(i) || job.payee.balance - before != amount) ++broken;
             held -= amount;
             ++earned;

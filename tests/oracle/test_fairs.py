@@ -19,7 +19,7 @@ from oracle.domain.bisection import Place, Run, Span
 from oracle.domain.errors import ModelMissing
 from oracle.domain.move import Role
 from oracle.domain.request import Request, TierKind
-from tests.contracts.bench import CLOCK, HOUR, WINDOW, Bench
+from tests.contracts.bench import CLOCK, HOUR, UNANSWERABLE, WINDOW, Bench
 from tests.contracts.council import FINE, GRACE, SEAT, START, Council
 from tests.contracts.court import MOVE_TIME, Court, court, fields
 from tests.contracts.desk import FINAL, OPEN, RETRACTED
@@ -46,7 +46,6 @@ from tests.oracle.test_bisection_chain import Models, Prover, Runner, after
 pytestmark = [pytest.mark.chain, pytest.mark.slow]
 
 OPERATOR, CHEAT, CHALLENGER, WATCHER = "dev:2", "dev:3", "dev:5", "dev:7"
-ROOT = fields(Place(Span(0, 0), (), 0))
 
 
 def played(machine: type[Days], fair: type[Fair], made: Any) -> Any:
@@ -415,7 +414,9 @@ class Games(Fair):
 
     def harass(self, request: Request) -> None:
         payee, output = self.claims()[request.id]
-        words = (request.fields, payee, keccak(output), ROOT)
+        halt, state = self.evm.call(self.tier.functions.haltOf(request.id))
+        whole = Place(Span(0, 0), (bytes(state),) if output == UNANSWERABLE else (), halt)
+        words = (request.fields, payee, keccak(output), fields(whole))
         refusals = {"TooLate", "NothingToProve", "AlreadyDemanded", "AlreadyGiven"}
         self.try_(self.tier.functions.demand(*words), refusals, request)
 

@@ -90,6 +90,44 @@ def test_a_wrong_claim_is_refuted_for_an_offer_and_a_right_one_is_its_payees_to_
     assert status(office, ids[1]) == FINAL
 
 
+class Watched(EchoProver):
+    """Its proofs are seen before they are mined: the giver sends them first, past the offers."""
+
+    def __init__(self, office):
+        self.office = office
+
+    async def prove(self, model, context, input):
+        output, proof = await super().prove(model, context, input)
+        claim = (self.office.taken.fields, input, address(PROVER), output, proof)
+        answer = self.office.desk.oracle.functions.answer(*claim)
+        self.office.evm.send(answer, sender=address(GIVER), gas=5_000_000)
+        return output, proof
+
+
+def test_a_proof_that_the_giver_sends_first_earns_all_the_same(office, monkeypatch):
+    office.taken = office.ask(assurance=office.desk.optimistic.address, terms=terms())
+    id = "0x" + office.taken.id.hex()
+    assert "is final yet" in offer("earn", id, key=PROVER, code=1)
+    offer("make", id, "0.25", key=GIVER)
+    parts = bootstrap.Parts(EchoModels(), EchoEngine(), Watched(office))
+    monkeypatch.setattr(bootstrap, "real_parts", lambda settings: parts)
+    before = office.evm.balance(address(PROVER))
+    assert offer("prove", id, key=PROVER)["offered_wei"] == 0
+    assert AMOUNT + ETHER // 1000 > office.evm.balance(address(PROVER)) - before > 0.9 * AMOUNT
+    assert "NothingLeft" in offer("reclaim", id, key=GIVER, code=1)
+
+
+def test_what_its_operator_proved_is_sent_to_it_by_anyone(office):
+    right = office.desk.posted(output=LOGITS)
+    id = "0x" + office.desk.request_id(right).hex()
+    offer("make", id, "0.25", key=GIVER)
+    assert "is final yet" in offer("earn", id, key=GIVER, code=1)
+    office.desk.prove(right)
+    before = office.evm.balance(office.desk.operator)
+    assert offer("earn", id, key=GIVER)["offered_wei"] == 0
+    assert office.evm.balance(office.desk.operator) - before == AMOUNT
+
+
 def test_an_offer_returns_where_nobody_proved(office):
     request = office.ask(assurance=office.desk.optimistic.address, terms=terms())
     id = "0x" + request.id.hex()

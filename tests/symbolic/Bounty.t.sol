@@ -19,33 +19,48 @@ contract BountyProofs {
     Bounty internal bounty;
     Status internal status;
     uint256 internal proved;
+    bool internal byOne;
+    address internal named = address(this);
 
     function setUp() public {
         bounty = new Bounty(IInferenceOracle(address(this)), IBisectionAssurance(address(this)));
     }
 
-    /// @notice Settled without all of its proofs, an offer returns: each giver's own, once, to the wei.
-    function check_what_is_not_earned_returns(uint96 one, uint96 more, uint96 other, uint8 segments)
-        public
-    {
+    /// @notice Settled without its proof, or without all of them, an offer returns: each giver's own,
+    ///         once, to the wei.
+    function check_what_is_not_earned_returns(
+        uint96 one,
+        uint96 more,
+        uint96 other,
+        uint8 segments,
+        bool composed
+    ) public {
+        named = composed ? address(this) : ANNE;
         _offered(one, more, other);
         if (segments >= SEGMENTS) return;
-        (status, proved) = (Status.Final, segments);
-        assert(!_done(abi.encodeCall(bounty.earn, (_request()))));
+        // What is known of the other kind of tier does not matter.
+        (status, proved, byOne) =
+            composed ? (Status.Final, segments, true) : (Status.Final, SEGMENTS, false);
+        assert(!_done(_earning(PAYEE)));
         _returned(ANNE, uint256(one) + more);
         _returned(BERT, other);
         _empty();
     }
 
-    /// @notice All of it is earned by the payee of all proofs, once, and then returns to nobody.
-    function check_what_is_earned_is_all_of_it(uint96 one, uint96 more, uint96 other) public {
+    /// @notice All of it is earned by the payee of what was proved, once, and then returns to nobody.
+    function check_what_is_earned_is_all_of_it(uint96 one, uint96 more, uint96 other, bool composed)
+        public
+    {
+        named = composed ? address(this) : ANNE;
         _offered(one, more, other);
-        (status, proved) = (Status.Final, SEGMENTS);
+        (status, proved, byOne) =
+            composed ? (Status.Final, SEGMENTS, false) : (Status.Final, 0, true);
         uint256 sum = uint256(one) + more + other;
-        bool done = _done(abi.encodeCall(bounty.earn, (_request())));
+        assert(!_done(_earning(ANNE)));
+        bool done = _done(_earning(PAYEE));
         assert(done == (sum != 0));
         assert(PAYEE.balance == sum);
-        assert(!_done(abi.encodeCall(bounty.earn, (_request()))));
+        assert(!_done(_earning(PAYEE)));
         assert(!_done(abi.encodeCall(bounty.reclaim, (_request(), ANNE))));
         assert(!_done(abi.encodeCall(bounty.reclaim, (_request(), BERT))));
         _empty();
@@ -54,8 +69,8 @@ contract BountyProofs {
     /// @notice While the request is pending nothing moves.
     function check_nothing_moves_before(uint96 one, uint96 more, uint96 other) public {
         _offered(one, more, other);
-        proved = SEGMENTS;
-        assert(!_done(abi.encodeCall(bounty.earn, (_request()))));
+        (proved, byOne) = (SEGMENTS, true);
+        assert(!_done(_earning(PAYEE)));
         assert(!_done(abi.encodeCall(bounty.reclaim, (_request(), ANNE))));
         assert(address(bounty).balance == uint256(one) + more + other);
     }
@@ -67,11 +82,19 @@ contract BountyProofs {
     }
 
     function statusOf(bytes32) external view returns (Status, bytes32, bool) {
-        return (status, 0, false);
+        return (status, _digest(PAYEE), false);
+    }
+
+    function wasProved(bytes32) external view returns (bool) {
+        return byOne;
+    }
+
+    function claimDigest(address payee, bytes calldata) external pure returns (bytes32) {
+        return _digest(payee);
     }
 
     function gameOf(bytes32) external view returns (IBisectionAssurance.Game memory game) {
-        (game.payee, game.proved) = (PAYEE, uint24(proved));
+        game.proved = uint24(proved);
     }
 
     function segmentCount(bytes32) external pure returns (uint256) {
@@ -111,7 +134,15 @@ contract BountyProofs {
     }
 
     function _request() private view returns (Request memory request) {
-        request.assurance = address(this);
+        request.assurance = named;
+    }
+
+    function _earning(address payee) private view returns (bytes memory) {
+        return abi.encodeCall(bounty.earn, (_request(), payee, "output"));
+    }
+
+    function _digest(address payee) private pure returns (bytes32) {
+        return bytes32(uint256(uint160(payee)));
     }
 
     function _done(bytes memory call) private returns (bool done) {
