@@ -139,7 +139,7 @@ class Board:
 
 
 class Place(NamedTuple):
-    """A part of a span that is split, or the whole (0, 0): of a claim of no answer with its halt."""
+    """A part of a span that is split, or the whole, (0, 0): of no answer, with its halt."""
 
     parent: Span
     states: tuple[bytes, ...]
