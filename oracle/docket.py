@@ -9,11 +9,11 @@ from oracle.adapters.memory import MemoryStore
 from oracle.adapters.process import SystemClock
 from oracle.adapters.wallet import Wallet
 from oracle.bootstrap import Parts, Site
-from oracle.domain.chain import Call, Receipt
+from oracle.domain.chain import Call
 from oracle.domain.errors import CallRefused, OracleError
 from oracle.domain.job import Job, JobState, Lease
 from oracle.domain.move import Move, Role
-from oracle.domain.request import STAKED
+from oracle.domain.request import ON_STAKE
 from oracle.services.check import Check, Vigilance
 from oracle.services.moves import order
 from oracle.services.post import PASSING
@@ -37,15 +37,15 @@ class Done:
 
 
 class Docket:
-    """All claims under the staked tiers since its deployment."""
+    """All claims on stake since its deployment; a combination's are disputed in one part."""
 
     def __init__(self, site: Site, wallet: Wallet, parts: Parts) -> None:
         self._site, self._wallet, self._parts = site, wallet, parts
         self._store = MemoryStore()
         #: What the contracts would not take yet, and why, by request; as `claim` left it.
         self.waits: dict[bytes, str] = {}
-        staked = [at for at, kind in site.chain.tiers.items() if kind in STAKED]
-        self._seat = Seat(Role.CHALLENGER, wallet.signer.address, staked)
+        self._tiers = [at for at, kind in site.chain.tiers.items() if kind in ON_STAKE]
+        self._seat = Seat(Role.CHALLENGER, wallet.signer.address, self._tiers)
         self._check = Check(
             site.chain,
             self._store,
@@ -104,16 +104,20 @@ class Docket:
             await self.read()
         return done
 
-    async def credit(self, vault: str) -> int:
-        """Gwei that the vault owes this key."""
-        data = call_data("credit", self._wallet.signer.address)
-        return int(decode(("uint256",), await self._site.chain.call(vault, data))[0])
+    async def withdraw(self) -> int:
+        """Takes out all that vaults owe this key; units of stake (gwei, where that is ether)."""
+        total, own = 0, self._wallet.signer.address
+        for vault in await self._vaults():
+            held = await self._site.chain.call(vault, call_data("credit", own))
+            (credit,) = decode(("uint256",), held)
+            if credit:
+                await self._wallet.transact(Call(vault, call_data("withdraw", own)))
+            total += int(credit)
+        return total
 
-    async def withdraw(self, vault: str) -> Receipt:
-        """Takes out all that the vault owes this key. Raises CallRefused if that is nothing."""
-        data = call_data("withdraw", self._wallet.signer.address)
-        _, receipt = await self._wallet.transact(Call(vault, data))
-        return receipt
+    async def _vaults(self) -> set[str]:
+        tiers = [await self._site.chain.tier(at) for at in self._tiers]
+        return {part.vault for tier in tiers if tier for part in tier.vouchers if part.vault}
 
     async def _next(self) -> Done | None:
         now = (await self._site.chain.head()).timestamp

@@ -13,6 +13,7 @@ from oracle.cli import offer
 from oracle.cli.prove import parse_word
 from oracle.domain.errors import SettingsInvalid
 from oracle.domain.job import Job
+from oracle.domain.request import forum
 from oracle.settings import read_settings
 
 if TYPE_CHECKING:
@@ -95,12 +96,8 @@ def dispute(
 def claim(models: Models = None, rpc: Rpc = None, key: Key = None, as_json: Json = False) -> None:
     """Settle, reveal, award and collect whatever is ripe, and withdraw the rewards."""
 
-    async def work(docket: "Docket", site: Site) -> dict[str, Any]:
-        done = await docket.claim()
-        vault = site.deployment.vault
-        credit = await docket.credit(vault)
-        if credit:
-            await docket.withdraw(vault)
+    async def work(docket: "Docket", _: Site) -> dict[str, Any]:
+        done, credit = await docket.claim(), await docket.withdraw()
         steps = [f"{each.move.value} 0x{each.request_id.hex()}" for each in done]
         waits = [f"0x{id.hex()} {reason}" for id, reason in docket.waits.items()]
         return {"done": steps, "waits": waits, "withdrawn_gwei": credit}
@@ -113,7 +110,7 @@ async def _open(job: Job, site: Site) -> dict[str, Any]:
     tier = await site.chain.tier(job.request.assurance)
     if job.standing is None or tier is None:
         raise SettingsInvalid(f"{job.request.assurance} is no tier of this deployment any more")
-    quote = await site.chain.quote(tier, job.request.terms)
+    _, _, quote = forum(tier, await site.chain.quote(tier, job.request.terms), job.request)
     return {
         "request": "0x" + job.request.id.hex(),
         "model": "0x" + job.request.model_id.hex(),

@@ -11,10 +11,10 @@ from oracle import bootstrap
 from oracle.cli import main
 from oracle.domain.errors import SettingsInvalid
 from oracle.domain.job import GAMES, LOOKS, PROOFS, WORK
-from oracle.domain.move import Role
+from oracle.domain.move import Move, Role
 from oracle.settings import read_settings
-from tests.contracts.bench import ETHER, GWEI, HOUR, LOCK, ZERO
-from tests.contracts.desk import FINAL, PROVISIONAL
+from tests.contracts.bench import BOND, CLOCK, ETHER, GWEI, HOUR, LOCK, REWARD, WINDOW, ZERO
+from tests.contracts.desk import FINAL, PROVISIONAL, RETRACTED
 from tests.contracts.test_audits import deciding
 from tests.oracle.desk import LOGITS, EchoEngine, EchoModels, EchoProver
 from tests.oracle.pact import DECIDED, STAKE, both, town
@@ -118,6 +118,36 @@ def test_an_offer_is_earned_by_a_proof_for_every_part(town, shell, monkeypatch, 
     assert json.loads(result.stdout)["offered_wei"] == 0
     assert town.status(plain) == FINAL
     assert both.account()["stake"] == STAKE - 2 * LOCK * claimed
+
+
+def test_a_lie_is_disputed_by_hand_in_one_part(town, shell, monkeypatch):
+    """In the part on stake with the longest window; the reward is in that combination's vault."""
+    both = town.both
+    parts = bootstrap.Parts(EchoModels(), EchoEngine(), EchoProver(), EchoEngine())
+    monkeypatch.setattr(bootstrap, "real_parts", lambda settings: parts)
+    plain, request = town.ask()
+    both.post(plain, output=LOGITS[:-1] + b"\x55")
+    id = "0x" + request.id.hex()
+
+    def challenge(*words, code=0):
+        named = [*words, "--key", "dev:5", "--json"]
+        result = RUNNER.invoke(main.app, ["challenge", *named])
+        assert result.exit_code == code, result.output
+        return json.loads(result.stdout)
+
+    (listed,) = challenge("list")
+    assert (listed["request"], listed["prove_by"]) == (id, None)
+    assert listed["disputable_until"] == both.since(plain) + WINDOW
+    assert challenge("check", id, code=3)["right"] is False
+    assert challenge("dispute", id)["done"] == Move.DISPUTE.value
+    assert town.evm.balance(both.parts[0].address) == BOND
+    town.pass_time(CLOCK + 1)
+    told = challenge("claim")
+    assert told["done"] == [f"{move.value} {id}" for move in (Move.SETTLE, Move.COLLECT)]
+    assert (told["withdrawn_gwei"], told["waits"]) == (REWARD, [])
+    assert town.status(plain) == RETRACTED
+    assert both.owed(both.challenger) == 0
+    assert challenge("list") == []
 
 
 def test_a_service_names_the_parts_that_it_answers_under(monkeypatch):
