@@ -26,7 +26,7 @@ from oracle.domain.block import BlockRef
 from oracle.domain.chain import Call
 from oracle.domain.committee import Committee
 from oracle.domain.move import Move, Role
-from oracle.domain.request import Answer, Request, TierKind
+from oracle.domain.request import STAKED, Answer, Request, TierKind
 from oracle.domain.terms import COVERAGE_BITS, UNANSWERABLE, ClaimTerms
 
 
@@ -230,12 +230,24 @@ class Job:
 
     @property
     def unproved(self) -> bool:
-        """A proof is due of a member, or of either side in a game, and not made yet."""
+        """A proof is due of a member, of either side in a game, or of a challenger that has an
+        answer where none is claimed, and not made yet."""
+        if self._refutable:
+            return self.answer is not None and not self.answer.proof
         if self.due is None or self.due.move not in (Move.PROVE, Move.REFUTE):
             return False
         if self.playing:
             return self.due.call is None
         return self._sitting and (self.answer is None or not self.answer.proof)
+
+    @property
+    def _refutable(self) -> bool:
+        """The claim that there is no answer is wrong, and a proof ends it: not where a committee is
+        a part, which asks for its members' words besides."""
+        if not self.wrong or self.answer is None or self.playing:
+            return False
+        alone = all(each.kind in STAKED for each in self.answer.tier.vouchers)
+        return alone and self.standing is not None and self.standing.output == UNANSWERABLE
 
     @property
     def urgency(self) -> int:

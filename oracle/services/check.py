@@ -16,7 +16,7 @@ from oracle.domain.errors import Declined, EngineDisagrees, InputRefused, TooLat
 from oracle.domain.job import WORK, Due, Job, JobState, Standing
 from oracle.domain.move import Move
 from oracle.domain.request import STAKED, Answer, Request, Tier, TierKind, forum
-from oracle.domain.terms import UNANSWERABLE
+from oracle.domain.terms import UNANSWERABLE, Quote
 from oracle.ports import Chain, Clock, Engine, JobStore, Ledger, ModelStore, Prover, Signer
 from oracle.services.bisect import Bisect, answered, guide
 from oracle.services.closing import close
@@ -77,6 +77,9 @@ class Check(Worker):
         if job.playing and job.standing is not None and job.answer is not None:
             turn = await self._bisect.pursue(job, job.standing, job.answer)
             return lambda ledger: guide(ledger, job, self._holder, turn)
+        if job.unproved and job.standing is not None and job.answer is not None:
+            refuted = await self._refuted(job, job.standing, job.answer)
+            return lambda ledger: keep(ledger, job, refuted)
         answer = await self._recompute(job)
         claimed = job.standing.output if job.standing else b""
         right = answer.output == claimed
@@ -86,13 +89,10 @@ class Check(Worker):
 
     async def _recompute(self, job: Job) -> Answer:
         """What both engines make of the request's input; one byte if both refuse it."""
-        request, standing = job.request, job.standing
+        request = job.request
         tier = await self._tier(request)
         quote = await self._chain.quote(tier, request.terms)
-        now, (_, _, asked) = (await self._chain.head()).timestamp, forum(tier, quote, request)
-        over = standing is not None and now > standing.since + asked.window
-        if over and job.contest is None:
-            raise TooLate("its window is over")
+        await self._in_time(job, tier, quote)
         folder = await self._models.find(request.model_id)
         names = " and ".join(engine.name for engine in self._engines)
         plain = Answer(self._signer.address, b"", b"", tier, names, quote=quote)
@@ -110,15 +110,27 @@ class Check(Worker):
         if outputs[0] != outputs[1]:
             shown = " and ".join(f"{output[:16].hex()}..." for output in outputs)
             raise EngineDisagrees(f"{names} computed {shown}: nothing is disputed; report it")
-        answer = replace(plain, output=outputs[0])
-        if standing is None or standing.output != UNANSWERABLE or outputs[0] == UNANSWERABLE:
-            return answer
-        if any(each.kind not in STAKED for each in tier.vouchers):
-            return answer  # a committee's part asks for its members' words besides
+        return replace(plain, output=outputs[0])
+
+    async def _in_time(self, job: Job, tier: Tier, quote: Quote) -> None:
+        """Raises TooLate once nobody new can dispute the claim."""
+        now, (_, _, asked) = (await self._chain.head()).timestamp, forum(tier, quote, job.request)
+        over = job.standing is not None and now > job.standing.since + asked.window
+        if over and job.contest is None:
+            raise TooLate("its window is over")
+
+    async def _refuted(self, job: Job, standing: Standing, answer: Answer) -> Answer:
+        """The proof of our answer, where the claim is that there is none."""
+        request = job.request
+        if answer.quote is not None:
+            await self._in_time(job, answer.tier, answer.quote)
+        folder = await self._models.find(request.model_id)
         word = ids.context(self._identity.chain_id, self._identity.oracle, request, answer.payee)
         output, proof = await self._prover.prove(folder, word, request.input)
         if output != answer.output:
-            raise EngineDisagrees(f"{names} and the prover differ: nothing is posted; report it")
+            raise EngineDisagrees(
+                f"{answer.engine} and the prover differ: nothing is posted; report it"
+            )
         return replace(answer, proof=refutation(standing.payee, standing.output, proof))
 
     async def _tier(self, request: Request) -> Tier:
@@ -189,9 +201,9 @@ def due(case: Case, index: int, matches: bool, now: int) -> Due:
 
 
 def keep(ledger: Ledger, job: Job, answer: Answer) -> bool:
-    """Stores what was computed, if the claim that it was held against still stands."""
+    """Stores what was computed or proved, if the claim that it was held against still stands."""
     present = ledger.job(job.request.id)
-    if present is None or present.answer is not None or present.standing != job.standing:
+    if present is None or present.answer != job.answer or present.standing != job.standing:
         return False
     ledger.put_job(present.answered(answer))
     return True
