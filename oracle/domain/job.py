@@ -250,6 +250,13 @@ class Job:
         return alone and self.standing is not None and self.standing.output == UNANSWERABLE
 
     @property
+    def hasty(self) -> bool:
+        """It flies with what we owe in a game, and needs no confirmation: each look at the contest
+        shows whether it counts, and the next move has a clock."""
+        ours = self.role is Role.OPERATOR and self.playing and self.closing is None
+        return ours and self.flight is not None and self.flight.move in (Move.SPLIT, Move.PROVE)
+
+    @property
     def urgency(self) -> int:
         """Of jobs that wait for the same the highest comes first: claims at stake and a verifier to
         be stopped; what a watcher freezes, and claims that a member looks at or proves, by

@@ -15,7 +15,7 @@ import structlog
 from oracle.domain import bisection as game
 from oracle.domain import ids
 from oracle.domain.chain import Call, Identity
-from oracle.domain.errors import CallRefused, EngineDisagrees, TooLate
+from oracle.domain.errors import CallRefused, EngineDisagrees, TooLate, Uncovered
 from oracle.domain.job import Due, Job, Standing
 from oracle.domain.move import Move, Role
 from oracle.domain.request import Answer, Request
@@ -28,6 +28,8 @@ log = structlog.get_logger("bisect")
 
 #: Moves that bring a proof.
 PROOFS = frozenset({Move.PROVE, Move.REFUTE})
+#: Seconds beside its proof for each segment that is owed: two blocks of L1, and a look.
+GIVING = 30
 #: Runs that are kept in memory, the newest.
 RUNS = 8
 #: A segment's input, output and proof.
@@ -174,6 +176,18 @@ def answered(plain: Answer, run: game.Run) -> Answer:
     why = f"unanswerable: segment {len(run.data) - 1} refuses what it reads"
     halt = game.halt(states)
     return replace(plain, output=UNANSWERABLE, states=states, attestation=halt, why=why)
+
+
+def givable(answer: Answer) -> None:
+    """Raises Uncovered for a run of more segments than can be given within half the prove clock,
+    one after the other; the other half is for their proofs, and those of other claims."""
+    segments = len(answer.states) // game.STATE_BYTES - 1
+    half = 0 if answer.quote is None else answer.quote.prove // 2
+    if GIVING * segments > half:
+        raise Uncovered(
+            f"{segments} segments take {GIVING * segments} s beside their proofs if all are "
+            f"demanded, there are {half}: cut the model into fewer"
+        )
 
 
 def guide(ledger: Ledger, job: Job, holder: str, due: Due) -> bool:

@@ -205,7 +205,8 @@ def follow(ledger: Ledger, flown: Flown, holder: str) -> bool:
 
 def land(ledger: Ledger, flown: Flown, receipt: Receipt, now: int, max_attempts: int) -> bool:
     """A variant is mined. Its nonce is done once the cursor has passed that block; a job that still
-    wants the move then was refused by the contract, or its nonce was cancelled."""
+    wants the move then was refused by the contract, or its nonce was cancelled. A job that is
+    `hasty` goes on at once."""
     done = passed(ledger, receipt)
     variants = ledger.flown(flown.sender, flown.nonce)
     after = [
@@ -215,8 +216,8 @@ def land(ledger: Ledger, flown: Flown, receipt: Receipt, now: int, max_attempts:
         return False
     for variant in after:
         ledger.put_flown(variant)
-    if done:
-        for job in passengers(ledger, variants):
+    for job in passengers(ledger, variants):
+        if done or job.hasty:
             reverted = not receipt.succeeded and job.move is flown.move
             job = job.landed()
             if reverted and flown.request_id is not None:
@@ -235,8 +236,29 @@ def passed(ledger: Ledger, receipt: Receipt) -> bool:
     return all(known == block for known in checkpoints if known.number == block.number)
 
 
+def lift(ledger: Ledger, variants: list[Flown]) -> bool:
+    """What was mined at a nonce no longer is, if anything was: its job waits for it again."""
+    if all(variant.mined is None for variant in variants):
+        return False
+    for variant in variants:
+        ledger.put_flown(variant.aloft())
+        if variant.request_id is not None:
+            flight = Flight(variant.sender, variant.nonce, variant.move)
+            back_in_flight(ledger, variant.request_id, flight)
+    return True
+
+
+def back_in_flight(ledger: Ledger, request_id: bytes, flight: Flight) -> None:
+    """A move that was mined no longer is, and may be mined again at the same nonce. Of several,
+    the lowest nonce: the later moves follow from it anew."""
+    job = ledger.job(request_id)
+    if job is not None and job.flight is None:
+        ledger.put_job(job.aloft(flight))
+
+
 def lose(ledger: Ledger, sender: str, nonce: int) -> None:
     """The nonce went to a transaction that is not ours: its job needs another."""
+    lift(ledger, ledger.flown(sender, nonce))
     variants = ledger.flown(sender, nonce)
     for variant in variants:
         ledger.put_flown(replace(variant, done=True))

@@ -5,12 +5,14 @@ last stopped: a transaction that was stored and never sent, one that a reorg dro
 too cheap, one that nobody wants any more and one that no node takes are all mended the same way.
 """
 
+from functools import partial
+
 import structlog
 
 from oracle.domain.chain import Fees, Flown, Receipt
 from oracle.domain.errors import Unsendable
 from oracle.domain.job import Flight
-from oracle.services.flight import Runway, free, give_up, land, lose, wanted
+from oracle.services.flight import Runway, free, give_up, land, lift, lose, wanted
 
 log = structlog.get_logger("reconcile")
 
@@ -40,7 +42,8 @@ class Reconcile:
                 changed |= await self._land(*landed)
             elif nonce < used:
                 changed |= await self._overtaken(nonce)
-            else:
+            else:  # a reorg that the watch has not read may have taken it back
+                changed |= await runway.store.run(partial(lift, variants=variants))
                 changed |= await self._keep_up(nonce, variants, fees)
         for nonce in range(used, max(flying, default=used)):
             if nonce not in flying:

@@ -14,9 +14,10 @@ import structlog
 from oracle.domain.block import Block, BlockRef
 from oracle.domain.chain import Answered, Disputed, Event, Identity, Played, Requested, Stood
 from oracle.domain.errors import ChainMoved
-from oracle.domain.job import Closing, Contest, Demand, Flight, Job, JobState, Standing
+from oracle.domain.job import Closing, Contest, Demand, Job, JobState, Standing
 from oracle.domain.move import Role
 from oracle.ports import Chain, JobStore, Ledger
+from oracle.services.flight import lift
 
 log = structlog.get_logger("watch")
 
@@ -199,20 +200,5 @@ def rewind(ledger: Ledger, cursor: BlockRef, ancestor: int) -> None:
     for job in ledger.jobs_above(ancestor):
         ledger.put_job(job.rewound(ancestor))
     for mined in ledger.mined_above(ancestor):
-        for variant in ledger.flown(mined.sender, mined.nonce):
-            ledger.put_flown(variant.aloft())
-            if variant.request_id is not None:
-                back_in_flight(
-                    ledger,
-                    variant.request_id,
-                    Flight(variant.sender, variant.nonce, variant.move),
-                )
+        lift(ledger, ledger.flown(mined.sender, mined.nonce))
     ledger.drop_checkpoints_above(ancestor)
-
-
-def back_in_flight(ledger: Ledger, request_id: bytes, flight: Flight) -> None:
-    """A move that was mined no longer is, and may be mined again at the same nonce. Of several,
-    the lowest nonce: the later moves follow from it anew."""
-    job = ledger.job(request_id)
-    if job is not None and job.flight is None:
-        ledger.put_job(job.aloft(flight))

@@ -29,7 +29,7 @@ from oracle.domain.job import WORK, Due, Job, JobState, Standing
 from oracle.domain.request import ON_STAKE, Answer, Request, Tier, TierKind
 from oracle.domain.terms import UNANSWERABLE, WHOLE, ClaimTerms, Quote
 from oracle.ports import AnswerKey, Chain, Clock, Engine, JobStore, Ledger, ModelStore, Prover
-from oracle.services.bisect import Bisect, answered, guide
+from oracle.services.bisect import Bisect, answered, givable, guide
 from oracle.services.closing import Ends, close
 from oracle.services.worker import Finding, Worker
 from prover.errors import EinproofError
@@ -170,6 +170,8 @@ class Work(Worker):
             answer = answered(plain, await self._engine.steps(folder, request.input))
             if answer.output == UNANSWERABLE and not self._terms.unanswerable:
                 raise InputRefused(answer.why)
+            if job.standing is None:
+                givable(answer)
             return answer
         try:
             answer = replace(plain, output=await self._engine.run(folder, request.input))

@@ -1,0 +1,151 @@
+"""A bisection's clocks, as the service keeps them where blocks are confirmed late."""
+
+from dataclasses import replace
+
+import pytest
+
+from oracle.domain.bisection import Span
+from oracle.domain.chain import Status
+from oracle.domain.job import JobState
+from oracle.fakes import OPERATOR, QUOTE
+from oracle.services.bisect import GIVING
+from tests.oracle.arena import SEGMENTS, Arena
+from tests.oracle.test_bisection import WHOLE, demand, kinds, moves_of, operator, segment
+from tests.oracle.world import run
+
+CONFIRMATIONS = 12
+SINGLE = [Span(i, i + 1) for i in range(SEGMENTS)]
+
+
+async def block(chain, one):
+    """A block of 12 s, and all that there is to do in it."""
+    chain.mine()
+    one.clock.time += 12
+    busy = True
+    while busy:
+        busy = await one.step()
+
+
+async def until(chain, one, found, most=60):
+    for _ in range(most):
+        if found():
+            return
+        await block(chain, one)
+    raise AssertionError("never")
+
+
+async def asked_for(chain, one, request, *spans):
+    """One span after the other is demanded, and given."""
+    for span in spans:
+        await demand(chain, request, span)
+        await until(chain, one, lambda span=span: not held(chain, request, span).owed)
+
+
+def held(chain, request, span):
+    return chain.board(chain.stage(request)).at(span)
+
+
+async def besieged(chain):
+    """An operator whose claim is split down to its segments, and all of these demanded at once."""
+    one = operator(chain, confirmations=CONFIRMATIONS)
+    request = chain.ask_bisected()
+    await until(chain, one, lambda: chain.stage(request).status is Status.PROVISIONAL)
+    await asked_for(chain, one, request, WHOLE, Span(0, 2), Span(2, 4))
+    for span in SINGLE:
+        await demand(chain, request, span)
+    return one, request
+
+
+def given(chain, request):
+    return [span for span in SINGLE if held(chain, request, span).proved]
+
+
+def test_segments_that_are_demanded_together_wait_for_no_confirmation():
+    """Each with its own would take twice the prove clock."""
+    assert QUOTE.prove < SEGMENTS * CONFIRMATIONS * 12
+
+    async def story():
+        chain = Arena()
+        one, request = await besieged(chain)
+        due = min(held(chain, request, span).owed_by for span in SINGLE)
+        await until(chain, one, lambda: chain.board(chain.stage(request)).complete)
+        assert chain.timestamp <= due
+        assert one.prover.proved == SEGMENTS
+        await until(chain, one, lambda: chain.stage(request).status is Status.FINAL)
+        await until(chain, one, lambda: kinds(chain, request).count("collected") == 7, most=150)
+        assert moves_of(chain, OPERATOR) == [
+            *["answer", *["split"] * 3, *["segment"] * 4, "answer", *["take"] * 7]
+        ]
+
+    run(story())
+
+
+@pytest.mark.parametrize("reinject", [False, True])
+@pytest.mark.parametrize("depth", [1, 2, 4])
+def test_a_segment_that_a_reorg_took_back_is_given_again(depth, reinject):
+    """One that the watch has not read, since it reads late: so no event says it."""
+
+    async def story():
+        chain = Arena()
+        one, request = await besieged(chain)
+        await until(chain, one, lambda: given(chain, request) == SINGLE[:2])
+        chain.reorg(depth, reinject=reinject)
+        await until(chain, one, lambda: chain.board(chain.stage(request)).complete)
+        assert not chain.stage(request).slashed
+        await until(chain, one, lambda: chain.stage(request).status is Status.FINAL)
+
+    run(story())
+
+
+def test_the_last_segment_that_a_reorg_took_back_is_given_again():
+    """Nothing else is owed, and the next move is a window away."""
+
+    async def story():
+        chain = Arena()
+        one = operator(chain, confirmations=CONFIRMATIONS)
+        request = chain.ask_bisected()
+        await until(chain, one, lambda: chain.stage(request).status is Status.PROVISIONAL)
+        await asked_for(chain, one, request, WHOLE, Span(0, 2), Span(0, 1))
+        await block(chain, one)
+        assert (await one.job(request)).state is JobState.PROVISIONAL
+        chain.reorg(2)
+        assert held(chain, request, Span(0, 1)).owed
+        await until(chain, one, lambda: given(chain, request) == SINGLE[:1])
+        assert chain.timestamp <= held(chain, request, Span(0, 1)).owed_by
+
+    run(story())
+
+
+def test_a_segment_that_another_gives_first_costs_no_confirmations():
+    """Whoever copies each of our proofs, and is mined first, delays the next by a block or two."""
+
+    async def story():
+        chain = Arena()
+        one, request = await besieged(chain)
+        due = min(held(chain, request, span).owed_by for span in SINGLE)
+        for span in SINGLE:
+            await until(chain, one, lambda: chain.pool)
+            chain.mine(chain.by("0x" + "ee" * 20, segment(chain, request, span.start)))
+        await until(chain, one, lambda: chain.board(chain.stage(request)).complete)
+        assert chain.timestamp <= due
+        assert not chain.stage(request).slashed
+
+    run(story())
+
+
+@pytest.mark.parametrize("short", [0, 1])
+def test_a_model_of_more_segments_than_the_prove_clock_has_room_for_is_declined(short):
+    class Hurried(Arena):
+        async def quote(self, tier, terms):
+            return replace(QUOTE, prove=2 * GIVING * SEGMENTS - short)
+
+    async def story():
+        chain = Hurried()
+        one = operator(chain)
+        request = chain.ask_bisected()
+        await one.settle()
+        job = await one.job(request)
+        assert (job.state is JobState.DECLINED) == bool(short)
+        assert not short or "cut the model into fewer" in job.verdict.reason
+
+    run(story())
