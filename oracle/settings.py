@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     proving: int = Field(60, ge=1, description="seconds; no request that declares less is answered")
     max_proving: int | None = Field(None, ge=1, description="seconds; default four times PROVING")
     unanswerable: bool = Field(False, description="post that there is no answer, do not decline")
-    hourly_bonds: int = Field(10**18, ge=0, description="wei that disputes may bind an hour")
+    hourly_bonds: int = Field(10**18, ge=0, description="wei that first bonds may bind an hour")
     workers: int = Field(1, ge=1, le=64)
     max_attempts: int = Field(20, ge=1)
     in_flight: int = Field(16, ge=1)

@@ -150,7 +150,7 @@ class SqlLedger:
         late = (transactions.c.sender == sender) & (transactions.c.signed_at >= since)
         dearest: dict[int, int] = {}
         for f in self._flown(late):
-            dearest[f.nonce] = max(f.value, dearest.get(f.nonce, 0))
+            dearest[f.nonce] = max(f.bond, dearest.get(f.nonce, 0))
         return sum(dearest.values())
 
     def _flown(self, where: sa.ColumnElement[bool]) -> list[Flown]:

@@ -97,7 +97,7 @@ class MemoryLedger:
         dearest: dict[int, int] = {}
         for f in self._flown.values():
             if f.sender == sender and f.signed_at >= since:
-                dearest[f.nonce] = max(f.value, dearest.get(f.nonce, 0))
+                dearest[f.nonce] = max(f.bond, dearest.get(f.nonce, 0))
         return sum(dearest.values())
 
     def writer(self, sender: str) -> Lease | None:

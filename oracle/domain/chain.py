@@ -227,7 +227,8 @@ class Flown:
     `request_id` None: a cancelling transfer, made because the request no longer wants its move
     or because a nonce below others was empty. `done`: its nonce is used up, by a variant that is
     mined at or below the cursor, or, if none is mined, by a transaction that is not ours; or no
-    node takes it, and the nonce is free again. `value` is the wei that it carries.
+    node takes it, and the nonce is free again. `value` is the wei that it carries, `bond` what of
+    it the hour's budget for bonds counts.
     """
 
     sender: str
@@ -240,6 +241,7 @@ class Flown:
     signed_at: int
     move: Move = Move.ANSWER
     value: int = 0
+    bond: int = 0
     mined: Receipt | None = None
     done: bool = False
 

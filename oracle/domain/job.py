@@ -229,6 +229,13 @@ class Job:
         return self.move in BONDED
 
     @property
+    def opens(self) -> bool:
+        """Its next move carries our first bond against the claim. Those of a game's later rounds
+        save that one, and are one a round: they count in no hour's budget, else whoever answers
+        many demands at once keeps us from the first against a large lie."""
+        return self.bonded and self.contest is None
+
+    @property
     def unproved(self) -> bool:
         """A proof is due of a member, of either side in a game, or of a challenger that has an
         answer where none is claimed, and not made yet."""

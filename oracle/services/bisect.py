@@ -64,6 +64,11 @@ class Bisect:
         if due is None:
             return Due(Move.FINALISE, 0 if board.complete else board.until + 1)
         place = board.place(due.span)
+        if isinstance(due, game.Demand):  # of who was slashed: for no bond, and within no window
+            call = self.chain.demand_call(request, standing, place, 0)
+            if await self._refusal(call):
+                raise TooLate("its operator was slashed, and the week is too short to prove it")
+            return Due(Move.DEMAND, call=call)
         if isinstance(due, game.Publish):
             ends = due.span.ends(game.states_from(answer.states), board.arity)
             call = self.chain.split_call(request, standing, place, ends)
@@ -86,7 +91,9 @@ class Bisect:
         now = (await self.chain.head()).timestamp
         match game.pursue(board, game.states_from(answer.states), now):
             case game.Demand(span):
-                call = self.chain.demand_call(request, standing, board.place(span), answer.bond)
+                owner = await self.chain.account(answer.tier, standing.payee)
+                bond = 0 if owner.suspended else answer.bond
+                call = self.chain.demand_call(request, standing, board.place(span), bond)
                 return Due(Move.DEMAND, call=call)
             case game.Refute(span):
                 if not job.unproved:
@@ -99,6 +106,15 @@ class Bisect:
             case game.Wait(until, span):
                 call = self.chain.overdue_call(request, standing, span)
                 return Due(Move.SETTLE, until + 1, call=call)
+            case game.Contradiction(span):
+                log.error(
+                    "a proof contradicts our run: report it, its verifier may be broken",
+                    id=request.id.hex(),
+                    segment=span.start,
+                    tier=request.assurance,
+                    payee=standing.payee,
+                    since_block=standing.block.number,
+                )
         log.info("nothing to be done", id=request.id.hex())
         return Due(None)
 
@@ -136,7 +152,8 @@ class Bisect:
         folder = await self.models.find(request.model_id)
         run = await self._run(folder, request)
         following = run[segment + 1] if segment + 1 < len(run) else None
-        if following is not None and await self._stopped(give((run[segment], following, b""))):
+        bare = None if following is None else give((run[segment], following, b""))
+        if bare is not None and await self._refusal(bare) == "Stopped":
             log.warning("stopped: not proved", id=request.id.hex(), segment=segment)
             return None
         whole = ids.context(self.identity.chain_id, self.identity.oracle, request, payee)
@@ -160,12 +177,13 @@ class Bisect:
             self.runs[request.id] = made
         return self.runs[request.id]
 
-    async def _stopped(self, call: Call) -> bool:
+    async def _refusal(self, call: Call) -> str:
+        """Why the contract would refuse it; empty if it would not."""
         try:
             await self.chain.preflight(self.address, call)
         except CallRefused as reason:
-            return reason.name == "Stopped"
-        return False
+            return reason.name
+        return ""
 
 
 def answered(plain: Answer, run: game.Run) -> Answer:

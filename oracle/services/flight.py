@@ -31,8 +31,8 @@ TRANSFER_GAS = 21_000
 class Posting:
     """How to post: at most `in_flight` nonces at once and `fee_cap` wei a gas unit; a transaction
     not mined for `bump_after` seconds is signed anew at a higher fee; an answer that the contract
-    refuses `max_attempts` times is given up. Disputes may bind `hourly_bonds` wei an hour. `lease`
-    in seconds."""
+    refuses `max_attempts` times is given up. First bonds against claims may bind `hourly_bonds`
+    wei an hour. `lease` in seconds."""
 
     in_flight: int = 16
     fee_cap: int = 500 * 10**9
@@ -103,6 +103,7 @@ class Runway:
             signed_at=self.clock.now(),
             move=flight.move,
             value=call.value,
+            bond=call.value if job is not None and job.opens else 0,
         )
         ready = take_off if fresh else follow
         if not await self.store.run(lambda ledger: ready(ledger, flown, self._holder)):

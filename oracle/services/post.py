@@ -68,7 +68,7 @@ class Post:
             call = None if move is None else order(runway.chain, runway.signer, job, move)
             if move is None or call is None:
                 continue
-            bond = call.value if job.bonded else 0
+            bond = call.value if job.opens else 0
             if bond and (full or not await self._affordable(job, bond, now)):
                 # What fits waits for the larger claim that does not, or would take its bond.
                 full |= bond <= runway.posting.hourly_bonds
