@@ -15,6 +15,7 @@ from oracle.domain.errors import CallRefused
 from oracle.domain.job import Standing
 from oracle.domain.request import Request, Tier
 from oracle.domain.terms import HOUR, ClaimTerms, Quote
+from oracle.newest import Newest
 
 #: Seconds from a claim's window to the round that draws it, beside the inclusion delay.
 UNSEEN = 60
@@ -28,7 +29,7 @@ class AuditCalls(ABC):
     node: Node
     oracle: str
     beacons: dict[str, tuple[str, bool]]
-    round_times: dict[tuple[str, int], int]
+    round_times: Newest[tuple[str, int], int]
 
     @abstractmethod
     async def call(self, to: str, data: bytes) -> bytes:

@@ -44,6 +44,7 @@ from oracle.domain.committee import AGREED, DAY, Committee, Opened, Summons
 from oracle.domain.errors import CallRefused, ChainMoved, ChainUnavailable, NodeRefused
 from oracle.domain.request import Answer, Coin, Request, Tier, TierKind
 from oracle.domain.terms import ClaimTerms, Quote
+from oracle.newest import Newest
 
 REQUESTED, ANSWERED, RETURNED = topic("Requested"), topic("Answered"), topic("Returned")
 DISPUTED, DISSENTED, DRAWN = topic("Disputed"), topic("Dissented"), topic("Drawn")
@@ -56,6 +57,8 @@ ACCOUNT = "(uint64,uint64,uint64,uint32,uint24,bool)"
 RULES = "(uint8,uint8,uint48,uint48,uint32,uint32)"
 #: Blocks in which a draw is looked for at once.
 SPAN = 2000
+#: Draws and rounds' times that are remembered, the newest.
+COMMITTEES, ROUNDS = 64, 4096
 
 
 class NodeChain(AuditCalls, GameCalls, CombinationCalls):
@@ -74,10 +77,10 @@ class NodeChain(AuditCalls, GameCalls, CombinationCalls):
         self.tiers = {to_checksum_address(tier): kind for tier, kind in tiers.items()}
         self.parts = {to_checksum_address(part): kind for part, kind in parts.items()}
         self._read_tiers: dict[str, Tier] = {}
-        self._committees: dict[bytes, Committee] = {}
+        self._committees: Newest[bytes, Committee] = Newest(COMMITTEES)
         self._many: dict[str, bool] = {}
         self.beacons: dict[str, tuple[str, bool]] = {}
-        self.round_times: dict[tuple[str, int], int] = {}
+        self.round_times: Newest[tuple[str, int], int] = Newest(ROUNDS)
 
     async def chain_id(self) -> int:
         return int(await self.node.rpc("eth_chainId"), 16)

@@ -20,6 +20,7 @@ from oracle.domain.job import Due, Job, Standing
 from oracle.domain.move import Move, Role
 from oracle.domain.request import Answer, Request
 from oracle.domain.terms import UNANSWERABLE
+from oracle.newest import Newest
 from oracle.ports import Chain, Engine, Ledger, ModelStore, Prover
 from oracle.services.closing import close
 from oracle.services.worker import held, unchanged
@@ -47,7 +48,7 @@ class Bisect:
     prover: Prover
     identity: Identity
     address: str
-    runs: dict[bytes, tuple[bytes, ...]] = field(default_factory=dict)
+    runs: Newest[bytes, tuple[bytes, ...]] = field(default_factory=lambda: Newest(RUNS))
 
     async def defend(self, job: Job, standing: Standing, answer: Answer) -> Due:
         """The operator's next move: what it owes, the shortest clock first; else to hand the claim
@@ -171,10 +172,7 @@ class Bisect:
         """Our own run's bytes: made once for all segments that are proved of it, and anew after a
         restart."""
         if request.id not in self.runs:
-            made = (await self.engine.steps(folder, request.input)).data
-            while len(self.runs) >= RUNS:
-                del self.runs[next(iter(self.runs))]
-            self.runs[request.id] = made
+            self.runs[request.id] = (await self.engine.steps(folder, request.input)).data
         return self.runs[request.id]
 
     async def _refusal(self, call: Call) -> str:

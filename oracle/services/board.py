@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from oracle.domain.chain import Identity
 from oracle.domain.committee import Committee, Recover, Word
 from oracle.domain.errors import BoardUnavailable
+from oracle.newest import Newest
 from oracle.ports import Chain, JobStore
 
 #: Rounds kept; the oldest is forgotten first.
@@ -24,7 +25,7 @@ class WordBoard:
         self._store = store
         self._identity = identity
         self._recover = recover
-        self._rounds: dict[tuple[bytes, int], dict[str, Word]] = {}
+        self._rounds: Newest[tuple[bytes, int], dict[str, Word]] = Newest(ROUNDS)
 
     async def put(self, word: Word) -> None:
         """Raises BoardUnavailable if it is not that member's word, or not its first."""
@@ -38,8 +39,6 @@ class WordBoard:
         # What was opened stays: its share is under no signature, so that anyone could put another.
         if known is None or (known.opened is None and word.opened is not None):
             held[word.member] = word
-        while len(self._rounds) > ROUNDS:
-            self._rounds.pop(next(iter(self._rounds)))
 
     async def read(self, request_id: bytes, epoch: int) -> list[Word]:
         return list(self._rounds.get((request_id, epoch), {}).values())

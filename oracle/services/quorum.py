@@ -16,9 +16,13 @@ from oracle.domain.committee import (
     spoken_openings,
 )
 from oracle.domain.request import Request, Tier
+from oracle.newest import Newest
 from oracle.ports import Aggregation
 
 log = structlog.get_logger("sit")
+
+#: Signatures whose check is remembered, the newest.
+SHARES = 1 << 14
 
 
 class Quorums:
@@ -27,7 +31,7 @@ class Quorums:
     def __init__(self, identity: Identity, aggregation: Aggregation) -> None:
         self._identity = identity
         self._aggregation = aggregation
-        self._held: dict[bytes, bool] = {}
+        self._held: Newest[bytes, bool] = Newest(SHARES)
 
     async def share(self, tier: Tier, request: Request, epoch: int, ours: Opened) -> bytes:
         """Our part of the one signature, shown with our opening; empty where there is none."""

@@ -60,6 +60,7 @@ class Reconcile:
     async def _land(self, flown: Flown, receipt: Receipt) -> bool:
         self._missing.discard(flown.nonce)
         self._runway.underpriced.discard(flown.nonce)
+        self._runway.refused.pop(flown.nonce, None)
         now, most = self._runway.clock.now(), self._runway.posting.max_attempts
         changed = await self._runway.store.run(
             lambda ledger: land(ledger, flown, receipt, now, most)

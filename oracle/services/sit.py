@@ -42,6 +42,7 @@ from oracle.domain.job import WORK, Due, Job, JobState, Standing, backoff
 from oracle.domain.move import Move
 from oracle.domain.request import Answer, Request, Tier, TierKind
 from oracle.domain.terms import ClaimTerms
+from oracle.newest import Newest
 from oracle.ports import (
     Aggregation,
     Board,
@@ -72,6 +73,8 @@ TRIES = 12
 #: Bytes of a refutation that name what stands: its first, payee and output hash.
 NAMED = 65
 
+#: Requests of which a refusal, or tries, are remembered, the newest.
+REMEMBERED = 4096
 #: Days for which a claim's coverage is reserved of every seat (Council.OPEN_EPOCHS).
 RESERVED = 4
 
@@ -125,8 +128,8 @@ class Sit(Worker):
         self._quorums = Quorums(identity, aggregation)
         self._duty = duty
         self._terms = terms
-        self._refusals: dict[tuple[bytes, bool], OracleError] = {}
-        self._tries: dict[tuple[bytes, BlockRef | None], int] = {}
+        self._refusals: Newest[tuple[bytes, bool], OracleError] = Newest(REMEMBERED)
+        self._tries: Newest[tuple[bytes, BlockRef | None], int] = Newest(REMEMBERED)
 
     async def _find(self, job: Job) -> Finding:
         if job.unproved and job.standing is not None and job.answer is not None:
@@ -171,7 +174,7 @@ class Sit(Worker):
             return job.answer
         looked = request.id, job.standing is None
         if looked in self._refusals:
-            raise self._refusals[looked]
+            raise self._refusals[looked].with_traceback(None)  # else it grows with each look
         try:
             if job.standing is None:
                 self._terms.take(request)

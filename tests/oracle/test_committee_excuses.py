@@ -1,6 +1,8 @@
 """Members without an answer: silent, unless they are summoned; nobody is fined for what it cannot
 answer."""
 
+from traceback import walk_tb
+
 import pytest
 
 from oracle.domain.chain import Status
@@ -121,10 +123,14 @@ def test_what_is_refused_is_found_out_once_and_ends_with_the_deadline():
         engine = Counting()
         chain, _, clock, members = seated(engine)
         request = chain.ask_council(deadline=chain.timestamp + 500)
+        traces = []
         for _ in range(4):
             clock.time += LOOK
             await turn(chain, clock, members[0])
+            (refusal,) = members[0].work._refusals.values()
+            traces.append(len(list(walk_tb(refusal.__traceback__))))
         assert engine.runs == 1
+        assert max(traces) == traces[0]  # what is remembered does not grow with each look
         chain.wait(600)
         clock.time += LOOK
         await turn(chain, clock, members[0])
