@@ -6,9 +6,11 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from eth_utils.address import is_address, to_checksum_address
 
 from oracle.attestation import ROOTS, Kind, Policy
 from oracle.cli.prove import parse_word
+from oracle.domain.attested import WORD
 from oracle.domain.errors import SettingsInvalid
 
 
@@ -34,9 +36,14 @@ def parse_policy(
     measurements: list[str] | None = None,
     crls: list[Path] | None = None,
     statuses: list[str] | None = None,
+    tcb: list[str] | None = None,
     report_data: str = "",
 ) -> Policy:
+    """What is typed of it; `measurements` and `tcb` are NAME=VALUE, each."""
+    if statuses and kind not in (Kind.SGX, Kind.TDX):
+        raise SettingsInvalid(f"expected --status with sgx or tdx, got it with {kind}")
     wanted = dict(_pair(each, "--measurement") for each in measurements or [])
+    least = dict(_pair(each, "--tcb") for each in tcb or [])
     plain = Policy(frozenset(map(_root, roots)) or ROOTS[kind], parse_time(at))
     return Policy(
         plain.roots,
@@ -45,6 +52,7 @@ def parse_policy(
         measurements={name: _hex(value, "--measurement") for name, value in wanted.items()},
         crls=tuple(map(read_crl, crls or [])),
         statuses=plain.statuses | set(statuses or []),
+        tcb={name: _number(value, "--tcb") for name, value in least.items()},
     )
 
 
@@ -55,6 +63,20 @@ def parse_time(text: str) -> datetime:
     except ValueError:
         raise SettingsInvalid(f"expected a time like 2026-01-03T20:45:00Z, got {text}") from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def parse_owner(text: str) -> str:
+    if not is_address(text):
+        raise SettingsInvalid(f"expected an address after --owner, got {text or 'none'}")
+    return str(to_checksum_address(text))
+
+
+def parse_point(text: str) -> bytes:
+    """x and y of an answer key."""
+    found = _hex(text, "--point")
+    if len(found) != 2 * WORD:
+        raise SettingsInvalid(f"expected 64 bytes, x and y, after --point, got {len(found)}")
+    return found
 
 
 def read_crl(path: Path) -> bytes:
@@ -90,6 +112,12 @@ def _pair(text: str, option: str) -> tuple[str, str]:
     if not (name and equals and value):
         raise SettingsInvalid(f"expected NAME=... after {option}, got {text}")
     return name, value
+
+
+def _number(text: str, option: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise SettingsInvalid(f"expected a number after {option} NAME=, got {text}")
+    return int(text)
 
 
 def _hex(text: str, option: str) -> bytes:

@@ -21,6 +21,7 @@ from oracle.attestation.evidence import (
     Kind,
     MalformedEvidence,
     Policy,
+    TcbRefused,
     UnexpectedValue,
 )
 from oracle.attestation.quote import level, measured, split
@@ -98,12 +99,17 @@ def decide(
 
     Raises AttestationError, DebugMode for a policy that would look past it, UnexpectedValue for a
     measurement that the evidence lacks, a later end, a kind of which the contract takes no
-    attester's word, or one that holds no key (a GPU)."""
+    attester's word, or one that holds no key (a GPU), TcbRefused where the evidence has levels by
+    number and the policy no least one of each."""
     if kind in QUOTED:
         raise UnexpectedValue("kind", "one that attesters decide", kind)
     if kind is Kind.NVIDIA:  # any host's key can be its nonce: it measures no program, holds no key
         raise UnexpectedValue("kind", "one that holds the key: a GPU stands beside a machine", kind)
-    shown = _verify(kind, parts, policy, applicant)
+    shown = examine(kind, parts, policy, applicant)
+    unnamed = sorted(set(shown.levels) - set(policy.tcb))
+    if unnamed:  # AMD signs no list of levels that are good: who admits one has to say so
+        least = "a least number of each, and none was named of " + ", ".join(unnamed)
+        raise TcbRefused(f"{kind} levels", least, shown.status)
     missing = sorted(set(names) - set(shown.measurements))
     if missing or not names:
         raise UnexpectedValue(f"{kind} measurements", sorted(names), sorted(shown.measurements))
@@ -111,7 +117,7 @@ def decide(
     latest = int(policy.at.timestamp()) + FRESH
     if until is not None and until > latest:
         raise UnexpectedValue(f"{kind} enrolment's end", f"{latest} at the latest", until)
-    return _enrolment(Hardware[kind.name], applicant, word, latest if until is None else until)
+    return enrolment_of(Hardware[kind.name], applicant, word, latest if until is None else until)
 
 
 def from_quote(
@@ -126,10 +132,11 @@ def from_quote(
     long as the collateral). Raises AttestationError, and DebugMode as `decide` does."""
     if kind not in QUOTED:
         raise UnexpectedValue("kind", "sgx or tdx", kind)
-    shown = _verify(kind, parts, policy, applicant)
+    shown = examine(kind, parts, policy, applicant)
     quote = split(kind, parts["quote"])
     found = level(kind, quote, int(shown.valid_until.timestamp()) if until is None else until)
-    enrolment = _enrolment(Hardware[kind.name], applicant, measured(kind, quote.body), found.until)
+    word = measured(kind, quote.body)
+    enrolment = enrolment_of(Hardware[kind.name], applicant, word, found.until)
     evidence = DcapEvidence(
         quote.signed,
         _pair(quote.signature),
@@ -144,7 +151,7 @@ def from_quote(
     return enrolment, evidence, found
 
 
-def _verify(
+def examine(
     kind: Kind, parts: Mapping[str, bytes], policy: Policy, applicant: Applicant
 ) -> Attested:
     """Evidence that is bound to the applicant, of hardware that nobody could look into."""
@@ -197,9 +204,10 @@ def from_tpm(
     evidence = TpmEvidence(
         voucher, quoted.statement, quoted.signature, certified.statement, certified.signature
     )
-    return _enrolment(Hardware.TPM, applicant, word, voucher.until), evidence
+    return enrolment_of(Hardware.TPM, applicant, word, voucher.until), evidence
 
 
-def _enrolment(kind: int, applicant: Applicant, measurement: bytes, until: int) -> Enrolment:
+def enrolment_of(kind: int, applicant: Applicant, measurement: bytes, until: int) -> Enrolment:
+    """An applicant's, of a measurement, until a second."""
     x, y = _pair(applicant.point)
     return Enrolment(kind, False, applicant.owner, applicant.model_id, measurement, x, y, until)

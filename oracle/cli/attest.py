@@ -39,6 +39,10 @@ Measured = Annotated[
     list[str], typer.Option("--measurement", metavar="NAME=HEX", help="That must be so; repeat it.")
 ]
 Crls = Annotated[list[Path], typer.Option("--crl", help="Revocation list (DER or PEM); repeat it.")]
+Tcb = Annotated[
+    list[str],
+    typer.Option("--tcb", metavar="NAME=N", help="Lowest level that is taken (snp); repeat it."),
+]
 Statuses = Annotated[
     list[str], typer.Option("--status", help="Of Intel's TCB, taken beside UpToDate; repeat it.")
 ]
@@ -62,6 +66,7 @@ def verify(
     measurement: Measured = [],  # noqa: B006
     crl: Crls = [],  # noqa: B006
     status: Statuses = [],  # noqa: B006
+    tcb: Tcb = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
     """Decide offline whether evidence is real; exit code 1, with the reason, if it is not."""
@@ -76,6 +81,7 @@ def verify(
         measurements=measurement,
         crls=crl,
         statuses=status,
+        tcb=tcb,
         report_data=report_data,
     )
     _print(_shown(decide(named, read_parts(part), policy)), as_json)
@@ -101,6 +107,7 @@ def enrol(
         typer.Option("--measurement", help="Names that make the build (snp, nitro)."),
     ] = [],  # noqa: B006
     status: Statuses = [],  # noqa: B006
+    tcb: Tcb = [],  # noqa: B006
     rpc: Rpc = None,
     key: Key = None,
     as_json: Json = False,
@@ -114,6 +121,7 @@ def enrol(
     async def work(site: "Site", wallet: "Wallet") -> Report:
         from oracle.adapters.answer_key import TpmKey, open_answer_key
         from oracle.adapters.attestations import enrol_call, is_admitted
+        from oracle.attestation.approval import asked
         from oracle.attestation.enrolment import (
             QUOTED,
             Applicant,
@@ -123,13 +131,7 @@ def enrol(
             from_tpm,
             voucher_of,
         )
-        from oracle.domain.attested import (
-            build_statement,
-            enrolment_statement,
-            key_id,
-            level_statement,
-            voucher_statement,
-        )
+        from oracle.domain.attested import key_id
 
         opened = open_answer_key(answer_key or read_settings().answer_key)
         where = (site.identity.chain_id, site.deployment.address(ATTESTATIONS))
@@ -141,33 +143,32 @@ def enrol(
             numbers = [int(each) for each in registers.split(",")]
             enrolment, proof = from_tpm(opened.tpm, applicant, opened.label, numbers, voucher)
             evidence = proof.encoded
-            asked = {"voucher": voucher_statement(*where, voucher)}
+            awaited = asked(applicant, enrolment, voucher)
         elif named in QUOTED:
-            policy = parse_policy(named, root, at, statuses=status)
+            policy = parse_policy(named, root, at, statuses=status, tcb=tcb)
             end = int(parse_time(until).timestamp()) if until else None
             found = read_parts(part)
             enrolment, quoted, level = from_quote(named, found, policy, applicant, end)
             evidence = quoted.encoded
-            asked = {"level": level_statement(*where, level)}
+            awaited = asked(applicant, enrolment, level)
         else:
             if not (at or until):
                 raise SettingsInvalid("expected --at or --until: attesters approve one end")
-            policy = parse_policy(named, root, at)
+            policy = parse_policy(named, root, at, statuses=status, tcb=tcb)
             end = int(parse_time(until).timestamp()) if until else None
             found = read_parts(part)
             enrolment = decide(named, found, policy, applicant, measurement, end)
             evidence = evidence_bytes(named, found)
-            asked = {"enrolment": enrolment_statement(*where, enrolment, evidence)}
-        build = (enrolment.kind, model_id, enrolment.measurement)
-        asked["build"] = build_statement(*where, *build)
+            awaited = asked(applicant, enrolment, evidence)
         missing = {
             name: "0x" + statement.hex()
-            for name, statement in asked.items()
+            for name, statement in awaited.items()
             if not await is_admitted(site.chain, where[1], statement)
         }
         report: Report = {
             "owner": applicant.owner,
             "key": "0x" + key_id(applicant.owner, model_id, applicant.point).hex(),
+            "point": "0x" + applicant.point.hex(),
             "measurement": "0x" + enrolment.measurement.hex(),
             "until": enrolment.until,
         }
@@ -182,23 +183,94 @@ def enrol(
 @app.command()
 def approve(
     statement: Annotated[
-        str, typer.Argument(metavar="STATEMENT", help="0x..., as enrol names it.")
-    ],
-    evidence: Annotated[Path, typer.Option(help="What you looked at: it is published.")],
+        str, typer.Argument(metavar="[STATEMENT]", help="A bare hash, in place of --kind.")
+    ] = "",
+    kind: Annotated[str, typer.Option(help="sgx tdx snp nitro tpm: it is computed.")] = "",
+    model: Annotated[str, typer.Option(help="Its id: 0x...")] = "",
+    owner: Annotated[str, typer.Option(help="Who enrols (with --part).")] = "",
+    point: Annotated[str, typer.Option(help="The answer key's x and y, as enrol says.")] = "",
+    part: Parts = [],  # noqa: B006
+    measurement: Annotated[
+        list[str],
+        typer.Option(
+            "--measurement", metavar="NAME[=HEX]", help="Of the build; values must be so."
+        ),
+    ] = [],  # noqa: B006
+    until: Annotated[str, typer.Option(help="End of voucher, level or enrolment.")] = "",
+    root: Roots = [],  # noqa: B006
+    at: At = "",
+    crl: Crls = [],  # noqa: B006
+    status: Statuses = [],  # noqa: B006
+    tcb: Tcb = [],  # noqa: B006
+    evidence: Annotated[
+        Path | None, typer.Option(help="What you looked at, to be published; default the parts.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     rpc: Rpc = None,
     key: Key = None,
     as_json: Json = False,
 ) -> None:
-    """Approve a statement, as an attester."""
-    word = parse_word(statement, "STATEMENT")
+    """Approve, as an attester: what --kind's evidence (--part) or a build's measurements
+    (--measurement NAME=HEX alone) stand for, or a STATEMENT that you computed elsewhere. What is
+    approved is said in words, and asked about."""
+    from oracle.attestation.approval import Approval, of_evidence, of_values
+    from oracle.attestation.enrolment import Applicant
+    from oracle.evidence import (
+        parse_kind,
+        parse_owner,
+        parse_point,
+        parse_policy,
+        parse_time,
+        read_bytes,
+        read_parts,
+    )
+
+    if bool(statement) == bool(kind) or (statement and evidence is None):
+        raise SettingsInvalid("expected a STATEMENT with --evidence, or --kind with --model")
+    seen = read_bytes(evidence) if evidence else b""
+
+    def found(chain_id: int, registry: str) -> Approval:
+        if statement:
+            words = {"statement": f"{statement}, a hash that says nothing of what it stands for"}
+            return Approval(words, {"statement": parse_word(statement, "STATEMENT")}, seen)
+        named, model_id = parse_kind(kind), parse_word(model, "--model")
+        values = [each for each in measurement if "=" in each]
+        policy = parse_policy(
+            named, root, at, measurements=values, crls=crl, statuses=status, tcb=tcb
+        )
+        if not part:
+            if owner or point or until or crl or tcb or status or len(values) < len(measurement):
+                raise SettingsInvalid("expected --part NAME=FILE, or --measurement NAME=HEX alone")
+            return of_values(named, chain_id, registry, model_id, policy.measurements)
+        applicant = Applicant(chain_id, registry, parse_owner(owner), model_id, parse_point(point))
+        names = [each.partition("=")[0] for each in measurement]
+        end = int(parse_time(until).timestamp()) if until else None
+        return of_evidence(named, read_parts(part), policy, applicant, names, end)
 
     async def work(site: "Site", wallet: "Wallet") -> Report:
         from oracle.adapters.attestations import approve_call, is_admitted
-        from oracle.evidence import read_bytes
 
         registry = site.deployment.address(ATTESTATIONS)
-        await wallet.transact(approve_call(registry, word, read_bytes(evidence)))
-        return {"statement": statement, "admitted": await is_admitted(site.chain, registry, word)}
+        approval = found(site.identity.chain_id, registry)
+        statements = approval.statements
+        missing = [
+            name
+            for name, word in statements.items()
+            if not await is_admitted(site.chain, registry, word)
+        ]
+        for name, words in approval.words.items():
+            typer.echo(f"{name:18} {words}", err=True)
+        if yes and "build" in missing and approval.unnamed:
+            listed = ", ".join(approval.unnamed)
+            raise SettingsInvalid(f"expected --measurement NAME=HEX with --yes, of {listed}")
+        if missing and not yes:
+            typer.confirm(f"Approve {' and '.join(missing)}?", abort=True, err=True)
+        for name in missing:
+            call = approve_call(registry, statements[name], seen or approval.looked_at)
+            await wallet.transact(call)
+        admitted = [await is_admitted(site.chain, registry, word) for word in statements.values()]
+        report: Report = {name: "0x" + word.hex() for name, word in statements.items()}
+        return {**report, "approved": missing, "admitted": all(admitted)}
 
     _print(_run(work, rpc, key), as_json)
 

@@ -18,6 +18,7 @@ from oracle.attestation import (
     MalformedEvidence,
     Policy,
     SignatureInvalid,
+    TcbRefused,
     UnexpectedValue,
 )
 from oracle.attestation.enrolment import (
@@ -50,7 +51,8 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, bytes]]:
 
 
 def policy(kind: Kind) -> Policy:
-    return Policy(frozenset({made.TOP[kind].root}), NOW)
+    tcb = made.LEAST if kind is Kind.SNP else {}
+    return Policy(frozenset({made.TOP[kind].root}), NOW, tcb=tcb)
 
 
 @pytest.mark.parametrize("kind", NAMES)
@@ -102,6 +104,19 @@ def test_decide_measurements_that_are_not_there_are_refused(kind: Kind, parts: A
     for names in ([], ["no such"]):
         with pytest.raises(UnexpectedValue):
             decide(kind, parts(kind), policy(kind), APPLICANT, names)
+
+
+def test_decide_levels_that_nobody_named_are_refused_by_what_was_found(parts: Any) -> None:
+    """AMD publishes no list of good ones: what an attester does not name, it does not take."""
+    kind, found = Kind.SNP, "boot_loader 3, tee 0, snp 10, microcode 169"
+    for name in made.LEAST:
+        tcb = {each: number for each, number in made.LEAST.items() if each != name}
+        asked = replace(policy(kind), tcb=tcb)
+        with pytest.raises(TcbRefused, match=f"none was named of {name}, got {found}"):
+            decide(kind, parts(kind), asked, APPLICANT, NAMES[kind])
+    higher = replace(policy(kind), tcb={**made.LEAST, "microcode": 170})
+    with pytest.raises(TcbRefused, match="level of microcode: expected 170 or more, got 169"):
+        decide(kind, parts(kind), higher, APPLICANT, NAMES[kind])
 
 
 def test_decide_a_gpu_holds_no_key_and_is_refused(parts: Any) -> None:

@@ -43,6 +43,7 @@ from tests.attestation.authority import (
 )
 
 NONCE = b"nonce of the tests".ljust(32, b".")
+LEAST = {"boot_loader": 3, "tee": 0, "snp": 10, "microcode": 169}
 WIDE = {Kind.SGX: 64, Kind.TDX: 64, Kind.SNP: 64}  # report data is padded
 TOP = {kind: root(f"Root of {kind}", ec.SECP384R1()) for kind in Kind}
 TOP[Kind.TPM] = root("Root of tpm", ec.SECP256R1())

@@ -25,10 +25,11 @@ from tests.evm import Chain
 from tests.oracle.world import run
 
 AT = NOW.isoformat()
+BUILD = ("--kind", "nitro", "--model", "0x" + "00" * 32)
 
 
-def typed(*words, code=0):
-    result = CliRunner().invoke(main.app, ["attest", *map(str, words)])
+def typed(*words, code=0, answer=""):
+    result = CliRunner().invoke(main.app, ["attest", *map(str, words)], input=answer)
     assert result.exit_code == code, result.output
     return json.loads(result.stdout) if "--json" in words else result.output
 
@@ -53,6 +54,12 @@ def test_verify_evidence_in_files(kind, tmp_path):
     assert name in typed(*words)
     typed(*words, "--measurement", f"{name}=00", code=1)
     typed(*words, "--report-data", "0x00", code=1)
+    if kind is Kind.SNP:
+        assert typed(*words, "--tcb", "microcode=169", "--tcb", "snp=10", "--json") == shown
+        higher = typed(*words, "--tcb", "microcode=170", code=1)
+        assert "expected 170 or more, got 169" in higher
+    else:
+        assert "got microcode" in typed(*words, "--tcb", "microcode=0", code=1)
     typed(
         "verify",
         kind.value,
@@ -86,10 +93,14 @@ def test_verify_takes_a_root_in_a_file_and_a_revocation_list(tmp_path):
         ("verify", "nitro", "--part", "document=/missing"),
         ("verify", "nitro", "--part", f"document={__file__}", "--at", "noon"),
         ("verify", "nitro", "--part", f"document={__file__}", "--measurement", "pcr0=xyz"),
+        ("verify", "nitro", "--part", f"document={__file__}", "--status", "OutOfDate"),
+        ("verify", "snp", "--part", f"report={__file__}", "--tcb", "microcode"),
+        ("verify", "snp", "--part", f"report={__file__}", "--tcb", "microcode=-1"),
     ],
 )
 def test_verify_what_is_typed_wrong_is_refused(words):
-    assert typed(*words, code=1)
+    said = typed(*words, code=1)
+    assert "expected" in said or "cannot read /missing" in said
 
 
 @pytest.mark.chain
@@ -122,30 +133,40 @@ def test_enrol_renew_and_revoke_by_hand(tmp_path, monkeypatch):
             folder.mkdir()
             given = files(folder, made.evidence(Kind.NITRO, **how))
             at = datetime.fromtimestamp(evm.now(), UTC).isoformat()
-            root = ("--root", made.TOP[Kind.NITRO].root.hex(), "--at", at)
-            by = ("--kind", "nitro", "--answer-key", tmp_path / name, "--measurement", "pcr0")
-            return ("enrol", model, *by, *given, *root, "--key", "dev:2"), folder / "document"
+            shown = ("--kind", "nitro", *given, "--root", made.TOP[Kind.NITRO].root.hex())
+            by = ("--answer-key", tmp_path / name, "--measurement", "pcr0", "--at", at)
+            return ("enrol", model, *shown, *by, "--key", "dev:2"), (*shown, "--at", at)
 
-        def approved(asked, document):
-            for name in ("approve enrolment", "approve build"):
-                if name not in asked:
-                    continue
-                for attester in ("dev:7", "dev:8"):
-                    words = ("approve", asked[name], "--evidence", document, "--key", attester)
-                    done = typed(*words, "--json")
-                assert done["admitted"]
+        pcr0 = "pcr0=" + "01" * 48
+
+        def approving(asked, shown):
+            """The words that compute what an owner asks for."""
+            whose = ("--model", model, "--owner", asked["owner"], "--point", asked["point"])
+            return ("approve", *shown, *whose, "--measurement")
 
         # As AWS issues it; the key's life is longer.
         brief = made.device(Kind.NITRO, until=NOW + timedelta(hours=3))
-        words, document = enrolled("first", signer=brief)
+        words, shown = enrolled("first", signer=brief)
         undated = words[: (at := words.index("--at"))] + words[at + 2 :]
         assert "--at or --until" in typed(*undated, code=1)
         asked = typed(*words, "--json")
         assert not asked["enrolled"] and {"approve enrolment", "approve build"} <= set(asked)
-        assert "NotAnAttester" in typed(
-            "approve", asked["approve build"], "--evidence", document, "--key", "dev:3", code=1
-        )
-        approved(asked, document)
+        approve = approving(asked, shown)
+        assert "NotAnAttester" in typed(*approve, pcr0, "--yes", "--key", "dev:3", code=1)
+        said = typed(*approve, "pcr0", "--key", "dev:7", answer="n\n", code=1)
+        for word in ("AWS Nitro", asked["owner"], asked["point"], "which binds chain 31337", pcr0):
+            assert word.removeprefix("pcr0=") in said
+        assert "Approve enrolment and build?" in said
+        unread = typed(*approve, "pcr0", "--yes", "--key", "dev:7", code=1)
+        assert "expected --measurement NAME=HEX with --yes, of pcr0" in unread
+        assert "approve build" in typed(*words)  # nothing was sent
+        other = (*approve[: (at := approve.index("--point"))], "--point", "00" * 64)
+        assert "report data" in typed(*other, *approve[at + 2 :], pcr0, "--yes", code=1)
+        assert "Approve" in typed(*approve, "pcr0", "--key", "dev:7", answer="y\n")
+        done = typed(*approve, pcr0, "--yes", "--key", "dev:8", "--json")
+        names = ("enrolment", "build")
+        assert done["admitted"] and done["approved"] == list(names)
+        assert all(done[name] == asked[f"approve {name}"] for name in names)
         assert typed(*words, "--json")["enrolled"]
         assert "KeyKnown" in typed(*words, code=1)
 
@@ -165,10 +186,16 @@ def test_enrol_renew_and_revoke_by_hand(tmp_path, monkeypatch):
             evm.rpc("evm_mine")
 
         later(DELAY + LIFE - 3 * DAY)
-        words, document = enrolled("second")
+        words, shown = enrolled("second")
         asked = typed(*words, "--json")
         assert "approve build" not in asked  # the same build as before
-        approved(asked, document)
+        bare = ("approve", asked["approve enrolment"], "--evidence", tmp_path / "first")
+        said = typed(*bare, "--key", "dev:7", answer="y\n")
+        assert "a hash that says nothing of what it stands for" in said
+        build = ("approve", "--kind", "nitro", "--model", model, "--measurement", pcr0, "--json")
+        assert typed(*build)["approved"] == []  # computed of values alone: it is admitted
+        done = typed(*approving(asked, shown), "pcr0", "--yes", "--key", "dev:8", "--json")
+        assert done["admitted"] and done["approved"] == ["enrolment"]
         assert typed(*words, "--json")["enrolled"]
         second = open_answer_key(str(tmp_path / "second"))
         both = AnswerKeys(chain, [first, second])
@@ -211,16 +238,23 @@ def test_enrol_by_a_quote_until_its_certificate_is_revoked(kind, tmp_path, monke
             parts = {"quote": intel.quote(said, tdx), "collateral": intel.collateral(tdx)}
             (tmp_path / f"{name}s").mkdir()
             given = files(tmp_path / f"{name}s", parts)
-            root = ("--root", intel.root.root.hex(), "--at", AT, "--key", "dev:2")
-            return ("enrol", model, "--kind", kind, "--answer-key", tmp_path / name, *given, *root)
+            root = ("--root", intel.root.root.hex(), "--at", AT)
+            own = ("--answer-key", tmp_path / name, "--key", "dev:2")
+            return "enrol", model, *own, "--kind", kind, *given, *root
 
-        first, document = enrolling("first"), tmp_path / "firsts" / "quote"
+        first = enrolling("first")
         asked = typed(*first, "--json")
         assert not asked["enrolled"] and {"approve level", "approve build"} <= set(asked)
+        whose = ("--model", model, "--owner", asked["owner"], "--point", asked["point"])
+        approve = ("approve", *whose, *first[first.index("--kind") :], "--key")
+        said = typed(*approve, "dev:7", answer="y\n")
+        assert "UpToDate (UpToDate is taken)" in said and "Approve level and build?" in said
+        unread = typed(*approve, "dev:8", "--yes", code=1)
+        names = ("mr_td", "rt_mr3") if kind is Kind.TDX else ("mr_enclave", "mr_signer")
+        assert all(name in unread for name in names)
         for name in ("approve level", "approve build"):
-            for attester in ("dev:7", "dev:8"):
-                by = ("--evidence", document, "--key", attester)
-                typed("approve", asked[name], *by)
+            bare = ("approve", asked[name], "--evidence", tmp_path / "firsts" / "quote", "--yes")
+            assert typed(*bare, "--key", "dev:8", "--json")["admitted"]
         assert typed(*first, "--json")["enrolled"]
         assert "approve level" in typed(*first, "--until", "2026-06-10T00:00:00Z")
 
@@ -242,6 +276,30 @@ def test_enrol_by_a_quote_until_its_certificate_is_revoked(kind, tmp_path, monke
             assert "expected a STATEMENT" in typed("veto", *words, code=1)
         typed("veto", asked["approve level"], "--key", "dev:8")
         assert "approve level" in typed(*enrolling("third"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("0x" + "00" * 32,),
+        ("0x" + "00" * 32, "--evidence", __file__, "--kind", "nitro"),
+        BUILD,
+        (*BUILD, "--measurement", "pcr0"),
+        (*BUILD, "--measurement", "pcr0=00", "--tcb", "a=1"),
+        (*BUILD, "--part", f"document={__file__}"),
+        (*BUILD, "--kind", "sgx", "--measurement", "mr_enclave=00"),
+    ],
+)
+def test_approve_what_is_typed_wrong_is_refused(words, tmp_path, monkeypatch):
+    with Chain.start() as evm:
+        names = ("InferenceOracle", "ProofAssurance", "AttestationRegistry")
+        contracts = {name: {"address": evm.accounts[1]} for name in names}
+        deployment = tmp_path / "deployment.json"
+        deployment.write_text(json.dumps({"chain_id": 31337, "block": 1, "contracts": contracts}))
+        monkeypatch.setenv("EINPROOF_DEPLOYMENT", str(deployment))
+        monkeypatch.setenv("EINPROOF_RPC", evm.url)
+        assert "expected" in typed("approve", *words, code=1)
 
 
 def test_enrol_a_key_in_a_file_as_a_tpms_is_refused(tmp_path, monkeypatch):
