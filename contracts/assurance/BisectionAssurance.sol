@@ -359,27 +359,7 @@ contract BisectionAssurance is Staked, Compositions {
             return;
         }
         _decide(requestId, Outcome.Lapsed);
-        address challenger = span.challenger;
-        address opener = _openerOf(request, requestId, from);
-        bool shared = opener != address(0) && opener != challenger;
-        _slash(request, requestId, payee, shared ? address(this) : challenger);
-        if (!shared) return;
-        (, uint256 reward,) = _split(_terms(request));
-        vault.pay(opener, reward / 2);
-        vault.pay(challenger, reward - reward / 2);
-    }
-
-    /// @dev Who demanded the whole, and so shares the reward: an operator that lets a puppet demand what
-    ///      it does not give would have it all back. Zero: nobody did, or what lapsed is no part of it.
-    function _openerOf(Request calldata request, bytes32 requestId, uint256 from)
-        private
-        view
-        returns (address)
-    {
-        uint256 halt = _halts[requestId].segment;
-        if (halt != 0 && from >= halt) return address(0);
-        uint256 end = halt == 0 ? segmentCount(request.modelId) : halt;
-        return _spans[requestId][_bounds(0, end)].challenger;
+        _slash(request, requestId, payee, span.challenger);
     }
 
     function _void(Request calldata request, bytes32 requestId, address payee) private {

@@ -96,6 +96,7 @@ abstract contract Vault is IStakeVault {
 
     /// @inheritdoc IStakeVault
     function withdrawFor(address account) external returns (uint256 amount) {
+        if (isTier(account)) revert IsATier(account);
         return _withdraw(account, account);
     }
 

@@ -18,8 +18,8 @@ import {IStakedAssurance} from "./IStakedAssurance.sol";
 ///
 /// Each span is owed once, whoever demands it, so no number of challengers multiplies the work, and
 /// none can shield the operator by disputing badly: all others may still demand what they know to be
-/// wrong. The reward is shared by who demanded the whole and who demanded what was not given: all of it
-/// the latter's if nobody demanded the whole, or if a proof refuted the claim.
+/// wrong. The reward is for who demanded what was not given, or refuted the claim. That may be the
+/// operator's puppet, if it is first: what is burned is lost whoever catches it.
 ///
 /// | standing | claim | evidence | what becomes of it (`InferenceOracle.answer`) |
 /// | --- | --- | --- | --- |

@@ -175,8 +175,9 @@ interface IInferenceOracle {
         view
         returns (Status status, bytes32 digest, uint256 since);
 
-    /// @notice Whether evidence made a claim final: a proof of it, under the tiers of this project.
-    ///         Never changes once the request is settled.
+    /// @notice Whether evidence made a claim final: a proof of it, under the tiers of this project but for
+    ///         compositions, which `IBisectionAssurance.gameOf` tells of. Never changes once the request is
+    ///         settled.
     function wasProved(bytes32 requestId) external view returns (bool);
 
     /// @notice The chain id that ids and contexts are bound to: the chain's, when it was deployed.

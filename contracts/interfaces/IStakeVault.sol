@@ -101,6 +101,7 @@ interface IStakeVault {
     /// @notice Stake is still locked for claims.
     error LocksRemain(uint256 locked);
     error NothingToWithdraw(address account);
+    error IsATier(address account);
     error ZeroAddress();
     error TransferFailed(address to, uint256 amount);
 
@@ -125,7 +126,8 @@ interface IStakeVault {
     /// @notice Sends the caller's credit to `to`.
     function withdraw(address to) external returns (uint256 amount);
 
-    /// @notice Sends an account's credit to itself: for consumers that cannot ask.
+    /// @notice Sends an account's credit to itself: for consumers that cannot ask. Not a tier's, which is
+    ///         others' rewards until it pays them.
     function withdrawFor(address account) external returns (uint256 amount);
 
     // --- tiers ------------------------------------------------------------------------------------

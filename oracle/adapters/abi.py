@@ -267,6 +267,7 @@ ERRORS: Mapping[str, tuple[str, ...]] = {
     "NotReady": ("uint256", "uint256"),
     "LocksRemain": ("uint256",),
     "NothingToWithdraw": ("address",),
+    "IsATier": ("address",),
     # AttestedAssurance, AttestationRegistry
     "NotAttested": (),
     "NotAnAttester": ("address",),

@@ -154,7 +154,7 @@ def test_move_names_the_halt_of_what_it_moves(tier: Court, halt: int) -> None:
     tier.chain.send(function(*naming, place), sender=tier.challenger, value=BOND)
 
 
-def test_refutation_earns_the_whole_reward(tier: Court) -> None:
+def test_refutation_earns_the_reward(tier: Court) -> None:
     """Who demanded the run up to its halt demanded what is true."""
     request = tier.halted(SIX, 2)
     tier.demand(request, nothing(SIX), Span(0, 2), sender=tier.rival)

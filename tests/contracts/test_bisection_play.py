@@ -247,12 +247,12 @@ def test_sock_puppet_that_demands_the_wrong_part_shields_nobody(tier: Court) -> 
     tier.demand(request, run, last)
     play(tier, request, run)
     assert tier.outcome(request) == LAPSED
-    assert tier.owed(tier.challenger) == tier.owed(tier.rival) == REWARD // 2
+    assert tier.owed(tier.challenger) == REWARD
 
 
-def test_puppet_that_demands_what_is_not_given_leaves_half_the_reward(tier: Court) -> None:
-    """Caught by a demand of the whole, the cheat splits it and demands the false part itself, so
-    that the reward would come back: half of it is whose demand began all."""
+def test_puppet_that_demands_what_is_not_given_saves_the_reward_alone(tier: Court) -> None:
+    """Caught by a demand of the whole, the cheat splits it and demands the false part itself: the
+    reward comes back, what the consumer gets and what is burned does not."""
     run = lie(SEVEN, [6, 7])
     request = tier.stood(run)
     tier.demand(request, run, WHOLE)
@@ -262,20 +262,9 @@ def test_puppet_that_demands_what_is_not_given_leaves_half_the_reward(tier: Cour
     tier.wait(CLOCK + MOVE_TIME)
     tier.hand_in(request, run, last)
     assert tier.outcome(request) == LAPSED
-    assert tier.owed(tier.challenger) == REWARD // 2
-    assert tier.owed(tier.rival) == REWARD - REWARD // 2
-    assert tier.owed(tier.optimistic.address) == 0
-
-
-def test_whole_that_nobody_demanded_leaves_the_reward_to_who_demanded_its_part(tier: Court) -> None:
-    run = lie(SEVEN, [6, 7])
-    request = tier.stood(run)
-    tier.publish(request, run, WHOLE)
-    *_, last = WHOLE.parts(3)
-    tier.demand(request, run, last, sender=tier.rival)
-    tier.wait(CLOCK + MOVE_TIME)
-    tier.hand_in(request, run, last)
-    assert (tier.owed(tier.rival), tier.owed(tier.optimistic.address)) == (REWARD, 0)
+    assert (tier.owed(tier.rival), tier.owed(tier.requester)) == (REWARD, COVERAGE)
+    assert tier.burned() == COVERAGE
+    assert tier.account()["stake"] == STAKE // GWEI - LOCK
 
 
 def test_two_challengers_share_the_work(tier: Court) -> None:

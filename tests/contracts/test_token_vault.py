@@ -46,9 +46,10 @@ class Till:
     def balance(self, account: str) -> int:
         return int(self.chain.call(self.token.functions.balanceOf(account)))
 
-    def slash(self, amount: int, compensation: int, reward: int) -> None:
+    def slash(self, amount: int, compensation: int, reward: int, challenger: str = "") -> None:
         self.chain.send(self.locker.functions.lock(self.owner, self.owner, amount, 0, 0))
-        division = (ID, self.owner, amount, 0, self.consumer, compensation, self.prover, reward)
+        paid = (compensation, challenger or self.prover, reward)
+        division = (ID, self.owner, amount, 0, self.consumer, *paid)
         self.chain.send(self.locker.functions.slash(division))
 
 
@@ -126,6 +127,17 @@ def test_slash_pays_and_burns_in_the_token(till: Till) -> None:
     assert till.chain.call(vault.burned()) == 5 * 10**8
     assert till.staked() == 10 * ETHER // UNIT - 10**9
     assert till.balance(till.vault.address) == 10 * ETHER - 5 * 10**8 * UNIT
+
+
+def test_withdraw_for_a_tier_is_refused(till: Till) -> None:
+    """Its credit is the rewards that wait for `award`: in the tier's own hands nobody could move
+    them, and the next reward would be paid out of another's."""
+    till.stake(10 * ETHER)
+    till.slash(10**9, 4 * 10**8, 10**8, challenger=till.locker.address)
+    with reverts("IsATier", till.locker.address):
+        till.chain.send(till.vault.functions.withdrawFor(till.locker.address))
+    assert till.chain.call(till.vault.functions.credit(till.locker.address)) == 10**8
+    assert till.balance(till.locker.address) == 0
 
 
 def test_leave_pays_in_the_token(till: Till) -> None:
