@@ -28,10 +28,10 @@ interface IAssurance {
     ///         Provisional - this claim now stands (a first claim, or one that replaces `standing`);
     ///         Final       - this claim is the answer: its payee is paid, the consumer called;
     ///         Retracted   - what stood is withdrawn: the payment goes back to the requester.
-    /// @dev Final on evidence says that the evidence proves the claim (`IInferenceOracle.wasProved`); Final
-    ///      without any, that nobody contradicted it. Any other status is refused by the oracle. A tier with a contest window finalises or
-    ///      withdraws a standing claim when anyone hands the claim in again, with whatever evidence
-    ///      the tier asks for.
+    /// @dev Final on evidence says that the evidence proves the claim (`IInferenceOracle.wasProved`);
+    ///      Final without any, that nobody contradicted it. Any other status is refused by the oracle. A
+    ///      tier with a contest window finalises or withdraws a standing claim when anyone hands the
+    ///      claim in again, with whatever evidence the tier asks for.
     /// @param request its fields, checked by the oracle against the id
     /// @param claim ids, payee, the context for proofs, and what stands
     /// @param input input bytes, checked by the oracle against request.inputHash

@@ -13,12 +13,12 @@ import {IBisectionAssurance} from "./IBisectionAssurance.sol";
 /// | a tier that one proof ends | a proof made the claim final (`IInferenceOracle.wasProved`) |
 /// | `compositions` | the claim is final, and each of its segments was proved |
 ///
-/// The payee of the final claim gets it. Every proof is bound to that payee, so it is the payee's whoever
-/// sends it, by whatever way: nobody gains by sending another's proof first, nor can keep the offer so. How
-/// a proof came to be made, demanded or not, before the offer or after, does not matter; of a composition
-/// all but one, and silence for the rest, earns nothing. An offer is only as good as the tier that its
-/// request names; where all clocks are over, silence may end a claim before its proof arrives, and what a
-/// payee that takes no ether earned waits until it does.
+/// The payee of the final claim gets it. Every proof is bound to that payee, so it is the payee's
+/// whoever sends it, by whatever way: nobody gains by sending another's proof first, nor can keep the
+/// offer so. How a proof came to be made, demanded or not, before the offer or after, does not matter;
+/// of a composition all but one, and silence for the rest, earns nothing. An offer is only as good as
+/// the tier that its request names; where all clocks are over, silence may end a claim before its proof
+/// arrives, and what a payee that takes no ether earned waits until it does.
 interface IBounty {
     event Offered(bytes32 indexed requestId, address indexed giver, uint256 amount);
     event Earned(bytes32 indexed requestId, address indexed payee, uint256 amount);
