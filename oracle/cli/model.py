@@ -43,6 +43,10 @@ SrsFile = Annotated[
 TileBits = Annotated[
     int | None, typer.Option("--tile-bits", help="Cells in a tile, as a power of two.")
 ]
+Strict = Annotated[
+    bool,
+    typer.Option("--no-shown", help="Refuse a model whose program shows any of its parameters."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one line of JSON.")]
 
 
@@ -105,6 +109,7 @@ def build(
     tile_bits: TileBits = None,
     srs: SrsFile = None,
     force: Force = False,
+    no_shown: Strict = False,
     as_json: AsJson = False,
 ) -> None:
     """Quantise a torch model, commit to its weights, and keep both in a folder."""
@@ -122,6 +127,7 @@ def build(
             raise SourceRefused(f"{source}: its weights have one scale a tensor")
         steps = STEPS[source]()
         made = cached.compiled(steps, weight_bits)
+        _refuse_shown(made, no_shown)
         _create(made, out, srs, tile_bits, force, as_json, to_bytes(steps.tokenizer))
         return
     entry = ZOO[source]() if source in ZOO else None
@@ -131,6 +137,7 @@ def build(
     if entry is None:
         recorded = Recorded(_array(examples), _ranges(ranges))
         compiled = _compile(source, shape, input_range, options, recorded)
+        _refuse_shown(compiled, no_shown)
         _create(compiled, out, srs, tile_bits, force, as_json)
         return
     from oracle.zoo.entry import compiled_entry
@@ -140,6 +147,7 @@ def build(
     if examples is not None:
         raise SourceRefused(f"--examples: {source} has its own")
     compiled = compiled_entry(entry, ranges=_ranges(ranges), **options._asdict())
+    _refuse_shown(compiled, no_shown)
     _create(compiled, out, srs, tile_bits, force, as_json, tokenizer)
 
 
@@ -152,12 +160,15 @@ def import_(
     tile_bits: TileBits = None,
     srs: SrsFile = None,
     force: Force = False,
+    no_shown: Strict = False,
     as_json: AsJson = False,
 ) -> None:
     """The same from a program and integer weights that somebody has made already."""
     from prover.compiler.package import read_package
 
-    _create(read_package(package), out, srs, tile_bits, force, as_json)
+    made = read_package(package)
+    _refuse_shown(made, no_shown)
+    _create(made, out, srs, tile_bits, force, as_json)
 
 
 @app.command()
@@ -469,10 +480,25 @@ def _create(
         kept: dict[str, Any] = {"tokenizer": tokenizer, "ranges": compiled.ranges}
         model = Model.create(*parts, tier, srs, k=k, **kept)
     model.save(out, force=force)
-    _report(_summary(model, out), as_json)
+    found = None if compiled.shown is None else [one._asdict() for one in compiled.shown]
+    report = _summary(model, out) | {"shown": found if as_json else _said(compiled)}
+    _report(report, as_json)
     if srs.development:
         typer.secho(DEVELOPMENT_WARNING, err=True, fg="yellow")
     typer.secho(KEY_WARNING.format(key=out / KEY), err=True, fg="yellow")
+
+
+def _refuse_shown(compiled: Compiled, wanted: bool) -> None:
+    if wanted and compiled.shown != ():
+        got = "; ".join(_said(compiled))
+        raise SourceRefused(f"--no-shown: expected no parameter in the program, got {got}")
+
+
+def _said(compiled: Compiled) -> list[str]:
+    """The parameters that the program shows, in words."""
+    if compiled.shown is None:
+        return ["a package that does not say which"]
+    return [f"{one.parameter}: {one.what}" for one in compiled.shown] or ["no parameter"]
 
 
 def _summary(model: Model, folder: Path) -> dict[str, Any]:

@@ -21,9 +21,10 @@ from prover.compiler.trace import Node, Ref
 
 
 def _slopes(node: Node, shapes: Shapes) -> Iterable[Node]:
-    """prelu: x + (1 - a) max(0, -x), a slope for each channel (He et al. 2015)."""
+    """prelu: x + (1 - a) max(0, -x), a slope for each channel (He et al. 2015). A slope that is no
+    parameter is one of `piecewise`, which has it in the program."""
     x, slope = node.args
-    if isinstance(slope, Ref) or np.size(slope) == 1:
+    if isinstance(slope, Ref) or (np.size(slope) == 1 and not node.learned):
         return [node]
     made, shape = Several(node, shapes), node.shape
     along = (-1, *(1 for _ in shape[2:])) if len(shape) > 1 else (-1,)
@@ -157,7 +158,7 @@ def _compared(node: Node, shapes: Shapes) -> Iterable[Node]:
     """x > y as x - y > 0."""
     x, y = node.args
     kind = node.target.replace(".Tensor", ".Scalar").removeprefix("aten.")
-    if not isinstance(y, Ref) and np.size(y) == 1:
+    if not isinstance(y, Ref) and np.size(y) == 1 and not node.learned:
         return [replace(node, target=f"aten.{kind}", args=(x, float(np.ravel(y)[0])))]
     made = Several(node, shapes)
     apart = made.add("apart", "sub.Tensor", node.shape, x, y, 1)

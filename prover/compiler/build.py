@@ -12,6 +12,7 @@ from prover.compiler.errors import CompileError, unknown
 from prover.compiler.lower import LOWERINGS
 from prover.compiler.lower.builder import BITS, Builder, Stored, Value, rows_and_features
 from prover.compiler.network import check_examples, lower_graph
+from prover.compiler.public import Shown
 from prover.compiler.quantize import quantize_input, smallest_shift, whole_input
 from prover.compiler.ranges import Ranges, evaluate, example_inputs
 from prover.compiler.trace import INPUT, PREVIOUS, Graph, trace
@@ -31,13 +32,15 @@ LIMBS = (8, 16)
 @dataclass(frozen=True)
 class Compiled:
     """A public program and quantiser, and the secret integers (by tensor name) that make them a
-    model; and the ranges that its scales come from, where they do not come from a worst case.
+    model; the ranges that its scales come from, where they do not come from a worst case; and the
+    parameters that the program shows, None where another compiler, which made it, does not say.
     """
 
     program: Program
     weights: dict[str, IntArray]
     quantizer: Quantizer
     ranges: dict[str, list[float]] = field(default_factory=dict)
+    shown: tuple[Shown, ...] | None = None
 
 
 def compile_module(
@@ -137,7 +140,8 @@ def compile_graph(
             raise CompileError(f"expected at least one product {what}")
         program = with_limb(program)
         validate(program)
-        return Compiled(program, net.weights, Quantizer(spec, scaled), recorded.to_dict())
+        quantizer = Quantizer(spec, scaled)
+        return Compiled(program, net.weights, quantizer, recorded.to_dict(), graph.shown)
     builder = Builder(weight_bits, per_channel)
     value = _input(builder, graph, spec, private_input)
     for node in graph.nodes:
@@ -150,7 +154,7 @@ def compile_graph(
     program = with_limb(Program(LIMBS[0], tuple(builder.tensors), tuple(builder.ops)))
     validate(program)
     quantizer = Quantizer(spec, Scaled(OUTPUT, output.shape, output.exponent, lo, hi))
-    return Compiled(program, builder.weights, quantizer)
+    return Compiled(program, builder.weights, quantizer, shown=graph.shown)
 
 
 def _input(builder: Builder, graph: Graph, spec: Scaled, private: bool) -> Value:

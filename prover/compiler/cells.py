@@ -27,12 +27,13 @@ class Step:
 
     def __init__(self, node: Node, state: tuple[int, int]) -> None:
         self.name, self.state, self.nodes = node.name, state, list[Node]()
+        self.learned = node.learned
 
     def _node(self, what: str, target: str, args: tuple[Any, ...], gates: int = 1) -> Ref:
         """Of as many gates beside each other."""
         name = f"{self.name}_{what}" if what else self.name
         shape = (self.state[0], gates * self.state[1])
-        self.nodes.append(Node(name, f"aten.{target}", args, shape))
+        self.nodes.append(Node(name, f"aten.{target}", args, shape, self.learned))
         return Ref(name)
 
     def affine(self, what: str, x: Any, weight: Any, bias: Any, gates: int = 1) -> Any:

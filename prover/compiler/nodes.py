@@ -89,7 +89,7 @@ Late: TypeAlias = Callable[[Node, Shapes, Nodes], Iterable[Node]]
 
 def part_of(node: Node, what: str, target: str, args: tuple[Any, ...], shape: Shape) -> Node:
     """One of them."""
-    return Node(f"{node.name}_{what}", f"aten.{target}", args, shape)
+    return Node(f"{node.name}_{what}", f"aten.{target}", args, shape, node.learned)
 
 
 class Several:
@@ -100,7 +100,7 @@ class Several:
 
     def add(self, what: str, target: str, shape: Shape, *args: Any) -> Ref:
         name = f"{self.node.name}_{what}"
-        self.nodes.append(Node(name, f"aten.{target}", args, tuple(shape)))
+        self.nodes.append(Node(name, f"aten.{target}", args, tuple(shape), self.node.learned))
         return Ref(name)
 
     def along(self, what: str, x: Any, axis: int, matrix: Any) -> Ref:

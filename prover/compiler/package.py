@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 from prover.compiler.build import Compiled
+from prover.compiler.public import Shown
 from prover.folder import (
     RANGES,
     WEIGHTS,
@@ -23,12 +24,13 @@ from prover.program.encode import decode, encode
 from prover.program.validate import validate
 from prover.quantizer import Quantizer
 
-SOURCE, QUANTIZER = "source.bin", "quantizer.json"
+SOURCE, QUANTIZER, SHOWN = "source.bin", "quantizer.json", "shown.json"
 
 
 def write_package(folder: Path, compiled: Compiled) -> None:
     """The three files, over any that are there; the weights are secret. And `ranges.json`, what the
-    scales come from where they come from examples: for compiling again, not for proving."""
+    scales come from where they come from examples: for compiling again, not for proving; and
+    `shown.json`, which parameters the program shows, where that is known."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / SOURCE).write_bytes(encode(compiled.program))
     (folder / WEIGHTS).write_bytes(pack_weights(compiled.weights))
@@ -36,6 +38,9 @@ def write_package(folder: Path, compiled: Compiled) -> None:
     (folder / QUANTIZER).write_text(text, encoding="ascii")
     if compiled.ranges:
         (folder / RANGES).write_bytes(pack_ranges(compiled.ranges))
+    if compiled.shown is not None:
+        found = [list(one) for one in compiled.shown]
+        (folder / SHOWN).write_text(json.dumps(found) + "\n", encoding="ascii")
 
 
 def read_package(folder: Path) -> Compiled:
@@ -47,8 +52,20 @@ def read_package(folder: Path) -> Compiled:
         quantizer = Quantizer.from_dict(json.loads(read(folder, QUANTIZER)))
     with damage(WEIGHTS):
         weights = unpack_weights(read(folder, WEIGHTS))
-    ranges = {}
+    ranges, shown = {}, None
     if (folder / RANGES).is_file():
         with damage(RANGES, TypeError):
             ranges = unpack_ranges(read(folder, RANGES))
-    return Compiled(program, weights, quantizer, ranges)
+    if (folder / SHOWN).is_file():
+        with damage(SHOWN, TypeError):
+            shown = _shown(json.loads(read(folder, SHOWN)))
+    return Compiled(program, weights, quantizer, ranges, shown)
+
+
+def _shown(found: object) -> tuple[Shown, ...]:
+    if not isinstance(found, list):
+        raise ValueError(f"expected a list of what is shown, got {found!r}")
+    for one in found:
+        if not (isinstance(one, list) and len(one) == 2 and all(isinstance(s, str) for s in one)):
+            raise ValueError(f"expected a parameter and what of it is shown, got {one!r}")
+    return tuple(Shown(*one) for one in found)

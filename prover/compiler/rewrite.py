@@ -54,7 +54,8 @@ def _norm(node: Node, nodes: Nodes, _: Mapping[str, int]) -> Node | None:
             continue
         for mean, eps in (under.args[:2], under.args[1::-1]):
             squares = _mean_of_squares(mean, nodes)
-            if squares == source(x, nodes) is not None and np.size(eps) == 1:
+            known = np.size(eps) == 1 and not under.learned  # else it is a weight like others
+            if squares == source(x, nodes) is not None and known:
                 args = (x, (node.shape[-1],), None, float(np.ravel(eps)[0]))
                 return replace(node, target="aten.rms_norm.default", args=args)
     return None

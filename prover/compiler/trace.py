@@ -7,7 +7,7 @@ what the output does not depend on is dropped.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +18,8 @@ from prover.compiler.errors import CompileError, UnsupportedOp
 
 if TYPE_CHECKING:
     import torch
+
+    from prover.compiler.public import Shown
 
 
 class _Previous:
@@ -43,13 +45,15 @@ INPUT: Final = "input"  # the name of the input among values
 @dataclass(frozen=True)
 class Node:
     """One operator: torch's name for it, its arguments (parameters as float64), the shape that it
-    makes; () where it makes several tensors, which `getitem` nodes then take apart.
+    makes; () where it makes several tensors, which `getitem` nodes then take apart. `learned`:
+    numbers among its constants are made of parameters, and so no part of the program.
     """
 
     name: str
     target: str
     args: tuple[Any, ...]
     shape: tuple[int, ...]
+    learned: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,7 @@ class Graph:
     further: tuple[tuple[str, tuple[int, ...]], ...] = ()  # names and shapes
     state: str = ""
     evened: bool = False  # channels between layers are evened (equalize.py)
+    shown: tuple[Shown, ...] = ()  # parameters that the program shows (public.py)
 
 
 def trace(module: torch.nn.Module, input_shape: tuple[int, ...], whole: bool = False) -> Graph:
@@ -91,6 +96,7 @@ def trace(module: torch.nn.Module, input_shape: tuple[int, ...], whole: bool = F
 def graph_of(exported: torch.export.ExportedProgram, step: bool = False) -> Graph:
     """The operators of what torch.export made: of one input and output, or of a step, which takes
     further inputs and gives the next one's state too; raises CompileError or UnsupportedOp."""
+    from prover.compiler.public import seen
     from prover.compiler.rewrite import rewritten
 
     signature: Any = exported.graph_signature
@@ -105,7 +111,7 @@ def graph_of(exported: torch.export.ExportedProgram, step: bool = False) -> Grap
     input_shape = tuple(given.meta["val"].shape)
     if not all(isinstance(n, int) for n in input_shape):
         raise CompileError(f"expected an input of fixed shape, got {input_shape}")
-    constants = _stored(exported)
+    constants, origins = _stored(exported)
     calls = []
     for call in exported.graph.nodes:
         if call.op in ("placeholder", "output"):
@@ -118,6 +124,7 @@ def graph_of(exported: torch.export.ExportedProgram, step: bool = False) -> Grap
             constants[call.name] = _of_shape(call)
         elif all(source.name in constants for source in call.all_input_nodes):
             constants[call.name] = _computed(call, constants)
+            origins[call.name] = _read(call.all_input_nodes, origins)
         else:
             calls.append(call)
     result, state = output.args[0][0], output.args[0][1] if step else None
@@ -132,6 +139,7 @@ def graph_of(exported: torch.export.ExportedProgram, step: bool = False) -> Grap
     if result.name in constants or given.name not in needed:
         raise CompileError("expected an output that depends on the input, got a constant")
     nodes: list[Node] = []
+    shown: set[Shown] = set()
     for call in (c for c in calls if c.name in needed):
         previous = nodes[-1].name if nodes else given.name
 
@@ -142,18 +150,25 @@ def graph_of(exported: torch.export.ExportedProgram, step: bool = False) -> Grap
                 return PREVIOUS
             return Ref(INPUT if source.name == given.name else source.name)
 
-        args = tuple(_argument(a, place) for a in _positional(call))
-        nodes.append(Node(call.name, _target(call), args, _shape(call)))
+        target, every = _target(call), _positional(call)
+        args = tuple(_argument(a, place) for a in every)
+        found, learned = seen(target, args, [_read(a, origins) for a in every])
+        shown |= found
+        nodes.append(Node(call.name, target, args, _shape(call), learned))
     if not nodes:
         raise CompileError("expected an operator between the input and the output, got none")
     whole = not given.meta["val"].dtype.is_floating_point
     shapes = tuple((n.name, tuple(n.meta["val"].shape)) for n in further)
     kept = state.name if state is not None else ""
-    return rewritten(Graph(input_shape, tuple(nodes), whole, shapes, kept))
+    public = tuple(sorted(shown))
+    return rewritten(Graph(input_shape, tuple(nodes), whole, shapes, kept, shown=public))
 
 
-def _stored(exported: torch.export.ExportedProgram) -> dict[str, Any]:
-    """Parameters, buffers and constants, by the names of their placeholders."""
+def _stored(
+    exported: torch.export.ExportedProgram,
+) -> tuple[dict[str, Any], dict[str, frozenset[str]]]:
+    """Parameters, buffers and constants by the names of their placeholders; and torch's names of
+    those that are a module's state, not its code."""
     signature: Any = exported.graph_signature
     stored = {
         **signature.inputs_to_parameters,
@@ -161,7 +176,19 @@ def _stored(exported: torch.export.ExportedProgram) -> dict[str, Any]:
         **signature.inputs_to_lifted_tensor_constants,
     }
     tensors: dict[str, Any] = {**exported.state_dict, **exported.constants}
-    return {name: tensors[stored[name]].detach() for name in stored}
+    code = {
+        *signature.inputs_to_lifted_tensor_constants.values(),
+        *signature.non_persistent_buffers,
+    }
+    state = {name: frozenset([own]) for name, own in stored.items() if own not in code}
+    return {name: tensors[stored[name]].detach() for name in stored}, state
+
+
+def _read(arg: Any, origins: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    """The parameters that constants among an argument are made of."""
+    if isinstance(arg, (list, tuple)):
+        return frozenset[str]().union(*(_read(part, origins) for part in arg))
+    return origins.get(arg.name, frozenset()) if hasattr(arg, "op") else frozenset()
 
 
 def _refuse_aliases(call: Any) -> None:
@@ -270,7 +297,10 @@ def _argument(value: Any, place: Callable[[Any], Any]) -> Any:
 
 
 def _array(tensor: Any) -> npt.NDArray[Any]:
-    """A copy in float64; masks and indices stay what they are."""
+    """A copy in float64; masks and indices stay what they are. Of a number, which `item` made of a
+    tensor, one cell."""
+    if not hasattr(tensor, "detach"):
+        return np.asarray(tensor)
     array = tensor.detach().cpu()
     kept = array.numpy() if array.dtype.is_floating_point is False else array.double().numpy()
     return np.array(kept, order="C")

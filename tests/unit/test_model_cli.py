@@ -12,6 +12,7 @@ from torch import nn
 from typer.testing import CliRunner, Result
 
 from oracle.cli import main
+from prover.compiler.package import read_package, write_package
 from prover.folder import KEY, SECRETS
 from prover.model import Model
 from tests import digits
@@ -52,6 +53,19 @@ class Words(nn.Module):
 
 
 words = Words()
+
+
+class Learned(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer, self.slope = nn.Linear(5, 4), nn.PReLU()
+        self.scale, self.power = (nn.Parameter(torch.tensor(n)) for n in (0.7, 1.3))
+
+    def forward(self, x):
+        return ((self.slope(self.layer(x)) * self.scale) ** 2 + 1) ** self.power
+
+
+learned = Learned()
 number = 3
 """
 
@@ -98,6 +112,34 @@ def test_build_from_a_file(source: Path, tmp_path: Path, name: str) -> None:
     assert model.quantizer.input.shape == (3, 5)
     assert "never be proved again" in result.stderr and str(out / KEY) in result.stderr
     assert "anyone can forge" in result.stderr
+
+
+def test_parameters_that_the_program_shows_are_named_or_refused(
+    source: Path, tmp_path: Path
+) -> None:
+    asked = ["build", f"{source}:learned", "--shape", "3,5", "--range", "-1,1", "--out"]
+    said = run(*asked, str(tmp_path / "made")).stdout
+    assert "\nshown          power: its numbers, in pow\n" in said
+    report = json.loads(run(*asked, str(tmp_path / "other"), "--json").stdout)
+    assert report["shown"] == [{"parameter": "power", "what": "its numbers, in pow"}]
+    error = refused(*asked, str(tmp_path / "refused"), "--no-shown")
+    assert "expected no parameter in the program, got power: its numbers, in pow" in error
+    assert not (tmp_path / "refused").exists()
+    asked[1] = f"{source}:net"
+    said = run(*asked, str(tmp_path / "net"), "--no-shown").stdout
+    assert "\nshown          no parameter\n" in said
+
+
+def test_an_import_says_what_the_package_says(tmp_path: Path) -> None:
+    package = tmp_path / "package"
+    write_package(package, read_package(digits.FOLDER))
+    out = ["--out", str(tmp_path / "made")]
+    assert "that does not say which" in refused("import", str(package), "--no-shown", *out)
+    assert json.loads(run("import", str(package), "--json", *out).stdout)["shown"] is None
+    (package / "shown.json").write_text('[["scale", "its numbers, in pow"]]')
+    assert "got scale: its numbers, in pow" in refused("import", str(package), "--no-shown", *out)
+    (package / "shown.json").write_text("[]")
+    run("import", str(package), "--no-shown", "--force", *out)
 
 
 def test_build_from_an_exported_program(tmp_path: Path) -> None:

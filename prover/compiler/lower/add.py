@@ -70,7 +70,8 @@ def total(net: Network, node: Node, x: Argument, y: Argument) -> Pending:
             if not np.isfinite(offsets).all():
                 raise UnsupportedOp(node.name, node.target, "expected finite numbers to add")
             public = np.asarray(constant).dtype.kind in "iu" and made.exponent == 0
-            made = _offset(net, node.name, plan, made, offsets, public)
+            secret = node.learned and isinstance(constant, np.ndarray)
+            made = _offset(net, node.name, plan, made, offsets, public, secret)
     return made
 
 
@@ -98,17 +99,17 @@ def _sum(net: Network, name: str, plan: Plan, x: Pending, y: Pending) -> Pending
 
 
 def _offset(
-    net: Network, name: str, plan: Plan, x: Pending, constant: Array, public: bool
+    net: Network, name: str, plan: Plan, x: Pending, constant: Array, public: bool, secret: bool
 ) -> Pending:
     """x + constant: secret weights of at most 32 bits, however fine x is; beside whole numbers,
-    such as token ids and places, a public table."""
+    such as token ids and places, a public table; a number that is not secret, in the program."""
     if constant.size > 1 and public:
         own = plan[len(plan) - constant.ndim :]
         lengths = tuple(a if n > 1 else () for a, n in zip(own, constant.shape, strict=True))
         table = net.table(f"{name}.constant", constant.astype(np.int64).reshape(flat(lengths)))
         view = net.view(net.cells(name, table, lengths, 0), placed(lengths, plan))
         linear = Affine((*x.expr.linear.terms, (1, view)), x.expr.linear.const)
-    elif constant.size == 1:
+    elif constant.size == 1 and not secret:
         finest = largest_exponent(constant, 1 << 46)
         exponent = x.exponent if finest is None else min(x.exponent, finest)
         value = int(round_half_even(constant.reshape(1), exponent)[0]) << x.exponent - exponent

@@ -107,7 +107,8 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Pending:
     scores = scaled(net, name, scores, _scale(args, q.shape[-1]))
     mask = _mask(node, args, *shape[-2:])
     if (bias := _bias(args[3])) is not None:
-        scores = total(net, Node(name, "aten.add.Tensor", (), shape), scores, bias)
+        added = replace(node, name=name, target="aten.add.Tensor", shape=shape)
+        scores = total(net, added, scores, bias)
     p = softmax(net, name, scores, mask, f"{name}.z")
     return product(net, node.name, p, v, node.shape)
 

@@ -48,8 +48,8 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Pending:
         raise UnsupportedOp(node.name, node.target, "expected a value")
     factor, summand = (_along(c, len(node.shape)) for c in constants(node, args))
     name = f"{node.name}.scaled"
-    made = mul(net, Node(name, "aten.mul.Tensor", (), node.shape), (args[0], factor))
-    return total(net, Node(node.name, "aten.add.Tensor", (), node.shape), made, summand)
+    made = mul(net, replace(node, name=name, target="aten.mul.Tensor"), (args[0], factor))
+    return total(net, replace(node, target="aten.add.Tensor"), made, summand)
 
 
 def fold_batch_norms(graph: Graph) -> Graph:

@@ -1,5 +1,6 @@
 """aten.mul and division by constants: by a number (a power of two costs nothing), a constant
-tensor, or another value."""
+tensor, or another value. Numbers are in the program; a parameter is a weight, also one of one cell.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +40,8 @@ def _operands(node: Node, args: tuple[Argument, ...]) -> tuple[Argument, Argumen
         return x, y
     if isinstance(y, Value):
         raise UnsupportedOp(node.name, node.target, "division by what depends on the input")
-    return x, 1.0 / np.asarray(y, dtype=np.float64)
+    inverse = 1.0 / np.asarray(y, dtype=np.float64)
+    return x, np.asarray(inverse) if isinstance(y, np.ndarray) else inverse
 
 
 def reference(node: Node, args: tuple[Argument, ...], ranges: Ranges) -> Array:
@@ -54,7 +56,8 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Pending:
         x, y = y, x
     if not isinstance(x, Value):
         raise UnsupportedOp(node.name, node.target, "expected a value")
-    if not isinstance(y, Value) and np.size(y) == 1:
+    secret = node.learned and isinstance(y, np.ndarray)
+    if not isinstance(y, Value) and np.size(y) == 1 and not secret:
         if isinstance(x, Pending) and x.exponent - net.fit(x.name, x) > MOST_SHIFT:
             x = net.stored(x)  # each factor makes an accumulator deeper
         plan = aligned(net, node.name, node.shape, x)

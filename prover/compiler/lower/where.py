@@ -53,7 +53,7 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Pending:
         other = np.where(mask, 0.0, np.asarray(y, dtype=np.float64))
         if not other.any():
             return net.accumulated(kept, node.name, net.plan(node.name, node.shape))
-    return total(net, Node(node.name, "aten.add.Tensor", (), node.shape), kept, other)
+    return total(net, replace(node, target="aten.add.Tensor"), kept, other)
 
 
 def _chosen(net: Network, node: Node, mask: Flags, x: Argument, y: Argument) -> Pending:
@@ -77,7 +77,7 @@ def _chosen(net: Network, node: Node, mask: Flags, x: Argument, y: Argument) -> 
         raise UnsupportedOp(node.name, node.target, "expected something other than zeros")
     if len(parts) == 1:
         return replace(parts[0], name=node.name)
-    return total(net, Node(node.name, "aten.add.Tensor", (), node.shape), *parts)
+    return total(net, replace(node, target="aten.add.Tensor"), *parts)
 
 
 def _masked(net: Network, name: str, node: Node, x: Value, mask: IntArray) -> Pending:
