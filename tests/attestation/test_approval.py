@@ -191,6 +191,8 @@ def test_values_that_an_attester_knows_give_the_evidences_build(kind: Kind, part
     assert found.statements == {"build": build} and not found.unnamed
     first = next(iter(values))
     assert f"{first}=0x{values[first].hex()}" in found.looked_at.decode().split("\n")
+    reordered = dict(reversed(values.items()))
+    assert of_values(kind, *WHERE, APPLICANT.model_id, reordered) == found
     other = of_values(kind, *WHERE, APPLICANT.model_id, values | {first: b"\1" * 32})
     assert other.statements != found.statements
 
