@@ -57,7 +57,9 @@ class Settings(BaseSettings):
 
     # what it answers, and how
     payee: str = Field("", description="who is paid; default the key's own address")
-    answer_key: str = Field("", description="tpm:WHERE#LABEL or a PEM file; several with commas")
+    answer_key: str = Field(
+        "", description="tpm:WHERE#LABEL@REGISTERS or a PEM file; several with commas"
+    )
     min_fee: int = Field(0, ge=0)
     min_callback_price: int = Field(0, ge=0)
     tiers: str = Field(

@@ -247,7 +247,7 @@ contract AttestationRegistry is IAttestationRegistry {
     // --- how ------------------------------------------------------------------------------------
 
     /// @dev A voucher that attesters admitted quoted what was measured, and certified the answer key,
-    ///      both for this enrolment.
+    ///      which signs in that state only; both for this enrolment.
     function _decide(Enrolment calldata enrolment, TpmEvidence memory evidence)
         private
         view
@@ -263,7 +263,7 @@ contract AttestationRegistry is IAttestationRegistry {
         bytes memory measured = Tpm.body(evidence.quote, Tpm.QUOTE, nonce);
         if (measured.length == 0 || sha256(measured) != enrolment.measurement) revert WrongQuote();
         bytes memory named = Tpm.body(evidence.certified, Tpm.CERTIFY, nonce);
-        if (!Tpm.names(named, enrolment.x, enrolment.y)) revert WrongQuote();
+        if (!Tpm.names(named, measured, enrolment.x, enrolment.y)) revert WrongQuote();
         _checkVoucher(voucher, evidence.quote, evidence.quoteSignature);
         _checkVoucher(voucher, evidence.certified, evidence.certifiedSignature);
     }

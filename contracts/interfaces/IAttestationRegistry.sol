@@ -91,7 +91,8 @@ interface IAttestationRegistry {
 
     /// @notice Evidence of an enrolment that is decided here (TPM).
     /// @param quote TPMS_ATTEST of TPM2_Quote with the enrolment's `binding` as its nonce
-    /// @param certified TPMS_ATTEST of TPM2_Certify of the answer key, with the same nonce
+    /// @param certified TPMS_ATTEST of TPM2_Certify of the answer key, with the same nonce: its policy
+    ///        (TPM2_PolicyPCR) must be that it signs in the quoted state only
     struct TpmEvidence {
         Voucher voucher;
         bytes quote;

@@ -7,8 +7,7 @@ import {IOptimisticAssurance} from "./IOptimisticAssurance.sol";
 ///         key that measured hardware holds (IAttestationRegistry). Two things must fail before a
 ///         wrong answer stands: the hardware, and whoever watches the stake. So its window is shorter.
 ///
-/// Of a TPM only the state at enrolment was measured: its owner can sign anything later, and whoever
-/// watches the stake is all that has to fail.
+/// A TPM's key signs only in the state of the machine that was measured for its enrolment.
 ///
 /// All that IOptimisticAssurance says holds, but for these lines of its table:
 ///

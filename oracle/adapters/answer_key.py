@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from oracle.adapters.attestations import key_shown, registry_of
 from oracle.adapters.chain import NodeChain
 from oracle.adapters.tpm import Tpm
+from oracle.attestation.tpm import Sealed
 from oracle.domain.attested import Answering
 from oracle.domain.errors import KeyRefused
 from oracle.ports import AnswerKey
@@ -23,21 +24,33 @@ log = structlog.get_logger("work")
 
 WORD = 32
 LABEL = "answers"
+#: Firmware, boot programs, secure boot, initrd and command line: they rest while a machine runs.
+#: (10, IMA's, moves with each file that is opened: a key for it would soon sign nothing more.)
+REGISTERS = (0, 4, 7, 9)
+#: TPM2_PCR_Read gives eight at once.
+ALL_REGISTERS, MOST_REGISTERS = 24, 8
 #: Seconds before a key's end at which its successor should be enrolled: the delay, and a day.
 RENEWAL = 3 * 86_400
 
 
 class TpmKey:
-    """The answer key of a label in a TPM: it was made there, and cannot leave it."""
+    """The answer key of a label in a TPM, for the state that its registers show at its first use:
+    it was made there, cannot leave it, and signs in no other state (StateChanged)."""
 
-    def __init__(self, tpm: Tpm, label: str) -> None:
-        self.tpm, self.label = tpm, label.encode()
+    def __init__(self, tpm: Tpm, label: str, registers: Sequence[int] = REGISTERS) -> None:
+        self.tpm, self._label, self._registers = tpm, label.encode(), registers
+        self._sealed: Sealed | None = None
+
+    def sealed(self) -> Sealed:
+        if self._sealed is None:
+            self._sealed = self.tpm.sealed(self._label, self._registers)
+        return self._sealed
 
     async def point(self) -> bytes:
-        return await asyncio.to_thread(self.tpm.answer_point, self.label)
+        return await asyncio.to_thread(lambda: self.tpm.answer_point(self.sealed()))
 
     async def sign(self, digest: bytes) -> bytes:
-        return b"".join(await asyncio.to_thread(self.tpm.sign, self.label, digest))
+        return b"".join(await asyncio.to_thread(lambda: self.tpm.sign(self.sealed(), digest)))
 
 
 class FileKey:
@@ -106,10 +119,21 @@ def open_answer_keys(named: str, chain: NodeChain) -> AnswerKey | None:
 
 
 def open_answer_key(named: str) -> TpmKey | FileKey:
-    """tpm:WHERE#LABEL (oracle/adapters/tpm.py says what WHERE can be), or a PEM file.
-    Raises KeyRefused."""
+    """tpm:WHERE#LABEL@REGISTERS, both of which may be left out (oracle/adapters/tpm.py says what
+    WHERE can be; registers have a + between), or a PEM file. Raises KeyRefused."""
     kind, _, rest = named.partition(":")
     if kind == "tpm":
-        where, _, label = rest.partition("#")
-        return TpmKey(Tpm(where), label or LABEL)
+        where, _, key = rest.partition("#")
+        label, at, registers = key.partition("@")
+        return TpmKey(Tpm(where), label or LABEL, _registers(registers) if at else REGISTERS)
     return FileKey(Path(named).expanduser())
+
+
+def _registers(text: str) -> tuple[int, ...]:
+    numbers = [int(each) if each.isdecimal() else ALL_REGISTERS for each in text.split("+")]
+    if max(numbers) >= ALL_REGISTERS or len(set(numbers)) > MOST_REGISTERS:
+        raise KeyRefused(
+            f"expected up to {MOST_REGISTERS} registers below {ALL_REGISTERS}, with a + between, "
+            f"got {text or 'none'}"
+        )
+    return tuple(sorted(set(numbers)))

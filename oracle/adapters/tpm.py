@@ -2,8 +2,10 @@
 
 Every reply is read to its last byte: its tag, its length, its code, and each part's own length.
 Keys are made anew from their template at each use, and flushed; a TPM makes the same key of the
-same template until its seed is cleared, so there is nothing to keep. Source: TCG, Trusted Platform
-Module Library, Part 3: Commands, the sections named below; Part 2: Structures.
+same template until its seed is cleared, so there is nothing to keep. The machine's state is in an
+answer key's template: in another state the TPM makes that key, and lets nobody sign with it.
+Source: TCG, Trusted Platform Module Library, Part 3: Commands, the sections named below; Part 2:
+Structures.
 """
 
 from __future__ import annotations
@@ -12,31 +14,45 @@ import socket
 import stat
 import struct
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
 from oracle.attestation.reader import Reader
-from oracle.attestation.tpm import signature_scalars
+from oracle.attestation.tpm import ANSWERS, POLICY_PCR, Sealed, policy_of, signature_scalars
 from prover.errors import EinproofError
 
 NO_SESSIONS, SESSIONS = 0x8001, 0x8002
 CREATE_PRIMARY, CERTIFY, QUOTE, SIGN = 0x131, 0x148, 0x158, 0x15D
-FLUSH, CAPABILITY, PCR_READ, PCR_EXTEND = 0x165, 0x17A, 0x17E, 0x182
-OWNER, NULL_HIERARCHY, PASSWORD = 0x40000001, 0x40000007, 0x40000009
+FLUSH, START_SESSION, CAPABILITY, PCR_READ, PCR_EXTEND = 0x165, 0x176, 0x17A, 0x17E, 0x182
+OWNER, NOTHING, PASSWORD = 0x40000001, 0x40000007, 0x40000009
 HASH_CHECK, NULL, SHA_256, DIGEST = 0x8024, 0x0010, 0x000B, 32
 PROPERTIES, MANUFACTURER, VENDOR_STRINGS = 6, 0x105, range(0x106, 0x10A)
-#: fixedTPM, fixedParent, sensitiveDataOrigin, userWithAuth, sign; the second one also restricted:
-#: it signs only what the TPM itself says.
-ANSWERS, ATTESTS = 0x40072, 0x50072
+#: As ANSWERS, but by an empty password, and restricted: it signs only what the TPM itself says.
+ATTESTS = 0x50072
 SECONDS, MOST, TRIES, RETRY = 30, 4096, 10, 0x922
+#: TPM_RC_POLICY_FAIL of the first session.
+POLICY_FAILED = 0x99D
 HEADER = 10
 
 
 class TpmFailed(EinproofError):
     """A TPM that cannot be reached, refuses a command, or answers what is no reply to it."""
+
+
+class CommandRefused(TpmFailed):
+    """What a TPM gave as its reason not to do something."""
+
+    def __init__(self, command: int, code: int) -> None:
+        super().__init__(f"the TPM refused command {command:#x} with code {code:#x}")
+        self.code = code
+
+
+class StateChanged(TpmFailed):
+    """The machine is not in the state that an answer key was made for: the TPM lets it sign
+    nothing."""
 
 
 @dataclass(frozen=True)
@@ -72,17 +88,34 @@ class Tpm:
         with self._open() as line, line.key(ATTESTS, b"") as (_, point, _):
             return point
 
-    def answer_point(self, label: bytes) -> bytes:
-        """x and y of the answer key of a label."""
-        with self._open() as line, line.key(ANSWERS, label) as (_, point, _):
+    def sealed(self, label: bytes, registers: Sequence[int]) -> Sealed:
+        """The answer key of a label for the state that these registers show now."""
+        digest = sha256(b"".join(self.registers(registers))).digest()
+        return Sealed(label, tuple(registers), policy_of(_selection(registers), digest))
+
+    def answer_point(self, key: Sealed) -> bytes:
+        """x and y of an answer key."""
+        with self._open() as line, line.answer_key(key) as (_, point, _):
             return point
 
-    def sign(self, label: bytes, digest: bytes) -> tuple[bytes, bytes]:
-        """(r, s) of a SHA-256 by the answer key of a label (TPM2_Sign, 20.2)."""
-        ticket = _number(HASH_CHECK, 2) + _number(NULL_HIERARCHY, 4) + _sized(b"")
-        with self._open() as line, line.key(ANSWERS, label) as (handle, _, _):
-            read = line.ask(SIGN, [handle], _sized(digest) + _number(NULL, 2) + ticket)
-            return _signature(read)
+    def sign(self, key: Sealed, digest: bytes) -> tuple[bytes, bytes]:
+        """(r, s) of a SHA-256 by an answer key (TPM2_Sign, 20.2). Raises StateChanged."""
+        ticket = _number(HASH_CHECK, 2) + _number(NOTHING, 4) + _sized(b"")
+        what = _sized(digest) + _number(NULL, 2) + ticket
+        with (
+            self._open() as line,
+            line.answer_key(key) as (handle, _, _),
+            line.policy(key.registers) as session,
+        ):
+            try:
+                return _signature(line.ask(SIGN, [handle], what, session))
+            except CommandRefused as error:
+                if error.code != POLICY_FAILED:
+                    raise
+                raise StateChanged(
+                    f"expected registers {sorted(key.registers)} as they were when answer key "
+                    f"{key.label.decode(errors='replace')} was made, got others: it signs nothing"
+                ) from error
 
     def quote(self, nonce: bytes, registers: Sequence[int]) -> Quoted:
         """The registers' digest under a nonce (TPM2_Quote, 18.4)."""
@@ -90,18 +123,19 @@ class Tpm:
         with self._open() as line, line.key(ATTESTS, b"") as (handle, _, _):
             return _quoted(line.ask(QUOTE, [handle], what))
 
-    def certify(self, label: bytes, nonce: bytes) -> Quoted:
-        """That the answer key of a label is this TPM's own (TPM2_Certify, 18.2)."""
+    def certify(self, key: Sealed, nonce: bytes) -> Quoted:
+        """That an answer key is this TPM's own (TPM2_Certify, 18.2), in whatever state: the empty
+        password is enough for that, since it is no use of the key."""
         with (
             self._open() as line,
-            line.key(ANSWERS, label) as (answers, _, _),
+            line.answer_key(key) as (answers, _, _),
             line.key(ATTESTS, b"") as (attests, _, _),
         ):
             return _quoted(line.ask(CERTIFY, [answers, attests], _sized(nonce) + _number(NULL, 2)))
 
-    def public(self, label: bytes) -> bytes:
-        """TPMT_PUBLIC of the answer key of a label."""
-        with self._open() as line, line.key(ANSWERS, label) as (_, _, area):
+    def public(self, key: Sealed) -> bytes:
+        """TPMT_PUBLIC of an answer key."""
+        with self._open() as line, line.answer_key(key) as (_, _, area):
             return area
 
     def extend(self, register: int, digest: bytes) -> None:
@@ -113,7 +147,7 @@ class Tpm:
     def registers(self, numbers: Sequence[int]) -> list[bytes]:
         """The SHA-256 registers of these numbers, ascending (TPM2_PCR_Read, 22.4)."""
         with self._open() as line:
-            read = line.ask(PCR_READ, [], _selection(numbers), sessions=False)
+            read = line.ask(PCR_READ, [], _selection(numbers), None)
             read.number(4)  # how often registers changed
             if read.take(len(_selection(numbers))) != _selection(numbers):
                 raise TpmFailed(f"expected registers {sorted(numbers)}, got others")
@@ -137,19 +171,23 @@ class _Line:
         self._stream = stream
 
     def ask(
-        self, code: int, handles: Sequence[int], parameters: bytes, *, sessions: bool = True
+        self,
+        code: int,
+        handles: Sequence[int],
+        parameters: bytes,
+        session: int | None = PASSWORD,
     ) -> Reader:
-        """Sends a command, each handle with an empty password; the handle made, if one is, and the
-        parameters of the reply."""
+        """Sends a command, each handle under a session (by default an empty password), or under
+        none; the handle made, if one is, and the parameters of the reply."""
         body = b"".join(_number(handle, 4) for handle in handles)
-        if sessions:
-            session = _number(PASSWORD, 4) + _sized(b"") + b"\1" + _sized(b"")
-            body += _number(len(session) * len(handles), 4) + session * len(handles)
-        tag = SESSIONS if sessions else NO_SESSIONS
+        if session is not None:
+            shown = _number(session, 4) + _sized(b"") + b"\1" + _sized(b"")
+            body += _number(len(shown) * len(handles), 4) + shown * len(handles)
+        tag = NO_SESSIONS if session is None else SESSIONS
         size = HEADER + len(body) + len(parameters)
         command = _number(tag, 2) + _number(size, 4) + _number(code, 4) + body + parameters
         reply = self._reply(command, tag)
-        if not sessions:
+        if session is None:
             return reply
         if code == CREATE_PRIMARY:
             handle = reply.take(4)
@@ -168,8 +206,7 @@ class _Line:
             if result != RETRY:
                 break
         if result:
-            code = int.from_bytes(command[6:10], "big")
-            raise TpmFailed(f"the TPM refused command {code:#x} with code {result:#x}")
+            raise CommandRefused(int.from_bytes(command[6:10], "big"), result)
         if got != tag:
             raise TpmFailed(f"expected a reply with tag {tag:#x}, got {got:#x}")
         return Reader("TPM reply", body, "big")
@@ -184,11 +221,32 @@ class _Line:
         return data
 
     @contextmanager
-    def key(self, attributes: int, label: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-        """A P-256 key of its template, its label in it (TPM2_CreatePrimary, 24.1): handle, x and y,
-        public area."""
+    def policy(self, registers: Sequence[int]) -> Iterator[int]:
+        """A session that holds what these registers are now against a key's policy
+        (TPM2_StartAuthSession, 11.1: of a policy, without salt; TPM2_PolicyPCR, 23.7)."""
+        nonce = _sized(bytes(16))  # of the least size: the session has no key that it could serve
+        what = nonce + _sized(b"") + b"\1" + _number(NULL, 2) + _number(SHA_256, 2)
+        read = self.ask(START_SESSION, [NOTHING, NOTHING], what, None)
+        handle = read.number(4)
+        read.sized(2)  # the TPM's nonce
+        read.end()
+        try:
+            self.ask(POLICY_PCR, [handle], _sized(b"") + _selection(registers), None).end()
+            yield handle
+        finally:
+            self._flush(handle)
+
+    def answer_key(self, key: Sealed) -> AbstractContextManager[tuple[int, bytes, bytes]]:
+        return self.key(ANSWERS, key.label, key.policy)
+
+    @contextmanager
+    def key(
+        self, attributes: int, label: bytes, policy: bytes = b""
+    ) -> Iterator[tuple[int, bytes, bytes]]:
+        """A P-256 key of its template, label and policy in it (TPM2_CreatePrimary, 24.1): handle, x
+        and y, public area."""
         seed = sha256(label).digest() if label else b""
-        area = _number(0x0023, 2) + _number(SHA_256, 2) + _number(attributes, 4) + _sized(b"")
+        area = _number(0x0023, 2) + _number(SHA_256, 2) + _number(attributes, 4) + _sized(policy)
         area += b"".join(_number(n, 2) for n in (NULL, 0x0018, SHA_256, 0x0003, NULL))
         template = area + _sized(seed) + _sized(b"")
         secret = _sized(_sized(b"") + _sized(b""))
@@ -203,12 +261,15 @@ class _Line:
             public.end()
             yield handle, x.rjust(DIGEST, b"\0") + y.rjust(DIGEST, b"\0"), made
         finally:
-            self.ask(FLUSH, [], _number(handle, 4), sessions=False).end()
+            self._flush(handle)
+
+    def _flush(self, handle: int) -> None:
+        self.ask(FLUSH, [], _number(handle, 4), None).end()
 
     def property(self, number: int) -> str:
         """Four characters."""
         what = _number(PROPERTIES, 4) + _number(number, 4) + _number(1, 4)
-        read = self.ask(CAPABILITY, [], what, sessions=False)
+        read = self.ask(CAPABILITY, [], what, None)
         read.take(1)  # whether there is more
         for value, name in ((PROPERTIES, "capability"), (1, "count"), (number, "property")):
             read.expect(value, 4, name)

@@ -46,7 +46,7 @@ HARDWARE: Mapping[Kind, str] = {
     Kind.TDX: "Intel TDX, a virtual machine",
     Kind.SNP: "AMD SEV-SNP, a virtual machine",
     Kind.NITRO: "AWS Nitro, an enclave",
-    Kind.TPM: "TPM 2.0, a machine's boot, at enrolment only",
+    Kind.TPM: "TPM 2.0, a machine's boot, in whose state alone its key signs",
 }
 SAYS: Mapping[str, str] = {
     "build": "what measures so computes this model",

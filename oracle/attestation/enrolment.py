@@ -25,7 +25,7 @@ from oracle.attestation.evidence import (
     UnexpectedValue,
 )
 from oracle.attestation.quote import level, measured, split
-from oracle.attestation.tpm import statement
+from oracle.attestation.tpm import Sealed, quoted_policy, statement
 from oracle.domain.attested import (
     WORD,
     DcapEvidence,
@@ -70,11 +70,9 @@ class Quoting(Protocol):
 
     def attestation_point(self) -> bytes: ...
 
-    def answer_point(self, label: bytes) -> bytes: ...
-
     def quote(self, nonce: bytes, registers: Sequence[int]) -> Signed: ...
 
-    def certify(self, label: bytes, nonce: bytes) -> Signed: ...
+    def certify(self, key: Sealed, nonce: bytes) -> Signed: ...
 
 
 class Signed(Protocol):
@@ -194,12 +192,15 @@ def voucher_of(tpm: Quoting, until: int) -> Voucher:
 
 
 def from_tpm(
-    tpm: Quoting, applicant: Applicant, label: bytes, registers: Sequence[int], voucher: Voucher
+    tpm: Quoting, applicant: Applicant, key: Sealed, voucher: Voucher
 ) -> tuple[Enrolment, TpmEvidence]:
-    """What a live TPM gives for its answer key of a label: the registers quoted and the key
-    certified, both for this applicant."""
+    """What a live TPM gives for an answer key: the registers of its policy quoted and the key
+    certified, both for this applicant. Raises UnexpectedValue where the key is for another state
+    than the quoted: the contract would refuse it."""
     nonce = applicant.binding
-    quoted, certified = tpm.quote(nonce, registers), tpm.certify(label, nonce)
+    quoted, certified = tpm.quote(nonce, key.registers), tpm.certify(key, nonce)
+    if (policy := quoted_policy(quoted.statement)) != key.policy:
+        raise UnexpectedValue("TPM key's policy", policy.hex(), key.policy.hex())
     word = tpm_measurement(quoted.statement)
     evidence = TpmEvidence(
         voucher, quoted.statement, quoted.signature, certified.statement, certified.signature

@@ -1,7 +1,7 @@
 """TPM 2.0: a quote over platform registers, and keys that live in the TPM.
 
 Source: TCG, Trusted Platform Module Library, Part 2: Structures, 10.12 (attestation structures),
-11.3 (TPMT_SIGNATURE), 12.2 (TPMT_PUBLIC).
+11.3 (TPMT_SIGNATURE), 12.2 (TPMT_PUBLIC); Part 3: Commands, 23.7 (TPM2_PolicyPCR).
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ from oracle.attestation.reader import Reader
 GENERATED, QUOTE, CERTIFY = 0xFF544347, 0x8018, 0x8017
 ECDSA, SHA_256, ECC, P_256, NULL = 0x0018, 0x000B, 0x0023, 0x0003, 0x0010
 REGISTERS, DIGEST = 24, 32
-FIXED_TPM, FIXED_PARENT, ORIGIN, RESTRICTED, SIGN = 1 << 1, 1 << 4, 1 << 5, 1 << 16, 1 << 18
+POLICY_PCR = 0x17F
+#: fixedTPM, fixedParent, sensitiveDataOrigin, sign: made in this TPM, and never outside of it. Not
+#: userWithAuth: no password lets it sign, only its policy.
+ANSWERS = 0x40032
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,15 @@ class Statement:
     clock: int
     resets: int
     body: Reader
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """Which answer key of a TPM: that of a label, for one state of these registers."""
+
+    label: bytes
+    registers: tuple[int, ...]
+    policy: bytes
 
 
 def verify(quote: bytes, signature: bytes, pcrs: bytes, chain: bytes, policy: Policy) -> Attested:
@@ -53,11 +65,7 @@ def verify(quote: bytes, signature: bytes, pcrs: bytes, chain: bytes, policy: Po
     key = certificates[0].public_key()
     verify_ecdsa("TPM quote", key, ec.SECP256R1, signature_scalars(signature), quote, SHA256())
     said = statement(quote)
-    if said.kind != QUOTE:
-        raise UnexpectedValue("TPM statement", hex(QUOTE), hex(said.kind))
-    numbers = _selection(said.body)
-    digest = said.body.sized(2)
-    said.body.end()
+    numbers, _, digest = _state(said)
     if len(pcrs) != DIGEST * len(numbers):
         raise MalformedEvidence("TPM registers", f"{DIGEST} bytes for each of {numbers}", len(pcrs))
     if sha256(pcrs).digest() != digest:
@@ -81,6 +89,20 @@ def statement(data: bytes) -> Statement:
     return Statement(kind, extra, clock, resets, read)
 
 
+def policy_of(selection: bytes, digest: bytes) -> bytes:
+    """authPolicy of a key that signs only while the registers of a TPML_PCR_SELECTION have this
+    digest: TPM2_PolicyPCR on an empty policy, SHA-256(32 zeros || its code || selection || digest).
+    """
+    code = POLICY_PCR.to_bytes(4, "big")
+    return sha256(bytes(DIGEST) + code + selection + digest).digest()
+
+
+def quoted_policy(quote: bytes) -> bytes:
+    """`policy_of` the state that a quote shows. Raises MalformedEvidence, UnexpectedValue."""
+    _, selection, digest = _state(statement(quote))
+    return policy_of(selection, digest)
+
+
 def signature_scalars(data: bytes) -> tuple[int, int]:
     """(r, s) of a TPMT_SIGNATURE by ECDSA over SHA-256. Raises MalformedEvidence."""
     read = Reader("TPM signature", data, "big")
@@ -92,10 +114,15 @@ def signature_scalars(data: bytes) -> tuple[int, int]:
 
 
 def verify_certified(
-    certified: bytes, signature: bytes, public: bytes, attestation_key: ec.EllipticCurvePublicKey
+    certified: bytes,
+    signature: bytes,
+    public: bytes,
+    attestation_key: ec.EllipticCurvePublicKey,
+    policy: bytes,
 ) -> ec.EllipticCurvePublicKey:
     """The P-256 key of a TPMT_PUBLIC that the attestation key certified (TPM2_Certify): it was made
-    in that TPM and cannot leave it. Raises AttestationError."""
+    in that TPM, cannot leave it, and signs only in the state of `policy` (`quoted_policy` of a
+    quote that `verify` took). Raises AttestationError."""
     scalars = signature_scalars(signature)
     verify_ecdsa("TPM certification", attestation_key, ec.SECP256R1, scalars, certified, SHA256())
     said = statement(certified)
@@ -107,19 +134,21 @@ def verify_certified(
     expected = SHA_256.to_bytes(2, "big") + sha256(public).digest()
     if name != expected:
         raise UnexpectedValue("TPM certified name", expected.hex(), name.hex())
-    return signing_key(public)
+    return signing_key(public, policy)
 
 
-def signing_key(public: bytes) -> ec.EllipticCurvePublicKey:
-    """The key of a TPMT_PUBLIC: P-256, made in the TPM, fixed to it, for ECDSA over SHA-256. Raises
-    MalformedEvidence, UnexpectedValue."""
+def signing_key(public: bytes, policy: bytes) -> ec.EllipticCurvePublicKey:
+    """The key of a TPMT_PUBLIC: P-256, for ECDSA over SHA-256, with the attributes of ANSWERS and
+    this policy. Raises MalformedEvidence, UnexpectedValue."""
     read = Reader("TPM public area", public, "big")
     read.expect(ECC, 2, "type")
     read.expect(SHA_256, 2, "name's hash")
-    attributes, needed = read.number(4), FIXED_TPM | FIXED_PARENT | ORIGIN | SIGN
-    if attributes & needed != needed:
-        raise UnexpectedValue("TPM key's attributes", hex(needed), hex(attributes))
-    read.sized(2)  # policy
+    attributes = read.number(4)
+    if attributes != ANSWERS:
+        raise UnexpectedValue("TPM key's attributes", hex(ANSWERS), hex(attributes))
+    held = read.sized(2)
+    if held != policy:
+        raise UnexpectedValue("TPM key's policy", policy.hex(), held.hex() or "none")
     read.expect(NULL, 2, "symmetric algorithm")
     read.expect(ECDSA, 2, "scheme")
     read.expect(SHA_256, 2, "scheme's hash")
@@ -134,6 +163,19 @@ def signing_key(public: bytes) -> ec.EllipticCurvePublicKey:
         return numbers.public_key()
     except ValueError as error:
         raise MalformedEvidence("TPM key", "a point on P-256", f"{x.hex()}, {y.hex()}") from error
+
+
+def _state(said: Statement) -> tuple[list[int], bytes, bytes]:
+    """What a quote is of: its registers, their selection in bytes, and their digest."""
+    if said.kind != QUOTE:
+        raise UnexpectedValue("TPM statement", hex(QUOTE), hex(said.kind))
+    read, start = said.body, said.body.at
+    numbers = _selection(read)
+    selection, digest = read.data[start : read.at], read.sized(2)
+    read.end()
+    if len(digest) != DIGEST:
+        raise MalformedEvidence("TPM registers' digest", f"{DIGEST} bytes", len(digest))
+    return numbers, selection, digest
 
 
 def _selection(read: Reader) -> list[int]:

@@ -48,7 +48,10 @@ Statuses = Annotated[
 ]
 ModelId = Annotated[str, typer.Argument(metavar="MODEL", help="Its id: 0x...")]
 AnswerKeyName = Annotated[
-    str, typer.Option("--answer-key", help="tpm:WHERE#LABEL or a PEM file; default the settings'.")
+    str,
+    typer.Option(
+        "--answer-key", help="tpm:WHERE#LABEL@REGISTERS or a PEM file; default the settings'."
+    ),
 ]
 Rpc = Annotated[str | None, typer.Option(help="Node: http(s) URL or IPC socket.")]
 Key = Annotated[str | None, typer.Option(help="Keystore file (dev:N on 31337).")]
@@ -94,7 +97,6 @@ def enrol(
         str, typer.Option(help="tpm, sgx, tdx: the contract decides; others: attesters.")
     ] = "tpm",
     answer_key: AnswerKeyName = "",
-    registers: Annotated[str, typer.Option(help="Of the TPM, to be quoted (tpm).")] = "0,7,10",
     until: Annotated[
         str,
         typer.Option(help="End of voucher (tpm), level (sgx, tdx) or enrolment, as approved."),
@@ -138,10 +140,11 @@ def enrol(
         applicant = Applicant(*where, wallet.signer.address, model_id, await opened.point())
         if named.value == "tpm" and not part:
             if not isinstance(opened, TpmKey):
-                raise KeyRefused("a TPM's evidence is made with a key in it: tpm:WHERE#LABEL")
+                raise KeyRefused(
+                    "a TPM's evidence is made with a key in it: tpm:WHERE#LABEL@REGISTERS"
+                )
             voucher = voucher_of(opened.tpm, int(parse_time(until).timestamp()))
-            numbers = [int(each) for each in registers.split(",")]
-            enrolment, proof = from_tpm(opened.tpm, applicant, opened.label, numbers, voucher)
+            enrolment, proof = from_tpm(opened.tpm, applicant, opened.sealed(), voucher)
             evidence = proof.encoded
             awaited = asked(applicant, enrolment, voucher)
         elif named in QUOTED:

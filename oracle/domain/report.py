@@ -212,7 +212,8 @@ def _takers(hardware: AnswerKeyShown | None) -> list[str]:
     ]
     if hardware is None or hardware.hardware == "TPM":
         takers.append(
-            "the operator, where a TPM holds the key: it shows what ran at enrolment only"
+            "the operator, where a TPM holds the key: if it can reset that chip by itself, or what "
+            "was measured lets it in"
         )
     return takers
 

@@ -17,6 +17,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from oracle.adapters.answer_key import REGISTERS
 from oracle.adapters.deployment import ATTESTATIONS, ATTESTED
 from oracle.adapters.software_tpm import LABEL as SOFTWARE
 from oracle.adapters.software_tpm import software_tpm
@@ -50,8 +51,7 @@ from prover.api import Session
 HOUR, DAY = 3600, 86_400
 DELAY, LIFE = 48 * HOUR, 7 * DAY
 ANSWERS, SPARE, CORRUPTED = "answers", "spare", "corrupted"
-BUILD_REGISTER = 10
-REGISTERS = (0, BUILD_REGISTER)
+BUILD_REGISTER = 9
 THIEF = "dev:5"
 PEOPLE = {
     "operator": OPERATOR,
@@ -72,17 +72,17 @@ class Hall(Ladder):
     def enrol(self, tpm: Tpm, model_id: bytes, name: str, key: str = OPERATOR) -> None:
         """The attester admits TPM and build; an operator enrols the TPM's key of that name."""
         registry, owner = self._desk.address(ATTESTATIONS), self.address(key)
-        point, where = tpm.answer_point(name.encode()), (self._desk.chain_id, registry)
+        sealed, where = tpm.sealed(name.encode(), REGISTERS), (self._desk.chain_id, registry)
         voucher = voucher_of(tpm, self._desk.ape.chain.pending_timestamp + 300 * DAY)
-        applicant = Applicant(*where, owner, model_id, point)
-        enrolment, evidence = from_tpm(tpm, applicant, name.encode(), REGISTERS, voucher)
+        applicant = Applicant(*where, owner, model_id, tpm.answer_point(sealed))
+        enrolment, evidence = from_tpm(tpm, applicant, sealed, voucher)
         build = (enrolment.kind, model_id, enrolment.measurement)
         for statement in (voucher_statement(*where, voucher), build_statement(*where, *build)):
             self.registry.approve(statement, tpm.maker.encode(), sender=self._desk.account)
         self.registry.enrol(astuple(enrolment), evidence.encoded, sender=self.account(key))
 
     def revoke(self, tpm: Tpm, model_id: bytes, name: str) -> None:
-        point = tpm.answer_point(name.encode())
+        point = tpm.answer_point(tpm.sealed(name.encode(), REGISTERS))
         named = (self.address(OPERATOR), model_id, point[:32], point[32:])
         self.registry.revoke(*named, sender=self._desk.account)
 
@@ -183,7 +183,8 @@ class AttestedStory(StakedStory):
 
     @staticmethod
     def _attestation(tpm: Tpm, name: str, digest: bytes) -> bytes:
-        return tpm.answer_point(name.encode()) + b"".join(tpm.sign(name.encode(), digest))
+        key = tpm.sealed(name.encode(), REGISTERS)
+        return tpm.answer_point(key) + b"".join(tpm.sign(key, digest))
 
     def _check(self, ladder: Ladder) -> None:
         """The operator has its fee, the cheat lost its lock, of which the requester has its

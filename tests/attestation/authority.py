@@ -279,14 +279,21 @@ def tpm_signature(signer: Key, data: bytes) -> bytes:
     return b"\x00\x18\x00\x0b" + sized(r.to_bytes(32, "big")) + sized(s.to_bytes(32, "big"))
 
 
-def tpm_public(key: Key, attributes: int = 0x40072) -> bytes:
+def tpm_policy(registers: Mapping[int, bytes]) -> bytes:
+    """authPolicy of a key that signs only while the registers are these: TPM2_PolicyPCR."""
+    quote, _ = tpm_quote(b"", registers)
+    selection, digest = quote[-44:-34], quote[-32:]
+    return sha256(bytes(32) + b"\0\0\x01\x7f" + selection + digest).digest()
+
+
+def tpm_public(key: Key, policy: bytes, attributes: int = 0x40032) -> bytes:
     """A TPMT_PUBLIC of a P-256 signing key."""
     point = key.public_key().public_numbers()
     return b"".join(
         [
             b"\x00\x23\x00\x0b",
             attributes.to_bytes(4, "big"),
-            sized(b""),
+            sized(policy),
             b"\x00\x10\x00\x18\x00\x0b\x00\x03\x00\x10",
             sized(point.x.to_bytes(32, "big")),
             sized(point.y.to_bytes(32, "big")),

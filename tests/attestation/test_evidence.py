@@ -35,6 +35,7 @@ from tests.attestation.authority import (
     nvidia_report,
     root,
     snp_report,
+    tpm_policy,
     tpm_public,
     tpm_quote,
     tpm_signature,
@@ -289,20 +290,52 @@ def test_tpm_statements_that_do_not_fit() -> None:
 
 def test_a_key_certified_by_a_tpm() -> None:
     signer, key = device(Kind.TPM), ec.generate_private_key(ec.SECP256R1())
-    public = tpm_public(key)
-    name = _name(public)
-    said = tpm_statement(0x8017, b"", name)
-    found = tpm.verify_certified(said, tpm_signature(signer.key, said), public, _public(signer))
+    registers = {0: b"0" * 32, 7: b"7" * 32}
+    policy = tpm.quoted_policy(tpm_quote(NONCE, registers)[0])
+    assert policy == tpm_policy(registers)
+    public = tpm_public(key, policy)
+    said = tpm_statement(0x8017, b"", _name(public))
+    signature, by = tpm_signature(signer.key, said), _public(signer)
+    found = tpm.verify_certified(said, signature, public, by, policy)
     assert found.public_numbers() == key.public_key().public_numbers()
-    other = tpm_public(ec.generate_private_key(ec.SECP256R1()))
-    with pytest.raises(UnexpectedValue):
-        tpm.verify_certified(said, tpm_signature(signer.key, said), other, _public(signer))
+    other = tpm_public(ec.generate_private_key(ec.SECP256R1()), policy)
+    with pytest.raises(UnexpectedValue, match="certified name"):
+        tpm.verify_certified(said, signature, other, by, policy)
     with pytest.raises(SignatureInvalid):
-        tpm.verify_certified(said, tpm_signature(key, said), public, _public(signer))
-    imported = tpm_public(key, attributes=0x40040)
-    told = tpm_statement(0x8017, b"", _name(imported))
-    with pytest.raises(UnexpectedValue):
-        tpm.verify_certified(told, tpm_signature(signer.key, told), imported, _public(signer))
+        tpm.verify_certified(said, tpm_signature(key, said), public, by, policy)
+
+
+@pytest.mark.parametrize(
+    ("held", "attributes", "expected"),
+    [
+        ({0: b"0" * 32, 7: b"7" * 32}, 0x40012, "attributes"),  # imported
+        ({0: b"0" * 32, 7: b"7" * 32}, 0x40030, "attributes"),  # can leave
+        ({0: b"0" * 32, 7: b"7" * 32}, 0x50032, "attributes"),  # restricted
+        ({0: b"0" * 32, 7: b"7" * 32}, 0x40072, "attributes"),  # a password lets it sign
+        ({0: b"0" * 32, 7: b"8" * 32}, 0x40032, "policy"),
+        ({0: b"0" * 32, 8: b"7" * 32}, 0x40032, "policy"),
+        ({0: b"0" * 32}, 0x40032, "policy"),
+        (None, 0x40032, "policy"),
+    ],
+)
+def test_a_certified_key_of_another_template_is_refused(
+    held: dict[int, bytes] | None, attributes: int, expected: str
+) -> None:
+    """In Python as in the contract (test_attestation_registry)."""
+    signer, key = device(Kind.TPM), ec.generate_private_key(ec.SECP256R1())
+    public = tpm_public(key, tpm_policy(held) if held else b"", attributes)
+    said = tpm_statement(0x8017, b"", _name(public))
+    policy = tpm_policy({0: b"0" * 32, 7: b"7" * 32})
+    with pytest.raises(UnexpectedValue, match=expected):
+        tpm.verify_certified(said, tpm_signature(signer.key, said), public, _public(signer), policy)
+
+
+def test_a_quote_that_shows_no_state_has_no_policy() -> None:
+    registers = {0: b"0" * 32}
+    with pytest.raises(UnexpectedValue, match="0x8018"):
+        tpm.quoted_policy(tpm_quote(NONCE, registers, says=0x8017)[0])
+    with pytest.raises(MalformedEvidence, match="32 bytes"):
+        tpm.quoted_policy(tpm_quote(NONCE, registers, digest=bytes(20))[0])
 
 
 def _name(public: bytes) -> bytes:

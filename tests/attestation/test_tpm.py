@@ -16,9 +16,10 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_ds
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from oracle.adapters.software_tpm import is_installed, software_tpm
-from oracle.adapters.tpm import Tpm, TpmFailed
+from oracle.adapters.tpm import SIGN, CommandRefused, StateChanged, Tpm, TpmFailed
 from oracle.attestation.enrolment import Applicant, from_tpm, tpm_measurement, voucher_of
-from oracle.attestation.tpm import signing_key, statement, verify_certified
+from oracle.attestation.evidence import UnexpectedValue
+from oracle.attestation.tpm import quoted_policy, signing_key, statement, verify_certified
 from oracle.domain import attested
 from tests.contracts.bench import WRONG
 from tests.contracts.desk import FINAL
@@ -63,19 +64,48 @@ def test_software_tpm_says_that_it_is_one(running: Tpm) -> None:
 
 
 @live
-def test_keys_of_a_label_are_the_same_each_time_and_no_others(running: Tpm) -> None:
-    points = [running.answer_point(LABEL), running.answer_point(LABEL)]
-    assert points[0] == points[1]
-    others = {running.answer_point(b"other"), running.attestation_point(), points[0]}
-    assert len(others) == 3
+def test_keys_of_a_label_and_a_state_are_the_same_each_time_and_no_others(running: Tpm) -> None:
+    found = [running.answer_point(running.sealed(LABEL, REGISTERS)) for _ in range(2)]
+    assert found[0] == found[1]
+    other, fewer = running.sealed(b"other", REGISTERS), running.sealed(LABEL, [0])
+    found += [running.answer_point(other), running.answer_point(fewer), running.attestation_point()]
+    running.extend(10, bytes(32))
+    found.append(running.answer_point(running.sealed(LABEL, REGISTERS)))
+    assert len(set(found)) == 5
 
 
 @live
 def test_sign_is_ecdsa_over_the_digest(running: Tpm) -> None:
-    digest = sha256(b"an answer").digest()
-    signature = running.sign(LABEL, digest)
-    key = public(running.answer_point(LABEL))
-    key.verify(der(signature), digest, ec.ECDSA(Prehashed(SHA256())))
+    digest, key = sha256(b"an answer").digest(), running.sealed(LABEL, REGISTERS)
+    signature = running.sign(key, digest)
+    point = public(running.answer_point(key))
+    point.verify(der(signature), digest, ec.ECDSA(Prehashed(SHA256())))
+
+
+@live
+def test_sign_in_another_state_is_refused_by_the_tpm(running: Tpm) -> None:
+    """Whoever asks, and whichever registers it shows: the policy lies in the key."""
+    key, narrow = running.sealed(LABEL, REGISTERS), running.sealed(LABEL, [0])
+    running.sign(key, NONCE)
+    running.extend(10, sha256(b"other software").digest())
+    for asked in (key, replace(key, registers=(0,))):
+        with pytest.raises(StateChanged, match="as they were when answer key answers was made"):
+            running.sign(asked, NONCE)
+    running.sign(narrow, NONCE)  # its own register rests
+    running.sign(running.sealed(LABEL, REGISTERS), NONCE)  # another key, of this state
+    running.certify(key, NONCE)  # is no use of it
+
+
+@live
+def test_sign_by_a_password_is_refused_by_the_tpm(running: Tpm) -> None:
+    key = running.sealed(LABEL, REGISTERS)
+    with (
+        running._open() as line,
+        line.answer_key(key) as (handle, _, _),
+        pytest.raises(CommandRefused, match="code 0x12f"),  # TPM_RC_AUTH_UNAVAILABLE
+    ):
+        ticket = b"\x80\x24\x40\0\0\7\0\0"
+        line.ask(SIGN, [handle], b"\0\x20" + NONCE + b"\0\x10" + ticket)
 
 
 @live
@@ -99,12 +129,14 @@ def test_extend_measures_and_a_quote_says_so(running: Tpm) -> None:
 
 @live
 def test_certify_names_the_answer_key(running: Tpm) -> None:
-    certified = running.certify(LABEL, NONCE)
-    area, attests = running.public(LABEL), public(running.attestation_point())
+    key = running.sealed(LABEL, REGISTERS)
+    policy = quoted_policy(running.quote(NONCE, REGISTERS).statement)
+    certified = running.certify(key, NONCE)
+    area, attests = running.public(key), public(running.attestation_point())
     signature = tpm_signature(certified.signature)
-    found = verify_certified(certified.statement, signature, area, attests)
-    assert found.public_numbers() == public(running.answer_point(LABEL)).public_numbers()
-    assert signing_key(area).public_numbers() == found.public_numbers()
+    found = verify_certified(certified.statement, signature, area, attests, policy)
+    assert found.public_numbers() == public(running.answer_point(key)).public_numbers()
+    assert signing_key(area, policy).public_numbers() == found.public_numbers()
 
 
 @live
@@ -117,11 +149,12 @@ def test_refused_command_says_its_code(running: Tpm) -> None:
 def test_enrol_and_answer_on_the_chain_with_a_live_tpm(running: Tpm, chain: Chain) -> None:
     """From measured registers to a final answer; a lie under the same key is disputed as ever."""
     hall = Hall(chain)
-    point = running.answer_point(LABEL)
+    key = running.sealed(LABEL, REGISTERS)
+    point = running.answer_point(key)
     applicant = Applicant(*hall.where, hall.operator, hall.model_id, point)
     voucher = voucher_of(running, chain.now() + 30 * 86_400)
     assert voucher.software
-    enrolment, evidence = from_tpm(running, applicant, LABEL, REGISTERS, voucher)
+    enrolment, evidence = from_tpm(running, applicant, key, voucher)
     hall.admit(attested.voucher_statement(*hall.where, voucher))
     build = (enrolment.kind, hall.model_id, enrolment.measurement)
     hall.admit(attested.build_statement(*hall.where, *build))
@@ -130,38 +163,74 @@ def test_enrol_and_answer_on_the_chain_with_a_live_tpm(running: Tpm, chain: Chai
         hall.enrol(enrolment, lied.encoded)
     key_id = hall.enrol(enrolment, evidence.encoded)
     assert chain.call(hall.attestations.functions.keyOf(key_id))[3] is True  # labelled software
-    running.extend(10, sha256(b"something else").digest())
-    later, moved = from_tpm(running, applicant, LABEL, REGISTERS, voucher)
+    later, again = from_tpm(running, applicant, key, voucher)
     with reverts("KeyKnown"):
-        hall.enrol(later, moved.encoded)
+        hall.enrol(later, again.encoded)
     hall.wait(DELAY)
     hall.stake()
     request = hall.request()
     hall.ask(request)
-    wrong = point + b"".join(running.sign(LABEL, hall.said(request, WRONG)))
+    wrong = point + b"".join(running.sign(key, hall.said(request, WRONG)))
     with reverts("NotSigned"):
         hall.post(request, evidence=wrong)
-    hall.post(request, evidence=point + b"".join(running.sign(LABEL, hall.said(request))))
+    hall.post(request, evidence=point + b"".join(running.sign(key, hall.said(request))))
     hall.wait(WINDOW + 1)
     hall.post(request)
     assert hall.status(request)[0] == FINAL
+    running.extend(10, sha256(b"something else").digest())
+    with pytest.raises(StateChanged):
+        running.sign(key, hall.said(request))
 
 
 @live
 def test_enrol_another_measured_state_is_refused(running: Tpm, chain: Chain) -> None:
     hall = Hall(chain)
-    point = running.answer_point(b"measured")
+    key = running.sealed(b"measured", REGISTERS)
+    point = running.answer_point(key)
     applicant = Applicant(*hall.where, hall.operator, hall.model_id, point)
     voucher = voucher_of(running, chain.now() + 30 * 86_400)
-    good, _ = from_tpm(running, applicant, b"measured", REGISTERS, voucher)
+    good, _ = from_tpm(running, applicant, key, voucher)
     hall.admit(attested.voucher_statement(*hall.where, voucher))
     hall.admit(attested.build_statement(*hall.where, 6, hall.model_id, good.measurement))
     running.extend(10, sha256(b"a changed build").digest())
-    found, evidence = from_tpm(running, applicant, b"measured", REGISTERS, voucher)
+    changed = running.sealed(b"measured", REGISTERS)
+    applicant = replace(applicant, point=running.answer_point(changed))
+    found, evidence = from_tpm(running, applicant, changed, voucher)
     with reverts("NotAdmitted"):
         hall.enrol(found, evidence.encoded)
+    lied = replace(found, measurement=good.measurement)
     with reverts("WrongQuote"):  # nor can the measurement be another than what was quoted
-        hall.enrol(good, evidence.encoded)
+        hall.enrol(lied, evidence.encoded)
+
+
+@live
+def test_enrol_a_key_of_another_state_than_the_quoted_is_refused(
+    running: Tpm, chain: Chain
+) -> None:
+    """Whether the measured state is the admitted one and the key's is not, or the other way."""
+    hall = Hall(chain)
+    loose = running.sealed(b"loose", REGISTERS)  # of a state that nobody admits
+    running.extend(10, sha256(b"the build").digest())
+    point = running.answer_point(loose)
+    applicant = Applicant(*hall.where, hall.operator, hall.model_id, point)
+    voucher = voucher_of(running, chain.now() + 30 * 86_400)
+    with pytest.raises(UnexpectedValue, match="key's policy"):
+        from_tpm(running, applicant, loose, voucher)
+    # all the same, as one who takes that check out
+    quoted = running.quote(applicant.binding, REGISTERS)
+    certified = running.certify(loose, applicant.binding)
+    enrolment = attested.Enrolment(
+        attested.Hardware.TPM, False, hall.operator, hall.model_id,
+        tpm_measurement(quoted.statement), point[:32], point[32:], voucher.until,
+    )  # fmt: skip
+    evidence = attested.TpmEvidence(
+        voucher, quoted.statement, quoted.signature, certified.statement, certified.signature
+    )
+    hall.admit(attested.voucher_statement(*hall.where, voucher))
+    build = (enrolment.kind, hall.model_id, enrolment.measurement)
+    hall.admit(attested.build_statement(*hall.where, *build))
+    with reverts("WrongQuote"):
+        hall.enrol(enrolment, evidence.encoded)
 
 
 # --- one that lies --------------------------------------------------------------------------------

@@ -25,7 +25,14 @@ from oracle.domain.attested import (
     TpmEvidence,
     Voucher,
 )
-from tests.attestation.authority import Intel, sized, tpm_public, tpm_quote, tpm_statement
+from tests.attestation.authority import (
+    Intel,
+    sized,
+    tpm_policy,
+    tpm_public,
+    tpm_quote,
+    tpm_statement,
+)
 from tests.contracts.bench import DAY, HOUR, PARAMETERS, Bench, created
 from tests.contracts.desk import LOGITS, ZERO, Request
 from tests.evm import Chain
@@ -114,11 +121,15 @@ class Hall(Bench):
         )
 
     def evidence(self, enrolment: Enrolment, **changes: Any) -> TpmEvidence:
-        """As a TPM would give it; `nonce`, `registers`, `tpm`, `certify` (a key) bend it."""
+        """As a TPM would give it; `nonce`, `registers`, `tpm`, `certify` (a key), `policy` and
+        `attributes` (of the key) bend it."""
         nonce = changes.get("nonce", self.binding(enrolment))
         tpm = changes.get("tpm", self.tpm)
         quote, _ = tpm_quote(nonce, changes.get("registers", REGISTERS))
-        area = tpm_public(changes.get("certify", self.key), changes.get("attributes", 0x40072))
+        policy = changes.get("policy", tpm_policy(REGISTERS))
+        area = tpm_public(
+            changes.get("certify", self.key), policy, changes.get("attributes", 0x40032)
+        )
         name = sized(b"\x00\x0b" + sha256(area).digest())
         certified = tpm_statement(0x8017, changes.get("certify_nonce", nonce), name + sized(b"q"))
         if changes.get("swapped"):

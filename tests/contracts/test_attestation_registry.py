@@ -11,6 +11,7 @@ from eth_hash.auto import keccak
 
 from oracle.domain import attested
 from oracle.domain.attested import Hardware
+from tests.attestation.authority import tpm_policy
 from tests.contracts.bench import WRONG, ZERO
 from tests.contracts.desk import HARNESS, IMAGE, LOGITS
 from tests.contracts.hall import DAY, DELAY, LIFE, REGISTERS, Hall, new_key, sign, words
@@ -141,9 +142,24 @@ BENT: dict[str, tuple[str, Callable[[Hall], dict[str, Any]]]] = {
     "other registers": ("WrongQuote", lambda hall: {"registers": {**REGISTERS, 7: b"8" * 32}}),
     "fewer registers": ("WrongQuote", lambda hall: {"registers": {0: REGISTERS[0]}}),
     "another key certified": ("WrongQuote", lambda hall: {"certify": new_key()}),
-    "a key that was imported": ("WrongQuote", lambda hall: {"attributes": 0x40052}),
-    "a key that can leave": ("WrongQuote", lambda hall: {"attributes": 0x40070}),
-    "a restricted key": ("WrongQuote", lambda hall: {"attributes": 0x50072}),
+    "a key that was imported": ("WrongQuote", lambda hall: {"attributes": 0x40012}),
+    "a key that can leave": ("WrongQuote", lambda hall: {"attributes": 0x40030}),
+    "a restricted key": ("WrongQuote", lambda hall: {"attributes": 0x50032}),
+    "a key that a password lets sign": ("WrongQuote", lambda hall: {"attributes": 0x40072}),
+    "a key without a policy": ("WrongQuote", lambda hall: {"policy": b""}),
+    "such a key that a password lets sign": (
+        "WrongQuote", lambda hall: {"policy": b"", "attributes": 0x40072}
+    ),
+    "a policy of zeros": ("WrongQuote", lambda hall: {"policy": bytes(32)}),
+    "a policy of fewer registers": (
+        "WrongQuote", lambda hall: {"policy": tpm_policy({0: REGISTERS[0]})}
+    ),
+    "a policy of other registers": (
+        "WrongQuote", lambda hall: {"policy": tpm_policy({0: REGISTERS[0], 8: REGISTERS[7]})}
+    ),
+    "a policy of another state": (
+        "WrongQuote", lambda hall: {"policy": tpm_policy({**REGISTERS, 7: b"8" * 32})}
+    ),
     "statements swapped": ("WrongQuote", lambda hall: {"swapped": True}),
     "another voucher": (
         "NotAdmitted", lambda hall: {"voucher": replace(hall.voucher(), x=bytes(31) + b"\1")}
@@ -161,6 +177,37 @@ def test_enrol_forged_evidence_is_refused(hall: Hall, bent: str) -> None:
     enrolment = hall.enrolment()
     with reverts(error):
         hall.enrol(enrolment, hall.evidence(enrolment, **change(hall)).encoded)
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        b"\1",
+        bytes(33),
+        bytes(10) + b"\0\x14" + bytes(20),
+        bytes(30) + b"\0\x14" + bytes(20),
+        bytes(10) + b"\0\x21" + bytes(32),
+    ],
+)
+def test_enrol_quote_without_a_digest_by_sha_256_is_refused(hall: Hall, shown: bytes) -> None:
+    """Even where attesters admitted what it shows, for a key whose policy is met in any state (that
+    of zeros), or none, or what the last 32 bytes would come to."""
+    from hashlib import sha256
+
+    from tests.attestation.authority import tpm_statement
+
+    hall.admit_all()
+    last = sha256(bytes(32) + b"\0\0\x01\x7f" + shown[:-34] + shown[-32:]).digest()
+    enrolment = hall.enrolment(measurement=sha256(shown).digest())
+    build = (Hardware.TPM, hall.model_id, enrolment.measurement)
+    hall.admit(attested.build_statement(*hall.where, *build))
+    quote = tpm_statement(0x8018, hall.binding(enrolment), shown)
+    for policy in (bytes(32), b"", last):
+        whole = hall.evidence(enrolment, policy=policy)
+        signature = sign(hall.tpm, sha256(quote).digest())
+        bent = replace(whole, quote=quote, quote_signature=signature)
+        with reverts("WrongQuote"):
+            hall.enrol(enrolment, bent.encoded)
 
 
 @pytest.mark.parametrize("field", ["quote", "certified"])

@@ -228,6 +228,12 @@ def test_open_answer_key_what_is_none_is_refused(tmp_path):
     assert open_answer_keys("", None) is open_answer_keys(" , ", None) is None
 
 
+@pytest.mark.parametrize("registers", ["", "24", "0+", "7,9", "-1", "0+1+2+3+4+5+6+7+8"])
+def test_open_answer_key_registers_that_no_tpm_reads_are_refused(registers):
+    with pytest.raises(KeyRefused, match="registers below 24"):
+        open_answer_key(f"tpm:/dev/tpmrm0#answers@{registers}")
+
+
 def test_open_answer_key_file_signs_what_p256_verifies(tmp_path):
     from cryptography.hazmat.primitives.asymmetric import ec, utils
     from cryptography.hazmat.primitives.hashes import SHA256

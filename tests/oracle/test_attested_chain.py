@@ -13,6 +13,7 @@ from oracle.adapters.keys import open_signer
 from oracle.adapters.memory import MemoryStore
 from oracle.adapters.rpc import Node
 from oracle.adapters.software_tpm import is_installed, software_tpm
+from oracle.adapters.tpm import StateChanged
 from oracle.adapters.wallet import Wallet
 from oracle.attestation.enrolment import Applicant, from_tpm, voucher_of
 from oracle.domain.attested import build_statement, voucher_statement
@@ -32,8 +33,6 @@ from tests.contracts.bench import COVERAGE, PROVING
 from tests.contracts.hall import DELAY, WINDOW, Hall
 from tests.evm import Chain, _type, artifact
 from tests.oracle.desk import LOGITS, EchoEngine, EchoModels, EchoProver
-
-REGISTERS = [0, 10]
 
 
 def test_functions_are_those_of_the_contracts():
@@ -55,7 +54,7 @@ def test_service_answers_with_a_live_tpm_and_the_report_says_software(tmp_path):
         tiers = {hall.optimistic.address: TierKind.ATTESTED}
         signer = open_signer("dev:2", "", 31337)
         assert signer.address == hall.operator
-        key = open_answer_key(f"tpm:{tpm.where}#service")
+        key = open_answer_key(f"tpm:{tpm.where}#service@9+0")
 
         async def story():
             chain = NodeChain(Node(evm.url), hall.oracle.address, tiers)
@@ -64,7 +63,7 @@ def test_service_answers_with_a_live_tpm_and_the_report_says_software(tmp_path):
             assert registry == hall.attestations.address
             applicant = Applicant(31337, registry, hall.operator, hall.model_id, point)
             voucher = voucher_of(tpm, evm.now() + 30 * 86_400)
-            enrolment, evidence = from_tpm(tpm, applicant, b"service", REGISTERS, voucher)
+            enrolment, evidence = from_tpm(tpm, applicant, key.sealed(), voucher)
             build = (enrolment.kind, hall.model_id, enrolment.measurement)
             statements = [
                 voucher_statement(31337, registry, voucher),
@@ -130,6 +129,18 @@ def test_service_answers_with_a_live_tpm_and_the_report_says_software(tmp_path):
             await settle()
             job = await store.run(lambda ledger: ledger.job(again.request.id))
             assert "KeyRevoked" in job.note or "KeyRevoked" in job.verdict.reason
+
+            tpm.extend(9, bytes(32))  # other software: the TPM lets the key sign nothing more
+            with pytest.raises(StateChanged):
+                await key.sign(bytes(32))
+            moved = await ask(
+                purse, identity, *contracts, fee=10**15, seconds=10**5,
+                terms=ClaimTerms(COVERAGE, PROVING),
+            )  # fmt: skip
+            await settle()
+            job = await store.run(lambda ledger: ledger.job(moved.request.id))
+            assert job.answer is None
+            assert "registers [0, 9]" in job.note + (job.verdict.reason if job.verdict else "")
             chain.node.close()
 
         asyncio.run(story())
