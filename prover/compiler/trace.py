@@ -40,6 +40,7 @@ class Ref:
 
 
 INPUT: Final = "input"  # the name of the input among values
+LITERAL: Final = "lifted_tensor_"  # torch.export's name for a tensor that no module holds
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,8 @@ def _stored(
     exported: torch.export.ExportedProgram,
 ) -> tuple[dict[str, Any], dict[str, frozenset[str]]]:
     """Parameters, buffers and constants by the names of their placeholders; and torch's names of
-    those that are a module's state, not its code."""
+    those that are a module's state, not its code: tensors that it holds unregistered are state,
+    too, as hooks such as weight_norm's leave weights."""
     signature: Any = exported.graph_signature
     stored = {
         **signature.inputs_to_parameters,
@@ -176,11 +178,11 @@ def _stored(
         **signature.inputs_to_lifted_tensor_constants,
     }
     tensors: dict[str, Any] = {**exported.state_dict, **exported.constants}
-    code = {
-        *signature.inputs_to_lifted_tensor_constants.values(),
-        *signature.non_persistent_buffers,
+    state = {
+        name: frozenset([own])
+        for name, own in stored.items()
+        if own not in signature.non_persistent_buffers and not own.startswith(LITERAL)
     }
-    state = {name: frozenset([own]) for name, own in stored.items() if own not in code}
     return {name: tensors[stored[name]].detach() for name in stored}, state
 
 

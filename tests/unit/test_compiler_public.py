@@ -178,8 +178,31 @@ def test_arguments_that_are_committed_are_of_known_operators() -> None:
 def test_numbers_of_the_code_are_in_the_program_and_not_named() -> None:
     module = Given(lambda y, p: y * torch.tensor(0.7) + 0.3 * p, ROW).double()
     made = compiled(module, FEATURES, FEATURES)
-    assert made.shown == ()
-    assert [t.name for t in made.program.tensors if t.role == Role.WEIGHT and t.shape == (1,)] == []
+    assert made.shown == () and of_one_cell(made) == []
+
+
+@pytest.mark.parametrize("persistent", [True, False])
+def test_a_buffer_is_a_parameter_where_it_is_stored(persistent: bool) -> None:
+    module = Given(lambda y, p: y * module.held, ROW).double()
+    module.register_buffer("held", ONE.double(), persistent=persistent)
+    assert of_one_cell(compiled(module, FEATURES, FEATURES)) == ["mul.constant"] * persistent
+
+
+def test_a_tensor_that_a_module_holds_unregistered_is_a_parameter() -> None:
+    """As weights are that a hook makes."""
+    module = Given(lambda y, p: y * module.held**module.held, ROW).double()
+    module.held = ONE.double()
+    made = compiled(module, FEATURES, FEATURES)
+    assert made.shown == () and of_one_cell(made) == ["mul.constant"]
+    hooked = torch.nn.utils.weight_norm(nn.Linear(1, 1)).double()  # type: ignore[no-untyped-call]
+    module = Given(lambda y, p: y * hooked(y[:, :1]) * hooked.weight, ROW).double()
+    module.add_module("hooked", hooked)
+    made = compiled(module, FEATURES, FEATURES)
+    assert made.shown == () and "mul_1.constant" in of_one_cell(made)
+
+
+def of_one_cell(made: Compiled) -> list[str]:
+    return [t.name for t in made.program.tensors if t.role == Role.WEIGHT and t.shape == (1,)]
 
 
 def test_scales_are_public() -> None:
