@@ -170,7 +170,8 @@ contract Concert is Ensemble {
             if (kind == 3) move.each[i] = bent;
             if (kind == 4) move.each[i] = abi.encodePacked(named, bent);
         }
-        if (kinds >> 16 & 7 == 0) move.output = _jobs[which].stands;
+        // (No answer at all is the oracle's to refuse: parts are asked nothing.)
+        if (kinds >> 16 & 7 == 0 && _jobs[which].since != 0) move.output = _jobs[which].stands;
         if (parts != ALL && kinds >> 20 & 7 == 0) move.late = !move.late;
         _play(move);
     }
