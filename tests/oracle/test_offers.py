@@ -94,6 +94,7 @@ class Watched(EchoProver):
     """Its proofs are seen before they are mined: the giver sends them first, past the offers."""
 
     def __init__(self, office):
+        super().__init__()
         self.office = office
 
     async def prove(self, model, context, input):
@@ -122,7 +123,7 @@ def test_what_its_operator_proved_is_sent_to_it_by_anyone(office):
     id = "0x" + office.desk.request_id(right).hex()
     offer("make", id, "0.25", key=GIVER)
     assert "is final yet" in offer("earn", id, key=GIVER, code=1)
-    office.desk.prove(right)
+    office.desk.prove(right, output=LOGITS)
     before = office.evm.balance(office.desk.operator)
     assert offer("earn", id, key=GIVER)["offered_wei"] == 0
     assert office.evm.balance(office.desk.operator) - before == AMOUNT
