@@ -288,6 +288,8 @@ class Mixed:
         self._all(honest, self._ended, AUDITED)
         town.seated.pass_time(guard.PATIENCE)  # the hour is not over yet
         self._all(lies, lambda one: self._told(one, "Frozen"), UNAUDITED)
+        # The hour runs from when a claim's round is published.
+        self._all(asked[AUDITED] + asked[UNAUDITED], self._known, AUDITED)
         town.seated.pass_time(HOUR)
         self._all(asked[AUDITED], self._ended, AUDITED)
         if not lies:
@@ -336,6 +338,11 @@ class Mixed:
 
     def _at(self, one: Asked) -> Status:
         return self.books.status[one.request.id]
+
+    def _known(self, one: Asked) -> bool:
+        """Its round is published, or it has ended without."""
+        tier = self.town.desk.contract("AuditedAssurance")
+        return self._ended(one) or bool(tier.auditOf(one.request.fields)[1])
 
     def _ended(self, one: Asked) -> bool:
         return self._at(one) in CLOSED
