@@ -7,7 +7,7 @@ its member where it is missing, so a board that died has lost nothing.
 from collections.abc import Sequence
 
 from oracle.domain.chain import Identity
-from oracle.domain.committee import Committee, Recover, Word
+from oracle.domain.committee import DAY, Committee, Recover, Word
 from oracle.domain.errors import BoardUnavailable
 from oracle.newest import Newest
 from oracle.ports import Chain, JobStore
@@ -47,6 +47,9 @@ class WordBoard:
         job = await self._store.run(lambda ledger: ledger.job(word.request_id))
         if job is None:
             raise BoardUnavailable(f"request 0x{word.request_id.hex()} is not known here (yet)")
+        today = (await self._chain.head()).timestamp // DAY
+        if word.epoch not in (today, today - 1):  # looked for among old logs for whoever names it
+            raise BoardUnavailable(f"no words are exchanged for epoch {word.epoch}, it is {today}")
         tier = await self._chain.tier(job.request.assurance)
         committee = await self._chain.committee(tier, word.epoch) if tier else None
         if tier is None or committee is None:

@@ -159,6 +159,32 @@ def test_the_board_takes_no_word_that_a_member_did_not_give(how):
     run(story())
 
 
+@pytest.mark.parametrize("days", [-2, 1])
+def test_the_board_looks_no_old_committee_up(days):
+    """It is searched for among a day's logs: anybody could have old days searched without end."""
+
+    async def story():
+        chain, line, clock, members = seated()
+        request = chain.ask_council()
+        await turn(chain, clock, members[0], turns=3)
+        epoch = chain.timestamp // 86_400
+        (word,) = await line.read(request.id, epoch)
+        signed = digest(31337, COUNCIL.assurance, request.id, epoch + days, word.commitment)
+        sign = FakeSigner(COLLECTOR).attest(signed)
+        looked, plain = [], chain.committee
+
+        async def committee(tier, epoch):
+            looked.append(epoch)
+            return await plain(tier, epoch)
+
+        chain.committee = committee
+        with pytest.raises(BoardUnavailable, match="no words are exchanged for epoch"):
+            await line.put(replace(word, epoch=epoch + days, signature=sign))
+        assert not looked
+
+    run(story())
+
+
 def test_engines_that_disagree_say_nothing():
     async def story():
         chain, line, clock, members = seated()
