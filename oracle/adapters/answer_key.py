@@ -24,9 +24,11 @@ log = structlog.get_logger("work")
 
 WORD = 32
 LABEL = "answers"
-#: Firmware, boot programs, secure boot, initrd and command line: they rest while a machine runs.
+#: Firmware and option ROMs, boot programs, secure boot, GRUB's commands and the command line that
+#: it gives the kernel (8), initrd (9), systemd-boot's command line (12), shim's keys (14): they
+#: rest while a machine runs.
 #: (10, IMA's, moves with each file that is opened: a key for it would soon sign nothing more.)
-REGISTERS = (0, 4, 7, 9)
+REGISTERS = (0, 2, 4, 7, 8, 9, 12, 14)
 #: TPM2_PCR_Read gives eight at once.
 ALL_REGISTERS, MOST_REGISTERS = 24, 8
 #: Seconds before a key's end at which its successor should be enrolled: the delay, and a day.

@@ -68,10 +68,12 @@ def _loaded(load: Callable[[], list[Certificate]]) -> list[Certificate]:
     return found
 
 
-def verify_chain(chain: Sequence[Certificate], policy: Policy) -> datetime:
-    """Each certificate is signed by the next, an authority; the first may sign data; the last is a
-    pinned root; all are valid at the policy's time and none is revoked. When the first of them
-    ends.
+def verify_chain(
+    chain: Sequence[Certificate], policy: Policy, purpose: x509.ObjectIdentifier | None = None
+) -> datetime:
+    """Each certificate is signed by the next, an authority; the first may sign data, and is for
+    `purpose` (an extended key usage) if one is named; the last is a pinned root; all are valid at
+    the policy's time and none is revoked. When the first of them ends.
 
     Raises UntrustedRoot, Expired, Revoked, SignatureInvalid, and for revocation lists
     MalformedEvidence, UnexpectedValue.
@@ -84,7 +86,9 @@ def verify_chain(chain: Sequence[Certificate], policy: Policy) -> datetime:
         since, until = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         if not since <= policy.at <= until:
             raise Expired(name_of(certificate), f"a time from {since} to {until}", policy.at)
-        _check_critical(certificate)
+        _check_critical(certificate, purpose is not None and certificate is chain[0])
+    if purpose is not None:
+        _check_purpose(chain[0], purpose)
     usage = _extension(chain[0], x509.KeyUsage)
     if usage is not None and not usage.digital_signature:
         raise UntrustedRoot(name_of(chain[0]), "a key that may sign data", f"{usage}")
@@ -111,9 +115,21 @@ def _check_authority(issuer: Certificate, below: int) -> None:
         raise UntrustedRoot(name_of(issuer), "a key that may sign certificates", f"{usage}")
 
 
-def _check_critical(certificate: Certificate) -> None:
-    """What has to be understood, and is not, is refused."""
+def _check_purpose(leaf: Certificate, purpose: x509.ObjectIdentifier) -> None:
+    uses, basic = _extension(leaf, x509.ExtendedKeyUsage), _extension(leaf, x509.BasicConstraints)
+    named = [each.dotted_string for each in uses or ()]
+    if purpose.dotted_string not in named:
+        expected = f"a key for {purpose.dotted_string}"
+        raise UntrustedRoot(name_of(leaf), expected, f"for {named or 'nothing that is named'}")
+    if basic is not None and basic.ca:
+        raise UntrustedRoot(name_of(leaf), f"a key for {purpose.dotted_string}", "an authority")
+
+
+def _check_critical(certificate: Certificate, purposed: bool) -> None:
+    """What has to be understood, and is not, is refused. `purposed`: its purpose is checked."""
     for found in certificate.extensions:
+        if purposed and found.oid == ExtensionOID.EXTENDED_KEY_USAGE:
+            continue
         if found.critical and found.oid not in KNOWN:
             odd = f"{found.oid.dotted_string}, critical"
             raise UntrustedRoot(name_of(certificate), "extensions that are known here", odd)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import sha256
 
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -28,6 +29,9 @@ GENERATED, QUOTE, CERTIFY = 0xFF544347, 0x8018, 0x8017
 ECDSA, SHA_256, ECC, P_256, NULL = 0x0018, 0x000B, 0x0023, 0x0003, 0x0010
 REGISTERS, DIGEST = 24, 32
 POLICY_PCR = 0x17F
+#: tcg-kp-AIKCertificate, the purpose of a TPM's attestation key, which signs what its TPM has seen
+#: and nothing else: any other key of the same authority could sign a quote that is made up.
+ATTESTATION_KEY = x509.ObjectIdentifier("2.23.133.8.3")
 #: fixedTPM, fixedParent, sensitiveDataOrigin, sign: made in this TPM, and never outside of it. Not
 #: userWithAuth: no password lets it sign, only its policy.
 ANSWERS = 0x40032
@@ -61,7 +65,7 @@ def verify(quote: bytes, signature: bytes, pcrs: bytes, chain: bytes, policy: Po
     Raises AttestationError.
     """
     certificates = from_pem(chain)
-    until = verify_chain(certificates, policy)
+    until = verify_chain(certificates, policy, ATTESTATION_KEY)
     key = certificates[0].public_key()
     verify_ecdsa("TPM quote", key, ec.SECP256R1, signature_scalars(signature), quote, SHA256())
     said = statement(quote)

@@ -167,7 +167,7 @@ def test_evidence_of_another_key_or_of_strangers_stands_for_nothing(kind: Kind, 
 @pytest.mark.parametrize("kind", [*ATTESTED, Kind.TPM])
 def test_a_device_that_its_maker_took_back_stands_for_nothing(kind: Kind, parts: Any) -> None:
     authority = made.TOP[kind].issue(f"Authority of {kind}", ca=True)
-    signer = made.vcek(authority) if kind is Kind.SNP else authority.issue("device")
+    signer = made.device(kind, authority=authority)
     given = parts(kind, signer)
 
     def found(crl: bytes) -> str:

@@ -43,6 +43,9 @@ from tests.attestation.authority import (
     vcek,
 )
 
+#: Extended key usage: tcg-kp-AIKCertificate; a web server's.
+ATTESTATION_KEY = ("2.5.29.37", bytes.fromhex("3007 0605 67810508 03"))
+WEB_SERVER = ("2.5.29.37", bytes.fromhex("300a 0608 2b060105 05070301"))
 NONCE = b"nonce of the tests".ljust(32, b".")
 LEAST = {"boot_loader": 3, "tee": 0, "snp": 10, "microcode": 169}
 WIDE = {Kind.SGX: 64, Kind.TDX: 64, Kind.SNP: 64}  # report data is padded
@@ -52,9 +55,11 @@ INTEL = Intel()
 TOP[Kind.SGX] = TOP[Kind.TDX] = INTEL.root
 
 
-def device(kind: Kind, **more: Any) -> Holder:
+def device(kind: Kind, *, authority: Holder | None = None, **more: Any) -> Holder:
     """A device's key, one authority between it and the root."""
-    authority = TOP[kind].issue(f"Authority of {kind}", ca=True)
+    authority = authority or TOP[kind].issue(f"Authority of {kind}", ca=True)
+    if kind is Kind.TPM:
+        more = {"extensions": (ATTESTATION_KEY,), **more}
     return vcek(authority, **more) if kind is Kind.SNP else authority.issue("device", **more)
 
 
@@ -97,6 +102,30 @@ def test_honest_evidence_is_accepted(kind: Kind) -> None:
     verify(kind, evidence(kind), policy(kind, measurements=attested.measurements))
 
 
+@pytest.mark.parametrize("extensions", [(), (WEB_SERVER,)], ids=["no purpose", "a web server"])
+def test_a_quote_by_a_key_that_is_no_tpms_is_refused(extensions: tuple[Any, ...]) -> None:
+    """It signs whatever it is given, a quote that is made up, too."""
+    odd = device(Kind.TPM, extensions=extensions)
+    refused(UntrustedRoot, Kind.TPM, evidence(Kind.TPM, odd), policy(Kind.TPM))
+
+
+def test_a_quote_by_an_authority_is_refused() -> None:
+    usage = ("key_cert_sign", "digital_signature")
+    odd = device(Kind.TPM, ca=True, usage=usage)
+    refused(UntrustedRoot, Kind.TPM, evidence(Kind.TPM, odd), policy(Kind.TPM))
+
+
+def test_a_purpose_that_is_critical_is_understood_where_it_is_checked_alone() -> None:
+    how: dict[str, Any] = {"extensions": (ATTESTATION_KEY,), "critical": (ATTESTATION_KEY[0],)}
+    verify(Kind.TPM, evidence(Kind.TPM, device(Kind.TPM, **how)), policy(Kind.TPM))
+    refused(
+        UntrustedRoot,
+        Kind.NITRO,
+        evidence(Kind.NITRO, device(Kind.NITRO, **how)),
+        policy(Kind.NITRO),
+    )
+
+
 @pytest.mark.parametrize("kind", Kind)
 def test_another_nonce_is_refused(kind: Kind) -> None:
     other = bytes(WIDE.get(kind, 32))
@@ -123,7 +152,7 @@ def test_a_stranger_under_the_pinned_root_s_name_is_refused(kind: Kind) -> None:
     """The pinned root put above a chain that it did not sign."""
     stranger = root(f"Root of {kind}", TOP[kind].key.curve)
     authority = stranger.issue(f"Authority of {kind}", ca=True)
-    signer = vcek(authority) if kind is Kind.SNP else authority.issue("device")
+    signer = device(kind, authority=authority)
     signer.chain[-1] = TOP[kind].chain[0]
     refused(SignatureInvalid, kind, evidence(kind, signer), policy(kind))
 
@@ -131,7 +160,7 @@ def test_a_stranger_under_the_pinned_root_s_name_is_refused(kind: Kind) -> None:
 @pytest.mark.parametrize("kind", [Kind.SNP, Kind.NITRO, Kind.NVIDIA, Kind.TPM])
 def test_a_leaf_that_plays_authority_is_refused(kind: Kind) -> None:
     leaf = device(kind)
-    signer = leaf.issue("below a leaf")
+    signer = device(kind, authority=leaf)
     if kind is Kind.SNP:  # a chain of three, the leaf in the middle
         leaf = TOP[kind].issue("no authority")
         signer = vcek(leaf)
