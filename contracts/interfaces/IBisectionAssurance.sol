@@ -188,8 +188,9 @@ interface IBisectionAssurance is IAssurance, IStakedAssurance {
     ) external;
 
     /// @notice Proves an output of the segment at which a claim of no answer says that the run halts.
-    ///         That segment's span is overdue then: hand the claim in, the reward is the caller's. By
-    ///         anyone, once, until the claim is settled.
+    ///         That segment's span is overdue then: hand the claim in, and the reward is the caller's,
+    ///         unless somebody was first with another span that is overdue. By anyone, once, until the
+    ///         claim is settled.
     /// @param proof bound to `contextOf` with the caller as payee, so that a copy earns nothing
     function refute(
         Request calldata request,
