@@ -110,13 +110,20 @@ class Game:
 class Due:
     """The next step to what a decided dispute owes us, or of a member (at a `place` of its
     committee), from chain time `at` on; `call` is what makes it, where that does not follow from
-    the job. None: all done."""
+    the job. None: all done. One that waits may follow from a block that a reorg takes back: it is
+    looked up anew from chain time `look` on, if that is named."""
 
     move: Move | None
     at: int = 0
     place: int = 0
     committee: Committee | None = None
     call: Call | None = None
+    look: int = 0
+
+    @property
+    def rests_until(self) -> int:
+        """Chain time of its move, or of the next look, whichever is first; 0: at once."""
+        return min(self.at, self.look) if self.look else self.at
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,10 +326,11 @@ class Job:
 
     @property
     def ripe_at(self) -> int:
-        """Chain time in seconds from which its move can succeed; 0: at once."""
+        """Chain time in seconds from which its move can succeed, or is to be looked up anew; 0: at
+        once."""
         move = self.move
         if self._guided or self.playing:
-            return 0 if move is None or self.due is None else self.due.at
+            return 0 if move is None or self.due is None else self.due.rests_until
         if move is Move.FINALISE and self.standing is not None and self.answer is not None:
             return self.standing.since + self.answer.draw_window + 1
         if move is Move.SETTLE and self.demand is not None:
@@ -500,6 +508,12 @@ class Job:
 
     def owed(self, due: Due) -> "Job":
         return replace(self, due=due, lease=None, attempts=0, not_before=0)
+
+    def renewed(self, timestamp: int) -> "Job":
+        """What is due is looked up anew if it still waits and the time of its look has come."""
+        due = self.due
+        stale = due is not None and 0 < due.look <= timestamp < due.at
+        return replace(self, due=None) if stale else self
 
     def judged(self, verdict: Verdict) -> "Job":
         return replace(self, verdict=verdict, lease=None)

@@ -31,6 +31,9 @@ log = structlog.get_logger("bisect")
 PROOFS = frozenset({Move.PROVE, Move.REFUTE})
 #: Seconds beside its proof for each segment that is owed: two blocks of L1, and a look.
 GIVING = 30
+#: Seconds from one look to the next while a move waits: what another gave or demanded may be in a
+#: block that a reorg takes back, and no event says so. A small part of each clock.
+LOOK = 600
 #: Runs that are kept in memory, the newest.
 RUNS = 8
 #: A segment's input, output and proof.
@@ -56,14 +59,13 @@ class Bisect:
         prover raises."""
         request = job.request
         board = await self.chain.contest(request, standing)
-        due = next(iter(game.owed(board)), None)
+        due, now = next(iter(game.owed(board)), None), (await self.chain.head()).timestamp
         by_proof_only = job.demand is not None and not (board.complete or board.halts)
-        if due is None and by_proof_only:
-            now = (await self.chain.head()).timestamp
-            if (due := game.ungiven(board, now)) is None:
-                raise TooLate("its operator was slashed, and it cannot be proved whole any more")
+        if due is None and by_proof_only and (due := game.ungiven(board, now)) is None:
+            raise TooLate("its operator was slashed, and it cannot be proved whole any more")
         if due is None:
-            return Due(Move.FINALISE, 0 if board.complete else board.until + 1)
+            at = 0 if board.complete else board.until + 1
+            return Due(Move.FINALISE, at, look=now + LOOK)
         place = board.place(due.span)
         if isinstance(due, game.Demand):  # of who was slashed: for no bond, and within no window
             call = self.chain.demand_call(request, standing, place, 0)
@@ -106,7 +108,7 @@ class Bisect:
                 return Due(Move.SETTLE, call=self.chain.overdue_call(request, standing, span))
             case game.Wait(until, span):
                 call = self.chain.overdue_call(request, standing, span)
-                return Due(Move.SETTLE, until + 1, call=call)
+                return Due(Move.SETTLE, until + 1, call=call, look=now + LOOK)
             case game.Contradiction(span):
                 log.error(
                     "a proof contradicts our run: report it, its verifier may be broken",

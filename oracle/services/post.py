@@ -64,6 +64,10 @@ class Post:
         purse = await runway.chain.balance(runway.sender) - reserved(flying)
         posted = full = False
         for job in jobs:
+            if (renewed := job.renewed(head.timestamp)) != job:
+                await self._change(job, renewed)
+                posted = True
+                continue
             move = job.move
             call = None if move is None else order(runway.chain, runway.signer, job, move)
             if move is None or call is None:

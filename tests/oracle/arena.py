@@ -378,10 +378,14 @@ def _call(name: str, request: Request, standing: Standing, place: Place, *more: 
 class Pursuer(Challenger):
     """A challenger that looks at compositions."""
 
-    def __init__(self, chain: Arena, store: Any = None, **parts: Any) -> None:
+    def __init__(
+        self, chain: Arena, store: Any = None, confirmations: int = 0, **parts: Any
+    ) -> None:
         parts = {"engine": Runner(), "prover": SegmentProver(), **parts}
         super().__init__(chain, store, **parts)
         key = parts.get("key", CHALLENGER)
         seat = Seat(Role.CHALLENGER, key, {BISECTED.assurance})
         assert isinstance(self.work, Check)
-        self.watch = Watch(self.watch._chain, self._store, self.watch._identity, 1, 0, seat)
+        self.watch = Watch(
+            self.watch._chain, self._store, self.watch._identity, 1, confirmations, seat
+        )

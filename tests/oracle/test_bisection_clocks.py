@@ -7,13 +7,14 @@ import pytest
 from oracle.domain.bisection import Span
 from oracle.domain.chain import Status
 from oracle.domain.job import JobState
-from oracle.fakes import OPERATOR, QUOTE
+from oracle.fakes import CHALLENGER, OPERATOR, QUOTE
+from oracle.services import bisect
 from oracle.services.bisect import GIVING
-from tests.oracle.arena import SEGMENTS, Arena
+from tests.oracle.arena import SEGMENTS, Arena, Liar, Pursuer
 from tests.oracle.test_bisection import WHOLE, demand, kinds, moves_of, operator, segment
 from tests.oracle.world import run
 
-CONFIRMATIONS = 12
+CONFIRMATIONS, FEW = 12, 4
 SINGLE = [Span(i, i + 1) for i in range(SEGMENTS)]
 
 
@@ -114,6 +115,58 @@ def test_the_last_segment_that_a_reorg_took_back_is_given_again(taken):
             chain.mine(chain.spend(OPERATOR))
         assert held(chain, request, Span(0, 1)).owed
         await until(chain, one, lambda: given(chain, request) == SINGLE[:1], most=5)
+
+    run(story())
+
+
+def test_a_segment_of_anothers_that_a_reorg_took_back_is_given(monkeypatch):
+    """Its look saw a stranger's proof at the head, in a block that the watch never reads: nothing
+    was due but to wait for the window."""
+    monkeypatch.setattr(bisect, "LOOK", 120)  # a deployment's clocks are of hours, these of minutes
+
+    async def story():
+        chain = Arena()
+        one = operator(chain, confirmations=FEW)
+        request = chain.ask_bisected()
+        await until(chain, one, lambda: chain.stage(request).status is Status.PROVISIONAL)
+        await asked_for(chain, one, request, WHOLE, Span(0, 2))
+        await demand(chain, request, Span(0, 1))
+        for _ in range(FEW - 2):
+            await block(chain, one)
+        chain.mine(chain.by("0x" + "ee" * 20, segment(chain, request, 0)))
+        await block(chain, one)
+        await block(chain, one)
+        assert (given(chain, request), one.prover.proved) == (SINGLE[:1], 0)
+        assert (await one.job(request)).state is JobState.PROVISIONAL
+        chain.reorg(3)
+        assert held(chain, request, SINGLE[0]).owed
+        await until(chain, one, lambda: given(chain, request) == SINGLE[:1])
+        assert chain.timestamp < chain.stage(request).since + QUOTE.window
+
+    run(story())
+
+
+def test_a_demand_of_anothers_that_a_reorg_took_back_is_made(monkeypatch):
+    """A liar's friend demands what we would have: there is nothing to do but to wait for its clock,
+    and when that has run the time to demand may be over."""
+    monkeypatch.setattr(bisect, "LOOK", 120)
+
+    async def story():
+        chain = Arena()
+        one, other = operator(chain, Liar(3)), Pursuer(chain, confirmations=FEW)
+        request = chain.ask_bisected()
+        await until(chain, one, lambda: chain.stage(request).status is Status.PROVISIONAL)
+        for _ in range(FEW):
+            chain.mine()
+        await demand(chain, request, WHOLE)
+        owed_by = held(chain, request, WHOLE).owed_by
+        await block(chain, other)
+        assert (await other.job(request)).state is JobState.PROVISIONAL
+        chain.reorg(2)
+        assert not held(chain, request, WHOLE).owed
+        await until(chain, other, lambda: held(chain, request, WHOLE).owed)
+        assert moves_of(chain, CHALLENGER) == ["demand"]
+        assert chain.timestamp < owed_by
 
     run(story())
 
