@@ -99,8 +99,8 @@ class Board:
     second to demand the whole, `states` the claim's first and last.
 
     halts: a claim of no answer, over the segments before its halt; refuted: by a proof of the
-    segment there. until: last second at which anything can be demanded; proved: how many segments
-    are, `complete` if that is all of the run
+    segment there. until: last second at which anything can be demanded; complete: all of the run is
+    proved
     """
 
     segments: int

@@ -15,7 +15,7 @@ import structlog
 from oracle.domain import bisection as game
 from oracle.domain import ids
 from oracle.domain.chain import Call, Identity
-from oracle.domain.errors import CallRefused, EngineDisagrees, TooLate, Uncovered
+from oracle.domain.errors import CallRefused, ChainMoved, EngineDisagrees, TooLate, Uncovered
 from oracle.domain.job import Due, Job, Standing
 from oracle.domain.move import Move, Role
 from oracle.domain.request import Answer, Request
@@ -34,6 +34,8 @@ GIVING = 30
 #: Seconds from one look to the next while a move waits: what another gave or demanded may be in a
 #: block that a reorg takes back, and no event says so. A small part of each clock.
 LOOK = 600
+#: Gas of a segment's proof, where its worth is weighed: what proofs take, not their bound.
+PROOF_GAS = 1_000_000
 #: Runs that are kept in memory, the newest.
 RUNS = 8
 #: A segment's input, output and proof.
@@ -60,16 +62,16 @@ class Bisect:
         request = job.request
         board = await self.chain.contest(request, standing)
         due, now = next(iter(game.owed(board)), None), (await self.chain.head()).timestamp
-        by_proof_only = job.demand is not None and not (board.complete or board.halts)
-        if due is None and by_proof_only and (due := game.ungiven(board, now)) is None:
-            raise TooLate("its operator was slashed, and it cannot be proved whole any more")
+        by_proof_only = await self._by_proof_only(job, standing, answer, board)
+        if due is None and by_proof_only:
+            due = await self._ungiven(request, board, now)
         if due is None:
             at = 0 if board.complete else board.until + 1
             return Due(Move.FINALISE, at, look=now + LOOK)
         place = board.place(due.span)
         if isinstance(due, game.Demand):  # of who was slashed: for no bond, and within no window
             call = self.chain.demand_call(request, standing, place, 0)
-            if await self._refusal(call):
+            if await self._refusal(call) == "TooLate":
                 raise TooLate("its operator was slashed, and the week is too short to prove it")
             return Due(Move.DEMAND, call=call)
         if isinstance(due, game.Publish):
@@ -85,6 +87,32 @@ class Bisect:
         if by_proof_only and not board.at(due.span).owed:
             raise TooLate("its operator was slashed, and a segment's verifier stopped")
         return Due(Move.SETTLE, call=self.chain.overdue_call(request, standing, due.span))
+
+    async def _by_proof_only(
+        self, job: Job, standing: Standing, answer: Answer, board: game.Board
+    ) -> bool:
+        """Its operator was slashed elsewhere, so silence makes the claim final no more."""
+        if job.demand is None or board.complete or board.halts:
+            return False
+        return (await self.chain.account(answer.tier, standing.payee)).suspended
+
+    async def _ungiven(
+        self, request: Request, board: game.Board, now: int
+    ) -> game.Publish | game.Prove | game.Demand:
+        """What a proof of the whole lacks, though nobody asks for it: made for the payment, and no
+        stake is lost without it. Raises TooLate."""
+        due = game.ungiven(board, now)
+        if due is None:
+            raise TooLate("its operator was slashed, and it cannot be proved whole any more")
+        given = sum(span.is_segment and held.proved for span, held in board.spans.items())
+        left = board.segments - given
+        cost = left * PROOF_GAS * (await self.chain.fees()).most
+        if cost > request.payment:
+            raise TooLate(
+                f"its operator was slashed, and {left} proofs cost {cost} wei, more than the "
+                f"{request.payment} wei that it pays"
+            )
+        return due
 
     async def pursue(self, job: Job, standing: Standing, answer: Answer) -> Due:
         """A challenger's next move against a claim that is not its own run's. Raises
@@ -156,9 +184,12 @@ class Bisect:
         run = await self._run(folder, request)
         following = run[segment + 1] if segment + 1 < len(run) else None
         bare = None if following is None else give((run[segment], following, b""))
-        if bare is not None and await self._refusal(bare) == "Stopped":
+        refusal = "" if bare is None else await self._refusal(bare)
+        if refusal == "Stopped":
             log.warning("stopped: not proved", id=request.id.hex(), segment=segment)
             return None
+        if refusal == "AlreadyGiven":  # the contest was read from a node that is behind
+            raise ChainMoved(f"segment {segment} is given already")
         whole = ids.context(self.identity.chain_id, self.identity.oracle, request, payee)
         context = ids.segment_context(whole, segment)
         output, proof = await self.prover.prove(folder / str(segment), context, run[segment])

@@ -8,9 +8,10 @@ from oracle.domain.bisection import Outcome, Span
 from oracle.domain.chain import Status
 from oracle.domain.job import JobState
 from oracle.fakes import CHALLENGER, OPERATOR, QUOTE, Refusal
+from oracle.services.bisect import PROOF_GAS
 from oracle.services.flight import Posting
 from oracle.services.post import HOUR
-from tests.oracle.arena import Arena, Liar, Pursuer
+from tests.oracle.arena import SEGMENTS, Arena, Liar, Pursuer
 from tests.oracle.test_bisection import (
     CLAIM,
     WHOLE,
@@ -24,6 +25,8 @@ from tests.oracle.test_bisection import (
 from tests.oracle.world import run
 
 DECOYS = 2
+#: What all proofs of a run cost at the market's price.
+PAYS = SEGMENTS * PROOF_GAS * 10**9
 
 
 def demanded(chain, request):
@@ -98,7 +101,7 @@ def test_a_right_claim_of_who_was_slashed_is_demanded_by_itself_and_proved():
     async def story():
         chain = Struck()
         one = operator(chain)
-        request = chain.ask_bisected()
+        request = chain.ask_bisected(fee=PAYS)
         await turns(chain, one)
         chain.struck = True
         chain.wait(QUOTE.window)
@@ -113,6 +116,65 @@ def test_a_right_claim_of_who_was_slashed_is_demanded_by_itself_and_proved():
     run(story())
 
 
+def test_a_right_claim_of_who_was_slashed_is_not_proved_for_less_than_that_costs():
+    """Nothing is owed, and its lock is released with the oracle's week."""
+
+    async def story():
+        chain = Struck()
+        one = operator(chain)
+        request = chain.ask_bisected(fee=PAYS - 1)
+        await turns(chain, one)
+        chain.struck = True
+        chain.wait(QUOTE.window)
+        await turns(chain, one)
+        job = await one.job(request)
+        assert job.state is JobState.EXPIRED and "more than" in job.verdict.reason
+        assert moves_of(chain, OPERATOR) == ["answer"]
+
+    run(story())
+
+
+def test_a_slash_that_a_reorg_takes_back_asks_for_no_proof():
+    async def story():
+        chain = Struck()
+        one = operator(chain)
+        request = chain.ask_bisected(fee=PAYS)
+        await turns(chain, one)
+        chain.struck = True
+        chain.wait(QUOTE.window)
+        while (await one.job(request)).demand is None:
+            await one.step()
+        chain.struck = False
+        await to_the_end(chain, request, one)
+        assert moves_of(chain, OPERATOR) == ["answer", "answer"]
+        assert (await one.job(request)).state is JobState.SETTLED
+
+    run(story())
+
+
+def test_a_demand_of_ones_own_that_is_refused_for_a_moment_is_made_later():
+    class Shaken(Struck):
+        refusals = 2
+
+        def _demand(self, *move):
+            if self.refusals:
+                self.refusals -= 1
+                raise Refusal("WrongStatus")
+            super()._demand(*move)
+
+    async def story():
+        chain = Shaken()
+        one = operator(chain)
+        request = chain.ask_bisected(fee=PAYS)
+        await turns(chain, one)
+        chain.struck = True
+        chain.wait(QUOTE.window)
+        await to_the_end(chain, request, one)
+        assert chain.refusals == 0 and chain.stage(request).status is Status.FINAL
+
+    run(story())
+
+
 def test_a_claim_of_who_was_slashed_that_can_be_demanded_no_more_is_given_up():
     """The oracle's week ends before it could be proved."""
 
@@ -123,7 +185,7 @@ def test_a_claim_of_who_was_slashed_that_can_be_demanded_no_more_is_given_up():
     async def story():
         chain = Late()
         one = operator(chain)
-        request = chain.ask_bisected()
+        request = chain.ask_bisected(fee=PAYS)
         await turns(chain, one)
         chain.struck = True
         chain.wait(QUOTE.window)

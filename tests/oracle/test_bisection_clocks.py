@@ -171,6 +171,23 @@ def test_a_demand_of_anothers_that_a_reorg_took_back_is_made(monkeypatch):
     run(story())
 
 
+def test_a_node_that_is_behind_has_no_segment_proved_again():
+    """Receipts are of one backend of a provider, the contest is of another's."""
+
+    class Behind(Arena):
+        async def contest(self, request, standing):
+            before = self.chain[-2].stages.get(request.id, self.chain[-1].stages[request.id])
+            return await self._up(self.board(before))
+
+    async def story():
+        chain = Behind()
+        one, request = await besieged(chain)
+        await until(chain, one, lambda: given(chain, request) == SINGLE)
+        assert one.prover.proved == SEGMENTS
+
+    run(story())
+
+
 def test_a_segment_that_another_gives_first_costs_no_confirmations():
     """Whoever copies each of our proofs, and is mined first, delays the next by a block or two."""
 
