@@ -61,8 +61,10 @@ def _scaled(node: Node, what: str, x: Any, factor: Any, shape: Shape) -> tuple[l
     """The nodes that make factor x, and what names it."""
     if factor == 1:
         return [], x
+    if isinstance(x, np.ndarray):  # of no axes, numpy makes a number of it, as the code's own are
+        return [], np.asarray(factor * x)
     if not isinstance(x, Ref):
-        return [], factor * np.asarray(x)
+        return [], factor * x
     made = part_of(node, what, "mul.Scalar", (x, factor), shape)
     return [made], Ref(made.name)
 
