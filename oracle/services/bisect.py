@@ -36,6 +36,8 @@ GIVING = 30
 LOOK = 600
 #: Gas of a segment's proof, where its worth is weighed: what proofs take, not their bound.
 PROOF_GAS = 1_000_000
+#: No time at all.
+NEVER = 1 << 62
 #: Runs that are kept in memory, the newest.
 RUNS = 8
 #: A segment's input, output and proof.
@@ -64,7 +66,11 @@ class Bisect:
         due, now = next(iter(game.owed(board)), None), (await self.chain.head()).timestamp
         by_proof_only = await self._by_proof_only(job, standing, answer, board)
         if due is None and by_proof_only:
-            due = await self._ungiven(request, board, now)
+            due = game.ungiven(board, now)
+            if due is None:
+                raise TooLate("its operator was slashed, and it cannot be proved whole any more")
+            if not await self._pays(request, board):  # gas may be cheaper later: it has a week
+                return Due(Move.FINALISE, NEVER, look=now + LOOK)
         if due is None:
             at = 0 if board.complete else board.until + 1
             return Due(Move.FINALISE, at, look=now + LOOK)
@@ -96,23 +102,14 @@ class Bisect:
             return False
         return (await self.chain.account(answer.tier, standing.payee)).suspended
 
-    async def _ungiven(
-        self, request: Request, board: game.Board, now: int
-    ) -> game.Publish | game.Prove | game.Demand:
-        """What a proof of the whole lacks, though nobody asks for it: made for the payment, and no
-        stake is lost without it. Raises TooLate."""
-        due = game.ungiven(board, now)
-        if due is None:
-            raise TooLate("its operator was slashed, and it cannot be proved whole any more")
+    async def _pays(self, request: Request, board: game.Board) -> bool:
+        """Whether the fee is worth the proofs that the whole run lacks, though nobody asks for one:
+        without them no stake is lost, only the fee."""
         given = sum(span.is_segment and held.proved for span, held in board.spans.items())
-        left = board.segments - given
-        cost = left * PROOF_GAS * (await self.chain.fees()).most
-        if cost > request.payment:
-            raise TooLate(
-                f"its operator was slashed, and {left} proofs cost {cost} wei, more than the "
-                f"{request.payment} wei that it pays"
-            )
-        return due
+        cost = (board.segments - given) * PROOF_GAS * (await self.chain.fees()).most
+        if cost > request.fee:
+            log.info("its proofs cost more than it pays", id=request.id.hex(), wei=cost)
+        return cost <= request.fee
 
     async def pursue(self, job: Job, standing: Standing, answer: Answer) -> Due:
         """A challenger's next move against a claim that is not its own run's. Raises

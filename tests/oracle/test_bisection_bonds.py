@@ -5,10 +5,10 @@ from dataclasses import replace
 from structlog.testing import capture_logs
 
 from oracle.domain.bisection import Outcome, Span
-from oracle.domain.chain import Status
+from oracle.domain.chain import Fees, Status
 from oracle.domain.job import JobState
 from oracle.fakes import CHALLENGER, OPERATOR, QUOTE, Refusal
-from oracle.services.bisect import PROOF_GAS
+from oracle.services.bisect import LOOK, PROOF_GAS
 from oracle.services.flight import Posting
 from oracle.services.post import HOUR
 from tests.oracle.arena import SEGMENTS, Arena, Liar, Pursuer
@@ -116,20 +116,24 @@ def test_a_right_claim_of_who_was_slashed_is_demanded_by_itself_and_proved():
     run(story())
 
 
-def test_a_right_claim_of_who_was_slashed_is_not_proved_for_less_than_that_costs():
-    """Nothing is owed, and its lock is released with the oracle's week."""
+def test_a_right_claim_of_who_was_slashed_is_proved_once_that_costs_no_more_than_it_pays():
+    """Nothing is owed: gas has a week to become cheaper."""
 
     async def story():
         chain = Struck()
         one = operator(chain)
-        request = chain.ask_bisected(fee=PAYS - 1)
+        request = chain.ask_bisected(fee=PAYS)
         await turns(chain, one)
-        chain.struck = True
+        chain.struck, chain.market = True, Fees(10**9 + 1, 10**8)
         chain.wait(QUOTE.window)
-        await turns(chain, one)
-        job = await one.job(request)
-        assert job.state is JobState.EXPIRED and "more than" in job.verdict.reason
+        for _ in range(3):
+            await turns(chain, one)
+            chain.wait(LOOK)
+        assert (await one.job(request)).state is JobState.PROVISIONAL
         assert moves_of(chain, OPERATOR) == ["answer"]
+        chain.market = Fees(10**9, 10**8)
+        await to_the_end(chain, request, one)
+        assert chain.stage(request).status is Status.FINAL
 
     run(story())
 
