@@ -56,11 +56,11 @@ class Offers:
         request, _ = await self._read(request_id)
         return await self._send("offer", request.fields, value=wei)
 
-    async def prove(self, request_id: bytes) -> Receipt:
+    async def prove(self, request_id: bytes) -> Receipt | None:
         """Proves a pending request's answer, hands that in, and earns what was offered, also if
-        somebody else sent that proof first. Raises NoRequest, ModelMissing, InputRefused,
-        ProverFailed, CallRefused; NothingToProve for a composition, which is proved at its tier,
-        and for another's claim that is right."""
+        somebody else sent that proof first; None if they had that paid to this key, too. Raises
+        NoRequest, ModelMissing, InputRefused, ProverFailed, CallRefused; NothingToProve for a
+        composition, which is proved at its tier, and for another's claim that is right."""
         request, standing = await self._read(request_id)
         kind = self._site.chain.tiers.get(request.assurance)
         if kind is None or kind is TierKind.BISECTION:
@@ -85,12 +85,21 @@ class Offers:
             standing = None
         evidence = await self._evidence(request, standing, proof)
         handed = call_data("answer", request.fields, request.input, payee, output, evidence)
+        refused = None
         try:
             await self._wallet.transact(Call(identity.oracle, handed))
         except CallRefused as error:
             if error.name not in ("WrongStatus", "Reverted"):
-                raise  # else settled meanwhile: by this proof, or `earn` says so
-        return await self._send("earn", request.fields, payee, output)
+                raise
+            refused = error  # settled meanwhile: by this proof, or `earn` says otherwise
+        try:
+            return await self._send("earn", request.fields, payee, output)
+        except CallRefused as error:
+            if error.name == "NothingLeft":
+                return None
+            if refused is not None and error.name == "Pending":
+                raise refused from error
+            raise
 
     async def earn(self, request_id: bytes) -> Receipt:
         """Sends what was offered to the payee of the claim that a proof made final, whoever that

@@ -184,9 +184,11 @@ def _check_list(crl: x509.CertificateRevocationList, issuer: Certificate, at: da
 
 def _crl(data: bytes) -> x509.CertificateRevocationList:
     try:
-        return x509.load_der_x509_crl(data)
-    except ValueError as error:
+        crl = x509.load_der_x509_crl(data)
+        _ = crl.issuer, crl.last_update_utc, crl.next_update_utc  # parsed when they are asked for
+    except (ValueError, *UNREADABLE) as error:
         raise MalformedEvidence("revocation list", "X.509 in DER", f"{error}") from error
+    return crl
 
 
 def _extension(certificate: Certificate, kind: type[Extension]) -> Extension | None:

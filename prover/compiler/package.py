@@ -41,6 +41,8 @@ def write_package(folder: Path, compiled: Compiled) -> None:
     if compiled.shown is not None:
         found = [list(one) for one in compiled.shown]
         (folder / SHOWN).write_text(json.dumps(found) + "\n", encoding="ascii")
+    else:
+        (folder / SHOWN).unlink(missing_ok=True)  # another program's
 
 
 def read_package(folder: Path) -> Compiled:

@@ -189,6 +189,8 @@ def test_a_device_that_was_taken_back_is_refused(kind: Kind) -> None:
     refused(Expired, kind, evidence(kind, signer), replace(asked, crls=(stale,)))
     forged = Holder(ec.generate_private_key(authority.key.curve), authority.chain).revoking()
     refused(SignatureInvalid, kind, evidence(kind, signer), replace(asked, crls=(forged,)))
+    garbled = revoking.replace(b"Authority of", b"\xff\xfethority of")
+    refused(MalformedEvidence, kind, evidence(kind, signer), replace(asked, crls=(garbled,)))
 
 
 KEYS: dict[bytes, Any] = {}
