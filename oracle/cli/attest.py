@@ -323,21 +323,35 @@ def veto(
 def revoke(
     model: ModelId,
     answer_key: AnswerKeyName = "",
+    point: Annotated[
+        str, typer.Option(help="The key's x and y, as enrol said, in place of --answer-key.")
+    ] = "",
+    owner: Annotated[str, typer.Option(help="Who enrolled it, if not you (attesters').")] = "",
     rpc: Rpc = None,
     key: Key = None,
     as_json: Json = False,
 ) -> None:
-    """Revoke an answer key of yours, for ever."""
+    """Revoke an answer key of yours, or, as an attester, of another's; for ever. A TPM's answers to
+    its name in the state that it was made for only: after that, give its --point."""
+    from oracle.evidence import parse_owner, parse_point
+
+    if point and answer_key:
+        raise SettingsInvalid("expected --point or --answer-key, got both")
+    if owner and not point:
+        raise SettingsInvalid("expected --point with --owner: another's key is not at hand")
     model_id = parse_word(model, "MODEL")
+    named, whose = parse_point(point) if point else b"", parse_owner(owner) if owner else ""
 
     async def work(site: "Site", wallet: "Wallet") -> Report:
         from oracle.adapters.answer_key import open_answer_key
         from oracle.adapters.attestations import revoke_call
 
-        point = await open_answer_key(answer_key or read_settings().answer_key).point()
-        registry, owner = site.deployment.address(ATTESTATIONS), wallet.signer.address
-        await wallet.transact(revoke_call(registry, owner, model_id, point))
-        return {"owner": owner, "model": model, "revoked": True}
+        by = whose or wallet.signer.address
+        shown = named or await open_answer_key(answer_key or read_settings().answer_key).point()
+        await wallet.transact(
+            revoke_call(site.deployment.address(ATTESTATIONS), by, model_id, shown)
+        )
+        return {"owner": by, "model": model, "point": "0x" + shown.hex(), "revoked": True}
 
     _print(_run(work, rpc, key), as_json)
 

@@ -12,6 +12,7 @@ from oracle.adapters.attestations import key_shown
 from oracle.adapters.chain import NodeChain
 from oracle.adapters.keys import open_signer
 from oracle.adapters.rpc import Node
+from oracle.adapters.software_tpm import is_installed, software_tpm
 from oracle.attestation import Kind
 from oracle.attestation.enrolment import Applicant
 from oracle.cli import main
@@ -276,6 +277,70 @@ def test_enrol_by_a_quote_until_its_certificate_is_revoked(kind, tmp_path, monke
             assert "expected a STATEMENT" in typed("veto", *words, code=1)
         typed("veto", asked["approve level"], "--key", "dev:8")
         assert "approve level" in typed(*enrolling("third"))
+
+
+@pytest.mark.chain
+@pytest.mark.skipif(
+    not is_installed(), reason="swtpm is not installed (apt-get install swtpm): no TPM to sign with"
+)
+def test_revoke_a_key_whose_machine_has_changed(tmp_path, monkeypatch):
+    """Its label is another key's name by then: its point is all that is left of it."""
+    with Chain.start() as evm, software_tpm(tmp_path / "tpm") as tpm:
+        hall = Hall(evm)
+        names = {"InferenceOracle": hall.oracle, "ProofAssurance": hall.tier}
+        names |= {"AttestationRegistry": hall.attestations, "AttestedAssurance": hall.optimistic}
+        contracts = {name: {"address": made_.address} for name, made_ in names.items()}
+        deployment = tmp_path / "deployment.json"
+        deployment.write_text(json.dumps({"chain_id": 31337, "block": 1, "contracts": contracts}))
+        monkeypatch.setenv("EINPROOF_DEPLOYMENT", str(deployment))
+        monkeypatch.setenv("EINPROOF_RPC", evm.url)
+        monkeypatch.delenv("EINPROOF_KEY", raising=False)
+        monkeypatch.setenv("EINPROOF_ANSWER_KEY", f"tpm:{tpm.where}#answers@9+0")
+        model = "0x" + hall.model_id.hex()
+        chain = NodeChain(Node(evm.url), hall.oracle.address, {})
+
+        def enrolled():
+            """The point of the key that the machine's state has now, enrolled."""
+            end = datetime.fromtimestamp(evm.now() + 30 * DAY, UTC).isoformat()
+            words = ("enrol", model, "--until", end, "--key", "dev:2", "--json")
+            for name, statement in typed(*words).items():
+                if name.startswith("approve"):
+                    hall.admit(bytes.fromhex(statement[2:]))
+            shown = typed(*words)
+            assert shown["enrolled"]
+            return shown["point"]
+
+        def is_revoked(named):
+            where = (hall.attestations.address, hall.operator, hall.model_id)
+            return run(key_shown(chain, *where, bytes.fromhex(named[2:])))[0].revoked
+
+        first = enrolled()
+        tpm.extend(9, bytes(32))
+        second = enrolled()
+        tpm.extend(9, bytes(32))
+        revoke = ("revoke", model, "--key")
+        assert "KeyUnknown" in typed(*revoke, "dev:2", code=1)
+        assert "KeyUnknown" in typed(*revoke, "dev:3", "--point", first, code=1)
+        done = typed(*revoke, "dev:2", "--point", first, "--json")
+        assert done == {"owner": hall.operator, "model": model, "point": first, "revoked": True}
+        assert is_revoked(first) and not is_revoked(second)
+        attesters = ("--point", second, "--owner", hall.operator)
+        assert "NotTheOwner" in typed(*revoke, "dev:3", *attesters, code=1)
+        assert typed(*revoke, "dev:7", *attesters, "--json")["owner"] == hall.operator
+        assert is_revoked(second)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--point", "0x" + "00" * 64, "--answer-key", "a.pem"), "--point or --answer-key"),
+        (("--owner", "0x" + "01" * 20), "expected --point with --owner"),
+        (("--owner", "me", "--point", "0x" + "00" * 64), "expected an address after --owner"),
+        (("--point", "0x00"), "expected 64 bytes"),
+    ],
+)
+def test_revoke_what_is_typed_wrong_is_refused(words, expected):
+    assert expected in typed("revoke", "0x" + "00" * 32, *words, code=1)
 
 
 @pytest.mark.parametrize(
