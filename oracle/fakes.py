@@ -35,6 +35,7 @@ from oracle.domain.chain import (
     Receipt,
     Requested,
     Returned,
+    Round,
     Shown,
     Signed,
     Status,
@@ -150,7 +151,7 @@ class FakeRounds:
     def __init__(self, *first: Exception | bytes) -> None:
         self.first = list(first)
 
-    async def signature(self, audit: Audit) -> bytes:
+    async def signature(self, round: Round) -> bytes:
         await asyncio.sleep(0)
         found = self.first.pop(0) if self.first else b""
         if isinstance(found, Exception):
@@ -426,7 +427,7 @@ class FakeChain:
         made = stage.since + QUOTE.window + UNSEEN
         held = HELD if stage.published and not drawn else QUOTE.prove
         until = (stage.published or made) + held
-        found = Audit(BEACON, True, request.nonce, stage.published > 0, drawn, until, made)
+        found = Audit(BEACON, True, request.nonce, stage.published > 0, made, drawn, until)
         return await self._up(found)
 
     async def frozen(self, request: Request) -> bool:

@@ -18,6 +18,7 @@ from oracle.domain.chain import (
     Flown,
     Guarding,
     Receipt,
+    Round,
     Shown,
     Signed,
     Status,
@@ -85,6 +86,14 @@ class Chain(Protocol):
 
     async def committee(self, tier: Tier, epoch: int) -> Committee | None:
         """Who was drawn for an epoch; None if nobody was, yet."""
+        ...
+
+    async def round_of(self, tier: Tier, epoch: int) -> Round:
+        """The round that draws a committee tier's members of an epoch."""
+        ...
+
+    def draw_call(self, tier: Tier) -> Call:
+        """Draws today's, of a round that is published."""
         ...
 
     async def summons(self, request: Request) -> Summons | None:
@@ -304,8 +313,8 @@ class Signer(Protocol):
 class Rounds(Protocol):
     """Where a public beacon's signatures are had."""
 
-    async def signature(self, audit: Audit) -> bytes:
-        """Of the round that decides, as the beacon's contract takes it. Raises BeaconUnavailable,
+    async def signature(self, round: Round) -> bytes:
+        """Of a round that decides, as the beacon's contract takes it. Raises BeaconUnavailable,
         also if the round is not made yet."""
         ...
 

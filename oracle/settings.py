@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     member_password_file: Path | None = None
     watcher_key: str = Field("", description="the watcher's own; default KEY if it is alone")
     watcher_password_file: Path | None = None
-    drand: str = Field("https://api.drand.sh", description="relay: rounds that draw audits")
+    drand: str = Field("https://api.drand.sh", description="relay: rounds that draw")
     board: str = Field("", description="URL of the collector's board, where members put words")
     board_host: str = "127.0.0.1"
     board_port: int | None = Field(None, ge=0, le=65535, description="be the collector: host it")

@@ -1,4 +1,4 @@
-"""Audits, beacons and guards over a node: what NodeChain has beside the answering of requests."""
+"""Audits, draws, beacons and guards over a node: what NodeChain has beside answering requests."""
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
@@ -10,7 +10,8 @@ from eth_utils.address import to_checksum_address
 from oracle.adapters.abi import call_data
 from oracle.adapters.rpc import Node
 from oracle.adapters.words import shown_in
-from oracle.domain.chain import Audit, Call, Guarding, Shown
+from oracle.domain.chain import Audit, Call, Guarding, Round, Shown
+from oracle.domain.committee import DAY
 from oracle.domain.errors import CallRefused
 from oracle.domain.job import Standing
 from oracle.domain.request import Request, Tier
@@ -38,16 +39,34 @@ class AuditCalls(ABC):
     async def audit(self, request: Request) -> Audit:
         found = await self.call(request.assurance, call_data("auditOf", request.fields))
         round, known, drawn, until = decode(("uint64", "bool", "bool", "uint256"), found)
-        if (tier := request.assurance) not in self.beacons:
+        beacon, development = await self._beacon(request.assurance)
+        made = await self._made(beacon, round)
+        return Audit(beacon, development, round, known, made, drawn, until)
+
+    async def round_of(self, tier: Tier, epoch: int) -> Round:
+        beacon, development = await self._beacon(tier.assurance)
+        found = await self.call(beacon, call_data("roundAfter", epoch * DAY))
+        (round,) = decode(("uint64",), found)
+        value = await self.call(beacon, call_data("valueOf", round))
+        made = await self._made(beacon, round)
+        return Round(beacon, development, round, value != bytes(32), made)
+
+    def draw_call(self, tier: Tier) -> Call:
+        return Call(tier.assurance, call_data("draw"))
+
+    async def _beacon(self, tier: str) -> tuple[str, bool]:
+        """A tier's beacon, and whether anyone can compute it."""
+        if tier not in self.beacons:
             (address,) = decode(("address",), await self.call(tier, call_data("randomness")))
             (development,) = decode(("bool",), await self.call(address, call_data("development")))
             self.beacons[tier] = str(to_checksum_address(address)), development
-        beacon, development = self.beacons[tier]
+        return self.beacons[tier]
+
+    async def _made(self, beacon: str, round: int) -> int:
         if (beacon, round) not in self.round_times:
             found = await self.call(beacon, call_data("timeOf", round))
             (self.round_times[beacon, round],) = decode(("uint256",), found)
-        made = self.round_times[beacon, round]
-        return Audit(beacon, development, round, known, drawn, until, made)
+        return self.round_times[beacon, round]
 
     async def audited(self, plain: Quote, tier: Tier, terms: bytes) -> Quote:
         """What audits ask for besides: a stake; and the time until a claim that is not drawn is

@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 
-from oracle.domain.chain import Audit
+from oracle.domain.chain import Round
 from oracle.domain.errors import BeaconUnavailable
 
 #: Contract -> drand's name of its network.
@@ -34,13 +34,13 @@ class DrandRounds:
         self._url = url.rstrip("/")
         self._beacons = beacons
 
-    async def signature(self, audit: Audit) -> bytes:
-        if audit.development:
+    async def signature(self, round: Round) -> bytes:
+        if round.development:
             return b""
-        name = self._beacons.get(audit.beacon, "")
+        name = self._beacons.get(round.beacon, "")
         if name not in NETWORKS:
-            raise BeaconUnavailable(f"{audit.beacon} is no beacon of this deployment")
-        signature = await asyncio.to_thread(self._fetch, NETWORKS[name], audit.round)
+            raise BeaconUnavailable(f"{round.beacon} is no beacon of this deployment")
+        signature = await asyncio.to_thread(self._fetch, NETWORKS[name], round.round)
         return signature if name == "DrandEvmnet" else decompressed(signature)
 
     def _fetch(self, network: str, round: int) -> bytes:

@@ -10,7 +10,7 @@ import typer
 from oracle.adapters.deployment import BLS_COMMITTEE, COMMITTEE
 from oracle.cli.prove import parse_word
 from oracle.domain.committee import DAY
-from oracle.domain.errors import SettingsInvalid
+from oracle.domain.errors import SettingsInvalid, WrongTier
 from oracle.settings import read_settings
 
 app = typer.Typer(
@@ -62,7 +62,8 @@ def leave(
 
 @app.command()
 def draw(rpc: Rpc = None, key: Key = None, large: Large = False, as_json: Json = False) -> None:
-    """Draw today's committee, if nobody has; anyone may. On Anvil, publishes the round first."""
+    """Draw today's committee, if nobody has; anyone may. Publishes the beacon's round first, if
+    nobody has: drand's from the relay EINPROOF_DRAND."""
     _do(_draw, rpc, key, large, as_json)
 
 
@@ -105,10 +106,13 @@ def withdraw(rpc: Rpc = None, key: Key = None, large: Large = False, as_json: Js
 
 
 class _Desk:
-    """A committee tier of a site, and a key there."""
+    """A committee tier of a site, and a key there; `relay` has the rounds of its beacons."""
 
-    def __init__(self, site: Any, wallet: Any, large: bool) -> None:
+    def __init__(self, site: Any, wallet: Any, large: bool, relay: str) -> None:
+        from oracle.adapters.drand import DrandRounds
+
         self.wallet = wallet
+        self.rounds = DrandRounds(relay, site.deployment.beacons)
         self.chain = site.chain
         self.start = site.deployment.block
         self.council = site.deployment.address(BLS_COMMITTEE if large else COMMITTEE)
@@ -147,26 +151,17 @@ def _seat(name: str, seat: int) -> Callable[[_Desk], Awaitable[Report]]:
 
 
 async def _draw(desk: _Desk) -> Report:
-    from eth_utils.address import to_checksum_address
-
-    from oracle.adapters.abi import call_data
-
     epoch = (await desk.chain.head()).timestamp // DAY
-    (held,) = await desk.read(desk.council, ("bytes32",), "committeeOf", epoch)
-    if held == bytes(32):
-        (found,) = await desk.read(desk.council, ("address",), "randomness")
-        beacon = to_checksum_address(found)
-        (round_,) = await desk.read(beacon, ("uint64",), "roundAfter", epoch * DAY)
-        (value,) = await desk.read(beacon, ("bytes32",), "valueOf", round_)
-        (development,) = await desk.read(beacon, ("bool",), "development")
-        if value == bytes(32) and not development:
-            raise SettingsInvalid(
-                f"round {round_} is not published at beacon {beacon} yet: hand in drand's "
-                "signature of it with publish"
-            )
-        if value == bytes(32):
-            await desk.tell(beacon, call_data("publish", round_, b""))
-        await desk.tell(desk.council, call_data("draw"))
+    tier = await desk.chain.tier(desk.council)
+    if tier is None:
+        raise WrongTier(f"{desk.council} vouches with something else than its pin says")
+    if await desk.chain.committee(tier, epoch) is None:
+        round = await desk.chain.round_of(tier, epoch)
+        if not round.known:
+            signature = await desk.rounds.signature(round)
+            call = desk.chain.publish_call(round.beacon, round.round, signature)
+            await desk.wallet.transact(call)
+        await desk.wallet.transact(desk.chain.draw_call(tier))
     return await _look(desk)
 
 
@@ -307,7 +302,7 @@ def _do(
         try:
             signer = site.signer(settings, "dev:4")
             wallet = Wallet(site.chain, signer, site.identity.chain_id)
-            return await work(_Desk(site, wallet, large))
+            return await work(_Desk(site, wallet, large, settings.drand))
         finally:
             site.chain.node.close()
 

@@ -128,19 +128,25 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Audit:
-    """Whether a claim under the audited tier is drawn: by `round` of `beacon`, once that is
-    published (`known`), which can be from chain time `made` on; `until` is the last second for the
-    proof of a drawn one, a prove clock after the publication (after `made`, before there is one).
-    `development`: anyone can compute that beacon ahead of time."""
+class Round:
+    """The round of a beacon that decides a draw: published already (`known`), or to be, from chain
+    time `made` on. `development`: anyone can compute that beacon ahead of time."""
 
     beacon: str
     development: bool
     round: int
     known: bool
+    made: int
+
+
+@dataclass(frozen=True, slots=True)
+class Audit(Round):
+    """Whether a claim under the audited tier is drawn, once its round is published; `until` is the
+    last second for the proof of a drawn one, a prove clock after the publication (after `made`,
+    before there is one)."""
+
     drawn: bool
     until: int
-    made: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +234,8 @@ class Flown:
     or because a nonce below others was empty. `done`: its nonce is used up, by a variant that is
     mined at or below the cursor, or, if none is mined, by a transaction that is not ours; or no
     node takes it, and the nonce is free again. `value` is the wei that it carries, `bond` what of
-    it the hour's budget for bonds counts.
+    it the hour's budget for bonds counts; `call` what it asks for, where that does not follow from
+    its job.
     """
 
     sender: str
@@ -242,6 +249,7 @@ class Flown:
     move: Move = Move.ANSWER
     value: int = 0
     bond: int = 0
+    call: Call | None = None
     mined: Receipt | None = None
     done: bool = False
 

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import structlog
 
+from tests.oracle.relay import Relay
+
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
@@ -40,6 +42,14 @@ def postgres() -> Iterator[str]:
     finally:
         call(str(programs["pg_ctl"]), "-D", data, "-m", "immediate", "stop")
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def relay() -> Iterator[Relay]:
+    """A relay of drand's rounds that knows none yet."""
+    made = Relay()
+    yield made
+    made.close()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -231,7 +231,7 @@ def test_views_of_audits_and_guards_are_the_contracts(hall):
             desk.optimistic.functions.auditOf(request.fields)
         )
         assert await chain.audit(request) == Audit(
-            hall.beacon.address, True, round, known, drawn, until, until - CLOCK
+            hall.beacon.address, True, round, known, until - CLOCK, drawn, until
         )
         hall.wait(WINDOW + 70)
         call = chain.publish_call(hall.beacon.address, round, b"")

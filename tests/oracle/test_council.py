@@ -28,6 +28,7 @@ from oracle.story.anvil import free_port
 from tests.contracts.bench import COVERAGE, PROVING, WRONG, terms
 from tests.contracts.council import CLOCK, FINE, GRACE, SEAT, START, TRACE, WINDOW, Council
 from tests.contracts.desk import FINAL, HARNESS, PROVISIONAL
+from tests.contracts.test_random import EVMNET
 from tests.evm import Chain
 from tests.oracle.desk import LOGITS, Office
 from tests.oracle.test_kill import Daemon
@@ -310,6 +311,50 @@ def test_seats_and_the_draw_by_hand(office, tmp_path, monkeypatch):
     assert address(COLLECTOR) not in drawn["committee"]
     assert call("draw", "--json") == drawn
     assert "place    0" in call("show")
+
+
+def drands(office, midnight):
+    """The committee's beacon becomes drand's evmnet, of which round 1000 is midnight's first: its
+    code, but for when its rounds begin. What it takes is the signature that drand made of it."""
+    beacon = office.desk.beacon.address
+    made = office.evm.deploy("contracts/random/DrandEvmnet.sol")
+    genesis = office.evm.call(made.functions.genesis())
+    code = bytes(office.evm.web3.eth.get_code(made.address))
+    begins = midnight - 998 * office.evm.call(made.functions.period())
+    assert genesis.to_bytes(32, "big") in code
+    code = code.replace(genesis.to_bytes(32, "big"), begins.to_bytes(32, "big"))
+    office.evm.rpc("anvil_setCode", beacon, "0x" + code.hex())
+    return {**office.contracts, "DrandEvmnet": beacon}
+
+
+def test_the_draw_by_hand_publishes_drands_round_first(office, relay, tmp_path, monkeypatch):
+    contracts = drands(office, START + DAY)
+    call = commands(contracts, office.evm.url, tmp_path, monkeypatch)
+    monkeypatch.setenv("EINPROOF_DRAND", relay.url)
+    office.wait(DAY)
+    before = nonce(office, OTHERS[0])
+    assert "gives no signature" in call("draw", code=1)
+    relay.say("DrandEvmnet", 1000, EVMNET[10_000_000][0])
+    assert "WrongSignature(1000)" in call("draw", code=1)
+    assert (nonce(office, OTHERS[0]), call("show", "--json")["committee"]) == (before, [])
+    relay.say("DrandEvmnet", 1000, EVMNET[1000][0])
+    drawn = call("draw", "--json")
+    assert (drawn["day"], len(drawn["committee"])) == (TODAY + 1, 4)
+    assert nonce(office, OTHERS[0]) == before + 2
+    value = office.evm.call(office.desk.beacon.functions.valueOf(1000))
+    assert bytes(value).hex() == EVMNET[1000][1]
+    assert call("draw", "--json") == drawn
+    assert nonce(office, OTHERS[0]) == before + 2
+
+
+def test_a_round_that_another_published_is_drawn_by(office, tmp_path, monkeypatch):
+    """No relay is asked: none would answer."""
+    contracts = drands(office, START + DAY)
+    call = commands(contracts, office.evm.url, tmp_path, monkeypatch)
+    monkeypatch.setenv("EINPROOF_DRAND", "http://127.0.0.1:9")
+    office.wait(DAY)
+    office.evm.send(office.desk.beacon.functions.publish(1000, EVMNET[1000][0]))
+    assert len(call("draw", "--json")["committee"]) == 4
 
 
 def test_summons_and_fines_by_hand(office, tmp_path, monkeypatch):

@@ -1,16 +1,12 @@
 """Rounds of drand's networks from a relay, which here is a server of our own with real rounds."""
 
-import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
 import pytest
 from py_ecc.bls.point_compression import decompress_G1
 from py_ecc.bls.typing import G1Compressed
 from py_ecc.optimized_bls12_381 import normalize
 
-from oracle.adapters.drand import NETWORKS, DrandRounds, decompressed
-from oracle.domain.chain import Audit
+from oracle.adapters.drand import DrandRounds, decompressed
+from oracle.domain.chain import Round
 from oracle.domain.errors import BeaconUnavailable
 from tests.contracts.test_random import EVMNET, QUICKNET
 from tests.oracle.world import run
@@ -23,63 +19,35 @@ COMPRESSED = bytes.fromhex(
 )
 
 
-@pytest.fixture
-def relay():
-    said = {}
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            body = said.get(self.path)
-            self.send_response(200 if body else 404)
-            self.end_headers()
-            self.wfile.write(json.dumps(body or {"error": "too early"}).encode())
-
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}", said
-    server.shutdown()
-    server.server_close()
-
-
-def audit(beacon, round=1000, development=False):
-    return Audit(beacon, development, round, False, False, 0, 0)
-
-
-def put(said, name, round, signature, told=None):
-    path = f"/{NETWORKS[name]}/public/{round}"
-    said[path] = {"round": told or round, "signature": signature.hex()}
+def unpublished(beacon, round=1000, development=False):
+    return Round(beacon, development, round, False, 0)
 
 
 def test_signatures_are_what_the_contracts_take(relay):
     """test_random has both contracts accept these bytes."""
-    url, said = relay
-    rounds = DrandRounds(url + "/", BEACONS)
-    put(said, "DrandEvmnet", 1000, EVMNET[1000][0])
-    put(said, "DrandQuicknet", 1000, COMPRESSED)
-    assert run(rounds.signature(audit(EVM))) == EVMNET[1000][0]
+    rounds = DrandRounds(relay.url + "/", BEACONS)
+    relay.say("DrandEvmnet", 1000, EVMNET[1000][0])
+    relay.say("DrandQuicknet", 1000, COMPRESSED)
+    assert run(rounds.signature(unpublished(EVM))) == EVMNET[1000][0]
     x, y = QUICKNET[1000][0][:64], QUICKNET[1000][0][64:]
-    assert run(rounds.signature(audit(QUICK))) == x + y
-    assert run(rounds.signature(audit("0x00", development=True))) == b""
+    assert run(rounds.signature(unpublished(QUICK))) == x + y
+    assert run(rounds.signature(unpublished("0x00", development=True))) == b""
 
 
 def test_what_is_not_had_is_said(relay):
-    url, said = relay
-    rounds = DrandRounds(url, BEACONS)
-    put(said, "DrandEvmnet", 7, EVMNET[1000][0], told=8)
-    put(said, "DrandQuicknet", 7, EVMNET[1000][0])
+    rounds = DrandRounds(relay.url, BEACONS)
+    relay.say("DrandEvmnet", 7, EVMNET[1000][0], told=8)
+    relay.say("DrandQuicknet", 7, EVMNET[1000][0])
     for wrong, reason in (
-        (audit(EVM), "HTTPError"),
-        (audit(EVM, 7), "expected round 7, got 8"),
-        (audit(QUICK, 7), "expected a compressed point"),
-        (audit("0x01"), "no beacon of this deployment"),
+        (unpublished(EVM), "HTTPError"),
+        (unpublished(EVM, 7), "expected round 7, got 8"),
+        (unpublished(QUICK, 7), "expected a compressed point"),
+        (unpublished("0x01"), "no beacon of this deployment"),
     ):
         with pytest.raises(BeaconUnavailable, match=reason):
             run(rounds.signature(wrong))
     with pytest.raises(BeaconUnavailable, match="gives no signature"):
-        run(DrandRounds("http://127.0.0.1:9", BEACONS).signature(audit(EVM)))
+        run(DrandRounds("http://127.0.0.1:9", BEACONS).signature(unpublished(EVM)))
 
 
 @pytest.mark.parametrize("larger", [False, True])
