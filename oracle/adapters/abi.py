@@ -25,6 +25,9 @@ FUNCTIONS: Mapping[str, tuple[str, ...]] = {
     "request": (REQUEST, "bytes"),
     "answer": (REQUEST, "bytes", "address", "bytes", "bytes"),
     "refund": (REQUEST,),
+    "deliver": (REQUEST, "address", "bytes"),
+    "retryCallback": (REQUEST, "address", "bytes"),
+    "statusOf": ("bytes32",),
     # ProofAssurance, OptimisticAssurance
     "pin": (),
     "verifier": (),
@@ -181,6 +184,10 @@ ERRORS: Mapping[str, tuple[str, ...]] = {
     "DeadlineNotPassed": ("uint256", "uint256"),
     "WrongVerdict": ("uint8",),
     "NotEnoughGas": ("uint256", "uint256"),
+    "NotWanted": ("address",),
+    "NothingToDeliver": ("bytes32",),
+    "NothingToRetry": ("bytes32",),
+    "CallbackFailed": ("bytes32",),
     # IAssurance
     "WrongTerms": ("bytes32", "bytes32"),
     "WrongPin": ("bytes32", "bytes32"),

@@ -1,0 +1,208 @@
+"""einproof settle, by the command line on the real contracts: one request, by whoever."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from typer.testing import CliRunner
+
+from oracle import bootstrap
+from oracle.adapters.keys import open_signer
+from oracle.cli import main
+from tests.contracts.bench import CLOCK, DAY, HOUR, LOCK, WINDOW, WRONG, Bench, terms
+from tests.contracts.desk import FINAL, LOGITS, RETRACTED, REVERT, ZERO
+from tests.contracts.test_audits import deciding
+from tests.contracts.test_deliver import standing, taken, want
+from tests.evm import Chain
+from tests.oracle.desk import EchoEngine, EchoModels, EchoProver
+from tests.oracle.pact import both, town
+
+__all__ = ["both", "town"]  # fixtures
+
+pytestmark = pytest.mark.chain
+
+RUNNER = CliRunner()
+OPERATOR, STRANGER = "dev:2", "dev:6"
+ALWAYS = terms(audits=10_000)
+
+
+@pytest.fixture(scope="module")
+def evm():
+    with Chain.start() as chain:
+        yield chain
+
+
+def staked(evm, tmp_path, monkeypatch, **how):
+    """A desk with the optimistic tier, or the audited one, and its deployment's file."""
+    made = Bench(evm, **how)
+    made.stake()
+    tier = "AuditedAssurance" if "beacon" in how else "OptimisticAssurance"
+    named = {"InferenceOracle": made.oracle, "ProofAssurance": made.tier, tier: made.optimistic}
+    named |= {"ModelRegistry": made.registry, "StakeVault": made.vault}
+    contracts = {name: {"address": contract.address} for name, contract in named.items()}
+    deployment = tmp_path / "deployment.json"
+    deployment.write_text(json.dumps({"chain_id": 31337, "block": 1, "contracts": contracts}))
+    monkeypatch.setenv("EINPROOF_DEPLOYMENT", str(deployment))
+    monkeypatch.setenv("EINPROOF_RPC", evm.url)
+    for name in ("EINPROOF_KEY", "EINPROOF_PAYEE"):
+        monkeypatch.delenv(name, raising=False)
+    assert open_signer(OPERATOR, "", 31337).address == made.operator
+    return made
+
+
+@pytest.fixture
+def bench(evm, tmp_path, monkeypatch):
+    snapshot = evm.snapshot()
+    yield staked(evm, tmp_path, monkeypatch)
+    evm.restore(snapshot)
+
+
+@pytest.fixture
+def audited(evm, tmp_path, monkeypatch):
+    snapshot = evm.snapshot()
+    beacon = evm.deploy("contracts/random/DevelopmentBeacon.sol")
+    made = staked(evm, tmp_path, monkeypatch, guarded=True, beacon=beacon)
+    made.beacon = beacon
+    yield made
+    evm.restore(snapshot)
+
+
+def settled(bench, request, key=STRANGER):
+    """What the command says of a request: status, what was done, what waits."""
+    id = "0x" + bench.request_id(request).hex()
+    result = RUNNER.invoke(main.app, ["settle", id, "--key", key, "--json"])
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert told["request"] == id and (told["gas"] > 0) is bool(told["done"])
+    return told["status"], told["done"], told["waits"]
+
+
+def after(second):
+    """How the first second after one is said."""
+    return f"from {datetime.fromtimestamp(second + 1, UTC).isoformat()} on"
+
+
+def later(evm, seconds):
+    evm.rpc("evm_increaseTime", seconds)
+    evm.rpc("evm_mine")
+
+
+def test_a_provisional_answer_is_delivered_once_and_then_becomes_final(evm, bench):
+    puppet, request = standing(bench)
+    waits = {
+        "hand in": after(bench.since(request) + WINDOW),
+        "refund": after(request.deadline + 7 * DAY),
+    }
+    assert settled(bench, request) == ("Provisional", ["deliver"], waits)
+    assert settled(bench, request) == ("Provisional", [], waits)  # it was told
+    later(evm, WINDOW + HOUR)
+    before = evm.balance(bench.operator)
+    assert settled(bench, request) == ("Final", ["hand in"], {})
+    assert taken(bench, puppet) == (2, FINAL, LOGITS)
+    assert evm.balance(bench.operator) - before == request.cost
+    assert settled(bench, request) == ("Final", [], {})
+
+
+def test_nothing_provisional_goes_to_who_did_not_ask_for_it(bench):
+    puppet = bench.puppet()
+    request = bench.ask_through(puppet)
+    bench.post(request)
+    assert settled(bench, request)[:2] == ("Provisional", [])
+    want(bench, puppet)
+    assert settled(bench, request)[:2] == ("Provisional", ["deliver"])
+
+
+def test_a_claim_that_was_not_proved_is_given_back_and_its_consumer_told(evm, bench):
+    """By anyone but its operator, whose stake it would cost."""
+    puppet, request = standing(bench, WRONG)
+    assert settled(bench, request)[1] == ["deliver"]
+    bench.dispute(request)
+    prove_by = bench.chain.now() + CLOCK
+    assert settled(bench, request)[2]["hand in"] == after(prove_by)
+    later(evm, CLOCK + HOUR)
+    status, done, waits = settled(bench, request, OPERATOR)
+    assert (status, done) == ("Provisional", [])
+    assert "not without its proof" in waits["hand in"]
+    assert settled(bench, request) == ("Retracted", ["hand in", "deliver"], {})
+    assert taken(bench, puppet) == (2, RETRACTED, WRONG)
+    assert bench.account()["suspended"]
+
+
+def test_a_request_that_nobody_answered_is_paid_back(evm, bench):
+    request = bench.request()
+    bench.ask(request)
+    assert settled(bench, request) == ("Open", [], {"refund": after(request.deadline)})
+    later(evm, HOUR + DAY)
+    before = evm.balance(request.refund_to)
+    assert settled(bench, request) == ("Refunded", ["refund"], {})
+    assert evm.balance(request.refund_to) - before == request.cost
+
+
+def test_a_callback_that_failed_is_made_again(bench):
+    puppet = bench.puppet()
+    request = bench.ask_through(puppet)
+    bench.chain.send(puppet.functions.behave(REVERT, ZERO, b""))
+    bench.post(request)
+    later(bench.chain, WINDOW + HOUR)
+    status, done, waits = settled(bench, request)
+    assert (status, done) == ("Final", ["hand in"])
+    assert "CallbackFailed" in waits["call back"]
+    bench.chain.send(puppet.functions.behave(0, ZERO, b""))
+    assert settled(bench, request) == ("Final", ["call back"], {})
+    assert taken(bench, puppet) == (1, FINAL, LOGITS)
+
+
+def test_a_drawn_claim_costs_its_operator_nothing_by_its_own_hand(evm, audited):
+    bench = audited
+    request = bench.posted(terms=ALWAYS, deadline=evm.now() + 10**5)
+    since = bench.since(request)
+    later(evm, WINDOW + HOUR)
+    assert settled(bench, request)[2]["hand in"] == f"refused: SeedUnknown({deciding(since)})"
+    bench.chain.send(bench.beacon.functions.publish(deciding(since), b""), sender=bench.stranger)
+    later(evm, DAY)
+    assert "not without its proof" in settled(bench, request, OPERATOR)[2]["hand in"]
+    assert bench.account()["stake"] > 0
+    assert settled(bench, request) == ("Retracted", ["hand in"], {})
+    assert bench.account()["stake"] == 0
+
+
+def test_what_no_round_decides_is_paid_back_after_the_oracles_week(evm, audited):
+    request = audited.posted(terms=ALWAYS)
+    later(evm, 8 * DAY)
+    assert settled(audited, request) == ("Refunded", ["refund"], {})
+
+
+def test_one_part_of_a_combination_gives_its_claim_back(town, tmp_path, monkeypatch):
+    both = town.both
+    monkeypatch.setenv("EINPROOF_RPC", town.evm.url)
+    monkeypatch.setenv("EINPROOF_DEPLOYMENT", str(town.deployment(tmp_path)))
+    monkeypatch.delenv("EINPROOF_KEY", raising=False)
+    parts = bootstrap.Parts(EchoModels(), EchoEngine(), EchoProver(), EchoEngine())
+    monkeypatch.setattr(bootstrap, "real_parts", lambda settings: parts)
+    plain, request = town.ask()
+    both.post(plain, output=WRONG)
+    before = both.account()["stake"]
+    words = ["challenge", "dispute", "0x" + request.id.hex(), "--key", "dev:5"]
+    assert RUNNER.invoke(main.app, words).exit_code == 0
+    town.pass_time(CLOCK + 1)
+    assert settled(both, plain)[:2] == ("Retracted", ["hand in"])
+    assert before - both.account()["stake"] == LOCK
+
+
+def test_it_says_so_in_one_line(evm, bench):
+    request = bench.posted()
+    id = "0x" + bench.request_id(request).hex()
+
+    def said(id, code=0):
+        result = RUNNER.invoke(main.app, ["settle", id])
+        assert result.exit_code == code
+        (line,) = (result.stdout + result.stderr).splitlines()
+        return line
+
+    waits = (after(bench.since(request) + WINDOW), after(request.deadline + 7 * DAY))
+    held = "Provisional; nothing can be done now; hand in {}; refund {}"
+    assert said(id) == held.format(*waits)
+    later(evm, WINDOW + HOUR)
+    assert said(id) == "Final; done: hand in"
+    assert said(id) == "Final; nothing is left"
+    assert "no request 0x" in said("0x" + "05" * 32, code=1)
