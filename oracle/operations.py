@@ -28,7 +28,7 @@ from oracle.domain.chain import (
     Stood,
 )
 from oracle.domain.errors import CallRefused, ModelMissing, OracleError, SettingsInvalid
-from oracle.domain.report import AnswerKeyShown, Report, Stake, Worth, trust_report
+from oracle.domain.report import AnswerKeyShown, Lookup, Report, Stake, Worth, trust_report
 from oracle.domain.request import Request, Tier, TierKind
 from oracle.domain.terms import ClaimTerms, Quote
 from prover.composition import composition_id
@@ -207,21 +207,18 @@ async def await_answer(
     chain, request = wallet.chain, asked.request
     while True:
         head = await chain.head()
-        found = await chain.events(asked.block, head.number)
-        story = [event for event in found if _about(event, request)]
-        told_of = [event for event in story if not isinstance(event, Disputed | Played)]
-        last = told_of[-1] if told_of else None
-        told = (wallet, asked, story)
+        story = await story_of(chain, request, asked.block, head.number)
+        last = outcome(story)
         if isinstance(last, Answered):
             receipt = await chain.receipt(last.transaction)
-            report = await _report(identity, last.payee, *told)
+            report = await report_of(chain, identity, asked, story)
             gas = receipt.gas_used if receipt else 0
             return Settled(last.output, last.payee, last.transaction, gas, report)
         if isinstance(last, Returned):
             raise NotAnswered("the payment went back: the answer was withdrawn, or there was none")
         if isinstance(last, Stood):
             if not final:
-                report = await _report(identity, last.payee, *told)
+                report = await report_of(chain, identity, asked, story)
                 return Settled(last.output, last.payee, b"", 0, report)
             await asyncio.sleep(poll)
             continue
@@ -240,51 +237,63 @@ async def await_answer(
         await asyncio.sleep(poll)
 
 
-async def _report(
-    identity: Identity, payee: str, wallet: Wallet, asked: Asked, story: list[Event]
+async def story_of(chain: NodeChain, request: Request, first: int, last: int) -> list[Event]:
+    """What these blocks say of a request. Raises ChainUnavailable, ChainMoved."""
+    return [event for event in await chain.events(first, last) if _about(event, request)]
+
+
+def outcome(story: list[Event]) -> Event | None:
+    """Where a request stands after these events: the last that is no move of a dispute."""
+    told = [event for event in story if not isinstance(event, Disputed | Played)]
+    return told[-1] if told else None
+
+
+async def report_of(
+    chain: NodeChain, identity: Identity, asked: Asked, story: list[Event]
 ) -> Report:
-    """What an answer rests on after these events."""
-    told = (wallet, asked, story)
-    stake, hardware, audit = await _stake(*told), await _hardware(*told), await _audit(*told)
-    stopped = await wallet.chain.stopped(asked.tier, asked.request.model_id)
-    named = (asked.request, asked.tier, payee)
-    return trust_report(identity, *named, stake, hardware, audit, stopped)
+    """What an answer rests on that stands, or is final, after these events."""
+    told, last = (chain, asked, story), outcome(story)
+    payee = last.payee if isinstance(last, Answered | Stood) else ""
+    stopped = await chain.stopped(asked.tier, asked.request.model_id)
+    found = Lookup(stopped, await _hardware(*told), await _audit(*told))
+    stake = await _stake(*told)
+    return trust_report(identity, asked.request, asked.tier, payee, stake, found)
 
 
-async def _audit(wallet: Wallet, asked: Asked, story: list[Event]) -> Audit | None:
+async def _audit(chain: NodeChain, asked: Asked, story: list[Event]) -> Audit | None:
     """The draw, under the audited tier, if a claim stood at all."""
     stood = any(isinstance(event, Stood) for event in story)
     audited = asked.tier.of_kind(TierKind.AUDITED, asked.request)
-    return await wallet.chain.audit(audited[1]) if audited and stood else None
+    return await chain.audit(audited[1]) if audited and stood else None
 
 
-async def _hardware(wallet: Wallet, asked: Asked, story: list[Event]) -> AnswerKeyShown | None:
+async def _hardware(chain: NodeChain, asked: Asked, story: list[Event]) -> AnswerKeyShown | None:
     """The key that signed the claim that stood, under the attested tier."""
     stood = next((event for event in reversed(story) if isinstance(event, Stood)), None)
     if stood is None or asked.tier.of_kind(TierKind.ATTESTED, asked.request) is None:
         return None
-    return await signing_key_of(wallet.chain, asked.request, asked.tier, stood)
+    return await signing_key_of(chain, asked.request, asked.tier, stood)
 
 
 def _about(event: Event, request: Request) -> bool:
     return request.id == (event.request.id if isinstance(event, Requested) else event.request_id)
 
 
-async def _stake(wallet: Wallet, asked: Asked, story: list[Event]) -> Stake | None:
+async def _stake(chain: NodeChain, asked: Asked, story: list[Event]) -> Stake | None:
     """What vouches for an answer after these events. Final with neither a dispute nor an early end
     is taken to be by silence, the weaker of the two."""
     if asked.quote is None:
         return None
-    last = story[-1]
+    last = outcome(story)
     if not isinstance(last, Answered):
         return Stake(asked.quote, Worth.PROVISIONAL)
     stood = next((event for event in story if isinstance(event, Stood)), None)
     disputed = any(isinstance(event, Disputed) for event in story)
-    ended = await wallet.chain.block(last.block.number)
+    ended = await chain.block(last.block.number)
     early = ended is not None and stood and ended.timestamp <= stood.timestamp + asked.quote.window
     proved = stood is None or stood.output != last.output or disputed or early
     drawn = asked.tier.of_kind(TierKind.AUDITED, asked.request)
     if not proved and drawn:  # proved after the window
-        shown = await wallet.chain.shown(asked.request, last.transaction)
+        shown = await chain.shown(asked.request, last.transaction)
         proved = shown is not None and bool(shown.evidence)
     return Stake(asked.quote, Worth.PROOF if proved else Worth.SILENCE)

@@ -7,13 +7,20 @@ from typing import Annotated, Any
 import typer
 
 from oracle.adapters.database import SqlStore
+from oracle.bootstrap import Site
 from oracle.cli.prove import parse_word
-from oracle.domain.chain import Identity
-from oracle.domain.errors import SettingsInvalid
+from oracle.domain.chain import Answered, Identity, Returned, Stood
+from oracle.domain.errors import OracleError, SettingsInvalid
 from oracle.domain.job import Job, JobState
 from oracle.domain.move import Role
-from oracle.domain.report import Stake, Worth, trust_report
-from oracle.settings import read_settings
+from oracle.domain.report import Report, Stake, Worth, trust_report
+from oracle.domain.request import Answer
+from oracle.settings import Settings, read_settings
+
+#: What became of a request that no answer stands for.
+GIVEN_BACK = "given back: no claim became its answer, and the payment returned"
+UNPOSTED = "none stands on the chain, and what is computed here vouches for nothing"
+ORPHANED = "a reorganisation of the chain took the request back"
 
 
 def jobs(
@@ -26,10 +33,12 @@ def jobs(
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
     database: Annotated[str | None, typer.Option(help="Database URL.")] = None,
+    rpc: Annotated[str | None, typer.Option(help="Node: http(s) URL or IPC socket.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the service's jobs, oldest first, or show one of them."""
-    whole, identity = SqlStore.find(read_settings(database=database).database)
+    """List the service's jobs, oldest first, or show one of them, with what a node says of it."""
+    settings = read_settings(database=database, rpc=rpc)
+    whole, identity = SqlStore.find(settings.database)
     store = whole.of(role)
     try:
         if request:
@@ -39,7 +48,9 @@ def jobs(
             found = asyncio.run(store.run(lambda ledger: ledger.jobs(wanted, limit)))
     finally:
         whole.close()
-    shown = [_report(job, identity, bool(request)) for job in found]
+    shown = [_row(job) for job in found]
+    if request:
+        shown[0] |= asyncio.run(_became(found[0], identity, settings))
     if as_json:
         typer.echo(json.dumps(shown[0] if request else shown))
     elif request:
@@ -56,8 +67,8 @@ def _one(store: SqlStore, request_id: bytes) -> Job:
     return job
 
 
-def _report(job: Job, identity: Identity, whole: bool) -> dict[str, Any]:
-    report: dict[str, Any] = {
+def _row(job: Job) -> dict[str, Any]:
+    row: dict[str, Any] = {
         "request": "0x" + job.request.id.hex(),
         "model": "0x" + job.request.model_id.hex(),
         "role": job.role.value,
@@ -67,26 +78,84 @@ def _report(job: Job, identity: Identity, whole: bool) -> dict[str, Any]:
         "deadline": job.request.deadline,
     }
     if job.closing is not None:
-        report["transaction"] = "0x" + job.closing.transaction.hex()
-    if whole and job.answer is not None:
-        closing = job.closing or job.standing
-        payee = closing.payee if closing else job.answer.payee
-        output = closing.output if closing else job.answer.output
-        report |= {
-            "output": "0x" + output.hex(),
-            "proof_bytes": len(job.answer.proof),
-            "checked_by": job.answer.engine,
-            "seconds": round(job.answer.seconds, 3),
-            "trust": trust_report(identity, job.request, job.answer.tier, payee, _stake(job)),
+        row["transaction"] = "0x" + job.closing.transaction.hex()
+    return row
+
+
+async def _became(job: Job, identity: Identity, settings: Settings) -> dict[str, Any]:
+    """What was computed for a job, and what became of its request: the answer that stands, with
+    what it rests on, or that there is none."""
+    if job.answer is None:
+        return {}
+    computed = {
+        "computed": "0x" + job.answer.output.hex(),
+        "proof_bytes": len(job.answer.proof),
+        "checked_by": job.answer.engine,
+        "seconds": round(job.answer.seconds, 3),
+    }
+    if job.seen is None:
+        return {**computed, "no_answer": ORPHANED}
+    try:
+        return {
+            **computed,
+            **await _by_the_chain(job, job.answer, job.seen.number, identity, settings),
         }
-    return report
+    except OracleError as error:
+        return {**computed, **_as_read(job, job.answer, identity), "not_looked_up": str(error)}
 
 
-def _stake(job: Job) -> Stake | None:
-    """What vouches for a job's answer, if it is not a proof from the start."""
-    if job.answer is None or job.answer.quote is None:
+async def _by_the_chain(
+    job: Job, answer: Answer, asked_in: int, identity: Identity, settings: Settings
+) -> dict[str, Any]:
+    """As a node has it now. Raises OracleError if none answers, or one of another chain."""
+    from oracle.operations import Asked, outcome, report_of, story_of
+
+    site = await Site.reach(settings)
+    try:
+        if site.identity != identity:
+            raise SettingsInvalid(
+                f"the node at {settings.rpc} is for {_named(site.identity)}, the jobs are of "
+                f"{_named(identity)}: name theirs with EINPROOF_RPC and EINPROOF_DEPLOYMENT"
+            )
+        head = await site.chain.head()
+        story = await story_of(site.chain, job.request, asked_in, head.number)
+        last = outcome(story)
+        if last is None:
+            raise SettingsInvalid(f"the node at {settings.rpc} knows no such request")
+        if isinstance(last, Returned):
+            return {"no_answer": GIVEN_BACK}
+        if not isinstance(last, Answered | Stood):
+            return {"no_answer": UNPOSTED}
+        asked = Asked(job.request, answer.tier, b"", asked_in, answer.quote)
+        return _answer(last.output, await report_of(site.chain, identity, asked, story))
+    finally:
+        site.chain.node.close()
+
+
+def _named(identity: Identity) -> str:
+    return f"oracle {identity.oracle} on chain {identity.chain_id}"
+
+
+def _as_read(job: Job, answer: Answer, identity: Identity) -> dict[str, Any]:
+    """As the service read it last."""
+    if job.returned:
+        return {"no_answer": GIVEN_BACK}
+    held = job.closing or job.standing
+    if held is None:
+        return {"no_answer": UNPOSTED}
+    report = trust_report(identity, job.request, answer.tier, held.payee, _stake(job, answer))
+    return _answer(held.output, report)
+
+
+def _answer(output: bytes, report: Report) -> dict[str, Any]:
+    return {"output": "0x" + output.hex(), "trust": report}
+
+
+def _stake(job: Job, answer: Answer) -> Stake | None:
+    """What vouches for an answer that stands, if it is not a proof from the start."""
+    if answer.quote is None:
         return None
     if job.closing is None:
-        return Stake(job.answer.quote, Worth.PROVISIONAL)
-    unproved = job.demand is None and not (job.mine and job.answer.proof)
-    return Stake(job.answer.quote, Worth.SILENCE if unproved else Worth.PROOF)
+        return Stake(answer.quote, Worth.PROVISIONAL)
+    unproved = job.demand is None and not (job.mine and answer.proof)
+    return Stake(answer.quote, Worth.SILENCE if unproved else Worth.PROOF)

@@ -19,6 +19,15 @@ FORESEEABLE = "DEVELOPMENT BEACON: anyone can compute whom it will draw"
 #: And that of a software TPM.
 SOFTWARE = "SOFTWARE TPM: its secrets lie in a file, it vouches for nothing"
 
+#: What is said where only a node could tell, and none was asked.
+NOT_LOOKED_UP = "not looked up"
+#: What that is: of every answer, and by the kinds of tiers that vouch.
+ASKED = {
+    None: "whether the verifier or the model was stopped",
+    TierKind.ATTESTED: "which key signed, and whether hardware holds it",
+    TierKind.AUDITED: "which beacon draws, and whether the claim was drawn",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class AnswerKeyShown:
@@ -31,6 +40,17 @@ class AnswerKeyShown:
     software: bool
     until: int
     revoked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """What the chain says beside an answer: whether proofs of this model, or any, count no more by
+    the verifier that the request pins; under the attested tier the key that signed (None if it was
+    not found); under the audited one the draw (None if no claim stood)."""
+
+    stopped: bool
+    hardware: AnswerKeyShown | None = None
+    audit: Audit | None = None
 
 
 class Worth(StrEnum):
@@ -55,13 +75,10 @@ def trust_report(
     tier: Tier,
     payee: str = "",
     stake: Stake | None = None,
-    hardware: AnswerKeyShown | None = None,
-    audit: Audit | None = None,
-    stopped: bool = False,
+    found: Lookup | None = None,
 ) -> Report:
-    """The report for an answer; plain JSON values. `stake` under the tiers that have one,
-    `hardware` under the attested one, `audit` under the audited one; `stopped`: no proof counts any
-    more, of this model or at all, by the verifier that the request pins.
+    """The report for an answer; plain JSON values. `stake` under the tiers that have one; without
+    `found` no node was asked, and the report says what was not looked up.
 
     It speaks of what was asked for: an answer under another tier or pin is refused on-chain, so
     whoever settled the request, the report is the same but for the payee.
@@ -96,7 +113,7 @@ def trust_report(
             "address": tier.verifier,
             "code_hash": _hex(tier.code_hash),
             "pin": _hex(tier.pin),
-            "stopped": stopped,
+            "stopped": None if found is None else found.stopped,
         },
         "srs": {
             "id": _hex(tier.srs_id),
@@ -107,11 +124,11 @@ def trust_report(
     vouching = _vouching(tier, request, stake)
     for part, seen, its in vouching:
         if part.kind is TierKind.ATTESTED and not proved:
-            report["attested"] = _attested(hardware)
+            report["attested"] = _attested(found)
         if part.kind is TierKind.AUDITED:
-            report["audited"] = _audited(seen, its, audit)
+            report["audited"] = _audited(seen, its, found)
     if not proved and stake is not None:
-        liars = [_liars(part, seen, its.quote, hardware, audit) for part, seen, its in vouching]
+        liars = [_liars(part, seen, its.quote, found) for part, seen, its in vouching]
         cheats = _cheats(tier, stake)
         if tier.parts:
             at_once = [
@@ -122,7 +139,7 @@ def trust_report(
         else:
             council = tier.kind is TierKind.COMMITTEE
             report["could_have_cheated"] = [*liars[0], *cheats[council:]]
-    if stopped:
+    if found is not None and found.stopped:
         report["not_proved"] = [
             "anything by this verifier: it was stopped, for this model or for all",
             *([] if proved else [f"that {output}"]),
@@ -131,6 +148,9 @@ def trust_report(
         report["staked"] = _staked(request, tier, stake.quote)
     if tier.parts and vouching:
         report["parts"] = [_part(*each) for each in vouching]
+    if found is None:
+        kinds = {part.kind for part, *_ in vouching}
+        report["not_looked_up"] = [what for kind, what in ASKED.items() if kind in {None, *kinds}]
     return report
 
 
@@ -191,14 +211,13 @@ def _liars(
     part: Tier,
     seen: Request,
     quote: Quote,
-    hardware: AnswerKeyShown | None,
-    audit: Audit | None,
+    found: Lookup | None,
 ) -> list[str]:
     """Who else a tier's answers rest on, or in what way."""
     if part.kind is TierKind.ATTESTED:
-        return _takers(hardware)
+        return _takers(None if found is None else found.hardware)
     if part.kind is TierKind.AUDITED:
-        return _gamblers(seen, quote, audit)
+        return _gamblers(seen, quote, None if found is None else found.audit)
     return [_capturers(quote)] if part.kind is TierKind.COMMITTEE else []
 
 
@@ -215,6 +234,8 @@ def _takers(hardware: AnswerKeyShown | None) -> list[str]:
             "the operator, where a TPM holds the key: if it can reset that chip by itself, or what "
             "was measured lets it in"
         )
+    if hardware is None:
+        takers.append(f"the operator, if the key is that of a {SOFTWARE}")
     return takers
 
 
@@ -237,14 +258,19 @@ def _gamblers(request: Request, quote: Quote, audit: Audit | None) -> list[str]:
     )
     if audit is not None and audit.development:
         return [f"the operator ({FORESEEABLE})", liar]
-    return [liar, "the beacon's operators together with the operator: they know whom it will draw"]
+    unseen = [f"the operator, if draws are by a {FORESEEABLE}"] if audit is None else []
+    beacon = "the beacon's operators together with the operator: they know whom it will draw"
+    return [*unseen, liar, beacon]
 
 
-def _audited(request: Request, stake: Stake, audit: Audit | None) -> Report:
+def _audited(request: Request, stake: Stake, found: Lookup | None) -> Report:
     report: Report = {
         "rate_of_10000": ClaimTerms.parse(request.terms).audits,
         "least_stake_gwei": stake.quote.stake,
     }
+    if found is None:
+        return {**report, "label": NOT_LOOKED_UP}
+    audit = found.audit
     if audit is None:
         return report
     provisional = stake.standing is Worth.PROVISIONAL
@@ -262,7 +288,10 @@ def _audited(request: Request, stake: Stake, audit: Audit | None) -> Report:
     }
 
 
-def _attested(hardware: AnswerKeyShown | None) -> Report:
+def _attested(found: Lookup | None) -> Report:
+    if found is None:
+        return {"label": NOT_LOOKED_UP}
+    hardware = found.hardware
     if hardware is None:
         return {"label": "the answer's key was not found: it was handed in by a contract"}
     return {

@@ -9,7 +9,7 @@ from oracle.domain.attested import Answering, said
 from oracle.domain.chain import Status
 from oracle.domain.errors import InputRefused, KeyRefused
 from oracle.domain.job import JobState
-from oracle.domain.report import SOFTWARE, AnswerKeyShown, Stake, Worth, trust_report
+from oracle.domain.report import SOFTWARE, AnswerKeyShown, Lookup, Stake, Worth, trust_report
 from oracle.domain.request import Answer, TierKind
 from oracle.domain.terms import UNANSWERABLE
 from oracle.fakes import (
@@ -192,8 +192,8 @@ def test_answer_survives_a_crash_at_any_call(at):
 def report(worth, **changes):
     plain = AnswerKeyShown("0x" + "a6" * 20, b"\5" * 32, "TPM", False, 10**9, False)
     request = asked(FakeChain())
-    shown = replace(plain, **changes)
-    return trust_report(IDENTITY, request, ATTESTED, OPERATOR, Stake(QUOTE, worth), shown)
+    found = Lookup(False, replace(plain, **changes))
+    return trust_report(IDENTITY, request, ATTESTED, OPERATOR, Stake(QUOTE, worth), found)
 
 
 def test_report_names_key_stake_and_who_could_cheat():
