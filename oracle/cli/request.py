@@ -32,6 +32,9 @@ PROOF, COMMITTEE, AUDITED = [
     kind.value.lower() for kind in (TierKind.PROOF, TierKind.COMMITTEE, TierKind.AUDITED)
 ]
 
+#: Share of audited claims that are drawn, by default.
+AUDIT = 0.1
+
 
 def request(
     model: Annotated[
@@ -61,8 +64,9 @@ def request(
         int, typer.Option(min=0, help="Hours to dispute in; 0: the tier's own (optimistic).")
     ] = 0,
     audit: Annotated[
-        float, typer.Option(min=0.02, max=1, help="Share of claims that are drawn (audited).")
-    ] = 0.1,
+        float | None,
+        typer.Option(min=0.02, max=1, help=f"Share of claims drawn (audited); default {AUDIT:g}."),
+    ] = None,
     large: Annotated[
         bool, typer.Option("--large", help="The committee of many, which signs as one (committee).")
     ] = False,
@@ -84,6 +88,9 @@ def request(
         raise SettingsInvalid(f"--tier: expected {NAMES}, or several joined by +, got {tier}")
     if large and tiers != [COMMITTEE]:
         raise SettingsInvalid("--large is of a committee: ask with --tier committee")
+    if audit is not None and tiers != [AUDITED]:
+        fixed = ": a combination's share is fixed with it" if AUDITED in tiers else ""
+        raise SettingsInvalid(f"--audit is of the audited tier alone, got --tier {tier}{fixed}")
     loaded, last, model_id = _model(model)
     data = _input(source, loaded)
     console = Console(stderr=True)
@@ -95,7 +102,8 @@ def request(
         started = time.monotonic()
         terms = None
         if tiers != [PROOF]:
-            audits = round(audit * WHOLE) if tiers == [AUDITED] else 0
+            share = AUDIT if audit is None else audit
+            audits = round(share * WHOLE) if tiers == [AUDITED] else 0
             terms = ClaimTerms(round(coverage * 10**9), proving, window, audits)
         with console.status("sending the request"):
             asked = await ask(

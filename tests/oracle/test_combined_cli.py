@@ -85,6 +85,9 @@ def test_a_person_asks_a_service_and_the_answer_becomes_final(town, shell, tmp_p
         ("audited+committee", [], True, "has the combination audited+attested, not"),
         ("audited+nonsense", [], True, "--tier: expected proof, optimistic"),
         ("audited+attested", ["--window", "5"], True, "hours and audits are fixed"),
+        ("audited+attested", ["--audit", "0.5"], True, "a combination's share is fixed with it"),
+        ("optimistic", ["--audit", "0.1"], True, "--audit is of the audited tier alone"),
+        ("proof", ["--audit", "0.1"], True, "got --tier proof"),
     ],
 )
 def test_what_is_not_deployed_is_refused(
