@@ -267,8 +267,12 @@ class Job:
     def hasty(self) -> bool:
         """It flies with what we owe in a game, and needs no confirmation: each look at the contest
         shows whether it counts, and the next move has a clock."""
+        return self.flight is not None and self.plays(self.flight.move)
+
+    def plays(self, move: Move) -> bool:
+        """That move gives what we owe in a game."""
         ours = self.role is Role.OPERATOR and self.playing and self.closing is None
-        return ours and self.flight is not None and self.flight.move in (Move.SPLIT, Move.PROVE)
+        return ours and move in (Move.SPLIT, Move.PROVE)
 
     @property
     def urgency(self) -> int:

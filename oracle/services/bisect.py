@@ -246,6 +246,9 @@ def guide(ledger: Ledger, job: Job, holder: str, due: Due) -> bool:
         present = unchanged(ledger, job, holder)
     if present is None:
         return False
+    if present.flight != job.flight:  # what a reorg took back flies again, and its call is due
+        ledger.put_job(present.released())
+        return False
     ledger.put_job(present.owed(due))
     return True
 

@@ -13,7 +13,7 @@ import structlog
 
 from oracle.domain.chain import Call, Fees, Flown, Receipt, Unsigned
 from oracle.domain.errors import NodeRefused, NonceTaken, Underpriced, WalletEmpty
-from oracle.domain.job import Flight, Job, JobState, Lease
+from oracle.domain.job import Due, Flight, Job, JobState, Lease
 from oracle.domain.move import Move
 from oracle.ports import Chain, Clock, JobStore, Ledger, Rounds, Signer
 from oracle.services.moves import order
@@ -104,6 +104,7 @@ class Runway:
             move=flight.move,
             value=call.value,
             bond=call.value if job is not None and job.opens else 0,
+            call=call if job is not None and job.plays(flight.move) else None,
         )
         ready = take_off if fresh else follow
         if not await self.store.run(lambda ledger: ready(ledger, flown, self._holder)):
@@ -245,16 +246,19 @@ def lift(ledger: Ledger, variants: list[Flown]) -> bool:
         ledger.put_flown(variant.aloft())
         if variant.request_id is not None:
             flight = Flight(variant.sender, variant.nonce, variant.move)
-            back_in_flight(ledger, variant.request_id, flight)
+            back_in_flight(ledger, variant.request_id, flight, variant.call)
     return True
 
 
-def back_in_flight(ledger: Ledger, request_id: bytes, flight: Flight) -> None:
+def back_in_flight(ledger: Ledger, request_id: bytes, flight: Flight, call: Call | None) -> None:
     """A move that was mined no longer is, and may be mined again at the same nonce. Of several,
-    the lowest nonce: the later moves follow from it anew."""
+    the lowest nonce: the later moves follow from it anew. In a game it is what is due, as it was
+    signed: its proof is in it."""
     job = ledger.job(request_id)
     if job is not None and job.flight is None:
-        ledger.put_job(job.aloft(flight))
+        job = job.aloft(flight)
+        again = job.hasty and call is not None
+        ledger.put_job(replace(job, due=Due(flight.move, call=call)) if again else job)
 
 
 def lose(ledger: Ledger, sender: str, nonce: int) -> None:

@@ -119,6 +119,26 @@ def test_the_last_segment_that_a_reorg_took_back_is_given_again(taken):
     run(story())
 
 
+@pytest.mark.parametrize("reinject", [False, True])
+def test_a_proof_that_a_reorg_took_back_is_not_made_again(reinject):
+    """It is signed already, and goes out as it is."""
+
+    async def story():
+        chain = Arena()
+        one = operator(chain, confirmations=CONFIRMATIONS)
+        request = chain.ask_bisected()
+        await until(chain, one, lambda: chain.stage(request).status is Status.PROVISIONAL)
+        await asked_for(chain, one, request, WHOLE, Span(0, 2), Span(0, 1))
+        await block(chain, one)
+        chain.reorg(2, reinject=reinject)
+        while await one.step():
+            pass
+        await until(chain, one, lambda: given(chain, request) == SINGLE[:1], most=5)
+        assert one.prover.proved == 1 and "" not in moves_of(chain, OPERATOR)
+
+    run(story())
+
+
 def test_a_segment_of_anothers_that_a_reorg_took_back_is_given(monkeypatch):
     """Its look saw a stranger's proof at the head, in a block that the watch never reads: nothing
     was due but to wait for the window."""

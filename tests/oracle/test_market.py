@@ -28,6 +28,8 @@ from tests.oracle.world import Challenger, Service, run
 
 START = 10**13
 CLOSED = (Status.FINAL, Status.RETRACTED, Status.REFUNDED)
+#: Claims that can be disputed within a window, a block each, where blocks pass before that.
+MANY = 10
 LIES = st.sampled_from([b"wrong", UNANSWERABLE, b"\x01" * 20])
 
 
@@ -54,6 +56,7 @@ class Market(RuleBasedStateMachine):
         staked = [request for request in self.asked if any(request.terms)]
         return [request for request in staked if self.chain.stage(request).status is status]
 
+    @precondition(lambda self: len(self.open(Status.PROVISIONAL)) < MANY)
     @rule(lie=LIES)
     def cheat(self, lie):
         """A request that the cheat answers before anybody else can."""
