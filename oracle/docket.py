@@ -122,7 +122,7 @@ class Docket:
     async def _next(self) -> Done | None:
         now = (await self._site.chain.head()).timestamp
         for job in [job for job in await self.jobs() if job.contest is not None]:
-            seen = await self._look(job.renewed(now))
+            seen = await self._look(job)
             if seen.move is None or seen.ripe_at > now:
                 continue
             try:

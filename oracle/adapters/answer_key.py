@@ -125,8 +125,8 @@ def open_answer_key(named: str) -> TpmKey | FileKey:
     WHERE can be; registers have a + between), or a PEM file. Raises KeyRefused."""
     kind, _, rest = named.partition(":")
     if kind == "tpm":
-        where, _, key = rest.partition("#")
-        label, at, registers = key.partition("@")
+        rest, at, registers = rest.partition("@")
+        where, _, label = rest.partition("#")
         return TpmKey(Tpm(where), label or LABEL, _registers(registers) if at else REGISTERS)
     return FileKey(Path(named).expanduser())
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from oracle.adapters.answer_key import open_answer_key, open_answer_keys
+from oracle.adapters.answer_key import REGISTERS, open_answer_key, open_answer_keys
 from oracle.domain.attested import Answering, said
 from oracle.domain.chain import Status
 from oracle.domain.errors import InputRefused, KeyRefused
@@ -232,6 +232,15 @@ def test_open_answer_key_what_is_none_is_refused(tmp_path):
 def test_open_answer_key_registers_that_no_tpm_reads_are_refused(registers):
     with pytest.raises(KeyRefused, match="registers below 24"):
         open_answer_key(f"tpm:/dev/tpmrm0#answers@{registers}")
+
+
+@pytest.mark.parametrize(
+    ("rest", "label", "registers"),
+    [("", b"answers", REGISTERS), ("#mine", b"mine", REGISTERS), ("@7+0", b"answers", (0, 7))],
+)
+def test_a_tpms_label_and_registers_may_each_be_left_out(rest, label, registers):
+    key = open_answer_key(f"tpm:/dev/tpmrm0{rest}")
+    assert (key.tpm.where, key._label, key._registers) == ("/dev/tpmrm0", label, registers)
 
 
 def test_open_answer_key_file_signs_what_p256_verifies(tmp_path):
