@@ -27,7 +27,7 @@ from oracle.domain.errors import ChainUnavailable, KeyRefused, SettingsInvalid
 from oracle.domain.job import GAMES, LOOKS, PROOFS, WORK, backoff
 from oracle.domain.move import Role
 from oracle.domain.request import ON_STAKE, TierKind
-from oracle.ports import Board, Engine, ModelStore, Prover, Tracer
+from oracle.ports import Board, Engine, ModelStore, Prover, Rounds, Tracer
 from oracle.services.board import WordBoard
 from oracle.services.check import Check, Vigilance
 from oracle.services.flight import Posting, Runway
@@ -236,7 +236,7 @@ def _crew(
     elif role is Role.MEMBER:
         councils = {at for at, kind in chain.tiers.items() if kind is TierKind.COMMITTEE}
         seat = Seat(role, signer.address, councils)
-        workers = [*_members(site, settings, store, signer, parts, name)]
+        workers = [*_members(site, settings, store, signer, parts, rounds, name)]
     else:
         staked = {at for at, kind in chain.tiers.items() if kind in ON_STAKE}
         seat = Seat(role, signer.address, staked)
@@ -275,6 +275,7 @@ def _members(
     store: SqlStore,
     signer: AccountSigner,
     parts: Parts,
+    rounds: Rounds,
     name: str,
 ) -> list[Sit]:
     """A committee member's workers, one that looks and one that proves; and the board if it
@@ -307,6 +308,7 @@ def _members(
             board,
             recover_signer,
             BlsAggregation(site.chain, signer),
+            rounds,
             duty,
             terms,
             name,

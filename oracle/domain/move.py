@@ -34,6 +34,8 @@ class Move(StrEnum):
     DISSENT   our word that the claim which stands is wrong
     PROVE     a proof of the claim, where another dissented
     REFUTE    another output proved
+    PUBLISH   the beacon's round that draws the day's committee, handed in
+    DRAW      that committee drawn
 
     Of a watcher, and PUBLISH of an operator too:
 
@@ -63,6 +65,7 @@ class Move(StrEnum):
     DISSENT = "dissent"
     CLOSE = "close"
     PUBLISH = "publish"
+    DRAW = "draw"
     FREEZE = "freeze"
     STOP = "stop"
     DEMAND = "demand"

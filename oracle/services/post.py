@@ -30,6 +30,7 @@ PASSING = (
     "TooEarly",
     "SeedUnknown",
     "RoundNotMade",
+    "AlreadyDrawn",
     "AuditOpen",
     "OperatorFrozen",
 )

@@ -2,12 +2,12 @@
 
 A member commits before it has seen an answer and opens once a quorum has committed. Its words are
 functions of its key and the request, so that a restart, with or without its database, says the same
-again. Who collects (one member, or nobody drawn) hands a quorum's openings in, finalises, and
-proves the claim where somebody dissents. A member that computed something else dissents, then
-refutes with a proof. Where the requester summons the committee, members speak on-chain; who has no
-answer to give says that there, so that nobody is fined for what it cannot answer. What pays too
-little for the stake that it would bind is given no answer, either; a claim that stands is checked
-whatever it pays.
+again. Who collects (one member, or nobody drawn) sees to the day's draw, hands a quorum's openings
+in, finalises, and proves the claim where somebody dissents. A member that computed something else
+dissents, then refutes with a proof. Where the requester summons the committee, members speak
+on-chain; who has no answer to give says that there, so that nobody is fined for what it cannot
+answer. What pays too little for the stake that it would bind is given no answer, either; a claim
+that stands is checked whatever it pays.
 """
 
 from collections.abc import Collection, Sequence
@@ -53,10 +53,12 @@ from oracle.ports import (
     Ledger,
     ModelStore,
     Prover,
+    Rounds,
     Signer,
     Tracer,
 )
 from oracle.services.board import committed
+from oracle.services.draw import Draws, alone
 from oracle.services.moves import opening
 from oracle.services.quorum import Quorums
 from oracle.services.work import Terms
@@ -110,6 +112,7 @@ class Sit(Worker):
         board: Board,
         recover: Recover,
         aggregation: Aggregation,
+        rounds: Rounds,
         duty: Duty,
         terms: Terms,
         holder: str,
@@ -126,6 +129,7 @@ class Sit(Worker):
         self._board = board
         self._recover = recover
         self._quorums = Quorums(identity, aggregation)
+        self._draws = Draws(chain, rounds, clock, signer.address)
         self._duty = duty
         self._terms = terms
         self._refusals: Newest[tuple[bytes, bool], OracleError] = Newest(REMEMBERED)
@@ -243,7 +247,7 @@ class Sit(Worker):
         now = await self._now(request)
         committee = await self._chain.committee(tier, now // DAY)
         if committee is None:
-            return answer, None
+            return answer, await self._draws.next(tier, now) if self._duty.collects else None
         ours, *before = self._words(job, answer, tier, committee.epoch)
         summons = await self._chain.summons(request)
         if summons is not None and summons.epoch == committee.epoch:
@@ -431,6 +435,6 @@ def decide(
     """Keeps what a member found, if what it looked at is still so; else it looks again."""
     if (present := unchanged(ledger, job, holder)) is None:
         return False
-    kept = present.answered(answer)
+    kept, due = present.answered(answer), alone(ledger, due)
     ledger.put_job(replace(kept, not_before=again) if due is None else kept.owed(due))
     return True

@@ -10,7 +10,7 @@ from eth_utils.address import to_checksum_address
 
 from oracle.domain import ids
 from oracle.domain.block import Block, BlockRef
-from oracle.domain.chain import Answered, Call, Disputed, Event, Returned, Status, Stood
+from oracle.domain.chain import Answered, Call, Disputed, Event, Returned, Round, Status, Stood
 from oracle.domain.committee import (
     AGGREGATE,
     AGREED,
@@ -31,6 +31,7 @@ from oracle.domain.move import Role
 from oracle.domain.request import Request, Tier, TierKind
 from oracle.domain.terms import Quote
 from oracle.fakes import (
+    BEACON,
     IDENTITY,
     STAKED,
     TERMS,
@@ -41,6 +42,7 @@ from oracle.fakes import (
     FakeClock,
     FakeEngine,
     FakeModels,
+    FakeRounds,
     FakeSigner,
     Refusal,
     Stage,
@@ -73,7 +75,9 @@ GRACE = 200
 
 class FakeCouncil(FakeChain):
     """The tier's rules, over one committee of three of which two must agree, the same every day;
-    of a committee of `many` under one signature. What members say on-chain is outside reorgs."""
+    of a committee of `many` under one signature. Every day's is drawn, or where `drawn` is False
+    those of `days`, from as many `seats`, by the day's round, which is made three seconds into it.
+    What members say on-chain, rounds and draws are outside reorgs."""
 
     def __init__(self, *, many: bool = False, **how: Any) -> None:
         super().__init__(**how)
@@ -81,6 +85,9 @@ class FakeCouncil(FakeChain):
         self.said: dict[tuple[bytes, int], tuple[bytes, bytes]] = {}
         self.summoned: dict[bytes, Summons] = {}
         self.drawn = True
+        self.days: list[int] = []
+        self.rounds: set[int] = set()
+        self.seats = len(MEMBERS)
         self.slashed: list[str] = []
 
     def ask_council(self, **changes: Any) -> Request:
@@ -99,7 +106,18 @@ class FakeCouncil(FakeChain):
         return await self._up(QUOTED)
 
     async def committee(self, tier: Tier, epoch: int) -> Committee | None:
-        return await self._up(self._committee(epoch) if self.drawn else None)
+        there = self.drawn or epoch in self.days
+        return await self._up(self._committee(epoch) if there else None)
+
+    async def round_of(self, tier: Tier, epoch: int) -> Round:
+        found = Round(BEACON, True, epoch, epoch in self.rounds, epoch * DAY + 3)
+        return await self._up(found)
+
+    def publish_call(self, beacon: str, round: int, signature: bytes) -> Call:
+        return Call(beacon, json.dumps(["publish", "", round, signature.hex()]).encode())
+
+    def draw_call(self, tier: Tier) -> Call:
+        return Call(tier.assurance, json.dumps(["draw", ""]).encode())
 
     async def summons(self, request: Request) -> Summons | None:
         return await self._up(self.summoned.get(request.id))
@@ -149,6 +167,9 @@ class FakeCouncil(FakeChain):
         self, stages: dict[bytes, Stage], item: dict[str, Any], block: Block, hash: bytes = b""
     ) -> list[Event]:
         name, known, *rest = json.loads(bytes.fromhex(item["data"] or "5b226e222c22225d"))
+        if name in ("publish", "draw"):
+            self._found(name, block.timestamp, bool(hash), *rest)
+            return []
         stage = stages.get(bytes.fromhex(known))
         if stage is None or stage.request.assurance != COUNCIL.assurance:
             return super()._play(stages, item, block, hash)
@@ -158,6 +179,27 @@ class FakeCouncil(FakeChain):
             return self._judge(stage, block, hash, *words)
         mined = bool(hash)
         return getattr(self, f"_{name}")(stage, item["from"], block, mined, *rest)
+
+    def _found(self, name: str, now: int, mined: bool, *round: Any) -> None:
+        """A round is handed in, or a day's committee drawn."""
+        day = now // DAY
+        if name == "publish":
+            number, signature = round
+            if signature:
+                raise Refusal("WrongSignature")
+            if now < number * DAY + 3:
+                raise Refusal("RoundNotMade")
+            if mined:
+                self.rounds.add(number)
+            return
+        if day in self.days:
+            raise Refusal("AlreadyDrawn")
+        if day not in self.rounds:
+            raise Refusal("SeedUnknown")
+        if self.seats < len(MEMBERS):
+            raise Refusal("TooFewSeats")
+        if mined:
+            self.days.append(day)
 
     def _judge(
         self, stage: Stage, block: Block, hash: bytes, payee: str, output: bytes, evidence: bytes
@@ -391,6 +433,7 @@ class Member(Service):
         collects: bool | None = None,
         terms: Terms | None = None,
         board: Any = None,
+        rounds: Any = None,
     ) -> None:
         super().__init__(chain, store, clock=clock, prover=prover, plan=plan, holder=key, key=key)
 
@@ -416,6 +459,7 @@ class Member(Service):
                 port(board or line),
                 fake_recover,
                 port(Together(key) if chain.many else Alone()),
+                port(rounds or FakeRounds()),
                 Duty(COLLECTOR, collects),
                 terms or Terms(COLLECTOR),
                 key,

@@ -80,7 +80,10 @@ class TokenBench(Bench):
 
 
 class Office:
-    """A desk of the contracts' tests, and this side of it; with stakes, if asked for."""
+    """A desk of the contracts' tests, and this side of it; with stakes, if asked for. `evmnet`: the
+    address of drand's beacon, if there is one."""
+
+    evmnet = ""
 
     def __init__(self, evm: Chain, *, staked: bool = False, bench: type[Bench] = Bench) -> None:
         self.evm = evm
@@ -113,7 +116,8 @@ class Office:
             named |= {"OptimisticAssurance": desk.optimistic, vault: desk.vault}
         if isinstance(desk, Council):
             named |= {"CommitteeAssurance": desk.council, "StakeVault": desk.vault}
-        return {name: contract.address for name, contract in named.items()}
+        found = {name: contract.address for name, contract in named.items()}
+        return found | ({"DrandEvmnet": self.evmnet} if self.evmnet else {})
 
     def wait(self, seconds: int) -> None:
         """A block that much later."""

@@ -127,7 +127,7 @@ class Player:
                 fair.line.board = WordBoard(chain, store, identity, recover)
             duty = Duty(fair.collector.address, fair.collects(part))
             common = (part.prover, clock, identity, signer, fair.line, recover, Alone())
-            self.work = Sit(*ports, both, *common, duty, Terms(duty.payee), holder)
+            self.work = Sit(*ports, both, *common, FakeRounds(), duty, Terms(duty.payee), holder)
         posting = Posting(hourly_bonds=10**30)
         rounds = FakeRounds()
         self.write = Write(Runway(chain, store, signer, clock, 31337, posting, holder, rounds))

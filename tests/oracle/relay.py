@@ -1,4 +1,5 @@
-"""A relay of drand's rounds, which is a server of our own: it says what it was told."""
+"""A relay of drand's rounds, which is a server of our own: it says what it was told. And drand's
+beacon, with a round that we have at a midnight of ours."""
 
 import json
 import threading
@@ -35,3 +36,16 @@ class Relay:
     def close(self):
         self._server.shutdown()
         self._server.server_close()
+
+
+def drands(office, midnight):
+    """A committee's beacon becomes drand's evmnet, of which round 1000 is midnight's first: its
+    code, but for when its rounds begin. It takes the signature that drand made of that round."""
+    evm, office.evmnet = office.evm, office.desk.beacon.address
+    made = evm.deploy("contracts/random/DrandEvmnet.sol")
+    genesis = evm.call(made.functions.genesis())
+    code = bytes(evm.web3.eth.get_code(made.address))
+    begins = midnight - 998 * evm.call(made.functions.period())
+    assert genesis.to_bytes(32, "big") in code
+    code = code.replace(genesis.to_bytes(32, "big"), begins.to_bytes(32, "big"))
+    evm.rpc("anvil_setCode", office.evmnet, "0x" + code.hex())

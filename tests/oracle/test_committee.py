@@ -303,7 +303,8 @@ def test_who_is_summoned_for_nothing_earns_the_bond_though_a_claim_stands(many):
 def test_nothing_is_said_before_the_draw_nor_after_the_deadline():
     async def story():
         chain, line, clock, members = seated()
-        chain.drawn = False
+        chain.drawn, chain.seats = False, 0
+        chain.rounds.add(chain.timestamp // 86_400)
         request = chain.ask_council(deadline=chain.timestamp + 500)
         await turn(chain, clock, *members)
         assert await line.read(request.id, chain.timestamp // 86_400) == []

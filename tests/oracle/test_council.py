@@ -31,6 +31,7 @@ from tests.contracts.desk import FINAL, HARNESS, PROVISIONAL
 from tests.contracts.test_random import EVMNET
 from tests.evm import Chain
 from tests.oracle.desk import LOGITS, Office
+from tests.oracle.relay import drands
 from tests.oracle.test_kill import Daemon
 from tests.oracle.world import run
 
@@ -313,23 +314,9 @@ def test_seats_and_the_draw_by_hand(office, tmp_path, monkeypatch):
     assert "place    0" in call("show")
 
 
-def drands(office, midnight):
-    """The committee's beacon becomes drand's evmnet, of which round 1000 is midnight's first: its
-    code, but for when its rounds begin. What it takes is the signature that drand made of it."""
-    beacon = office.desk.beacon.address
-    made = office.evm.deploy("contracts/random/DrandEvmnet.sol")
-    genesis = office.evm.call(made.functions.genesis())
-    code = bytes(office.evm.web3.eth.get_code(made.address))
-    begins = midnight - 998 * office.evm.call(made.functions.period())
-    assert genesis.to_bytes(32, "big") in code
-    code = code.replace(genesis.to_bytes(32, "big"), begins.to_bytes(32, "big"))
-    office.evm.rpc("anvil_setCode", beacon, "0x" + code.hex())
-    return {**office.contracts, "DrandEvmnet": beacon}
-
-
 def test_the_draw_by_hand_publishes_drands_round_first(office, relay, tmp_path, monkeypatch):
-    contracts = drands(office, START + DAY)
-    call = commands(contracts, office.evm.url, tmp_path, monkeypatch)
+    drands(office, START + DAY)
+    call = commands(office.contracts, office.evm.url, tmp_path, monkeypatch)
     monkeypatch.setenv("EINPROOF_DRAND", relay.url)
     office.wait(DAY)
     before = nonce(office, OTHERS[0])
@@ -349,8 +336,8 @@ def test_the_draw_by_hand_publishes_drands_round_first(office, relay, tmp_path, 
 
 def test_a_round_that_another_published_is_drawn_by(office, tmp_path, monkeypatch):
     """No relay is asked: none would answer."""
-    contracts = drands(office, START + DAY)
-    call = commands(contracts, office.evm.url, tmp_path, monkeypatch)
+    drands(office, START + DAY)
+    call = commands(office.contracts, office.evm.url, tmp_path, monkeypatch)
     monkeypatch.setenv("EINPROOF_DRAND", "http://127.0.0.1:9")
     office.wait(DAY)
     office.evm.send(office.desk.beacon.functions.publish(1000, EVMNET[1000][0]))

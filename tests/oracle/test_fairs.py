@@ -292,7 +292,6 @@ class Seats(Fair):
 
     def __init__(self, desk: Any) -> None:
         self.summoned: set[bytes] = set()
-        self.drawn = {TODAY: desk.members}
         super().__init__(desk)
 
     @staticmethod
@@ -321,7 +320,7 @@ class Seats(Fair):
         """A captured member dissents from what stands."""
         payee, output = self.claims()[request.id]
         epoch = int(self.evm.call(self.desk.oracle.functions.claimOf(request.id))[2]) // DAY
-        members, owner = self.drawn[epoch], signer_of(TURNED[1]).address
+        members, owner = self.members_of(epoch), signer_of(TURNED[1]).address
         place = next(p for p in range(4) if Council.member(members, p) == owner)
         words = (request.fields, payee, keccak(output), members, place)
         try:
@@ -334,19 +333,21 @@ class Seats(Fair):
         self.draw()
 
     def draw(self) -> None:
-        """A day's committee, if enough seats are left."""
+        """A day's committee, if enough seats are left, and the collector was not first."""
         day = self.evm.now() // DAY
-        if day in self.drawn:
+        if self.members_of(day):
             return
         beacon = self.desk.beacon.functions
         self.evm.send(beacon.publish(self.evm.call(beacon.roundAfter(day * DAY)), b""))
         try:
-            receipt = self.evm.send(self.tier.functions.draw())
+            self.evm.send(self.tier.functions.draw())
         except Reverted as refused:
             assert refused.name == "TooFewSeats", refused
-            return
-        (event,) = self.tier.events.Drawn().process_receipt(receipt)
-        self.drawn[day] = bytes(event["args"]["members"])
+
+    def members_of(self, day: int) -> bytes:
+        wanted = {"argument_filters": {"epoch": day}, "from_block": 0}
+        drawn = self.tier.events.Drawn().get_logs(**wanted)
+        return bytes(drawn[0]["args"]["members"]) if drawn else b""
 
     def end(self, request: Request, payee: str, output: bytes) -> None:
         """A seat's reservations end by themselves."""
