@@ -356,6 +356,41 @@ def revoke(
     _print(_run(work, rpc, key), as_json)
 
 
+@app.command()
+def contradict(
+    one: Annotated[str, typer.Argument(metavar="REQUEST", help="The id of one request: 0x...")],
+    other: Annotated[
+        str, typer.Argument(metavar="REQUEST", help="Of another, of the same model and input.")
+    ],
+    rpc: Rpc = None,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Revoke a key that signed two outputs for one model and input, by showing both; for anyone."""
+    from oracle.cli.settle import read_events
+
+    ids = [parse_word(each, "REQUEST") for each in (one, other)]
+
+    async def work(site: "Site", wallet: "Wallet") -> Report:
+        from oracle.adapters.attestations import NoContradiction, contradict_call, signed_by
+        from oracle.domain.chain import Stood
+
+        found = []
+        for id in ids:
+            request, events = await read_events(site, id)
+            tier = await site.chain.tier(request.assurance)
+            stood = [event for event in events if isinstance(event, Stood)]
+            signed = tier and stood and await signed_by(site.chain, request, tier, stood[-1])
+            if not signed:
+                raise NoContradiction(f"no key is shown to have answered 0x{id.hex()}")
+            found.append(signed)
+        await wallet.transact(contradict_call(*found))
+        named = {"owner": found[0].owner, "model": "0x" + found[0].request.model_id.hex()}
+        return {**named, "point": "0x" + found[0].point.hex(), "revoked": True}
+
+    _print(_run(work, rpc, key), as_json)
+
+
 # --- what comes of it ---------------------------------------------------------------------------
 
 

@@ -12,7 +12,16 @@ from eth_abi.abi import decode
 from oracle.adapters.abi import call_data
 from oracle.bootstrap import Site
 from oracle.cli.prove import parse_word
-from oracle.domain.chain import Answered, Call, Disputed, Played, Requested, Status, Stood
+from oracle.domain.chain import (
+    Answered,
+    Call,
+    Disputed,
+    Event,
+    Played,
+    Requested,
+    Status,
+    Stood,
+)
 from oracle.domain.errors import CallRefused
 from oracle.domain.request import Request, Tier, TierKind
 from oracle.offers import NoRequest
@@ -139,18 +148,25 @@ async def _lost(site: Site, story: Story, tier: Tier | None) -> bool:
 
 
 async def _read(site: Site, request_id: bytes) -> Story:
-    """Raises NoRequest."""
-    head, request, claim, contested = await site.chain.head(), None, None, False
+    request, events = await read_events(site, request_id)
+    claims = [event for event in events if isinstance(event, Stood | Answered)]
+    contested = any(isinstance(event, Disputed | Played) for event in events)
+    return Story(request, claims[-1] if claims else None, contested)
+
+
+async def read_events(site: Site, request_id: bytes) -> tuple[Request, list[Event]]:
+    """A request, and what became of it since. Raises NoRequest."""
+    head = await site.chain.head()
+    request: Request | None = None
+    since: list[Event] = []
     for event in await site.chain.events(site.deployment.block, head.number):
         if isinstance(event, Requested):
-            if event.request.id == request_id:
-                request = event.request
+            request = event.request if event.request.id == request_id else request
         elif event.request_id == request_id:
-            claim = event if isinstance(event, Stood | Answered) else claim
-            contested = contested or isinstance(event, Disputed | Played)
+            since.append(event)
     if request is None or not request.honest(site.identity.chain_id, site.chain.oracle):
         raise NoRequest(f"no request 0x{request_id.hex()} was made of {site.chain.oracle}")
-    return Story(request, claim, contested)
+    return request, since
 
 
 async def _status(site: Site, request: Request) -> tuple[Status, bool]:

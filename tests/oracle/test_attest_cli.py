@@ -20,7 +20,8 @@ from oracle.domain.attested import Answering
 from oracle.domain.errors import KeyRefused
 from tests.attestation import test_evidence as made
 from tests.attestation.authority import NOW, Holder
-from tests.contracts.bench import HOUR
+from tests.contracts.bench import HOUR, WRONG
+from tests.contracts.desk import LOGITS
 from tests.contracts.hall import DAY, DELAY, LIFE, Hall, new_key, point
 from tests.evm import Chain
 from tests.oracle.world import run
@@ -328,6 +329,57 @@ def test_revoke_a_key_whose_machine_has_changed(tmp_path, monkeypatch):
         assert "NotTheOwner" in typed(*revoke, "dev:3", *attesters, code=1)
         assert typed(*revoke, "dev:7", *attesters, "--json")["owner"] == hall.operator
         assert is_revoked(second)
+
+
+@pytest.mark.chain
+def test_contradict_two_answers_by_hand(tmp_path, monkeypatch):
+    """Of two requests; what is no contradiction is refused before anything is sent."""
+    with Chain.start() as evm:
+        hall = Hall(evm)
+        names = {"InferenceOracle": hall.oracle, "ProofAssurance": hall.tier}
+        names |= {"AttestationRegistry": hall.attestations, "AttestedAssurance": hall.optimistic}
+        contracts = {name: {"address": made_.address} for name, made_ in names.items()}
+        deployment = tmp_path / "deployment.json"
+        deployment.write_text(json.dumps({"chain_id": 31337, "block": 1, "contracts": contracts}))
+        monkeypatch.setenv("EINPROOF_DEPLOYMENT", str(deployment))
+        monkeypatch.setenv("EINPROOF_RPC", evm.url)
+        monkeypatch.delenv("EINPROOF_KEY", raising=False)
+        hall.ready()
+
+        def asked(nonce, **fields):
+            request = hall.request(nonce=nonce, **fields)
+            return request, "0x" + hall.request_id(request).hex()
+
+        def posted(nonce, output=LOGITS):
+            request, id = asked(nonce)
+            hall.ask(request)
+            hall.post(request, output=output)
+            return id
+
+        def contradicted(*ids, code=0):
+            return typed(
+                "contradict", *ids, "--key", "dev:6", *(() if code else ("--json",)), code=code
+            )
+
+        right, again, wrong = posted(0), posted(1), posted(2, WRONG)
+        assert "got the same in both" in contradicted(right, again, code=1)
+        request, elsewhere = asked(3, input=b"another")
+        call = hall.oracle.functions.request(request.fields, b"another")
+        evm.send(call, sender=hall.requester, value=request.cost)
+        unsigned = f"no key is shown to have answered {elsewhere}"
+        assert unsigned in contradicted(right, elsewhere, code=1)
+        claim = {"payee": hall.operator, "image": b"another", "output": WRONG}
+        signed = hall.answering(request, **claim, proof=hall.attestation(request, WRONG))
+        evm.send(signed, sender=hall.operator)
+        assert "of one input" in contradicted(right, elsewhere, code=1)
+        assert "no request 0x" in contradicted(right, "0x" + "05" * 32, code=1)
+        where = (hall.attestations.address, hall.operator, hall.model_id, point(hall.key))
+        chain = NodeChain(Node(evm.url), hall.oracle.address, {})
+        assert not run(key_shown(chain, *where))[0].revoked
+        done = contradicted(right, wrong)
+        assert done["owner"] == hall.operator and done["point"] == "0x" + point(hall.key).hex()
+        assert run(key_shown(chain, *where))[0].revoked
+        assert "KeyRevoked" in contradicted(right, wrong, code=1)
 
 
 @pytest.mark.parametrize(
