@@ -58,9 +58,10 @@ class Offers:
 
     async def prove(self, request_id: bytes) -> Receipt | None:
         """Proves a pending request's answer, hands that in, and earns what was offered, also if
-        somebody else sent that proof first; None if they had that paid to this key, too. Raises
-        NoRequest, ModelMissing, InputRefused, ProverFailed, CallRefused; NothingToProve for a
-        composition, which is proved at its tier, and for another's claim that is right."""
+        somebody else sent that proof first; None if they had that paid to this key, too. A
+        committee's claim that stands and is wrong needs no offer: who refutes it has its reward.
+        Raises NoRequest, ModelMissing, InputRefused, ProverFailed, CallRefused; NothingToProve for
+        a composition, which is proved at its tier, and for another's claim that is right."""
         request, standing = await self._read(request_id)
         kind = self._site.chain.tiers.get(request.assurance)
         if kind is None or kind is TierKind.BISECTION:
@@ -69,7 +70,8 @@ class Offers:
                 if kind
                 else f"no tier of this deployment that one proof ends: {request.assurance}"
             )
-        if not (await self.standing(request_id)).all:
+        offered = (await self.standing(request_id)).all
+        if not offered and (standing is None or kind is not TierKind.COMMITTEE):
             raise NothingToProve(f"nothing is offered for 0x{request_id.hex()}")
         parts, identity, payee = self._parts(), self._site.identity, self._wallet.signer.address
         folder = await parts.models.find(request.model_id)
@@ -87,9 +89,11 @@ class Offers:
         handed = call_data("answer", request.fields, request.input, payee, output, evidence)
         refused = None
         try:
-            await self._wallet.transact(Call(identity.oracle, handed))
+            _, receipt = await self._wallet.transact(Call(identity.oracle, handed))
+            if not offered:
+                return receipt
         except CallRefused as error:
-            if error.name not in ("WrongStatus", "Reverted"):
+            if not offered or error.name not in ("WrongStatus", "Reverted"):
                 raise
             refused = error  # settled meanwhile: by this proof, or `earn` says otherwise
         try:

@@ -12,6 +12,7 @@ from eth_abi.abi import decode
 from eth_hash.auto import keccak
 from typer.testing import CliRunner
 
+from oracle import bootstrap
 from oracle.adapters.abi import FUNCTIONS, call_data
 from oracle.adapters.board import RemoteBoard
 from oracle.adapters.chain import NodeChain
@@ -25,12 +26,12 @@ from oracle.domain.request import Answer, TierKind
 from oracle.domain.terms import ClaimTerms
 from oracle.fakes import TIER
 from oracle.story.anvil import free_port
-from tests.contracts.bench import COVERAGE, PROVING, WRONG, terms
+from tests.contracts.bench import COVERAGE, PROVING, WRONG, ZERO, terms
 from tests.contracts.council import CLOCK, FINE, GRACE, SEAT, START, TRACE, WINDOW, Council
 from tests.contracts.desk import FINAL, HARNESS, PROVISIONAL
 from tests.contracts.test_random import EVMNET
 from tests.evm import Chain
-from tests.oracle.desk import LOGITS, Office
+from tests.oracle.desk import LOGITS, EchoEngine, EchoModels, EchoProver, Office
 from tests.oracle.relay import drands
 from tests.oracle.test_kill import Daemon
 from tests.oracle.world import run
@@ -193,6 +194,23 @@ def test_a_lie_is_refuted_however_its_words_were_handed_in(office, daemons, hand
     ref = BlockRef(block["number"], bytes(block["hash"]))
     other = replace(request, id=keccak(b"another"))
     assert run(office.chain().agreement(other, ref)) == b""
+
+
+def test_a_captured_committee_is_slashed_by_anyone_with_the_model(office, tmp_path, monkeypatch):
+    """No member is honest, nobody offers anything: who proves by hand has the claim's reward."""
+    request = asked(office)
+    send(office, lie(office, request))
+    bounty = office.evm.deploy("contracts/assurance/Bounty.sol", office.desk.oracle.address, ZERO)
+    contracts = {**office.contracts, "Bounty": bounty.address}
+    commands(contracts, office.evm.url, tmp_path, monkeypatch)
+    parts = bootstrap.Parts(EchoModels(), EchoEngine(), EchoProver())
+    monkeypatch.setattr(bootstrap, "real_parts", lambda settings: parts)
+    prove = ["challenge", "offer", "prove", f"0x{request.id.hex()}", "--key", "dev:9", "--json"]
+    result = CliRunner().invoke(main.app, prove)
+    assert result.exit_code == 0, result.output
+    desk = office.desk
+    assert status(office, request) == FINAL and desk.owed(address("dev:9")) > 0
+    assert [desk.account(address(key))["suspended"] for key in KEYS] == [False, True, True]
 
 
 def test_members_that_are_summoned_speak_on_chain_without_a_board(office, daemons):
