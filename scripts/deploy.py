@@ -45,7 +45,12 @@ import click
 from ape.api import AccountAPI
 from ape.contracts import ContractInstance
 from eth_hash.auto import keccak
-from eth_utils.address import is_address, to_checksum_address
+from eth_utils.address import (
+    is_address,
+    is_checksum_address,
+    is_checksum_formatted_address,
+    to_checksum_address,
+)
 
 from oracle.attestation.roots import INTEL_KEY
 from oracle.canary import canary
@@ -69,6 +74,8 @@ BEACONS = ("DrandEvmnet", "DrandQuicknet", DEVELOPMENT_BEACON)
 #: BlsCommitteeAssurance is for so many, CommitteeAssurance for fewer; and how many by default.
 MANY, LARGE = 24, 32
 FEWEST, MOST = 3, 64
+#: AttestationRegistry.MOST_ATTESTERS.
+MOST_ATTESTERS = 32
 #: EIP-2537's pairing, and of one pair of points at infinity, which multiply to one.
 PAIRING, INFINITY = "0x000000000000000000000000000000000000000F", "0x" + "00" * 384
 #: ERC-20's optional function: how many digits of its amounts are behind the point.
@@ -108,7 +115,7 @@ def deploy(
     gwei then, so that parameters, terms and seats are what they are in ether.
 
     Raises DeployError where the account has no funds, for a development SRS on a real chain, and
-    for a beacon, a committee or a token that is none there.
+    for attesters, a beacon, a committee or a token that are none there.
     """
     chain_id = ape.networks.provider.chain_id
     if srs.development and chain_id != DEVELOPMENT_CHAIN:
@@ -127,6 +134,7 @@ def deploy(
             f"expected one of {', '.join(BEACONS)} as a beacon, {DEVELOPMENT_BEACON} on chain id "
             f"{DEVELOPMENT_CHAIN} only; got {beacon_name} on {chain_id}"
         )
+    named = attesters_of(attesters) or [str(account.address)] * development
     bls = has_bls()
     if members and not (FEWEST <= members <= MOST and (bls or members < MANY)):
         raise DeployError(
@@ -145,7 +153,6 @@ def deploy(
     guard = _create(account, "GuardedVerifier", tensor, registry, false.hash)
     proof = _create(account, "ProofAssurance", guard, registry)
     oracle = _create(account, "InferenceOracle")
-    named = list(attesters) or [str(account.address)] * development
     rules = (named, len(named) // 2 + 1, ENROLMENT_DELAY, KEY_LIFE)
     quotes = [_create(account, "Dcap", *_halves(INTEL_KEY))] if named else []
     vouched = [_create(account, "AttestationRegistry", registry, rules, made) for made in quotes]
@@ -288,6 +295,23 @@ def has_bls() -> bool:
     """Whether the chain that ape is connected to computes pairings of BLS12-381 (EIP-2537)."""
     found = ape.networks.provider.web3.eth.call({"to": PAIRING, "data": INFINITY})
     return bytes(found) == (1).to_bytes(32, "big")
+
+
+def attesters_of(named: Sequence[str]) -> list[str]:
+    """Their addresses, as the registry takes them; they are for ever, so that a checksum that is
+    there has to be right. Raises DeployError."""
+    found: list[str] = []
+    for name in named:
+        address = to_checksum_address(name) if is_address(name) else ""
+        misspelt = is_checksum_formatted_address(name) and not is_checksum_address(name)
+        if not address or not int(address, 16) or misspelt:
+            raise DeployError(f"expected the address of an attester, got {name or 'nothing'}")
+        if address in found:
+            raise DeployError(f"attester {address} is named twice: each has one word")
+        found.append(address)
+    if len(found) > MOST_ATTESTERS:
+        raise DeployError(f"expected {MOST_ATTESTERS} attesters at most, got {len(found)}")
+    return found
 
 
 def unit_of(token: str, price: str) -> int:

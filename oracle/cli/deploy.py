@@ -33,6 +33,10 @@ def deploy(
         int,
         typer.Option(help="Of a committee; from 24 on, of the one whose members sign as one."),
     ] = 0,
+    attester: Annotated[
+        list[str] | None,
+        typer.Option(help="Address of one of the attested tier's attesters; may be repeated."),
+    ] = None,
     token: Annotated[str, typer.Option(help="ERC-20 that stakes are in; default: ether.")] = "",
     price: Annotated[str, typer.Option(help="How many of the token are worth an ether.")] = "",
     force: Annotated[bool, typer.Option("--force", help="Deploy a second set.")] = False,
@@ -45,14 +49,23 @@ def deploy(
     os.chdir(ROOT)  # ape's project is the folder that one is in
     with Console(stderr=True).status(f"compiling and deploying by {settings.rpc}"):
         how = {"beacon_name": beacon, "members": members, "token": token, "price": price}
+        how |= {"attesters": attester or ()}
         deployment = _deploy(settings.rpc, account, path, where, force, how)
     if as_json:
         typer.echo(json.dumps(deployment))
-        return
+    else:
+        _show(deployment)
+
+
+def _show(deployment: dict[str, Any]) -> None:
     for name, entry in deployment["contracts"].items():
         typer.echo(f"{name:21} {entry['address']}")
     if "DevelopmentBeacon" in deployment["contracts"]:
         typer.echo(f"{'beacon':21} DEVELOPMENT: anyone can compute whom audits will draw")
+    named, quorum = [deployment["attesters"][name] for name in ("attesters", "quorum")]
+    told = f"{quorum} of {len(named)} must approve what vouches for a key"
+    unnamed = "none: no attested tier, and no combination with it (--attester)"
+    typer.echo(f"{'attesters':21} {told if named else unnamed}")
     if coin := deployment.get("coin"):
         typer.echo(f"{'stakes in':21} {coin['token']}, counted by {coin['unit']}")
     for name in ("committee", "large_committee"):

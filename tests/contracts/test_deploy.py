@@ -15,6 +15,7 @@ from eth_hash.auto import keccak
 
 from oracle.adapters.deployment import read_deployment
 from oracle.attestation.roots import INTEL_KEY
+from oracle.cli.deploy import _show
 from oracle.domain import ids
 from prover import kernels
 from prover.srs import Srs, development_srs
@@ -169,6 +170,36 @@ def test_deploy_with_a_token_makes_its_vault_in_place_of_ethers(
         assert read(chain, tier, "vault()") == padded(int(deployment.vault, 16))
     assert read(chain, made["combination"]["vault"], "token()") == padded(int(token, 16))
     check_combination(chain, made)
+
+
+def test_attesters_of_what_is_named_twice_or_is_no_address_is_refused(script: ModuleType) -> None:
+    named = ["0x" + f"{number:040x}" for number in range(1, script.MOST_ATTESTERS + 2)]
+    assert script.attesters_of(()) == []
+    mixed = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
+    assert script.attesters_of([mixed.lower(), named[0]]) == [mixed, named[0]]
+    for wrong in ("", "0x12", "alice", mixed[2:-1], mixed.replace("F", "f", 1), "0x" + "00" * 20):
+        with pytest.raises(script.DeployError, match="expected the address of an attester"):
+            script.attesters_of([named[0], wrong])
+    with pytest.raises(script.DeployError, match="is named twice"):
+        script.attesters_of([mixed, named[0], mixed.lower()])
+    assert len(script.attesters_of(named[:-1])) == script.MOST_ATTESTERS
+    with pytest.raises(script.DeployError, match="32 attesters at most, got 33"):
+        script.attesters_of(named)
+    registry = (ROOT / "contracts/attested/AttestationRegistry.sol").read_text()
+    assert f"MOST_ATTESTERS = {script.MOST_ATTESTERS};" in registry
+
+
+@pytest.mark.parametrize(
+    ("attesters", "said"),
+    [(["a", "b", "c"], "2 of 3 must approve"), ([], "none: no attested tier")],
+)
+def test_deploy_says_how_many_attesters_must_approve(
+    capsys: pytest.CaptureFixture[str], attesters: list[str], said: str
+) -> None:
+    rules = {"attesters": attesters, "quorum": len(attesters) // 2 + 1}
+    srs = {"id": "0x00", "development": False}
+    _show({"contracts": {}, "attesters": rules, "srs": srs})
+    assert f"attesters             {said}" in capsys.readouterr().out
 
 
 def test_unit_of_a_token_is_worth_a_gwei(

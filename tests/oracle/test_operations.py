@@ -9,6 +9,7 @@ import sys
 
 import pytest
 from eth_account import Account
+from eth_hash.auto import keccak
 from typer.testing import CliRunner
 
 from oracle import settings as config
@@ -84,6 +85,10 @@ def wallet(office, key="dev:2"):
     return Wallet(office.chain(), open_signer(key, "", 31337), 31337)
 
 
+def address_of(key):
+    return open_signer(key, "", 31337).address
+
+
 def says(*words, code=1):
     result = RUNNER.invoke(main.app, list(words))
     assert result.exit_code == code, result.output
@@ -103,7 +108,7 @@ def complains(*words):
 def test_the_set_is_deployed_and_what_is_wrong_is_one_line(evm, tmp_path):
     """A process of its own: ape holds one connection a process."""
 
-    def deploy(**changes):
+    def deploy(*words, **changes):
         environment = {
             **os.environ,
             "EINPROOF_RPC": evm.url,
@@ -112,15 +117,26 @@ def test_the_set_is_deployed_and_what_is_wrong_is_one_line(evm, tmp_path):
         }
         command = [sys.executable, "-c", "from oracle.cli.main import app; app()", "deploy"]
         return subprocess.run(
-            [*command, "--json"], env=environment, cwd=ROOT, capture_output=True, text=True
+            [*command, *words, "--json"], env=environment, cwd=ROOT, capture_output=True, text=True
         )
 
-    ran = deploy()
+    named = [address_of(key) for key in ("dev:7", "dev:8", "dev:9")]
+    ran = deploy(*(word for address in named for word in ("--attester", address.lower())))
     assert ran.returncode == 0, ran.stderr
     deployed = read_deployment(31337, tmp_path / "31337.json")
     assert json.loads(ran.stdout)["chain_id"] == 31337
     for name in ("InferenceOracle", "ProofAssurance", "ModelRegistry", "TensorVerifier"):
         assert evm.web3.eth.get_code(deployed.address(name))
+    rules = json.loads(ran.stdout)["attesters"]
+    assert (rules["attesters"], rules["quorum"]) == (named, 2)
+    registry = deployed.address("AttestationRegistry")
+    for address, known in ((named[0], 1), (named[2], 1), (address_of("dev:0"), 0)):
+        data = keccak(b"isAttester(address)")[:4] + bytes(12) + bytes.fromhex(address[2:])
+        found = evm.web3.eth.call({"to": registry, "data": "0x" + data.hex()})
+        assert int.from_bytes(found, "big") == known
+    twice = deploy("--attester", named[0], "--attester", named[0].lower())
+    assert (twice.returncode, twice.stdout) == (1, "")
+    assert f"attester {named[0]} is named twice" in twice.stderr.splitlines()[-1]
 
     down = deploy(EINPROOF_RPC="http://127.0.0.1:9")
     assert down.returncode == 1
