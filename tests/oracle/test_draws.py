@@ -1,6 +1,7 @@
 """Nobody draws by hand: where a request waits, the collector publishes the day's round, and draws;
 over fakes, and at last on real contracts, with a real round of drand's."""
 
+import asyncio
 import json
 import logging
 
@@ -38,9 +39,16 @@ from tests.oracle.world import run
 evm, office, daemons = _evm, _office, _daemons
 
 
+class Still(FakeClock):
+    """Time passes between turns only, whatever beats meanwhile."""
+
+    async def sleep(self, seconds):
+        await asyncio.sleep(0)
+
+
 def undrawn(collectors=(COLLECTOR,), **how):
     """A chain on which no day's committee is drawn, a clock, and three members."""
-    chain, line, clock = FakeCouncil(), Line(), FakeClock()
+    chain, line, clock = FakeCouncil(), Line(), Still()
     chain.drawn = False
     members = [
         Member(chain, line, key, clock=clock, collects=key in collectors, **how) for key in MEMBERS
@@ -66,6 +74,14 @@ def sent(chain, name):
     """How many transactions that do this were mined, whether they were refused or not."""
     mined = [item for block in chain.chain for item in block.contents if isinstance(item, dict)]
     return sum(json.loads(bytes.fromhex(item["data"]))[0] == name for item in mined if item["data"])
+
+
+async def looks(member, clock):
+    """At all that waits, before anything is written."""
+    await member.watch.step()
+    for _ in range(10):
+        await member.work.step()
+    clock.time += 2
 
 
 def stands(chain, request):
@@ -98,6 +114,14 @@ def test_many_requests_wait_for_one_draw():
     async def story():
         chain, clock, members = undrawn()
         requests = [chain.ask_council() for _ in range(5)]
+        for name in ("publish", "draw"):
+            for _ in range(3):
+                await looks(members[0], clock)
+                await members[0].write.step()
+            assert len(chain.pool) == 1
+            chain.mine()
+            assert sent(chain, name) == 1
+            await members[0].write.step()
         await turn(chain, clock, *members, turns=40)
         assert all(stands(chain, request) for request in requests)
         assert (sent(chain, "publish"), sent(chain, "draw"), len(chain.days)) == (1, 1, 1)
