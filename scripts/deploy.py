@@ -11,8 +11,8 @@
     BisectionAssurance   and, where the chain has BLS12-381 (EIP-2537):
     BlsKeys()   BlsCommitteeAssurance(..., keys)
     Bounty(oracle, BisectionAssurance)
-    and, where there are attesters, a combination: a vault of its own, AuditedAssurance and
-    AttestedAssurance once more, CombinedAssurance(oracle, both)
+    and a combination, of what is named or, where there are attesters, of audited and attested: a
+    vault of its own, each part once more, CombinedAssurance(oracle, parts)
 
 and writes deployments/<chain id>.json:
 
@@ -54,7 +54,7 @@ from eth_utils.address import (
 
 from oracle.attestation.roots import INTEL_KEY
 from oracle.canary import canary
-from oracle.domain.terms import ClaimTerms
+from oracle.domain.terms import LEAST_AUDITS, WHOLE, ClaimTerms
 from oracle.standalone import standalone
 from prover import kernels
 from prover.errors import EinproofError
@@ -83,12 +83,15 @@ DECIMALS = "0x" + keccak(b"decimals()")[:4].hex()
 #: Parts of a split, at most: compositions of so many segments are split at once.
 ARITY = 64
 HOUR, GWEI, ETHER = 3600, 10**9, 10**18
-#: What CombinedAssurance puts together, and what of their terms it fixes: one claim of ten is
-#: audited, windows are each tier's own.
-COMBINATION = {
-    "AuditedAssurance": ClaimTerms(0, 0, audits=1000).word,
-    "AttestedAssurance": ClaimTerms(0, 0).word,
+#: What CombinedAssurance can put together, by its name; the services answer these together. And
+#: what it does, where there are attesters: one claim of ten is audited.
+AUDITED, ATTESTED = "audited", "attested"
+PARTS = {
+    "optimistic": "OptimisticAssurance",
+    AUDITED: "AuditedAssurance",
+    ATTESTED: "AttestedAssurance",
 }
+COMBINATION = "audited:0.1+attested"
 ENROLMENT_DELAY, KEY_LIFE = 48 * HOUR, 7 * 24 * HOUR
 #: Mainnet, its test networks, Anvil. Any other chain is taken for an L2: longer clocks are safe.
 LAYER_1 = (1, 560048, 11155111, DEVELOPMENT_CHAIN)
@@ -107,15 +110,17 @@ def deploy(
     members: int = 0,
     token: str = "",
     price: str = "",
+    combination: str = "",
 ) -> dict[str, Any]:
     """Deploys on the chain that ape is connected to, and writes its file; returns what it wrote.
     `beacon_name` is one of BEACONS, a chain's default if empty; `members` is the size of a
     committee: of the large one from MANY on, else of the small one. With `token`, stakes are in
     that ERC-20, of which `price` are worth an ether: the vault counts in units that are worth a
-    gwei then, so that parameters, terms and seats are what they are in ether.
+    gwei then, so that parameters, terms and seats are what they are in ether. `combination` names
+    tiers that vouch together, as COMBINATION does.
 
     Raises DeployError where the account has no funds, for a development SRS on a real chain, and
-    for attesters, a beacon, a committee or a token that are none there.
+    for attesters, a combination, a beacon, a committee or a token that are none there.
     """
     chain_id = ape.networks.provider.chain_id
     if srs.development and chain_id != DEVELOPMENT_CHAIN:
@@ -135,6 +140,7 @@ def deploy(
             f"{DEVELOPMENT_CHAIN} only; got {beacon_name} on {chain_id}"
         )
     named = attesters_of(attesters) or [str(account.address)] * development
+    joined = combination_of(combination or (COMBINATION if named else ""), bool(named))
     bls = has_bls()
     if members and not (FEWEST <= members <= MOST and (bls or members < MANY)):
         raise DeployError(
@@ -174,11 +180,11 @@ def deploy(
     tiers = [_create(account, name, oracle, guard, registry, vault, *more) for name, more in staked]
     (compositions,) = [tier for tier in tiers if tier.contract_type.name == "BisectionAssurance"]
     bounty = _create(account, "Bounty", oracle, compositions)
-    arguments = {name: (guard, registry, more) for name, more in staked if name in COMBINATION}
+    arguments = {name: (guard, registry, more) for name, more in staked if name in joined}
     combined: ContractInstance | None = None
-    combination: dict[str, Any] = {}
-    if len(arguments) == len(COMBINATION):
-        combined, combination = _combine(account, coin, oracle, arguments)
+    told: dict[str, Any] = {}
+    if joined:
+        combined, told = _combine(account, coin, oracle, joined, arguments)
 
     deployment = {
         "chain_id": chain_id,
@@ -196,7 +202,7 @@ def deploy(
         "attesters": dict(zip(("attesters", "quorum", "delay", "life"), rules, strict=True)),
         "committee": seats,
         **({"large_committee": large} if keys else {}),
-        **({"combination": combination} if combined else {}),
+        **({"combination": told} if combined else {}),
         "contracts": _entries(
             [
                 registry,
@@ -233,23 +239,21 @@ def _combine(
     account: AccountAPI,
     coin: dict[str, Any],
     oracle: ContractInstance,
+    joined: dict[str, bytes],
     arguments: dict[str, tuple[ContractInstance, ContractInstance, tuple[Any, ...]]],
 ) -> tuple[ContractInstance, dict[str, Any]]:
-    """COMBINATION, whose parts are made for the address that it will have; and its entry in the
-    file."""
-    vault = _open_vault(account, coin, len(COMBINATION))
-    address = created(str(account.address), int(account.nonce) + len(COMBINATION))
+    """The tiers that are joined, made for the address that their combination will have; and its
+    entry in the file."""
+    vault = _open_vault(account, coin, len(joined))
+    address = created(str(account.address), int(account.nonce) + len(joined))
     parts = []
-    for name in COMBINATION:
+    for name in joined:
         guard, registry, more = arguments[name]
         parts.append(_create(account, name, address, guard, registry, vault, *more))
-    fixed = COMBINATION.values()
-    named = [(str(part.address), terms) for part, terms in zip(parts, fixed, strict=True)]
+    named = [(str(part.address), fixed) for part, fixed in zip(parts, joined.values(), strict=True)]
     combined = _create(account, "CombinedAssurance", oracle, named)
     entries = _entries(parts)
-    told = [
-        {"name": name, **entries[name], "terms": _hex(terms)} for name, terms in COMBINATION.items()
-    ]
+    told = [{"name": name, **entries[name], "terms": _hex(fixed)} for name, fixed in joined.items()]
     return combined, {"vault": str(vault.address), "parts": told}
 
 
@@ -311,6 +315,31 @@ def attesters_of(named: Sequence[str]) -> list[str]:
         found.append(address)
     if len(found) > MOST_ATTESTERS:
         raise DeployError(f"expected {MOST_ATTESTERS} attesters at most, got {len(found)}")
+    return found
+
+
+def combination_of(text: str, attesters: bool) -> dict[str, bytes]:
+    """The contracts that `audited:0.1+attested` names, and what it fixes of their terms: the share
+    of audits; windows are each tier's own. Raises DeployError."""
+    found: dict[str, bytes] = {}
+    for part in text.split("+") if text else ():
+        name, colon, share = part.partition(":")
+        try:
+            audits = Decimal(share) * WHOLE if colon else Decimal(0)
+        except InvalidOperation:
+            audits = Decimal(-1)
+        rated = audits.is_finite() and LEAST_AUDITS <= audits <= WHOLE and audits % 1 == 0
+        good = rated if name == AUDITED else not colon
+        if name not in PARTS or PARTS[name] in found or not good:
+            raise DeployError(
+                f"expected a combination as {COMBINATION}, of {', '.join(PARTS)}, each once, "
+                f"audited with a share of {LEAST_AUDITS / WHOLE} to 1; got {text}"
+            )
+        found[PARTS[name]] = ClaimTerms(0, 0, audits=int(audits)).word
+    if len(found) == 1:
+        raise DeployError(f"expected two tiers or more in a combination, got {text}")
+    if PARTS[ATTESTED] in found and not attesters:
+        raise DeployError(f"{text} needs attesters: name them with --attester")
     return found
 
 
@@ -438,6 +467,7 @@ def _hex(data: bytes) -> str:
 )
 @click.option("--token", default="", help="ERC-20 that stakes are in; else ether.")
 @click.option("--price", default="", help="How many of the token are worth an ether.")
+@click.option("--combination", default="", help=f"Default, with attesters: {COMBINATION}.")
 @click.option("--force", is_flag=True, help="Deploy anew although the chain has a deployment.")
 def cli(
     rpc: str,
@@ -448,6 +478,7 @@ def cli(
     members: int,
     token: str,
     price: str,
+    combination: str,
     force: bool,
 ) -> None:
     """Deploys the contracts and writes deployments/<chain id>.json."""
@@ -473,6 +504,7 @@ def cli(
                 members=members,
                 token=token,
                 price=price,
+                combination=combination,
             )
     except EinproofError as error:
         raise click.ClickException(str(error)) from error

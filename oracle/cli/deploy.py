@@ -39,6 +39,10 @@ def deploy(
     ] = None,
     token: Annotated[str, typer.Option(help="ERC-20 that stakes are in; default: ether.")] = "",
     price: Annotated[str, typer.Option(help="How many of the token are worth an ether.")] = "",
+    combination: Annotated[
+        str,
+        typer.Option(help="Tiers that vouch together; with attesters, audited:0.1+attested."),
+    ] = "",
     force: Annotated[bool, typer.Option("--force", help="Deploy a second set.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
@@ -49,7 +53,7 @@ def deploy(
     os.chdir(ROOT)  # ape's project is the folder that one is in
     with Console(stderr=True).status(f"compiling and deploying by {settings.rpc}"):
         how = {"beacon_name": beacon, "members": members, "token": token, "price": price}
-        how |= {"attesters": attester or ()}
+        how |= {"attesters": attester or (), "combination": combination}
         deployment = _deploy(settings.rpc, account, path, where, force, how)
     if as_json:
         typer.echo(json.dumps(deployment))
@@ -64,8 +68,10 @@ def _show(deployment: dict[str, Any]) -> None:
         typer.echo(f"{'beacon':21} DEVELOPMENT: anyone can compute whom audits will draw")
     named, quorum = [deployment["attesters"][name] for name in ("attesters", "quorum")]
     told = f"{quorum} of {len(named)} must approve what vouches for a key"
-    unnamed = "none: no attested tier, and no combination with it (--attester)"
+    unnamed = "none: no attested tier (--attester)"
     typer.echo(f"{'attesters':21} {told if named else unnamed}")
+    if joined := deployment.get("combination"):
+        typer.echo(f"{'combination':21} {' + '.join(part['name'] for part in joined['parts'])}")
     if coin := deployment.get("coin"):
         typer.echo(f"{'stakes in':21} {coin['token']}, counted by {coin['unit']}")
     for name in ("committee", "large_committee"):

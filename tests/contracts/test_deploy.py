@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import json
 from collections.abc import Iterator
@@ -13,7 +14,9 @@ import pytest
 from eth_abi.abi import encode
 from eth_hash.auto import keccak
 
+from oracle.adapters.chain import NodeChain
 from oracle.adapters.deployment import read_deployment
+from oracle.adapters.rpc import Node
 from oracle.attestation.roots import INTEL_KEY
 from oracle.cli.deploy import _show
 from oracle.domain import ids
@@ -200,6 +203,78 @@ def test_deploy_says_how_many_attesters_must_approve(
     srs = {"id": "0x00", "development": False}
     _show({"contracts": {}, "attesters": rules, "srs": srs})
     assert f"attesters             {said}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("", {}),
+        ("audited:0.1+attested", {"AuditedAssurance": 1000, "AttestedAssurance": 0}),
+        ("attested+optimistic", {"AttestedAssurance": 0, "OptimisticAssurance": 0}),
+        (
+            "optimistic+audited:1+attested",
+            {"OptimisticAssurance": 0, "AuditedAssurance": 10_000, "AttestedAssurance": 0},
+        ),
+    ],
+)
+def test_combination_of_its_names_in_their_order(
+    script: ModuleType, text: str, parts: dict[str, int]
+) -> None:
+    found = script.combination_of(text, True)
+    words = {name: (audits << 63).to_bytes(32, "big") for name, audits in parts.items()}
+    assert list(found.items()) == list(words.items())
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("audited+attested", "audited with a share"),
+        ("audited:+attested", "audited with a share"),
+        ("audited:0.01+attested", "of 0.02 to 1"),
+        ("audited:1.1+attested", "of 0.02 to 1"),
+        ("audited:0.12345+attested", "expected a combination as"),
+        ("audited:nan+attested", "expected a combination as"),
+        ("audited:much+attested", "expected a combination as"),
+        ("optimistic:0.1+attested", "expected a combination as"),
+        ("optimistic:0+attested", "expected a combination as"),
+        ("optimistic:nan+attested", "expected a combination as"),
+        ("audited:0.1+audited:0.2", "each once"),
+        ("proof+attested", "of optimistic, audited, attested"),
+        ("attested+", "expected a combination as"),
+        ("attested", "two tiers or more"),
+    ],
+)
+def test_combination_of_what_is_none_is_refused(script: ModuleType, text: str, why: str) -> None:
+    with pytest.raises(script.DeployError, match=why):
+        script.combination_of(text, True)
+
+
+def test_combination_of_attested_without_attesters_is_refused(script: ModuleType) -> None:
+    assert len(script.combination_of("optimistic+audited:0.5", False)) == 2
+    with pytest.raises(script.DeployError, match="needs attesters"):
+        script.combination_of("audited:0.5+attested", False)
+
+
+@pytest.mark.slow
+def test_deploy_with_a_combination_makes_the_one_that_is_named(
+    script: ModuleType, srs: Srs, tmp_path: Path, site: Site
+) -> None:
+    """And the service reads it, by its pin."""
+    chain, account = site
+    made = script.deploy(account, srs, tmp_path, combination="optimistic+audited:0.5")
+    parts = made["combination"]["parts"]
+    assert [part["name"] for part in parts] == ["OptimisticAssurance", "AuditedAssurance"]
+    assert [int(part["terms"], 16) for part in parts] == [0, 5000 << 63]
+    deployment = read_deployment(31337, tmp_path / "31337.json")
+    assert deployment.combined == "optimistic+audited"
+    node = Node(chain.url)
+    known = NodeChain(node, made["contracts"]["InferenceOracle"]["address"], deployment.tiers,
+                      deployment.parts)  # fmt: skip
+    tier = asyncio.run(known.tier(deployment.address("CombinedAssurance")))
+    node.close()
+    assert tier is not None
+    assert (tier.name, tier.vault) == ("Optimistic+Audited", made["combination"]["vault"])
+    assert [part.fixed for part in tier.parts] == [bytes(32), (5000 << 63).to_bytes(32, "big")]
 
 
 def test_unit_of_a_token_is_worth_a_gwei(
