@@ -13,11 +13,22 @@ from oracle.adapters.wallet import Wallet
 from oracle.cli.jobs import GIVEN_BACK, ORPHANED, UNPOSTED
 from oracle.domain import attested
 from oracle.domain.block import BlockRef
+from oracle.domain.chain import Answered, Played, Stood
 from oracle.domain.job import Closing, Demand, Job, JobState, Standing
 from oracle.domain.report import FORESEEABLE, NOT_LOOKED_UP, SOFTWARE, Worth
 from oracle.domain.request import Answer
-from oracle.fakes import ATTESTED, AUDITED, IDENTITY, OPERATOR, QUOTE, STAKED, TIER, FakeChain
-from oracle.operations import Asked, await_answer
+from oracle.fakes import (
+    ATTESTED,
+    AUDITED,
+    CHALLENGER,
+    IDENTITY,
+    OPERATOR,
+    QUOTE,
+    STAKED,
+    TIER,
+    FakeChain,
+)
+from oracle.operations import Asked, await_answer, report_of
 from tests.commands import run as said
 from tests.contracts.bench import CLOCK
 from tests.contracts.desk import LOGITS, RETRACTED
@@ -113,6 +124,21 @@ def test_without_a_node_neither_key_nor_beacon_is_said_to_be_a_good_one(told):
     assert trust["audited"]["label"] == NOT_LOOKED_UP and "drawn" not in trust["audited"]
     assert FORESEEABLE in trust["could_have_cheated"][0]
     assert "which beacon draws, and whether the claim was drawn" in trust["not_looked_up"]
+
+
+def test_a_move_of_the_game_after_the_answer_does_not_make_it_provisional_again():
+    """A bond is collected, or a lock ended, when the answer is final."""
+    chain = FakeChain()
+    request = chain.ask_staked()
+    end = run(chain.head()).ref
+    story = [
+        Stood(request.id, OPERATOR, OUTPUT, end, 0),
+        Answered(request.id, OPERATOR, OUTPUT, end, TRANSACTION),
+        Played(request.id, CHALLENGER, end),
+    ]
+    asked = Asked(request, STAKED, TRANSACTION, 0, QUOTE)
+    report = run(report_of(chain, IDENTITY, asked, story))
+    assert (report["final"], report["claim"]["payee"]) == (Worth.SILENCE.value, OPERATOR)
 
 
 # --- by a node ------------------------------------------------------------------------------------
