@@ -5,6 +5,7 @@ them first; put a proxy with TLS before it on an open network.
 """
 
 import asyncio
+import http.client
 import json
 import sys
 import threading
@@ -18,6 +19,7 @@ from typing import Any
 import structlog
 
 from oracle.adapters.codec import plain, typed
+from oracle.adapters.fetch import fetch
 from oracle.domain.committee import Word
 from oracle.domain.errors import BoardUnavailable, PortInUse
 from oracle.ports import Board
@@ -27,6 +29,7 @@ log = structlog.get_logger("board")
 
 #: Most bytes of a word in JSON, and of a round: outputs are in them.
 LARGEST_WORD, LARGEST_ROUND = 1 << 20, 1 << 26
+#: Seconds for each read of the server's, and for its answer.
 TIMEOUT = 10.0
 
 
@@ -43,22 +46,26 @@ class RemoteBoard:
         found = await self._ask(f"/words/0x{request_id.hex()}/{epoch}")
         try:
             return [typed(Word, each) for each in json.loads(found)]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise BoardUnavailable(f"the board at {self._url} speaks no words: {error!r}") from None
 
     async def _ask(self, path: str, body: bytes | None = None) -> bytes:
-        return await asyncio.to_thread(self._fetch, path, body)
-
-    def _fetch(self, path: str, body: bytes | None) -> bytes:
-        asked = urllib.request.Request(self._url + path, body, {"Content-Type": "application/json"})
         try:
-            with urllib.request.urlopen(asked, timeout=TIMEOUT) as answer:
-                return bytes(answer.read(LARGEST_ROUND))
+            kind = {"Content-Type": "application/json"}
+            asked = urllib.request.Request(self._url + path, body, kind)
+            return await fetch(asked, LARGEST_ROUND)
         except urllib.error.HTTPError as error:
-            said = error.read(500).decode(errors="replace").strip()
+            said = await asyncio.to_thread(_said, error)
             raise BoardUnavailable(f"the board at {self._url} refuses: {said}") from error
         except (OSError, ValueError) as error:
             raise BoardUnavailable(f"the board at {self._url} does not answer: {error}") from error
+
+
+def _said(error: urllib.error.HTTPError) -> str:
+    try:
+        return error.read(500).decode(errors="replace").strip()
+    except (OSError, http.client.HTTPException):
+        return f"{error}"
 
 
 class _Server(ThreadingHTTPServer):

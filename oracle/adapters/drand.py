@@ -3,12 +3,11 @@
 Any relay will do: the contracts check every signature, so a relay can withhold one and no more.
 """
 
-import asyncio
 import json
-import urllib.error
 import urllib.request
 from collections.abc import Mapping
 
+from oracle.adapters.fetch import fetch
 from oracle.domain.chain import Round
 from oracle.domain.errors import BeaconUnavailable
 
@@ -17,7 +16,7 @@ NETWORKS: Mapping[str, str] = {
     "DrandEvmnet": "04f1e9062b8a81f848fded9c12306733282b2727ecced50032187751166ec8c3",
     "DrandQuicknet": "52db9ba70e0cc0f6eaf7803dd07447a1f5477735fd3f661792ba94600c84e971",
 }
-TIMEOUT, LARGEST = 10.0, 1 << 16
+LARGEST = 1 << 16
 #: BLS12-381's base field; coordinates of EIP-2537 are padded to 64 bytes.
 Q = int(
     "1a0111ea397fe69a4b1ba7b6434bacd764774b84f38512bf"
@@ -40,18 +39,17 @@ class DrandRounds:
         name = self._beacons.get(round.beacon, "")
         if name not in NETWORKS:
             raise BeaconUnavailable(f"{round.beacon} is no beacon of this deployment")
-        signature = await asyncio.to_thread(self._fetch, NETWORKS[name], round.round)
+        signature = await self._fetch(NETWORKS[name], round.round)
         return signature if name == "DrandEvmnet" else decompressed(signature)
 
-    def _fetch(self, network: str, round: int) -> bytes:
+    async def _fetch(self, network: str, round: int) -> bytes:
         url = f"{self._url}/{network}/public/{round}"
         try:
-            with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
-                found = json.loads(answer.read(LARGEST))
+            found = json.loads(await fetch(urllib.request.Request(url), LARGEST))
             if found["round"] != round:
                 raise ValueError(f"expected round {round}, got {found['round']}")
             return bytes.fromhex(found["signature"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise BeaconUnavailable(f"{url} gives no signature: {error!r}") from error
 
 

@@ -265,12 +265,15 @@ class Job:
 
     @property
     def hasty(self) -> bool:
-        """It flies with what we owe in a game, and needs no confirmation: each look at the contest
-        shows whether it counts, and the next move has a clock."""
-        return self.flight is not None and self.plays(self.flight.move)
+        """It flies with what we owe in a game, or draws the day's committee, and needs no
+        confirmation: each look at the chain shows whether it counts, and the next move has a
+        clock."""
+        return self.flight is not None and self.hurries(self.flight.move)
 
-    def plays(self, move: Move) -> bool:
-        """That move gives what we owe in a game."""
+    def hurries(self, move: Move) -> bool:
+        """So it does with that move."""
+        if self._sitting:
+            return move in (Move.PUBLISH, Move.DRAW)
         ours = self.role is Role.OPERATOR and self.playing and self.closing is None
         return ours and move in (Move.SPLIT, Move.PROVE)
 
@@ -463,7 +466,7 @@ class Job:
         orphaned = self.seen is not None and self.seen.number > ancestor
         # A refutation names the claim that stood; a challenger's own answer is soon made anew.
         keep = not (self._challenging and gone(self.standing))
-        return replace(
+        before = replace(
             self,
             seen=None if orphaned else self.seen,
             standing=None if gone(self.standing) else self.standing,
@@ -472,10 +475,13 @@ class Job:
             closing=None if gone(self.closing) else self.closing,
             answer=self.answer if keep else None,
             game=self._game_until(ancestor),
-            due=None if gone(self.closing) or self._guided or self.playing else self.due,
             verdict=None if gone(self.standing) else self.verdict,
             lease=None if orphaned else self.lease,
         )
+        # What was looked up from those blocks goes, but not what is in flight, as it was signed.
+        looked_up = gone(self.closing) or self._guided or self.playing
+        keeps = before.hasty if looked_up else True
+        return before if keeps else replace(before, due=None)
 
     def _game_until(self, ancestor: int) -> Game | None:
         if self.game is None or self.game.first.number > ancestor:

@@ -104,7 +104,7 @@ class Runway:
             move=flight.move,
             value=call.value,
             bond=call.value if job is not None and job.opens else 0,
-            call=call if job is not None and job.plays(flight.move) else None,
+            call=call if job is not None and job.hurries(flight.move) else None,
         )
         ready = take_off if fresh else follow
         if not await self.store.run(lambda ledger: ready(ledger, flown, self._holder)):
@@ -252,8 +252,8 @@ def lift(ledger: Ledger, variants: list[Flown]) -> bool:
 
 def back_in_flight(ledger: Ledger, request_id: bytes, flight: Flight, call: Call | None) -> None:
     """A move that was mined no longer is, and may be mined again at the same nonce. Of several,
-    the lowest nonce: the later moves follow from it anew. In a game it is what is due, as it was
-    signed: its proof is in it."""
+    the lowest nonce: the later moves follow from it anew. Where it hurries it is what is due, as it
+    was signed: a proof may be in it."""
     job = ledger.job(request_id)
     if job is not None and job.flight is None:
         job = job.aloft(flight)

@@ -434,6 +434,7 @@ class Member(Service):
         terms: Terms | None = None,
         board: Any = None,
         rounds: Any = None,
+        confirmations: int = 0,
     ) -> None:
         super().__init__(chain, store, clock=clock, prover=prover, plan=plan, holder=key, key=key)
 
@@ -445,7 +446,7 @@ class Member(Service):
             line.board = WordBoard(chain, self.store, IDENTITY, fake_recover)
         engine = engine or FakeEngine()
         seat = Seat(Role.MEMBER, key, {COUNCIL.assurance})
-        self.watch = Watch(port(chain), self._store, IDENTITY, 1, 0, seat)
+        self.watch = Watch(port(chain), self._store, IDENTITY, 1, confirmations, seat)
         self.work, self.proves = [
             Sit(
                 port(chain),

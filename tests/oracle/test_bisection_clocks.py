@@ -7,6 +7,7 @@ import pytest
 from oracle.domain.bisection import Span
 from oracle.domain.chain import Status
 from oracle.domain.job import JobState
+from oracle.domain.move import Move
 from oracle.fakes import CHALLENGER, OPERATOR, QUOTE
 from oracle.services import bisect
 from oracle.services.bisect import GIVING
@@ -119,22 +120,46 @@ def test_the_last_segment_that_a_reorg_took_back_is_given_again(taken):
     run(story())
 
 
+@pytest.mark.parametrize("confirmations", [0, CONFIRMATIONS])
 @pytest.mark.parametrize("reinject", [False, True])
-def test_a_proof_that_a_reorg_took_back_is_not_made_again(reinject):
-    """It is signed already, and goes out as it is."""
+def test_a_proof_that_a_reorg_took_back_is_not_made_again(reinject, confirmations):
+    """It is signed already, and goes out as it is, though the writer sees it before the watch."""
 
     async def story():
         chain = Arena()
-        one = operator(chain, confirmations=CONFIRMATIONS)
+        one = operator(chain, confirmations=confirmations)
         request = chain.ask_bisected()
         await until(chain, one, lambda: chain.stage(request).status is Status.PROVISIONAL)
         await asked_for(chain, one, request, WHOLE, Span(0, 2), Span(0, 1))
         await block(chain, one)
         chain.reorg(2, reinject=reinject)
+        await one.write.step()
         while await one.step():
             pass
         await until(chain, one, lambda: given(chain, request) == SINGLE[:1], most=5)
         assert one.prover.proved == 1 and "" not in moves_of(chain, OPERATOR)
+
+    run(story())
+
+
+def test_what_flies_stays_due_while_its_game_is_on():
+    """The writer saw the reorg first, and flies again what was mined; now the watch takes back what
+    it had read."""
+
+    async def story():
+        chain = Arena()
+        one = operator(chain)
+        request = chain.ask_bisected()
+        await until(chain, one, lambda: chain.stage(request).status is Status.PROVISIONAL)
+        await asked_for(chain, one, request, WHOLE)
+        await demand(chain, request, Span(0, 2))
+        while (await one.job(request)).flight is None:
+            await one.step()
+        job = await one.job(request)
+        assert job.flight.move is job.due.move is Move.SPLIT and job.game.last.number == job.newest
+        assert job.rewound(job.newest - 1).due == job.due
+        assert job.rewound(job.game.first.number - 1).due is None  # nobody played
+        assert replace(job, flight=None).rewound(job.newest - 1).due is None
 
     run(story())
 

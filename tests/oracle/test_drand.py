@@ -1,13 +1,18 @@
 """Rounds of drand's networks from a relay, which here is a server of our own with real rounds."""
 
+import socket
+import threading
+
 import pytest
 from py_ecc.bls.point_compression import decompress_G1
 from py_ecc.bls.typing import G1Compressed
 from py_ecc.optimized_bls12_381 import normalize
 
+from oracle.adapters import fetch
+from oracle.adapters.board import RemoteBoard
 from oracle.adapters.drand import DrandRounds, decompressed
 from oracle.domain.chain import Round
-from oracle.domain.errors import BeaconUnavailable
+from oracle.domain.errors import BeaconUnavailable, BoardUnavailable
 from tests.contracts.test_random import EVMNET, QUICKNET
 from tests.oracle.world import run
 
@@ -70,3 +75,52 @@ def test_points_are_decompressed_as_py_ecc_does(larger):
 def test_what_is_no_point_is_refused(data):
     with pytest.raises(BeaconUnavailable):
         decompressed(data)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"nobody speaks HTTP here\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\ncut off",
+        b"HTTP/1.1 200 OK\r\n\r\n" + b"[" * 60_000,
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{",
+        b"",
+    ],
+)
+def test_whatever_a_server_says_is_no_signature_and_no_word(said):
+    """An error of another kind would stop the writer, and all that it has yet to post."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer():
+            for _ in range(2):
+                with server.accept()[0] as line:
+                    line.recv(1 << 16)
+                    line.sendall(said)
+
+        threading.Thread(target=answer, daemon=True).start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(BeaconUnavailable):
+            run(DrandRounds(url, BEACONS).signature(unpublished(EVM)))
+        with pytest.raises(BoardUnavailable):
+            run(RemoteBoard(url).read(bytes(32), 1))
+
+
+def test_who_drips_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(fetch, "PATIENCE", 0.2)
+    done = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip():
+            with server.accept()[0] as line:
+                line.sendall(b"HTTP/1.1 200 OK\r\n\r\n{")
+                done.wait(60)
+
+        threading.Thread(target=drip, daemon=True).start()
+
+        async def story():
+            url = f"http://127.0.0.1:{server.getsockname()[1]}"
+            with pytest.raises(BeaconUnavailable, match="TimeoutError"):
+                await DrandRounds(url, BEACONS).signature(unpublished(EVM))
+            done.set()
+
+        run(story())
