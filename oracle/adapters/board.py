@@ -5,11 +5,9 @@ them first; put a proxy with TLS before it on an open network.
 """
 
 import asyncio
-import http.client
 import json
 import sys
 import threading
-import urllib.error
 import urllib.request
 from collections.abc import Coroutine
 from concurrent.futures import TimeoutError as Overdue
@@ -19,7 +17,7 @@ from typing import Any
 import structlog
 
 from oracle.adapters.codec import plain, typed
-from oracle.adapters.fetch import fetch
+from oracle.adapters.fetch import Refused, fetch
 from oracle.domain.committee import Word
 from oracle.domain.errors import BoardUnavailable, PortInUse
 from oracle.ports import Board
@@ -29,6 +27,8 @@ log = structlog.get_logger("board")
 
 #: Most bytes of a word in JSON, and of a round: outputs are in them.
 LARGEST_WORD, LARGEST_ROUND = 1 << 20, 1 << 26
+#: Of a round: one for each member of the largest committee.
+MOST_WORDS = 64
 #: Seconds for each read of the server's, and for its answer.
 TIMEOUT = 10.0
 
@@ -45,7 +45,10 @@ class RemoteBoard:
     async def read(self, request_id: bytes, epoch: int) -> list[Word]:
         found = await self._ask(f"/words/0x{request_id.hex()}/{epoch}")
         try:
-            return [typed(Word, each) for each in json.loads(found)]
+            listed = json.loads(found)
+            if len(listed) > MOST_WORDS:  # each is checked: that takes its while
+                raise ValueError(f"expected {MOST_WORDS} words at most, got {len(listed)}")
+            return [typed(Word, each) for each in listed]
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise BoardUnavailable(f"the board at {self._url} speaks no words: {error!r}") from None
 
@@ -54,18 +57,10 @@ class RemoteBoard:
             kind = {"Content-Type": "application/json"}
             asked = urllib.request.Request(self._url + path, body, kind)
             return await fetch(asked, LARGEST_ROUND)
-        except urllib.error.HTTPError as error:
-            said = await asyncio.to_thread(_said, error)
-            raise BoardUnavailable(f"the board at {self._url} refuses: {said}") from error
+        except Refused as error:
+            raise BoardUnavailable(f"the board at {self._url} refuses: {error}") from error
         except (OSError, ValueError) as error:
             raise BoardUnavailable(f"the board at {self._url} does not answer: {error}") from error
-
-
-def _said(error: urllib.error.HTTPError) -> str:
-    try:
-        return error.read(500).decode(errors="replace").strip()
-    except (OSError, http.client.HTTPException):
-        return f"{error}"
 
 
 class _Server(ThreadingHTTPServer):

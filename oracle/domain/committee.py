@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from eth_abi.abi import encode
+from eth_abi.exceptions import EncodingError
 from eth_hash.auto import keccak
 from eth_utils.address import to_checksum_address
 
@@ -112,14 +113,17 @@ class Word:
 
     def sound(self, committee: Committee, chain_id: int, tier: str, recover: Recover) -> bool:
         """Whether that member of that committee said just this."""
-        signed = digest(chain_id, tier, self.request_id, self.epoch, self.commitment)
-        return (
-            self.epoch == committee.epoch
-            and bool(committee.places(self.member))
-            and len(self.signature) == 65
-            and recover(signed, self.signature) == self.member
-            and (self.opened is None or self.opened.commitment(self.member) == self.commitment)
-        )
+        if self.epoch != committee.epoch or not committee.places(self.member):
+            return False
+        try:
+            signed = digest(chain_id, tier, self.request_id, self.epoch, self.commitment)
+            return (
+                len(self.signature) == 65
+                and recover(signed, self.signature) == self.member
+                and (self.opened is None or self.opened.commitment(self.member) == self.commitment)
+            )
+        except (EncodingError, TypeError, ValueError):  # what was never a word's
+            return False
 
 
 def digest(chain_id: int, tier: str, request_id: bytes, epoch: int, commitment: bytes) -> bytes:

@@ -273,7 +273,8 @@ class Job:
     def hurries(self, move: Move) -> bool:
         """So it does with that move."""
         if self._sitting:
-            return move in (Move.PUBLISH, Move.DRAW)
+            rests = self.closing is not None or self.verdict is not None
+            return not rests and move in (Move.PUBLISH, Move.DRAW)
         ours = self.role is Role.OPERATOR and self.playing and self.closing is None
         return ours and move in (Move.SPLIT, Move.PROVE)
 

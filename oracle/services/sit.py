@@ -435,6 +435,9 @@ def decide(
     """Keeps what a member found, if what it looked at is still so; else it looks again."""
     if (present := unchanged(ledger, job, holder)) is None:
         return False
+    if present.flight != job.flight:  # what a reorg took back flies again, and its call is due
+        ledger.put_job(present.released())
+        return False
     kept, due = present.answered(answer), alone(ledger, due)
     ledger.put_job(replace(kept, not_before=again) if due is None else kept.owed(due))
     return True

@@ -33,6 +33,11 @@ class Relay:
         path = f"/{NETWORKS[network]}/public/{round}"
         self._said[path] = {"round": told or round, "signature": signature.hex()}
 
+    def speaks(self, tls):
+        """By HTTPS from now on."""
+        self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        self.url = self.url.replace("http", "https", 1)
+
     def close(self):
         self._server.shutdown()
         self._server.server_close()

@@ -1,17 +1,30 @@
 """Rounds of drand's networks from a relay, which here is a server of our own with real rounds."""
 
+import asyncio
+import json
 import socket
+import ssl
 import threading
+import time
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from py_ecc.bls.point_compression import decompress_G1
 from py_ecc.bls.typing import G1Compressed
 from py_ecc.optimized_bls12_381 import normalize
 
 from oracle.adapters import fetch
-from oracle.adapters.board import RemoteBoard
+from oracle.adapters.board import MOST_WORDS, RemoteBoard
+from oracle.adapters.codec import plain
 from oracle.adapters.drand import DrandRounds, decompressed
 from oracle.domain.chain import Round
+from oracle.domain.committee import Word
 from oracle.domain.errors import BeaconUnavailable, BoardUnavailable
 from tests.contracts.test_random import EVMNET, QUICKNET
 from tests.oracle.world import run
@@ -44,7 +57,7 @@ def test_what_is_not_had_is_said(relay):
     relay.say("DrandEvmnet", 7, EVMNET[1000][0], told=8)
     relay.say("DrandQuicknet", 7, EVMNET[1000][0])
     for wrong, reason in (
-        (unpublished(EVM), "HTTPError"),
+        (unpublished(EVM), "HTTP 404"),
         (unpublished(EVM, 7), "expected round 7, got 8"),
         (unpublished(QUICK, 7), "expected a compressed point"),
         (unpublished("0x01"), "no beacon of this deployment"),
@@ -105,22 +118,93 @@ def test_whatever_a_server_says_is_no_signature_and_no_word(said):
             run(RemoteBoard(url).read(bytes(32), 1))
 
 
-def test_who_drips_is_not_waited_for(monkeypatch):
-    monkeypatch.setattr(fetch, "PATIENCE", 0.2)
-    done = threading.Event()
+@contextmanager
+def serving(first, rest=b""):
+    """A server that answers whoever comes with `first`, and `rest` again and again until it is hung
+    up on; its URL, and how many it still talks to."""
+    lines = []
+
+    def talk(line):
+        with line, suppress(OSError):
+            line.recv(1 << 16)
+            line.sendall(first)
+            while rest:
+                line.sendall(rest)
+                time.sleep(0.01)
+        lines.remove(line)
+
+    def accept(server):
+        with suppress(OSError):
+            while True:
+                lines.append(server.accept()[0])
+                threading.Thread(target=talk, args=(lines[-1],), daemon=True).start()
+
     with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=accept, args=(server,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}", lines
+        server.shutdown(socket.SHUT_RDWR)
 
-        def drip():
-            with server.accept()[0] as line:
-                line.sendall(b"HTTP/1.1 200 OK\r\n\r\n{")
-                done.wait(60)
 
-        threading.Thread(target=drip, daemon=True).start()
+@pytest.mark.parametrize(
+    ("kind", "first"),
+    [
+        ("http", b"HTTP/1.1 200 OK\r\n\r\n{"),
+        ("http", b"HTTP/1.1 200 OK\r\n"),
+        ("http", b"HTTP/1.1 409 Conflict\r\n\r\nno"),
+        ("http", b"HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n"),
+        ("https", b"\x16\x03\x03\x3f\xff"),
+    ],
+    ids=["body", "headers", "refusal", "elsewhere", "handshake"],
+)
+def test_who_drips_is_not_waited_for(kind, first, monkeypatch):
+    """Nor does it hold what engines wait for, a thread, or a connection."""
+    monkeypatch.setattr(fetch, "PATIENCE", 0.2)
 
-        async def story():
-            url = f"http://127.0.0.1:{server.getsockname()[1]}"
-            with pytest.raises(BeaconUnavailable, match="TimeoutError"):
-                await DrandRounds(url, BEACONS).signature(unpublished(EVM))
-            done.set()
+    async def story(url):
+        asked = [DrandRounds(url, BEACONS).signature(unpublished(EVM)) for _ in range(20)]
+        asked += [RemoteBoard(url).read(bytes(32), 1) for _ in range(20)]
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        assert {type(each) for each in found} == {BeaconUnavailable, BoardUnavailable}
+        await asyncio.to_thread(lambda: None)
 
-        run(story())
+    with serving(first, b" ") as (url, lines):
+        run(story(url.replace("http", kind, 1)))
+        for _ in range(1000):
+            if not lines:
+                break
+            time.sleep(0.01)
+        assert not lines
+
+
+def test_a_round_has_no_more_words_than_a_committee_members():
+    word = Word(bytes(32), 1, "0x" + "11" * 20, bytes(32), bytes(65))
+    for many, refused in ((MOST_WORDS, False), (MOST_WORDS + 1, True)):
+        body = json.dumps([plain(word)] * many).encode()
+        with serving(b"HTTP/1.1 200 OK\r\n\r\n" + body) as (url, _):
+            reading = RemoteBoard(url).read(bytes(32), 1)
+            if refused:
+                with pytest.raises(BoardUnavailable, match="at most, got 65"):
+                    run(reading)
+            else:
+                assert run(reading) == [word] * many
+
+
+def test_a_relay_is_who_its_certificate_says(relay, tmp_path, monkeypatch):
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "relay")])
+    day, now = timedelta(days=1), datetime.now(UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, now - day, now + day)
+    at = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    signed = made.add_extension(at, False).sign(key, SHA256())
+    pem = tmp_path / "relay.pem"
+    form = Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    pem.write_bytes(key.private_bytes(*form) + signed.public_bytes(Encoding.PEM))
+    own = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    own.load_cert_chain(pem)
+    relay.speaks(own)
+    relay.say("DrandEvmnet", 1000, EVMNET[1000][0])
+    rounds = DrandRounds(relay.url, BEACONS)
+    with pytest.raises(BeaconUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
+        run(rounds.signature(unpublished(EVM)))
+    monkeypatch.setenv("SSL_CERT_FILE", str(pem))
+    assert run(rounds.signature(unpublished(EVM))) == EVMNET[1000][0]

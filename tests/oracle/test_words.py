@@ -7,7 +7,7 @@ from eth_abi.abi import encode
 
 from oracle.adapters.abi import call_data
 from oracle.adapters.words import anew, shown_in
-from oracle.domain.committee import AGGREGATE, QUORUM
+from oracle.domain.committee import AGGREGATE, QUORUM, Committee, Opened, Word
 from oracle.fakes import OPERATOR, FakeChain
 
 OPENINGS = [(1, 27, b"s" * 32, b"r" * 32, b"t" * 32), (4, 0, bytes(32), bytes(32), bytes(32))]
@@ -69,3 +69,25 @@ def test_an_output_may_lie_in_the_requests_own_words():
     plain = calldata(request)
     odd = plain[: 4 + 14 * 32] + word(9 * 32) + plain[4 + 15 * 32 :]
     assert shown_in(odd, request).output == word(request.deadline)[:4]
+
+
+def test_a_word_that_cannot_be_encoded_is_unsound():
+    committee = Committee(1, bytes(4) + bytes.fromhex(OPERATOR[2:]), 1)
+    (member,) = committee.owners
+    said = Opened(member, b"out", bytes(32), bytes(32))
+    good = Word(bytes(32), 1, member, said.commitment(member), bytes(65), said)
+
+    def sound(word):
+        return word.sound(committee, 31337, OPERATOR, lambda *_: member)
+
+    assert sound(good)
+    for field, wrong in (
+        ("epoch", -1),
+        ("epoch", "1"),
+        ("request_id", bytes(33)),
+        ("commitment", bytes(33)),
+        ("opened", replace(said, payee="nobody")),
+        ("opened", replace(said, salt=bytes(33))),
+        ("signature", bytes(64)),
+    ):
+        assert not sound(replace(good, **{field: wrong}))
