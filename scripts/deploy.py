@@ -36,7 +36,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, DecimalException
 from pathlib import Path
 from typing import Any
 
@@ -326,7 +326,7 @@ def combination_of(text: str, attesters: bool) -> dict[str, bytes]:
         name, colon, share = part.partition(":")
         try:
             audits = Decimal(share) * WHOLE if colon else Decimal(0)
-        except InvalidOperation:
+        except DecimalException:
             audits = Decimal(-1)
         rated = audits.is_finite() and LEAST_AUDITS <= audits <= WHOLE and audits % 1 == 0
         good = rated if name == AUDITED else not colon
@@ -350,7 +350,7 @@ def unit_of(token: str, price: str) -> int:
     said = bytes(web3.eth.call({"to": token, "data": DECIMALS})) if is_address(token) else b""
     try:
         worth = Decimal(price)
-    except InvalidOperation:
+    except DecimalException:
         worth = Decimal(0)
     if len(said) != ELEMENT_BYTES or not worth.is_finite() or worth <= 0:
         raise DeployError(

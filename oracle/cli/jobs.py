@@ -14,7 +14,7 @@ from oracle.domain.errors import OracleError, SettingsInvalid
 from oracle.domain.job import Job, JobState
 from oracle.domain.move import Role
 from oracle.domain.report import Report, Stake, Worth, trust_report
-from oracle.domain.request import Answer
+from oracle.domain.request import Answer, TierKind
 from oracle.settings import Settings, read_settings
 
 #: What became of a request that no answer stands for.
@@ -126,7 +126,10 @@ async def _by_the_chain(
             return {"no_answer": GIVEN_BACK}
         if not isinstance(last, Answered | Stood):
             return {"no_answer": UNPOSTED}
-        asked = Asked(job.request, answer.tier, b"", asked_in, answer.quote)
+        quote = answer.quote
+        if quote is None and _staked(answer):  # a member's, or a watcher's, that had none to give
+            quote = await site.chain.quote(answer.tier, job.request.terms)
+        asked = Asked(job.request, answer.tier, b"", asked_in, quote)
         return _answer(last.output, await report_of(site.chain, identity, asked, story))
     finally:
         site.chain.node.close()
@@ -143,8 +146,15 @@ def _as_read(job: Job, answer: Answer, identity: Identity) -> dict[str, Any]:
     held = job.closing or job.standing
     if held is None:
         return {"no_answer": UNPOSTED}
+    if answer.quote is None and _staked(answer):
+        return {"output": "0x" + held.output.hex()}
     report = trust_report(identity, job.request, answer.tier, held.payee, _stake(job, answer))
     return _answer(held.output, report)
+
+
+def _staked(answer: Answer) -> bool:
+    """Stakes vouch for it, whether it says so or not."""
+    return answer.tier.kind is not TierKind.PROOF
 
 
 def _answer(output: bytes, report: Report) -> dict[str, Any]:

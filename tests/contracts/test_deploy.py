@@ -234,6 +234,7 @@ def test_combination_of_its_names_in_their_order(
         ("audited:1.1+attested", "of 0.02 to 1"),
         ("audited:0.12345+attested", "expected a combination as"),
         ("audited:nan+attested", "expected a combination as"),
+        ("audited:1e999999+attested", "expected a combination as"),
         ("audited:much+attested", "expected a combination as"),
         ("optimistic:0.1+attested", "expected a combination as"),
         ("optimistic:0+attested", "expected a combination as"),

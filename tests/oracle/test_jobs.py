@@ -97,6 +97,14 @@ def test_what_is_no_answer_has_no_trust_report(told, job, why):
     assert "final" not in json.dumps(shown)
 
 
+def test_what_stakes_vouch_for_is_not_called_proved_by_a_member_that_had_no_answer(told):
+    """Such a one has no quote; others' claim stands."""
+    silent = Answer(OPERATOR, b"", b"", STAKED, why="pays too little")
+    shown = told(replace(staking(standing=STANDING), answer=silent))
+    assert (shown["output"], shown["computed"]) == ("0x" + OUTPUT.hex(), "0x")
+    assert "trust" not in shown and "no node answers" in shown["not_looked_up"]
+
+
 @pytest.mark.parametrize(
     ("facts", "worth"),
     [
@@ -198,7 +206,10 @@ def test_by_a_node_the_report_is_that_of_who_asks(town, node):
 @pytest.mark.chain
 def test_by_a_node_a_lapsed_claim_is_no_answer_though_the_service_is_behind(town, node):
     plain, job, _ = claimed(town, town.both)
-    assert node(job, town.identity)["trust"]["proved"] == []
+    trust = node(job, town.identity)["trust"]
+    assert trust["proved"] == []
+    silent = replace(job.answer, output=b"", quote=None)  # of a member that had none
+    assert node(replace(job, answer=silent), town.identity)["trust"] == trust
     part = town.both.of(0)
     part.dispute(part.seen(plain, 0), LOGITS)
     town.pass_time(CLOCK + 60)
