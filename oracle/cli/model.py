@@ -18,6 +18,10 @@ from oracle.cli.prove import DEVELOPMENT_WARNING
 from prover.errors import EinproofError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import torch
+
     from oracle.accuracy import Accuracy
     from oracle.zoo.entry import Entry
     from prover.audit import Audit, Registered
@@ -183,6 +187,8 @@ def accuracy(
     count: Annotated[int, typer.Option(help="How many inputs, at most.")] = 50,
     shape: Annotated[str, typer.Option(help="As for build.")] = "",
     input_range: Annotated[str, typer.Option("--range", help="As for build.")] = "",
+    examples: Annotated[Path | None, typer.Option(help="As for build.")] = None,
+    ranges: Annotated[Path | None, typer.Option(help="As for build.")] = None,
     weight_bits: Annotated[int | None, typer.Option(help="As for build.")] = None,
     scales: ScalesOf = Scales.TENSOR,
     plot: Annotated[
@@ -196,9 +202,10 @@ def accuracy(
     from oracle.benchmarks import here, results
     from oracle.zoo.entry import compiled_entry
 
-    entry = _entry(source, shape, input_range, inputs)
+    entry = _entry(source, shape, input_range, inputs, examples)
     per_channel = scales == Scales.CHANNEL
     bits: dict[str, Any] = {"weight_bits": weight_bits} if weight_bits else {}
+    bits["ranges"] = _ranges(ranges)
     commit = here.commit()  # what runs, whatever is committed meanwhile
     with Console(stderr=True).status("compiling, and running both"):
         made = compiled_entry(entry, per_channel=per_channel, **bits)
@@ -400,34 +407,57 @@ def _numbers(text: str, option: str, example: str, kind: type) -> list[Any]:
         raise SourceRefused(f"{option}: expected numbers like {example}, got {text!r}") from None
 
 
-def _entry(source: str, shape: str, input_range: str, inputs: Path | None) -> Entry:
+def _entry(
+    source: str, shape: str, input_range: str, inputs: Path | None, examples: Path | None
+) -> Entry:
     """A model of the zoo or one of the user's, with the inputs that it is judged by."""
     from oracle.zoo.entry import HELD_OUT, STEPS, ZOO, Entry
     from prover.compiler.ranges import example_inputs
 
-    given = _array(inputs)
+    given, recorded = _array(inputs), _array(examples)
     if source in STEPS:
         raise SourceRefused(f"{source}: expected a model of one input; its float is nanogpt's")
     if source in ZOO:
+        if recorded is not None:
+            raise SourceRefused(f"--examples: {source} has its own")
         entry = ZOO[source]()
         if entry.logits is not None:  # what it chooses by says more than the choice
             entry = replace(entry, module=entry.logits, logits=None)
         entry = entry if given is None else replace(entry, held_out=given, following=None)
     else:
-        module = _exported(Path(source)).module() if source.endswith(".pt2") else _module(source)
-        sizes = tuple(_numbers(shape, "--shape", "1,64", int))
+        module, sizes, whole = _floats(source, shape, [given, recorded])
         limits = _numbers(input_range, "--range", "0,1", float)
         if len(limits) != 2:
             raise SourceRefused(f"--range: expected two numbers like 0,1, got {input_range!r}")
         ends = (limits[0], limits[1])
-        whole = given is not None and given.dtype.kind in "iu"
         uniform = example_inputs(sizes, ends, whole, count=HELD_OUT)
         held = uniform[16:] if given is None else given
-        entry = Entry(module, sizes, ends, uniform[:16], held, whole)
+        entry = Entry(
+            module, sizes, ends, uniform[:16] if recorded is None else recorded, held, whole
+        )
     if entry.held_out.shape[1:] != entry.shape or not len(entry.held_out):
         got = entry.held_out.shape
         raise SourceRefused(f"--inputs: expected inputs of shape (n, {entry.shape}), got {got}")
     return entry
+
+
+def _floats(
+    source: str, shape: str, arrays: Sequence[Any]
+) -> tuple[torch.nn.Module, tuple[int, ...], bool]:
+    """A user's module, the shape of its input, and whether that is of whole numbers: as a .pt2
+    says, else as the option and the arrays do."""
+    if source.endswith(".pt2"):
+        exported = _exported(Path(source))
+        names = exported.graph_signature.user_inputs
+        if len(names) != 1:
+            raise SourceRefused(f"{source}: expected one input, got {len(names)}")
+        read = next(node for node in exported.graph.nodes if node.name == names[0]).meta["val"]
+        return exported.module(), tuple(read.shape), not read.dtype.is_floating_point
+    found = [array for array in arrays if array is not None]
+    whole = any(array.dtype.kind in "iu" for array in found)
+    if found and not shape:
+        return _module(source), found[-1].shape[1:], whole
+    return _module(source), tuple(_numbers(shape, "--shape", "1,64", int)), whole
 
 
 def _show_accuracy(found: Accuracy) -> None:

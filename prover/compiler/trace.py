@@ -6,6 +6,7 @@ what the output does not depend on is dropped.
 
 from __future__ import annotations
 
+import contextlib
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -81,7 +82,9 @@ def trace(module: torch.nn.Module, input_shape: tuple[int, ...], whole: bool = F
     dtype = torch.int64 if whole else floats[0] if floats else torch.float32
     example = torch.zeros(input_shape, dtype=dtype)
     modes = [(part, part.training) for part in module.modules()]
-    module.eval()  # not a copy: hooks such as weight_norm's hold what cannot be copied
+    # Not a copy: hooks such as weight_norm's hold what cannot be copied.
+    with contextlib.suppress(NotImplementedError):  # torch.export's own are as they were exported
+        module.eval()
     try:
         with torch.no_grad():
             exported = torch.export.export(module, (example,))

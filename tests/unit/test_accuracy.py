@@ -173,6 +173,49 @@ def test_the_command_and_its_plot(tmp_path: Path) -> None:
     assert (refused.exit_code, "expected inputs of shape" in refused.output) == (1, True)
 
 
+def reported(*words: str) -> dict[str, Any]:
+    done = CliRunner().invoke(app, ["model", "accuracy", *words, "--json"])
+    assert done.exit_code == 0, done.output
+    found = json.loads(next(line for line in done.output.splitlines() if line.startswith("{")))
+    for layer in found["layers"]:  # named by torch, in a file its own way
+        del layer["name"]
+    return {name: said for name, said in found.items() if name not in ("model", "commit")}
+
+
+def test_an_exported_program_has_its_modules_report(tmp_path: Path) -> None:
+    """Its shape is in the file; and what its ranges are recorded on is as it was built."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(6, 8), nn.GELU(), nn.Linear(8, 4)).eval()
+    torch.export.save(torch.export.export(net, (torch.zeros(2, 6),)), tmp_path / "net.pt2")
+    (tmp_path / "net.py").write_text(
+        "import torch\nfrom torch import nn\ntorch.manual_seed(0)\n"
+        "net = nn.Sequential(nn.Linear(6, 8), nn.GELU(), nn.Linear(8, 4))\n"
+    )
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "x.npy", rng.uniform(-1, 1, (5, 2, 6)))
+    np.save(tmp_path / "near.npy", rng.uniform(-1.3, 1.3, (40, 2, 6)))
+    file, given = str(tmp_path / "net.pt2"), ["--range=-4,4", "--inputs", str(tmp_path / "x.npy")]
+    found = reported(file, *given)
+    assert found == reported(f"{tmp_path}/net.py:net", "--shape", "2,6", *given)
+    assert found["inputs"] == 5
+    near = reported(file, *given, "--examples", str(tmp_path / "near.npy"))
+    assert near != found
+    folder = str(tmp_path / "made")
+    build = ["model", "build", file, *given[:1], "--examples", str(tmp_path / "near.npy")]
+    made = CliRunner().invoke(app, [*build, "--out", folder])
+    assert made.exit_code == 0, made.output
+    assert reported(file, *given, "--ranges", f"{folder}/ranges.json") == near
+
+
+def test_an_exported_model_of_token_ids_has_a_report(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    net = nn.Sequential(nn.Embedding(12, 8), nn.Linear(8, 3)).eval()
+    exported = torch.export.export(net, (torch.zeros(1, 4, dtype=torch.int64),))
+    torch.export.save(exported, tmp_path / "ids.pt2")
+    found = reported(str(tmp_path / "ids.pt2"), "--range", "0,11")
+    assert found["refused"] == 0 and found["least_cosine"] > 0.99
+
+
 AIMS: dict[str, dict[str, float]] = {
     "minilm-l6": {"least_cosine": 0.995, "rank_correlation": 0.99},
     "nanogpt": {"least_cosine": 0.995, "same_greatest": 0.99},
