@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import runpy
+import sys
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -77,8 +79,8 @@ def build(
         typer.Argument(
             help="a name of the zoo (digits, minilm-l6, moderation-minilm, nanogpt,"
             " nanogpt-steps, gpt2-small, llama-block, llama-2l, lenet, lenet-average, resnet,"
-            " lstm), FILE.py:NAME (a torch module, or what makes one) or FILE.pt2"
-            " (torch.export.save);"
+            " lstm), FILE.py:NAME or PACKAGE.MODULE:NAME (a torch module, or what makes"
+            " one) or FILE.pt2 (torch.export.save);"
             " files are run: take them from people you trust."
         ),
     ],
@@ -170,6 +172,11 @@ def import_(
     """The same from a program and integer weights that somebody has made already."""
     from prover.compiler.package import read_package
 
+    if package.is_file():
+        raise SourceRefused(
+            f"expected a folder of a compiled program, got {package}: a torch module or a .pt2 is "
+            "what `einproof model build` takes"
+        )
     made = read_package(package)
     _refuse_shown(made, no_shown)
     _create(made, out, srs, tile_bits, force, as_json)
@@ -374,19 +381,31 @@ def _module(source: str) -> Any:
     from torch import nn
 
     file, mark, name = source.rpartition(":")
-    if not mark or not Path(file).is_file():
+    dotted = all(map(str.isidentifier, file.split("."))) and not file.endswith(".py")
+    if not mark or not (Path(file).is_file() or dotted):
         raise SourceRefused(
             "expected a name of the zoo, or FILE.py:NAME or FILE.pt2 of a file that exists,"
-            f" got {source!r}"
+            f" or PACKAGE.MODULE:NAME, got {source!r}"
         )
     try:
-        found = runpy.run_path(file).get(name)
+        found = _names(file).get(name)
         made = found if isinstance(found, nn.Module) or not callable(found) else found()
     except Exception as error:
         raise SourceRefused(f"{file} failed: {type(error).__name__}: {error}") from error
     if not isinstance(made, nn.Module):
         raise SourceRefused(f"expected a torch module called {name!r} in {file}, got {made!r:.60}")
     return made
+
+
+def _names(file: str) -> dict[str, Any]:
+    """What a file defines, with what lies beside it to import; or a module, which may lie here."""
+    path = Path(file)
+    here = str(path.parent.resolve() if path.is_file() else Path.cwd())
+    sys.path.insert(0, here)
+    try:
+        return runpy.run_path(file) if path.is_file() else vars(importlib.import_module(file))
+    finally:
+        sys.path.remove(here)
 
 
 def _exported(path: Path) -> Any:

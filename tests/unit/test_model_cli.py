@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -224,6 +225,24 @@ def test_import_is_not_repeated(folder: Path) -> None:
     assert (folder / KEY).read_bytes() != before
 
 
+@pytest.mark.parametrize("name", ["one.py:make", "own_nets.kept:make"])
+def test_build_from_a_file_that_imports_and_from_a_module(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """What lies beside a file, and a package in the working folder, as Python itself finds them."""
+    package, out = tmp_path / "own_nets", tmp_path / "made"
+    package.mkdir()
+    (package / "kept.py").write_text(source.read_text())
+    (tmp_path / "one.py").write_text("from own_nets.kept import make\n")
+    monkeypatch.chdir(tmp_path)
+    before = list(sys.path)
+    run("build", name, "--shape", "3,5", "--range", "-1,1", "--out", str(out))
+    assert Model.load(out).quantizer.input.shape == (3, 5)
+    assert sys.path == before
+    for found in [known for known in sys.modules if known.startswith("own_nets")]:
+        del sys.modules[found]
+
+
 def test_sources_that_hold_no_model_are_refused(source: Path, tmp_path: Path) -> None:
     out = ["--out", str(tmp_path / "out")]
     shape, span = ["--shape", "1,5"], ["--range", "0,1"]
@@ -241,6 +260,7 @@ def test_sources_that_hold_no_model_are_refused(source: Path, tmp_path: Path) ->
         ([f"{source}:net", *shape, *span, "--tile-bits", "30"], "expected 6 <= k"),
         ([f"{source}:net", *shape, *span, "--srs", str(tmp_path / "none")], "No such file"),
         (["nothing.py:net", *shape, *span], "of a file that exists"),
+        (["no_nets.kept:net", *shape, *span], "no_nets.kept failed: ModuleNotFoundError"),
         (["nothing.pt2", *span], "no file nothing.pt2"),
         ([str(tmp_path / "bad.pt2"), *span], "torch.export.save"),
     ):
@@ -256,6 +276,9 @@ def test_damaged_packages_are_refused(tmp_path: Path) -> None:
             data = path.read_bytes()
             (package / path.name).write_bytes(data[:-9] if path.name == name else data)
         assert name in refused("import", str(package), "--out", str(tmp_path / "out"))
+    program = tmp_path / "net.pt2"
+    program.touch()
+    assert "model build" in refused("import", str(program), "--out", str(tmp_path / "out"))
     assert "source.bin is missing" in refused(
         "import", str(tmp_path / "none"), "--out", str(tmp_path / "out")
     )
