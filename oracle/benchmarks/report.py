@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -53,7 +54,9 @@ def write(folder: Path = RESULTS) -> list[Path]:
     """Writes results.md and plots (PNG and SVG) of what has rows; the paths written."""
     kinds = ("peers", "prover", "engine", "chain", "micro")
     peers, prover, engine, chain, micro = (load(kind, folder) for kind in kinds)
-    tables = [*peer_tables(peers), *prover_table(prover), *scaling_table(scaling(prover))]
+    tables = [*peer_tables(peers), *prover_table(prover)]
+    prover = of_one_tier(prover)
+    tables += scaling_table(scaling(prover))
     tables += [*engine_table(engine), *chain_table(chain), *micro_table(micro)]
     (folder / TABLE).write_text("\n".join([INTRODUCTION, *tables]))
     written = [folder / TABLE]
@@ -141,9 +144,13 @@ def prover_table(rows: Sequence[dict[str, Any]]) -> list[str]:
         "model", "batch", "startup_s", "prove_s", "verify_s", "commit_s", "proof_bytes", "gas",
         "gas_an_inference", "peak_rss_mb", "k", "kernel_tier", "threads", "load_average",
     )  # fmt: skip
-    ordered = sorted(rows, key=lambda row: (work_of(row), row["model"], row["batch"]))
-    cells = [[row[name] for name in names] for row in ordered]
-    return [*section("einproof alone, warm"), origin(rows[0], ""), table(heads, cells)]
+    made = section("einproof alone, warm")
+    for tier in tiers_of(rows):
+        own = [row for row in rows if row["kernel_tier"] == tier]
+        own.sort(key=lambda row: (work_of(row), row["model"], row["batch"]))
+        cells = [[row[name] for name in names] for row in own]
+        made += [origin(own[0], f"{tier} kernels"), table(heads, cells)]
+    return made
 
 
 def scaling_table(rows: Sequence[dict[str, Any]]) -> list[str]:
@@ -286,6 +293,16 @@ def single(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def work_of(row: dict[str, Any]) -> int:
     """Stored weights and looked-up cells: what proving time is linear in."""
     return int(row["weights_stored"] + row["lookup_rows"])
+
+
+def tiers_of(rows: Iterable[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(row["kernel_tier"] for row in rows))
+
+
+def of_one_tier(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of the tier that has most of them: a line of a plot is of one."""
+    have = Counter(row["kernel_tier"] for row in rows)
+    return [row for row in rows if row["kernel_tier"] == have.most_common(1)[0][0]]
 
 
 def draw_prover(axes: Any, rows: Sequence[dict[str, Any]]) -> None:

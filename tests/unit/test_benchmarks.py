@@ -111,6 +111,24 @@ def test_the_fitted_power_of_linear_times_is_one(tmp_path: Path) -> None:
     assert "| 10,000 | mlp-10000-10000-10000 | 0.01 |" in text
 
 
+def test_tiers_have_tables_of_their_own_and_plots_are_of_one(tmp_path: Path) -> None:
+    """The scalar kernels' rows are of another machine, and no point of a line."""
+    for weights in (1000, 10_000, 100_000):
+        row = {
+            **prover_row("mlp" + f"-{weights}" * 3, 1, weights, weights * 1e-6),
+            "weights": "random",
+        }
+        results.record("prover", {**row, "kernel_tier": "ifma"}, tmp_path)
+    alone = {path.name: path.read_bytes() for path in report.write(tmp_path)}
+    results.record("prover", {**row, "prove_s": 9.5, "machine": "another"}, tmp_path)
+    both = {path.name: path.read_bytes() for path in report.write(tmp_path)}
+    text = both.pop("results.md").decode()
+    assert both == {name: data for name, data in alone.items() if name != "results.md"}
+    ifma, scalar = text.index("ifma kernels"), text.index("another; load 0.5; commit c; scalar")
+    assert ifma < text.index("| 0.1 |") < scalar < text.index("| 9.5 |")
+    assert "with the power 1.00 of work" in text
+
+
 def repository(folder: Path) -> Callable[..., None]:
     """A new one, with a file of code and one of results; the function runs git in it."""
 
