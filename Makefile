@@ -89,6 +89,7 @@ warmup: setup ## compile the kernels for this CPU and keep them
 BENCH_RUNS := 5
 BENCH_MODELS := breast-cancer-lr digits-mlp mlp-784-512-512-10
 BENCH_BATCHES := 1 16 256
+BENCH_ZOO := transformer-1l-64 lenet lenet-average resnet lstm
 BENCH_WIDTHS := 24 64 192 768 2048 7168 # a thousand to a hundred million weights in two layers
 
 bench: setup warmup ## measure kernels and proofs into bench/results, with table and plots
@@ -96,6 +97,9 @@ bench: setup warmup ## measure kernels and proofs into bench/results, with table
 	@for model in $(BENCH_MODELS); do for batch in $(BENCH_BATCHES); do \
 	  $(BIN)/einproof bench prover --model $$model --batch $$batch --runs $(BENCH_RUNS) --save; \
 	done; done
+	@for model in $(BENCH_ZOO); do \
+	  $(BIN)/einproof bench prover --model $$model --runs $(BENCH_RUNS) --save; \
+	done
 	@for width in $(BENCH_WIDTHS); do \
 	  $(BIN)/einproof bench prover --model mlp-$$width-$$width-$$width --runs $(BENCH_RUNS) --save; \
 	done
@@ -103,7 +107,7 @@ bench: setup warmup ## measure kernels and proofs into bench/results, with table
 	@$(BIN)/einproof bench report
 
 bench-peers: setup warmup ## the same models beside EZKL, which is installed under .build
-	@for model in $(BENCH_MODELS); do \
+	@for model in $(BENCH_MODELS) lenet; do \
 	  $(BIN)/einproof bench peers --model $$model --runs $(BENCH_RUNS) --save; \
 	done
 	@$(BIN)/einproof bench report
