@@ -27,7 +27,7 @@ log = structlog.get_logger("board")
 
 #: Most bytes of a word in JSON, and of a round: outputs are in them.
 LARGEST_WORD, LARGEST_ROUND = 1 << 20, 1 << 26
-#: Of a round: one for each member of the largest committee.
+#: Of a round: one a member, and no committee has more places (Seats).
 MOST_WORDS = 64
 #: Seconds for each read of the server's, and for its answer.
 TIMEOUT = 10.0

@@ -27,7 +27,7 @@ class Refused(OSError):
 async def fetch(asked: urllib.request.Request, largest: int) -> bytes:
     """Its body, `largest` bytes of it at most. Raises OSError, also for what is no HTTP and for
     what takes too long, Refused among them; ValueError for a URL that is none."""
-    line: _Line = _Line()
+    line = _Line()
     made: Future[bytes] = Future()
     threading.Thread(target=_into, args=(made, line, asked, largest), daemon=True).start()
     try:

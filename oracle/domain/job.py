@@ -467,7 +467,7 @@ class Job:
         orphaned = self.seen is not None and self.seen.number > ancestor
         # A refutation names the claim that stood; a challenger's own answer is soon made anew.
         keep = not (self._challenging and gone(self.standing))
-        before = replace(
+        after = replace(
             self,
             seen=None if orphaned else self.seen,
             standing=None if gone(self.standing) else self.standing,
@@ -481,8 +481,7 @@ class Job:
         )
         # What was looked up from those blocks goes, but not what is in flight, as it was signed.
         looked_up = gone(self.closing) or self._guided or self.playing
-        keeps = before.hasty if looked_up else True
-        return before if keeps else replace(before, due=None)
+        return replace(after, due=None) if looked_up and not after.hasty else after
 
     def _game_until(self, ancestor: int) -> Game | None:
         if self.game is None or self.game.first.number > ancestor:

@@ -79,6 +79,16 @@ class Struck(Arena):
         return replace(found, suspended=found.suspended or self.struck)
 
 
+async def struck_in_its_window(chain):
+    """An operator with a right claim that pays for its proofs, slashed elsewhere meanwhile."""
+    one = operator(chain)
+    request = chain.ask_bisected(fee=PAYS)
+    await turns(chain, one)
+    chain.struck = True
+    chain.wait(QUOTE.window)
+    return one, request
+
+
 def test_a_lie_of_who_was_slashed_is_pursued_without_a_bond():
     async def story():
         chain = Struck()
@@ -100,11 +110,7 @@ def test_a_right_claim_of_who_was_slashed_is_demanded_by_itself_and_proved():
 
     async def story():
         chain = Struck()
-        one = operator(chain)
-        request = chain.ask_bisected(fee=PAYS)
-        await turns(chain, one)
-        chain.struck = True
-        chain.wait(QUOTE.window)
+        one, request = await struck_in_its_window(chain)
         await to_the_end(chain, request, one)
         stage = chain.stage(request)
         assert (stage.status, stage.slashed) == (Status.FINAL, False)
@@ -141,11 +147,7 @@ def test_a_right_claim_of_who_was_slashed_is_proved_once_that_costs_no_more_than
 def test_a_slash_that_a_reorg_takes_back_asks_for_no_proof():
     async def story():
         chain = Struck()
-        one = operator(chain)
-        request = chain.ask_bisected(fee=PAYS)
-        await turns(chain, one)
-        chain.struck = True
-        chain.wait(QUOTE.window)
+        one, request = await struck_in_its_window(chain)
         while (await one.job(request)).demand is None:
             await one.step()
         chain.struck = False
@@ -168,11 +170,7 @@ def test_a_demand_of_ones_own_that_is_refused_for_a_moment_is_made_later():
 
     async def story():
         chain = Shaken()
-        one = operator(chain)
-        request = chain.ask_bisected(fee=PAYS)
-        await turns(chain, one)
-        chain.struck = True
-        chain.wait(QUOTE.window)
+        one, request = await struck_in_its_window(chain)
         await to_the_end(chain, request, one)
         assert chain.refusals == 0 and chain.stage(request).status is Status.FINAL
 
@@ -188,11 +186,7 @@ def test_a_claim_of_who_was_slashed_that_can_be_demanded_no_more_is_given_up():
 
     async def story():
         chain = Late()
-        one = operator(chain)
-        request = chain.ask_bisected(fee=PAYS)
-        await turns(chain, one)
-        chain.struck = True
-        chain.wait(QUOTE.window)
+        one, request = await struck_in_its_window(chain)
         await turns(chain, one)
         job = await one.job(request)
         assert job.state is JobState.EXPIRED and "the week" in job.verdict.reason
