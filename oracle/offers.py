@@ -11,7 +11,7 @@ from oracle.adapters.deployment import BOUNTY
 from oracle.adapters.wallet import Wallet
 from oracle.bootstrap import Parts, Site
 from oracle.domain import committee, ids
-from oracle.domain.chain import Answered, Call, Receipt, Requested, Stood
+from oracle.domain.chain import Answered, Call, Event, Receipt, Requested, Stood
 from oracle.domain.errors import CallRefused, OracleError
 from oracle.domain.evidence import by_all
 from oracle.domain.request import Request, TierKind
@@ -136,20 +136,26 @@ class Offers:
         self, request_id: bytes, kind: type[Claimed] = Stood
     ) -> tuple[Request, Claimed | None]:
         """A request, and the last claim on it that stood, or became final."""
-        chain, request, claim = self._site.chain, None, None
-        head = await chain.head()
-        for event in await chain.events(self._site.deployment.block, head.number):
-            if isinstance(event, Requested) and event.request.id == request_id:
-                if not event.request.honest(self._site.identity.chain_id, chain.oracle):
-                    raise NoRequest(f"the node shows another request as 0x{request_id.hex()}")
-                request = event.request
-            elif isinstance(event, kind) and event.request_id == request_id:
-                claim = event
-        if request is None:
-            raise NoRequest(f"no request 0x{request_id.hex()} was made of {chain.oracle}")
-        return request, claim
+        request, events = await read_events(self._site, request_id)
+        claims = [event for event in events if isinstance(event, kind)]
+        return request, claims[-1] if claims else None
 
     async def _send(self, name: str, *arguments: object, value: int = 0) -> Receipt:
         data = call_data(name, *arguments, among=OFFERS)
         _, receipt = await self._wallet.transact(Call(self._bounty, data, value))
         return receipt
+
+
+async def read_events(site: Site, request_id: bytes) -> tuple[Request, list[Event]]:
+    """A request, and what became of it since. Raises NoRequest."""
+    head = await site.chain.head()
+    request: Request | None = None
+    since: list[Event] = []
+    for event in await site.chain.events(site.deployment.block, head.number):
+        if isinstance(event, Requested):
+            request = event.request if event.request.id == request_id else request
+        elif event.request_id == request_id:
+            since.append(event)
+    if request is None or not request.honest(site.identity.chain_id, site.chain.oracle):
+        raise NoRequest(f"no request 0x{request_id.hex()} was made of {site.chain.oracle}")
+    return request, since

@@ -367,7 +367,7 @@ def contradict(
     as_json: Json = False,
 ) -> None:
     """Revoke a key that signed two outputs for one model and input, by showing both; for anyone."""
-    from oracle.cli.settle import read_events
+    from oracle.offers import read_events
 
     ids = [parse_word(each, "REQUEST") for each in (one, other)]
 

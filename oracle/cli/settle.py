@@ -12,19 +12,10 @@ from eth_abi.abi import decode
 from oracle.adapters.abi import call_data
 from oracle.bootstrap import Site
 from oracle.cli.prove import parse_word
-from oracle.domain.chain import (
-    Answered,
-    Call,
-    Disputed,
-    Event,
-    Played,
-    Requested,
-    Status,
-    Stood,
-)
+from oracle.domain.chain import Answered, Call, Disputed, Played, Status, Stood
 from oracle.domain.errors import CallRefused
 from oracle.domain.request import Request, Tier, TierKind
-from oracle.offers import NoRequest
+from oracle.offers import read_events
 from oracle.settings import read_settings
 
 if TYPE_CHECKING:
@@ -152,21 +143,6 @@ async def _read(site: Site, request_id: bytes) -> Story:
     claims = [event for event in events if isinstance(event, Stood | Answered)]
     contested = any(isinstance(event, Disputed | Played) for event in events)
     return Story(request, claims[-1] if claims else None, contested)
-
-
-async def read_events(site: Site, request_id: bytes) -> tuple[Request, list[Event]]:
-    """A request, and what became of it since. Raises NoRequest."""
-    head = await site.chain.head()
-    request: Request | None = None
-    since: list[Event] = []
-    for event in await site.chain.events(site.deployment.block, head.number):
-        if isinstance(event, Requested):
-            request = event.request if event.request.id == request_id else request
-        elif event.request_id == request_id:
-            since.append(event)
-    if request is None or not request.honest(site.identity.chain_id, site.chain.oracle):
-        raise NoRequest(f"no request 0x{request_id.hex()} was made of {site.chain.oracle}")
-    return request, since
 
 
 async def _status(site: Site, request: Request) -> tuple[Status, bool]:
