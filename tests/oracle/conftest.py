@@ -1,16 +1,19 @@
-"""Databases for the tests: SQLite files, and PostgreSQL where the machine has it."""
+"""What many of the tests need: databases, a relay, a deployment that commands are led to."""
 
+import json
 import logging
 import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
 
+from tests.evm import Chain
 from tests.oracle.relay import Relay
 
 
@@ -42,6 +45,24 @@ def postgres() -> Iterator[str]:
     finally:
         call(str(programs["pg_ctl"]), "-D", data, "-m", "immediate", "stop")
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def led_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Commands go to these contracts, by name, on a chain of 31337: a deployment's file and the
+    settings that name it; of what a user may have set nothing is left."""
+
+    def lead(evm: Chain, contracts: Mapping[str, Any]) -> None:
+        addresses = {name: getattr(at, "address", at) for name, at in contracts.items()}
+        deployment = tmp_path / "deployment.json"
+        entries = {name: {"address": address} for name, address in addresses.items()}
+        deployment.write_text(json.dumps({"chain_id": 31337, "block": 1, "contracts": entries}))
+        monkeypatch.setenv("EINPROOF_DEPLOYMENT", str(deployment))
+        monkeypatch.setenv("EINPROOF_RPC", evm.url)
+        for name in ("EINPROOF_KEY", "EINPROOF_PAYEE"):
+            monkeypatch.delenv(name, raising=False)
+
+    return lead
 
 
 @pytest.fixture

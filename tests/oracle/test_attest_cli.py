@@ -27,6 +27,8 @@ from tests.evm import Chain
 from tests.oracle.world import run
 
 AT = NOW.isoformat()
+#: What a command looks for before it does anything.
+EMPTY = ("InferenceOracle", "ProofAssurance", "AttestationRegistry")
 BUILD = ("--kind", "nitro", "--model", "0x" + "00" * 32)
 
 
@@ -41,6 +43,20 @@ def files(folder, parts):
     for name, data in parts.items():
         (folder / name).write_bytes(data)
     return [word for name in parts for word in ("--part", f"{name}={folder / name}")]
+
+
+@pytest.fixture
+def opened(led_to):
+    """Opens a hall on a chain, and commands go there."""
+
+    def open_hall(evm):
+        hall = Hall(evm)
+        names = {"InferenceOracle": hall.oracle, "ProofAssurance": hall.tier}
+        names |= {"AttestationRegistry": hall.attestations, "AttestedAssurance": hall.optimistic}
+        led_to(evm, names)
+        return hall
+
+    return open_hall
 
 
 @pytest.mark.parametrize("kind", Kind)
@@ -106,18 +122,10 @@ def test_verify_what_is_typed_wrong_is_refused(words):
 
 
 @pytest.mark.chain
-def test_enrol_renew_and_revoke_by_hand(tmp_path, monkeypatch):
+def test_enrol_renew_and_revoke_by_hand(opened, tmp_path, monkeypatch):
     """A key in a file, vouched for by an enclave; its successor is enrolled before it ends."""
     with Chain.start("--timestamp", str(int(NOW.timestamp()))) as evm:
-        hall = Hall(evm)
-        names = {"InferenceOracle": hall.oracle, "ProofAssurance": hall.tier}
-        names |= {"AttestationRegistry": hall.attestations, "AttestedAssurance": hall.optimistic}
-        contracts = {name: {"address": made_.address} for name, made_ in names.items()}
-        deployment = tmp_path / "deployment.json"
-        deployment.write_text(json.dumps({"chain_id": 31337, "block": 1, "contracts": contracts}))
-        monkeypatch.setenv("EINPROOF_DEPLOYMENT", str(deployment))
-        monkeypatch.setenv("EINPROOF_RPC", evm.url)
-        monkeypatch.delenv("EINPROOF_KEY", raising=False)
+        hall = opened(evm)
         assert open_signer("dev:2", "", 31337).address == hall.operator
         model = "0x" + hall.model_id.hex()
         chain = NodeChain(Node(evm.url), hall.oracle.address, {})
@@ -216,18 +224,10 @@ def test_enrol_renew_and_revoke_by_hand(tmp_path, monkeypatch):
 
 @pytest.mark.chain
 @pytest.mark.parametrize("kind", [Kind.SGX, Kind.TDX])
-def test_enrol_by_a_quote_until_its_certificate_is_revoked(kind, tmp_path, monkeypatch):
+def test_enrol_by_a_quote_until_its_certificate_is_revoked(kind, opened, tmp_path):
     """Attesters admit level and build, the contract decides; Intel's lists name who is out."""
     with Chain.start("--timestamp", str(int(NOW.timestamp()))) as evm:
-        hall = Hall(evm)
-        names = {"InferenceOracle": hall.oracle, "ProofAssurance": hall.tier}
-        names |= {"AttestationRegistry": hall.attestations, "AttestedAssurance": hall.optimistic}
-        contracts = {name: {"address": made_.address} for name, made_ in names.items()}
-        deployment = tmp_path / "deployment.json"
-        deployment.write_text(json.dumps({"chain_id": 31337, "block": 1, "contracts": contracts}))
-        monkeypatch.setenv("EINPROOF_DEPLOYMENT", str(deployment))
-        monkeypatch.setenv("EINPROOF_RPC", evm.url)
-        monkeypatch.delenv("EINPROOF_KEY", raising=False)
+        hall = opened(evm)
         model, intel = "0x" + hall.model_id.hex(), hall.intel
 
         def enrolling(name):
@@ -284,18 +284,10 @@ def test_enrol_by_a_quote_until_its_certificate_is_revoked(kind, tmp_path, monke
 @pytest.mark.skipif(
     not is_installed(), reason="swtpm is not installed (apt-get install swtpm): no TPM to sign with"
 )
-def test_revoke_a_key_whose_machine_has_changed(tmp_path, monkeypatch):
+def test_revoke_a_key_whose_machine_has_changed(opened, tmp_path, monkeypatch):
     """Its label is another key's name by then: its point is all that is left of it."""
     with Chain.start() as evm, software_tpm(tmp_path / "tpm") as tpm:
-        hall = Hall(evm)
-        names = {"InferenceOracle": hall.oracle, "ProofAssurance": hall.tier}
-        names |= {"AttestationRegistry": hall.attestations, "AttestedAssurance": hall.optimistic}
-        contracts = {name: {"address": made_.address} for name, made_ in names.items()}
-        deployment = tmp_path / "deployment.json"
-        deployment.write_text(json.dumps({"chain_id": 31337, "block": 1, "contracts": contracts}))
-        monkeypatch.setenv("EINPROOF_DEPLOYMENT", str(deployment))
-        monkeypatch.setenv("EINPROOF_RPC", evm.url)
-        monkeypatch.delenv("EINPROOF_KEY", raising=False)
+        hall = opened(evm)
         monkeypatch.setenv("EINPROOF_ANSWER_KEY", f"tpm:{tpm.where}#answers@9+0")
         model = "0x" + hall.model_id.hex()
         chain = NodeChain(Node(evm.url), hall.oracle.address, {})
@@ -332,18 +324,10 @@ def test_revoke_a_key_whose_machine_has_changed(tmp_path, monkeypatch):
 
 
 @pytest.mark.chain
-def test_contradict_two_answers_by_hand(tmp_path, monkeypatch):
+def test_contradict_two_answers_by_hand(opened):
     """Of two requests; what is no contradiction is refused before anything is sent."""
     with Chain.start() as evm:
-        hall = Hall(evm)
-        names = {"InferenceOracle": hall.oracle, "ProofAssurance": hall.tier}
-        names |= {"AttestationRegistry": hall.attestations, "AttestedAssurance": hall.optimistic}
-        contracts = {name: {"address": made_.address} for name, made_ in names.items()}
-        deployment = tmp_path / "deployment.json"
-        deployment.write_text(json.dumps({"chain_id": 31337, "block": 1, "contracts": contracts}))
-        monkeypatch.setenv("EINPROOF_DEPLOYMENT", str(deployment))
-        monkeypatch.setenv("EINPROOF_RPC", evm.url)
-        monkeypatch.delenv("EINPROOF_KEY", raising=False)
+        hall = opened(evm)
         hall.ready()
 
         def asked(nonce, **fields):
@@ -408,28 +392,17 @@ def test_revoke_what_is_typed_wrong_is_refused(words, expected):
         (*BUILD, "--kind", "sgx", "--measurement", "mr_enclave=00"),
     ],
 )
-def test_approve_what_is_typed_wrong_is_refused(words, tmp_path, monkeypatch):
+def test_approve_what_is_typed_wrong_is_refused(words, led_to):
     with Chain.start() as evm:
-        names = ("InferenceOracle", "ProofAssurance", "AttestationRegistry")
-        contracts = {name: {"address": evm.accounts[1]} for name in names}
-        deployment = tmp_path / "deployment.json"
-        deployment.write_text(json.dumps({"chain_id": 31337, "block": 1, "contracts": contracts}))
-        monkeypatch.setenv("EINPROOF_DEPLOYMENT", str(deployment))
-        monkeypatch.setenv("EINPROOF_RPC", evm.url)
+        led_to(evm, dict.fromkeys(EMPTY, evm.accounts[1]))
         assert "expected" in typed("approve", *words, code=1)
 
 
-def test_enrol_a_key_in_a_file_as_a_tpms_is_refused(tmp_path, monkeypatch):
+def test_enrol_a_key_in_a_file_as_a_tpms_is_refused(led_to, tmp_path):
     (tmp_path / "key").write_bytes(
         new_key().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     )
     with Chain.start() as evm:
-        address = evm.accounts[1]
-        names = ("InferenceOracle", "ProofAssurance", "AttestationRegistry")
-        contracts = {name: {"address": address} for name in names}
-        deployment = tmp_path / "deployment.json"
-        deployment.write_text(json.dumps({"chain_id": 31337, "block": 1, "contracts": contracts}))
-        monkeypatch.setenv("EINPROOF_DEPLOYMENT", str(deployment))
-        monkeypatch.setenv("EINPROOF_RPC", evm.url)
+        led_to(evm, dict.fromkeys(EMPTY, evm.accounts[1]))
         words = ("enrol", "0x" + "00" * 32, "--answer-key", tmp_path / "key")
         assert "with a key in it" in typed(*words, code=1)

@@ -32,36 +32,30 @@ def evm():
         yield chain
 
 
-def staked(evm, tmp_path, monkeypatch, **how):
-    """A desk with the optimistic tier, or the audited one, and its deployment's file."""
+def staked(evm, led_to, **how):
+    """A desk with the optimistic tier, or the audited one, to which commands go."""
     made = Bench(evm, **how)
     made.stake()
     tier = "AuditedAssurance" if "beacon" in how else "OptimisticAssurance"
     named = {"InferenceOracle": made.oracle, "ProofAssurance": made.tier, tier: made.optimistic}
     named |= {"ModelRegistry": made.registry, "StakeVault": made.vault}
-    contracts = {name: {"address": contract.address} for name, contract in named.items()}
-    deployment = tmp_path / "deployment.json"
-    deployment.write_text(json.dumps({"chain_id": 31337, "block": 1, "contracts": contracts}))
-    monkeypatch.setenv("EINPROOF_DEPLOYMENT", str(deployment))
-    monkeypatch.setenv("EINPROOF_RPC", evm.url)
-    for name in ("EINPROOF_KEY", "EINPROOF_PAYEE"):
-        monkeypatch.delenv(name, raising=False)
+    led_to(evm, named)
     assert open_signer(OPERATOR, "", 31337).address == made.operator
     return made
 
 
 @pytest.fixture
-def bench(evm, tmp_path, monkeypatch):
+def bench(evm, led_to):
     snapshot = evm.snapshot()
-    yield staked(evm, tmp_path, monkeypatch)
+    yield staked(evm, led_to)
     evm.restore(snapshot)
 
 
 @pytest.fixture
-def audited(evm, tmp_path, monkeypatch):
+def audited(evm, led_to):
     snapshot = evm.snapshot()
     beacon = evm.deploy("contracts/random/DevelopmentBeacon.sol")
-    made = staked(evm, tmp_path, monkeypatch, guarded=True, beacon=beacon)
+    made = staked(evm, led_to, guarded=True, beacon=beacon)
     made.beacon = beacon
     yield made
     evm.restore(snapshot)
