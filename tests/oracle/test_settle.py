@@ -8,12 +8,27 @@ from typer.testing import CliRunner
 
 from oracle import bootstrap
 from oracle.adapters.keys import open_signer
+from oracle.adapters.wallet import Wallet
 from oracle.cli import main
-from tests.contracts.bench import CLOCK, DAY, HOUR, LOCK, WINDOW, WRONG, Bench, terms
-from tests.contracts.desk import FINAL, LOGITS, RETRACTED, REVERT, ZERO
+from oracle.domain.bisection import Span
+from oracle.domain.errors import ChainUnavailable
+from tests.contracts.bench import (
+    CLOCK,
+    DAY,
+    GWEI,
+    HOUR,
+    LOCK,
+    UNANSWERABLE,
+    WINDOW,
+    WRONG,
+    Bench,
+    terms,
+)
+from tests.contracts.court import STAKE, court, run_of
+from tests.contracts.desk import FINAL, HARNESS, LOGITS, RETRACTED, REVERT, ZERO
 from tests.contracts.test_audits import deciding
 from tests.contracts.test_deliver import standing, taken, want
-from tests.evm import Chain
+from tests.evm import Chain, artifact
 from tests.oracle.desk import EchoEngine, EchoModels, EchoProver
 from tests.oracle.pact import both, town
 
@@ -57,6 +72,27 @@ def audited(evm, led_to):
     beacon = evm.deploy("contracts/random/DevelopmentBeacon.sol")
     made = staked(evm, led_to, guarded=True, beacon=beacon)
     made.beacon = beacon
+    yield made
+    evm.restore(snapshot)
+
+
+@pytest.fixture
+def pact(town, tmp_path, monkeypatch):
+    """The town, to which commands go."""
+    monkeypatch.setenv("EINPROOF_RPC", town.evm.url)
+    monkeypatch.setenv("EINPROOF_DEPLOYMENT", str(town.deployment(tmp_path)))
+    for name in ("EINPROOF_KEY", "EINPROOF_PAYEE"):
+        monkeypatch.delenv(name, raising=False)
+    return town
+
+
+@pytest.fixture
+def composed(evm, led_to):
+    """A composition's tier, to which commands go."""
+    snapshot = evm.snapshot()
+    made = court(evm)
+    named = {"InferenceOracle": made.oracle, "ProofAssurance": made.tier}
+    led_to(evm, {**named, "BisectionAssurance": made.optimistic, "StakeVault": made.vault})
     yield made
     evm.restore(snapshot)
 
@@ -166,11 +202,24 @@ def test_what_no_round_decides_is_paid_back_after_the_oracles_week(evm, audited)
     assert settled(audited, request) == ("Refunded", ["refund"], {})
 
 
-def test_one_part_of_a_combination_gives_its_claim_back(town, tmp_path, monkeypatch):
-    both = town.both
-    monkeypatch.setenv("EINPROOF_RPC", town.evm.url)
-    monkeypatch.setenv("EINPROOF_DEPLOYMENT", str(town.deployment(tmp_path)))
-    monkeypatch.delenv("EINPROOF_KEY", raising=False)
+def test_a_composition_that_gave_all_that_it_was_asked_for_is_handed_in_by_its_operator(
+    evm, composed
+):
+    """Not while it owes something: the contract takes it then with what is overdue alone."""
+    run = run_of(composed.segments)
+    request = composed.stood(run)
+    composed.demand(request, run, Span(0, composed.segments))
+    assert settled(composed, request, OPERATOR)[2]["hand in"] == "refused: StillOwed(1)"
+    composed.operate(request, run, run)
+    until = composed.game(request)["until"]
+    assert settled(composed, request, OPERATOR)[2]["hand in"] == after(until)
+    later(evm, WINDOW + HOUR)
+    assert settled(composed, request, OPERATOR) == ("Final", ["hand in"], {})
+    assert composed.account()["stake"] == STAKE // GWEI
+
+
+def test_one_part_of_a_combination_gives_its_claim_back(pact, monkeypatch):
+    town, both = pact, pact.both
     parts = bootstrap.Parts(EchoModels(), EchoEngine(), EchoProver(), EchoEngine())
     monkeypatch.setattr(bootstrap, "real_parts", lambda settings: parts)
     plain, request = town.ask()
@@ -181,6 +230,70 @@ def test_one_part_of_a_combination_gives_its_claim_back(town, tmp_path, monkeypa
     town.pass_time(CLOCK + 1)
     assert settled(both, plain)[:2] == ("Retracted", ["hand in"])
     assert before - both.account()["stake"] == LOCK
+
+
+@pytest.mark.parametrize("key", [STRANGER, OPERATOR])
+def test_that_there_is_no_answer_is_handed_in_for_all_parts_at_once(pact, key):
+    """Not for the first whose window is over: the other's lock would be left. No proof is asked
+    for, whatever the round draws."""
+    town, both = pact, pact.both
+    plain = both.request(deadline=town.evm.now() + 2 * DAY)
+    both.ask(plain)
+    town.claim_at(plain, drawn=True)
+    both.post(plain, output=UNANSWERABLE)
+    since = both.since(plain)
+    town.pass_time(2 * HOUR)  # past the attested part's window
+    waits = {"hand in": after(since + WINDOW), "refund": after(plain.deadline + 7 * DAY)}
+    assert settled(both, plain, key) == ("Provisional", [], waits)
+    town.pass_time(WINDOW)
+    town.evm.send(both.beacon.functions.publish(deciding(since), b""), sender=both.stranger)
+    assert settled(both, plain, key) == ("Retracted", ["hand in"], {})
+    assert town.free()
+
+
+def test_what_was_done_is_said_before_an_error(bench, monkeypatch):
+    puppet = bench.puppet()
+    request = bench.ask_through(puppet)
+    bench.chain.send(puppet.functions.behave(REVERT, ZERO, b""))
+    bench.post(request)
+    later(bench.chain, WINDOW + HOUR)
+    sent = Wallet.transact
+
+    async def once(wallet, call):
+        monkeypatch.setattr(Wallet, "transact", broken)
+        return await sent(wallet, call)
+
+    async def broken(wallet, call):
+        raise ChainUnavailable("the node is gone")
+
+    monkeypatch.setattr(Wallet, "transact", once)
+    id = "0x" + bench.request_id(request).hex()
+    result = RUNNER.invoke(main.app, ["settle", id, "--key", STRANGER, "--json"])
+    told = json.loads(result.stdout)
+    assert (told["status"], told["done"]) == ("Final", ["hand in"]) and told["gas"] > 0
+    assert (result.exit_code, "the node is gone" in result.stderr) == (1, True)
+    result = RUNNER.invoke(main.app, ["settle", id, "--key", STRANGER])
+    assert (result.exit_code, result.stdout) == (1, "")  # nothing was done
+
+
+def test_what_the_oracle_could_not_send_is_taken_once_the_account_takes_it(evm, bench):
+    """The payee's account runs a contract (EIP-7702) that refuses what it is sent."""
+    bench.chain.rpc("anvil_setCode", bench.operator, "0xef0100" + bench.puppet().address[2:])
+    wallet = evm.at(artifact(f"{HARNESS}/Puppet.sol"), bench.operator)
+    request = bench.posted()
+    evm.send(wallet.functions.behave(REVERT, ZERO, b""))
+    later(evm, WINDOW + HOUR)
+    assert settled(bench, request) == ("Final", ["hand in"], {})  # nothing is the stranger's
+    assert bench.credit(bench.operator) == request.cost
+    status, done, waits = settled(bench, request, OPERATOR)
+    assert (status, done) == ("Final", [])
+    assert waits["withdraw"].startswith("refused: TransferFailed")
+    evm.send(wallet.functions.behave(0, ZERO, b""))
+    before = evm.balance(bench.operator)
+    assert settled(bench, request, OPERATOR) == ("Final", ["withdraw"], {})
+    assert bench.credit(bench.operator) == bench.held() == 0
+    assert before < evm.balance(bench.operator) <= before + request.cost
+    assert settled(bench, request, OPERATOR) == ("Final", [], {})
 
 
 def test_it_says_so_in_one_line(evm, bench):
