@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 
 from oracle.adapters.codec import plain, typed
-from oracle.adapters.fetch import Refused, fetch
+from oracle.adapters.fetch import Refused, Source
 from oracle.domain.committee import Word
 from oracle.domain.errors import BoardUnavailable, PortInUse
 from oracle.ports import Board
@@ -38,6 +38,7 @@ class RemoteBoard:
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
+        self._server = Source()
 
     async def put(self, word: Word) -> None:
         await self._ask("/words", json.dumps(plain(word)).encode())
@@ -56,7 +57,7 @@ class RemoteBoard:
         try:
             kind = {"Content-Type": "application/json"}
             asked = urllib.request.Request(self._url + path, body, kind)
-            return await fetch(asked, LARGEST_ROUND)
+            return await self._server.fetch(asked, LARGEST_ROUND)
         except Refused as error:
             raise BoardUnavailable(f"the board at {self._url} refuses: {error}") from error
         except (OSError, ValueError) as error:

@@ -7,7 +7,7 @@ import json
 import urllib.request
 from collections.abc import Mapping
 
-from oracle.adapters.fetch import fetch
+from oracle.adapters.fetch import Source
 from oracle.domain.chain import Round
 from oracle.domain.errors import BeaconUnavailable
 
@@ -32,6 +32,7 @@ class DrandRounds:
     def __init__(self, url: str, beacons: Mapping[str, str]) -> None:
         self._url = url.rstrip("/")
         self._beacons = beacons
+        self._relay = Source()
 
     async def signature(self, round: Round) -> bytes:
         if round.development:
@@ -45,7 +46,7 @@ class DrandRounds:
     async def _fetch(self, network: str, round: int) -> bytes:
         url = f"{self._url}/{network}/public/{round}"
         try:
-            found = json.loads(await fetch(urllib.request.Request(url), LARGEST))
+            found = json.loads(await self._relay.fetch(urllib.request.Request(url), LARGEST))
             if found["round"] != round:
                 raise ValueError(f"expected round {round}, got {found['round']}")
             return bytes.fromhex(found["signature"])

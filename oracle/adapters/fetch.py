@@ -12,16 +12,54 @@ import threading
 import urllib.error
 import urllib.request
 from concurrent.futures import Future, InvalidStateError
+from time import monotonic
 from typing import Any
 
 #: Seconds for each read, and for the whole.
 TIMEOUT, PATIENCE = 10.0, 30.0
+#: Seconds after which an answer was slow in coming, and for which its server is left alone then.
+SLOW, REST = 5.0, 60.0
 #: Bytes of what is said with a refusal.
 LONGEST_REFUSAL = 500
 
 
 class Refused(OSError):
     """An HTTP status other than success, a redirection too, and what was said with it."""
+
+
+class Resting(OSError):
+    """Not asked: the last answer took too long."""
+
+
+class Source:
+    """A server that is asked for one job after the other, each of which would wait for its silence
+    anew: once it was slow, whatever it said at last, it rests, and nothing is asked of it."""
+
+    def __init__(self) -> None:
+        self._rests_until, self._why = 0.0, ""
+
+    async def fetch(self, asked: urllib.request.Request, largest: int) -> bytes:
+        """As `fetch`. Raises Resting, too, at once while the server rests; but what is handed in is
+        for a server that has just answered, and is sent all the same."""
+        began = monotonic()
+        if asked.data is None and began < self._rests_until:
+            raise Resting(self._why)
+        try:
+            found = await fetch(asked, largest)
+        except OSError as error:
+            if self._tires(began, repr(error)):
+                raise Resting(self._why) from error
+            raise
+        self._tires(began, "an answer")
+        return found
+
+    def _tires(self, began: float, end: str) -> bool:
+        now = monotonic()
+        if now - began <= SLOW:
+            return False
+        self._rests_until = now + REST
+        self._why = f"longer than {SLOW:.0f} s until {end}: not asked for {REST:.0f} s"
+        return True
 
 
 async def fetch(asked: urllib.request.Request, largest: int) -> bytes:

@@ -78,7 +78,7 @@ class Post:
                 # What fits waits for the larger claim that does not, or would take its bond.
                 full |= bond <= runway.posting.hourly_bonds
                 continue
-            if move in ENDING and await self._audited(job, now, head.timestamp):
+            if move in ENDING and await self._audited(job, head.timestamp):
                 posted = True
                 continue
             gas = await self._admissible(job, call)
@@ -115,15 +115,17 @@ class Post:
             await self._change(job, waits)
         return False
 
-    async def _audited(self, job: Job, now: int, timestamp: int) -> bool:
+    async def _audited(self, job: Job, timestamp: int) -> bool:
         """Whether an audit wants something else first."""
+        runway = self._runway
         try:
-            asked = await before_final(self._runway.chain, self._runway.rounds, job, timestamp)
+            asked = await before_final(runway.chain, runway.rounds, job, timestamp)
         except TooSoon as reason:
-            asked = job.postponed(now + min(reason.wait, RARELY), str(reason))
-        except BeaconUnavailable as reason:
+            until = runway.clock.now() + min(reason.wait, RARELY)
+            asked = job.postponed(until, str(reason))
+        except BeaconUnavailable as reason:  # which may have taken half a minute
             log.warning("no round to draw by, yet", id=job.request.id.hex(), reason=str(reason))
-            asked = job.postponed(now + RECHECK, str(reason))
+            asked = job.postponed(runway.clock.now() + RECHECK, str(reason))
         if asked is not None:
             await self._change(job, asked)
         return asked is not None

@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from oracle.adapters import fetch
+from oracle.adapters.drand import DrandRounds
 from oracle.adapters.memory import MemoryStore
 from oracle.domain import ids
 from oracle.domain.block import BlockRef
@@ -19,6 +21,7 @@ from oracle.domain.terms import MAX_CONTEST, UNANSWERABLE, ClaimTerms, Quote
 from oracle.fakes import (
     ATTESTED,
     AUDITED,
+    BEACON,
     HELD,
     MODEL,
     OPERATOR,
@@ -26,12 +29,15 @@ from oracle.fakes import (
     STAKED,
     UNSEEN,
     FakeChain,
+    FakeClock,
     FakeModels,
     FakeRounds,
     fake_output,
 )
 from oracle.services import guard
+from oracle.services.flight import Posting
 from oracle.services.guard import PATIENCE
+from oracle.services.post import RECHECK
 from oracle.services.work import Terms
 from tests.oracle.test_crash import Life
 from tests.oracle.test_optimistic import STRANGER, Corrupt, disputing
@@ -116,6 +122,46 @@ def test_without_a_round_nothing_is_handed_in_until_there_is_one():
         assert chain.stage(request).status is Status.PROVISIONAL
         await service.rest(seconds=HELD + 20)
         assert (await service.job(request)).state is JobState.SETTLED
+
+    run(story())
+
+
+class Relayed(DrandRounds):
+    """A relay that is nowhere, of rounds that are drand's."""
+
+    def __init__(self):
+        super().__init__("http://relay", {BEACON: "DrandEvmnet"})
+
+    async def signature(self, round):
+        return await super().signature(replace(round, development=False))
+
+
+def test_a_silent_relay_costs_the_writer_one_patience_whatever_waits_for_it(monkeypatch):
+    async def story():
+        chain, clock, due, asked = FakeChain(), FakeClock(), [], []
+        service = Service(chain, clock=clock, rounds=Relayed())
+        audits = [chain.ask_audited(n.to_bytes(2, "big")) for n in range(Posting().in_flight)]
+        await service.settle(turns=400)
+        chain.wait(WINDOW)
+        await service.watch.step()
+
+        async def silent(request, largest):
+            asked.append(request)
+            due.append(chain.ask())
+            await service.watch.step()
+            await service.work.step()
+            clock.time += fetch.PATIENCE
+            raise TimeoutError
+
+        monkeypatch.setattr(fetch, "fetch", silent)
+        monkeypatch.setattr(fetch, "monotonic", lambda: clock.time)
+        await service.write.step()
+        jobs = [await service.job(request) for request in audits]
+        assert {job.not_before for job in jobs} == {clock.now() + RECHECK}
+        assert (await service.job(due[0])).state is JobState.READY and not chain.pool
+        await service.write.step()
+        assert (await service.job(due[0])).state is JobState.SENT and len(chain.pool) == 1
+        assert len(asked) == len(due) == 1
 
     run(story())
 

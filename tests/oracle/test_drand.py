@@ -1,6 +1,7 @@
 """Rounds of drand's networks from a relay, which here is a server of our own with real rounds."""
 
 import asyncio
+import itertools
 import json
 import socket
 import ssl
@@ -174,6 +175,66 @@ def test_who_drips_is_not_waited_for(kind, first, monkeypatch):
                 break
             time.sleep(0.01)
         assert not lines
+
+
+def signature(url):
+    rounds = DrandRounds(url, BEACONS)
+    return lambda: rounds.signature(unpublished(EVM))
+
+
+def words(url):
+    board = RemoteBoard(url)
+    return lambda: board.read(bytes(32), 1)
+
+
+@pytest.mark.parametrize("again", [signature, words])
+def test_who_is_silent_is_waited_for_once_a_minute(again, monkeypatch):
+    """Jobs come one after the other, and each would wait for it anew."""
+    ticks, skipped = itertools.count(0, 0.2), []
+    monkeypatch.setattr(fetch, "PATIENCE", 0.2)
+    monkeypatch.setattr(fetch, "SLOW", 0.1)
+    monkeypatch.setattr(fetch, "monotonic", lambda: next(ticks) + sum(skipped))
+    with socket.create_server(("127.0.0.1", 0)) as server:  # nobody takes what waits there
+        server.setblocking(False)
+
+        def asked():
+            times = 0
+            with suppress(BlockingIOError):
+                while True:
+                    server.accept()[0].close()
+                    times += 1
+            return times
+
+        ask = again(f"http://127.0.0.1:{server.getsockname()[1]}")
+        for rest in (0, fetch.REST):
+            skipped.append(rest)
+            said = set()
+            for _ in range(10):
+                with pytest.raises((BeaconUnavailable, BoardUnavailable)) as found:
+                    run(ask())
+                said.add(str(found.value))
+            assert asked() == 1
+            assert len(said) == 1 and "not asked for 60 s" in said.pop()
+
+
+def test_a_quick_refusal_has_nobody_rest(relay, monkeypatch):
+    monkeypatch.setattr(fetch, "monotonic", lambda: 0.0)
+    rounds = DrandRounds(relay.url, BEACONS)
+    with pytest.raises(BeaconUnavailable, match="HTTP 404"):
+        run(rounds.signature(unpublished(EVM)))
+    relay.say("DrandEvmnet", 1000, EVMNET[1000][0])
+    assert run(rounds.signature(unpublished(EVM))) == EVMNET[1000][0]
+
+
+def test_what_is_put_on_a_slow_board_is_put(monkeypatch):
+    """It is read before, so that one that rests after each answer would never be told a word."""
+    monkeypatch.setattr(fetch, "monotonic", itertools.count(0, fetch.SLOW + 1).__next__)
+    with serving(b"HTTP/1.1 200 OK\r\n\r\n[]") as (url, _):
+        board = RemoteBoard(url)
+        assert run(board.read(bytes(32), 1)) == []
+        with pytest.raises(BoardUnavailable, match="until an answer: not asked for 60 s"):
+            run(board.read(bytes(32), 1))
+        run(board.put(Word(bytes(32), 1, "0x" + "11" * 20, bytes(32), bytes(65))))
 
 
 def test_a_round_has_no_more_words_than_a_committee_members():
