@@ -39,13 +39,16 @@ class NothingToCompare(EinproofError):
 
 @dataclass(frozen=True)
 class LayerError:
-    """Of one operator's stored values: errors over the width of the range that the floats span."""
+    """Of one operator's stored values: errors over the width of the range that the floats span.
+    `table`: of a function, the greatest that its own table can make; what is beyond it came in with
+    the input."""
 
     name: str
     operator: str
     most: float
     rms: float
     width: float
+    table: float | None = None
 
 
 @dataclass(frozen=True)
@@ -197,7 +200,9 @@ def _layers(
         width = float(np.ptp(exact)) or 1.0
         error = np.abs(made - exact) / width
         rms = math.sqrt(float((error**2).mean()))
-        yield LayerError(node.name, node.target, float(error.max()), rms, width)
+        own = compiled.errors.get(tensor)
+        table = None if own is None else own / width
+        yield LayerError(node.name, node.target, float(error.max()), rms, width, table)
 
 
 def _places(

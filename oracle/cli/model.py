@@ -481,10 +481,13 @@ def _floats(
 
 def _show_accuracy(found: Accuracy) -> None:
     console = Console()
-    layers = Table("layer", "operator", "greatest error", "rms error", "range", box=None)
+    columns = ("layer", "operator", "greatest error", "of its table", "rms error", "range")
+    layers = Table(*columns, box=None)
     for row in found.layers:
         name = row.operator.removeprefix("aten.")
-        layers.add_row(row.name, name, f"{row.most:.1e}", f"{row.rms:.1e}", f"{row.width:.4g}")
+        table = "" if row.table is None else f"{row.table:.1e}"
+        errors = (f"{row.most:.1e}", table, f"{row.rms:.1e}")
+        layers.add_row(row.name, name, *errors, f"{row.width:.4g}")
     console.print(layers)
     lines = {
         "inputs": f"{found.inputs}, {found.refused} of them refused: they leave a recorded range",

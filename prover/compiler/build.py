@@ -32,8 +32,10 @@ LIMBS = (8, 16)
 @dataclass(frozen=True)
 class Compiled:
     """A public program and quantiser, and the secret integers (by tensor name) that make them a
-    model; the ranges that its scales come from, where they do not come from a worst case; and the
-    parameters that the program shows, None where another compiler, which made it, does not say.
+    model; the ranges that its scales come from, where they do not come from a worst case; the
+    parameters that the program shows, None where another compiler, which made it, does not say; and
+    the greatest error of each function's table, by the tensor that it fills, where it was compiled
+    here.
     """
 
     program: Program
@@ -41,6 +43,7 @@ class Compiled:
     quantizer: Quantizer
     ranges: dict[str, list[float]] = field(default_factory=dict)
     shown: tuple[Shown, ...] | None = None
+    errors: dict[str, float] = field(default_factory=dict)
 
 
 def compile_module(
@@ -141,7 +144,9 @@ def compile_graph(
         program = with_limb(program)
         validate(program)
         quantizer = Quantizer(spec, scaled)
-        return Compiled(program, net.weights, quantizer, recorded.to_dict(), graph.shown)
+        return Compiled(
+            program, net.weights, quantizer, recorded.to_dict(), graph.shown, net.errors
+        )
     builder = Builder(weight_bits, per_channel)
     value = _input(builder, graph, spec, private_input)
     for node in graph.nodes:

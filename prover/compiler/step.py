@@ -85,7 +85,7 @@ def compile_step(
     program = with_limb(Program(LIMBS[0], tuple(net.tensors), tuple(net.ops), stacks))
     validate(program)
     quantizer = Quantizer(first_input, scaled)
-    return Compiled(program, net.weights, quantizer, joined.to_dict(), graph.shown)
+    return Compiled(program, net.weights, quantizer, joined.to_dict(), graph.shown, net.errors)
 
 
 def trace_step(

@@ -20,7 +20,6 @@ from oracle.benchmarks import results
 from oracle.cli.main import app
 from oracle.toolchain import ROOT
 from oracle.zoo.entry import Entry, compiled_entry
-from prover.compiler import Compiled
 from tests.transformers import REACH, Apply, Block, answer, cosine, floats, inputs
 from tests.unit.test_zoo_language import padded, small_entry, small_minilm
 
@@ -77,7 +76,7 @@ def test_a_wrong_layer_is_seen_where_it_is() -> None:
     names = [name for name in made.weights if name.startswith("linear_5.weight")]
     assert len(names) == 1
     wrong = {**made.weights, names[0]: -made.weights[names[0]]}
-    report = measure(entry, Compiled(made.program, wrong, made.quantizer, made.ranges))
+    report = measure(entry, replace(made, weights=wrong))
     right = measure(entry, made)
     before = [row.name for row in report.layers].index("linear_4")
     assert report.layers[:before] == right.layers[:before]

@@ -1,9 +1,8 @@
 """Functions of one number by a public table: gelu (both), silu, sigmoid, log_sigmoid, tanh, erf,
 exp, log and their like, sin, cos, elu, selu, celu, softplus, mish, powers that are not whole.
 
-The input is rounded to the finest scale at which its range, with headroom, takes ROWS rows: the
-error is at most `table_error`, half a step of the input times the function's greatest slope, and
-half a step of the output.
+The input is rounded to the finest scale at which its range, with headroom, takes ROWS rows. Of each
+table the greatest error is known: `table_error`, of what its rows hold.
 """
 
 from __future__ import annotations
@@ -28,9 +27,21 @@ MARGIN = 0.25  # of the recorded range, at either end
 
 
 class Function(NamedTuple):
+    """`turns`: where it turns from rising to falling or back, or jumps; with `every`, at all
+    distances of that from there too. Between them it is monotone, and continuous."""
+
     value: Callable[[FloatArray], FloatArray]
-    slope: float = math.inf  # the greatest, in absolute value; exp and log have none
     above: float = -math.inf  # where it is defined
+    turns: tuple[float, ...] = ()
+    every: float = 0.0
+
+    def turning(self, lo: float, hi: float) -> FloatArray:
+        """Its turns from lo to hi."""
+        found = np.array(self.turns, dtype=np.float64)
+        if self.every:
+            first, last = ((end - found[0]) / self.every for end in (lo, hi))
+            found = found[0] + self.every * np.arange(math.ceil(first), math.floor(last) + 1)
+        return np.asarray(found[(lo <= found) & (found <= hi)])
 
 
 def _erf(x: FloatArray) -> FloatArray:
@@ -54,8 +65,14 @@ def _silu(x: FloatArray) -> FloatArray:
 
 
 def _elu(alpha: float) -> Function:
+    turns = (0.0,) if alpha < 0 else ()
+    return Function(lambda x: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))), turns=turns)
+
+
+def _celu(alpha: float) -> Function:
+    """Barron 2017; of a negative alpha as torch has it."""
     return Function(
-        lambda x: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))), max(1.0, abs(alpha))
+        lambda x: alpha * np.where(x > 0, x / alpha, np.expm1(np.minimum(x, 0) / alpha))
     )
 
 
@@ -69,20 +86,27 @@ def _selu(x: FloatArray) -> FloatArray:
     return scale * _elu(alpha).value(x)
 
 
-GELU = {"none": Function(_gelu, 1.13), "tanh": Function(_gelu_tanh, 1.13)}
+# The turns of what has no closed form are the roots of its derivative, to the last bit.
+GELU = {
+    "none": Function(_gelu, turns=(-0.7517915246935641,)),
+    "tanh": Function(_gelu_tanh, turns=(-0.752461422071016,)),
+}
+SILU = Function(_silu, turns=(-1.2784645427610741,))
 FUNCTIONS = {
-    "aten.silu.default": Function(_silu, 1.1),
-    "aten.silu_.default": Function(_silu, 1.1),
-    "aten.sigmoid.default": Function(_sigmoid, 0.25),
-    "aten.tanh.default": Function(lambda x: np.asarray(np.tanh(x)), 1.0),
-    "aten.erf.default": Function(_erf, 1.13),
-    "aten.sin.default": Function(lambda x: np.asarray(np.sin(x)), 1.0),
-    "aten.cos.default": Function(lambda x: np.asarray(np.cos(x)), 1.0),
-    "aten.atan.default": Function(lambda x: np.asarray(np.arctan(x)), 1.0),
-    "aten.asinh.default": Function(lambda x: np.asarray(np.arcsinh(x)), 1.0),
-    "aten.erfc.default": Function(lambda x: 1 - _erf(x), 1.13),
+    "aten.silu.default": SILU,
+    "aten.silu_.default": SILU,
+    "aten.sigmoid.default": Function(_sigmoid),
+    "aten.tanh.default": Function(lambda x: np.asarray(np.tanh(x))),
+    "aten.erf.default": Function(_erf),
+    "aten.sin.default": Function(
+        lambda x: np.asarray(np.sin(x)), turns=(math.pi / 2,), every=math.pi
+    ),
+    "aten.cos.default": Function(lambda x: np.asarray(np.cos(x)), turns=(0.0,), every=math.pi),
+    "aten.atan.default": Function(lambda x: np.asarray(np.arctan(x))),
+    "aten.asinh.default": Function(lambda x: np.asarray(np.arcsinh(x))),
+    "aten.erfc.default": Function(lambda x: 1 - _erf(x)),
     "aten.sinh.default": Function(lambda x: np.asarray(np.sinh(x))),
-    "aten.cosh.default": Function(lambda x: np.asarray(np.cosh(x))),
+    "aten.cosh.default": Function(lambda x: np.asarray(np.cosh(x)), turns=(0.0,)),
     "aten.exp.default": Function(lambda x: np.asarray(np.exp(x))),
     "aten.exp2.default": Function(lambda x: np.asarray(np.exp2(x))),
     "aten.expm1.default": Function(lambda x: np.asarray(np.expm1(x))),
@@ -90,10 +114,12 @@ FUNCTIONS = {
     "aten.log2.default": Function(lambda x: np.asarray(np.log2(x)), above=0.0),
     "aten.log10.default": Function(lambda x: np.asarray(np.log10(x)), above=0.0),
     "aten.log1p.default": Function(lambda x: np.asarray(np.log1p(x)), above=-1.0),
-    "aten.log_sigmoid.default": Function(lambda x: -_softplus(-x), 1.0),
-    "aten.selu.default": Function(_selu, 1.76),
-    "aten.selu_.default": Function(_selu, 1.76),
-    "aten.mish.default": Function(lambda x: np.asarray(x * np.tanh(_softplus(x))), 1.1),
+    "aten.log_sigmoid.default": Function(lambda x: -_softplus(-x)),
+    "aten.selu.default": Function(_selu),
+    "aten.selu_.default": Function(_selu),
+    "aten.mish.default": Function(
+        lambda x: np.asarray(x * np.tanh(_softplus(x))), turns=(-1.1924312145154954,)
+    ),
 }
 CELU = ("aten.celu.default", "aten.celu_.default")
 POWER = "einproof.power"  # of what is positive, by an exponent that is not whole
@@ -108,8 +134,7 @@ def function(node: Node, args: tuple[Argument, ...]) -> Function:
     if node.target == "aten.gelu.default":
         return GELU[args[1]]
     if node.target in CELU:
-        alpha = float(args[1])
-        return Function(lambda x: alpha * _elu(1.0).value(x / alpha), 1.0)
+        return _celu(float(args[1]))
     if "elu" in node.target and node.target in PARAMETRIC:
         if tuple(args[2:4]) != (1, 1):
             what = f"expected scales of 1, got {args[2:4]}"
@@ -119,7 +144,9 @@ def function(node: Node, args: tuple[Argument, ...]) -> Function:
         return Function(lambda x: np.asarray(x ** float(args[1])), above=0.0)
     if node.target == "aten.softplus.default":
         beta, most = map(float, args[1:3])
-        return Function(lambda x: np.where(beta * x > most, x, _softplus(beta * x) / beta), 1.0)
+        return Function(
+            lambda x: np.where(beta * x > most, x, _softplus(beta * x) / beta), turns=(most / beta,)
+        )
     return FUNCTIONS[node.target]
 
 
@@ -146,6 +173,7 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Cells:
         raise CompileError(f"{node.name}: a table of zeros")
     scale = min(scale, 14)
     content = np.rint(np.ldexp(values, scale)).astype(np.int64)
+    net.errors[node.name] = table_error(f, np.ldexp(content, -scale), first, exponent)
     table = net.table(f"{node.name}.table", content)
     shape = net.tensors[index.tensor].shape
     out = net.tensor(node.name, shape, Role.ACTIVATION, int(content.min()), int(content.max()))
@@ -166,6 +194,17 @@ def table_span(lo: float, hi: float, finest: int, above: float = -math.inf) -> t
     return first, math.ceil(math.ldexp(high, exponent)) - first + 1, exponent
 
 
-def table_error(f: Function, index_exponent: int, exponent: int) -> float:
-    """The greatest |table - f(x)| for x within the table."""
-    return f.slope * math.ldexp(0.5, -index_exponent) + math.ldexp(0.5, -exponent)
+def table_error(f: Function, table: FloatArray, first: int, exponent: int) -> float:
+    """The greatest |table - f(x)| of all x that f is defined for and that have a row, which is half
+    a step away at most.
+
+    In a row's x, f is furthest from what the row holds at their ends, or where it turns.
+    """
+    ends = np.ldexp(np.arange(len(table) + 1) + (first - 0.5), -exponent)
+    ends = np.maximum(ends, np.nextafter(f.above, math.inf))
+    at = f.value(ends)
+    turns = f.turning(ends[0], ends[-1])
+    near = np.concatenate([np.nextafter(turns, -math.inf), turns, np.nextafter(turns, math.inf)])
+    rows = np.clip(np.searchsorted(ends, near, "right") - 1, 0, len(table) - 1)
+    apart = (table - at[:-1], table - at[1:], table[rows] - f.value(near))
+    return float(np.abs(np.concatenate(apart)).max())

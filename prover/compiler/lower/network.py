@@ -156,6 +156,7 @@ class Network:
     made: dict[str, Cells] = field(default_factory=dict)
     copies: dict[Any, Cells] = field(default_factory=dict)  # of what slide.py copies, by its source
     padded: dict[int, Lengths] = field(default_factory=dict)  # of tensors that end in zeros: before
+    errors: dict[str, float] = field(default_factory=dict)  # of tables, by the tensor they fill
     rows: list[tuple[Array, Cells]] = field(default_factory=list)  # of embeddings, for tied layers
     wide: frozenset[str] = frozenset()  # nodes that may be stored longer than they are
     stepwise: bool = False  # it goes on from a state, whose rows may hold anything at first
