@@ -177,7 +177,8 @@ def real_parts(settings: Settings) -> Parts:
 
     models = FolderModels(settings.models)
     interpreter = InterpreterEngine()
-    return Parts(models, TorchEngine(), ProcessProver(), interpreter, interpreter)
+    engine = TorchEngine(settings.engine_device)
+    return Parts(models, engine, ProcessProver(), interpreter, interpreter)
 
 
 def _crew(

@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     # what the service stands on
     database: str = "sqlite:///.einproof/service.db"
     models: Path = Field(Path("."), description="folder of model folders")
+    engine_device: Literal["cpu", "cuda"] = "cpu"
     key: str = Field("", description="keystore file; dev:N, the default, on chain id 31337 only")
     password: SecretStr = SecretStr("")
     password_file: Path | None = None

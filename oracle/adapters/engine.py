@@ -95,12 +95,22 @@ class FolderEngine(ABC):
 
 
 class TorchEngine(FolderEngine):
+    """On one device; raises DeviceMissing."""
+
     name = "torch"
 
-    def _network(self, program: Program, weights: Mapping[str, Any]) -> Run:
-        from oracle.adapters.torch_engine import Network  # torch takes seconds to import
+    def __init__(self, on: str = "cpu") -> None:
+        super().__init__()
+        self._on = on
+        if on != "cpu":  # torch takes seconds to import
+            from oracle.adapters.torch_engine import device
 
-        return Network(program, weights).run
+            device(on)
+
+    def _network(self, program: Program, weights: Mapping[str, Any]) -> Run:
+        from oracle.adapters.torch_engine import Network
+
+        return Network(program, weights, self._on).run
 
 
 class InterpreterEngine(FolderEngine):

@@ -2,8 +2,9 @@
 
 It shares no arithmetic with prover/program/interpret.py; a program's every range is checked, those
 of hints included, so that what it accepts can be proved. Integers travel as int64; products go
-through float64 matrix products, split until every partial sum is below 2^53 and therefore exact on
-any device.
+through float64 matrix products, split until the magnitudes of all terms add up to less than 2^53.
+Then every partial sum is exact, in whatever order a device adds and with fused steps or without, so
+that a GPU answers as a processor does; TF32, torch's shortcut there, is for float32 alone.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from oracle.domain.errors import InputRefused
+from oracle.domain.errors import DeviceMissing, InputRefused
 from prover.program.evaluate import Stored
 from prover.program.interpret import check_weight
 from prover.program.ir import (
@@ -43,24 +44,35 @@ from prover.program.validate import validate
 
 IntArray = npt.NDArray[np.int64]
 EXACT = 1 << 53  # float64 holds every integer up to here
+DEVICES = ("cpu", "cuda")
 PIECE = 1 << 22  # cells of a matrix that are converted to it at a time
 GIVEN = (Role.INPUT, Role.INPUT_COMMITTED)
 MADE = (Role.OUTPUT, Role.OUTPUT_COMMITTED)
+
+
+def device(name: str) -> torch.device:
+    """One of DEVICES that torch has here. Raises DeviceMissing."""
+    if name not in DEVICES:
+        raise DeviceMissing(f"expected a device out of {', '.join(DEVICES)}; got {name!r}")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise DeviceMissing(
+            "device 'cuda' needs an NVIDIA GPU, its driver, and a torch that is built for CUDA;"
+            f" torch {torch.__version__} has none here"
+        )
+    return torch.device(name)
 
 
 class Network:
     """A validated program and its integer weights on one device; runs any number of inputs at once.
 
     Values have a leading axis of independent inferences, of length 1 where they do not depend on
-    the input. Raises InvalidProgram for a program that must not be relied on, ValueRefused for
-    weights that do not fit it.
+    the input. Raises DeviceMissing, InvalidProgram for a program that must not be relied on,
+    ValueRefused for weights that do not fit it.
     """
 
-    def __init__(
-        self, program: Program, weights: Mapping[str, Stored], device: str = "cpu"
-    ) -> None:
+    def __init__(self, program: Program, weights: Mapping[str, Stored], on: str = "cpu") -> None:
+        self.program, self.device = program, device(on)
         validate(program)
-        self.program, self.device = program, torch.device(device)
         self._constants: dict[int, torch.Tensor] = {}
         for i, tensor in enumerate(program.tensors):
             if tensor.role == Role.TABLE:

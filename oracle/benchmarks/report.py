@@ -44,7 +44,8 @@ SECTIONS = {  # what a section shows, in a sentence
     "Scaling": "Two square layers with random weights, a thousand to a hundred million of them."
     " Work is stored weights and looked-up cells.",
     "Integers beside floats": "One batch through the engine that answers requests, through the"
-    " definition of the integers' semantics, and through torch's float network.",
+    " definition of the integers' semantics, and through torch's float network; `on` says where"
+    " engine and floats ran, the definition is the processors'.",
     "Gas by part": "What a verification spends its gas on; below it what is paid once.",
     "Kernels": "Operands of full size at random; each tier gives the same results.",
 }
@@ -177,12 +178,14 @@ def fitted(rows: Sequence[dict[str, Any]]) -> tuple[float, float]:
 def engine_table(rows: Sequence[dict[str, Any]]) -> list[str]:
     if not rows:
         return []
-    heads = ("model", "batch", "engine (s)", "interpreter (s)", "float torch (s)", "ratio", "load")
-    names = (
-        "model", "batch", "engine_s", "interpreter_s", "float_torch_s", "engine_over_float",
-        "load_average",
+    heads = (
+        "model", "batch", "on", "engine (s)", "interpreter (s)", "float torch (s)", "ratio", "load",
     )  # fmt: skip
-    cells = [[row[name] for name in names] for row in rows]
+    names = (
+        "model", "batch", "device", "engine_s", "interpreter_s", "float_torch_s",
+        "engine_over_float", "load_average",
+    )  # fmt: skip
+    cells = [[row.get(name, "processors") for name in names] for row in rows]
     return [*section("Integers beside floats"), origin(rows[0], ""), table(heads, cells)]
 
 

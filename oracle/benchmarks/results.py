@@ -11,7 +11,7 @@ from oracle.toolchain import ROOT
 
 RESULTS = ROOT / here.RESULTS
 #: What tells a row from others of its kind; a newer row takes the place of an equal one.
-IDENTITY = ("model", "batch", "peer", "kernel_tier", "threads", "machine", "item")
+IDENTITY = ("model", "batch", "peer", "kernel_tier", "device", "threads", "machine", "item")
 DIGITS = 5
 
 

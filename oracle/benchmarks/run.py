@@ -56,13 +56,19 @@ def prover_row(
     }
 
 
-def engine_row(name: str, batch: int, runs: int, say: Callable[[str], None]) -> dict[str, Any]:
-    """The row of `einproof bench engine`: seconds of one batch, integers beside floats."""
+def engine_row(
+    name: str, batch: int, runs: int, on: str, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """The row of `einproof bench engine`: seconds of one batch, integers beside floats. Raises
+    DeviceMissing, before anything is compiled."""
+    from oracle.adapters.torch_engine import device
+
+    device(on)
     with tempfile.TemporaryDirectory(prefix="einproof-bench-") as made:
         say(f"training and compiling {name}")
         child("oracle.benchmarks.models", name, str(batch), made)
         say(f"running {name}, {runs} times each")
-        ran = child("oracle.benchmarks.engine", made, name, str(batch), str(runs))
+        ran = child("oracle.benchmarks.engine", made, name, str(runs), on)
     return {
         "model": name,
         "batch": batch,

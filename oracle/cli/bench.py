@@ -55,13 +55,14 @@ def engine(
     model: MODEL = "minilm-l6",
     batch: BATCH = 1,
     runs: Annotated[int, typer.Option(min=1, help="Runs of each; the median counts.")] = 5,
+    device: Annotated[str, typer.Option(help="Of both in torch: cpu, or cuda.")] = "cpu",
     save: SAVE = False,
     as_json: JSON = False,
 ) -> None:
     """The integer engine and the interpreter beside float torch, on the same inputs."""
     from oracle.benchmarks.run import engine_row
 
-    _row("engine", lambda say: engine_row(model, batch, runs, say), save, as_json)
+    _row("engine", lambda say: engine_row(model, batch, runs, device, say), save, as_json)
 
 
 @app.command()

@@ -137,5 +137,9 @@ class SettingsInvalid(OracleError):
     """A setting is missing or has a value that cannot be used."""
 
 
+class DeviceMissing(OracleError):
+    """What the engine is to compute on is not there."""
+
+
 class PortInUse(OracleError):
     """The address for metrics and health is taken."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 
+from oracle.adapters.engine import TorchEngine
 from oracle.adapters.torch_engine import Network, matmul
 from oracle.domain.errors import InputRefused
 from prover.compiler import compile_graph
@@ -30,8 +34,11 @@ from prover.program.ir import (
     View,
 )
 from tests import big_integers
+from tests.devices import DEVICES, pretended
 from tests.mlps import INPUT_RANGE, random_graph
-from tests.programs import random_case
+from tests.programs import Case, random_case
+from tests.soundness.small import every_kind
+from tests.stacks import blocks
 
 
 def inputs_of(program: Program) -> list[Tensor]:
@@ -130,8 +137,9 @@ def every_gadget() -> Program:
     return Program(8, tensors, ops)
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("seed", range(5))
-def test_every_gadget_agrees(seed: int) -> None:
+def test_every_gadget_agrees(seed: int, device: str) -> None:
     program, rng = every_gadget(), np.random.default_rng(seed)
     weights = {
         t.name: rng.integers(t.lo, t.hi + 1, t.shape)
@@ -141,7 +149,7 @@ def test_every_gadget_agrees(seed: int) -> None:
     given = random_inputs(program, rng) | {"index": rng.integers(0, 6, 3)}
     expected = big_integers.run(program, {**weights, **given})
     interpreted = interpret(program, {**weights, **given})
-    network = Network(program, weights)
+    network = Network(program, weights, device)
     got = network.run(given)
     many = network.run_batch({name: np.stack([cells, cells]) for name, cells in given.items()})
     assert set(got) == {t.name for t in program.tensors if t.role not in (Role.WEIGHT, Role.TABLE)}
@@ -150,15 +158,42 @@ def test_every_gadget_agrees(seed: int) -> None:
         assert many[name].tolist() == [cells.tolist()] * 2, name
 
 
-@pytest.mark.parametrize("seed", range(25))
-def test_random_programs_agree(seed: int) -> None:
-    case = random_case(seed)
+def halves(case: Case) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Its weights, its inputs."""
     names = {t.name for t in case.program.tensors if t.role == Role.WEIGHT}
     weights = {name: cells for name, cells in case.given.items() if name in names}
-    given = {name: cells for name, cells in case.given.items() if name not in names}
+    return weights, {name: cells for name, cells in case.given.items() if name not in names}
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("seed", range(25))
+def test_random_programs_agree(seed: int, device: str) -> None:
+    case = random_case(seed)
+    weights, given = halves(case)
     expected = big_integers.run(case.program, case.given)
-    for name, cells in Network(case.program, weights).run(given).items():
+    for name, cells in Network(case.program, weights, device).run(given).items():
         assert cells.tolist() == expected[name].tolist() == case.values[name].tolist(), name
+
+
+@pytest.mark.parametrize(
+    "made",
+    [every_kind, lambda: blocks(3), *(partial(random_case, seed) for seed in range(3))],
+    ids=["every kind", "layers", *map(str, range(3))],
+)
+def test_nothing_is_left_on_the_processor(
+    made: Callable[[], Case], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a device that takes its own tensors alone, and gives the same integers."""
+    case = made()
+    weights, given = halves(case)
+    expected = interpret(case.program, case.given)
+    with pretended(monkeypatch) as there:
+        run = TorchEngine("cuda")._network(case.program, weights)  # as the service has it
+        made_there = there.calls
+        got = run(given)
+    assert there.calls - made_there > len(case.program.ops)
+    for name, cells in got.items():
+        assert cells.tolist() == expected[name].tolist(), name
 
 
 # --- ranges ---
@@ -248,14 +283,15 @@ def test_an_invalid_program_is_refused() -> None:
 # --- exact products ---
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize(
     ("bits_x", "bits_y"), [(7, 15), (31, 22), (45, 10), (8, 48), (30, 30), (62, 1)]
 )
-def test_products_are_exact_up_to_int64(bits_x: int, bits_y: int) -> None:
+def test_products_are_exact_up_to_int64(bits_x: int, bits_y: int, device: str) -> None:
     rng = np.random.default_rng(bits_x)
     x = rng.integers(-(1 << bits_x) + 1, 1 << bits_x, (3, 2))
     y = rng.integers(-(1 << bits_y) + 1, 1 << bits_y, (2, 4))
     if bits_x + bits_y >= 61:
         x[:, 1] = 0
-    got = matmul(torch.from_numpy(x), torch.from_numpy(y)).tolist()
+    got = matmul(torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)).tolist()
     assert got == (x.astype(object) @ y.astype(object)).tolist()

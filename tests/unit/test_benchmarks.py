@@ -13,13 +13,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from oracle.adapters.engine import TorchEngine
+from oracle.adapters.torch_engine import Network
 from oracle.benchmarks import chain, engine, here, models, peers, report, results
 from oracle.benchmarks.models import MODELS, UnknownModelName, layers
 from oracle.benchmarks.proving import peak_rss_mb
 from oracle.benchmarks.solidity import deploy_and_call, verifier_gas
 from oracle.benchmarks.steps import PeerFailed, worker
+from oracle.bootstrap import real_parts
+from oracle.cli.main import app
+from oracle.domain.errors import DeviceMissing
+from oracle.settings import Settings
 from oracle.story.anvil import anvil
+from prover.compiler.package import read_package
+from prover.program.ir import Program, Role
+from tests.devices import DEVICES
 
 
 def side(seconds: float, **more: Any) -> dict[str, Any]:
@@ -187,15 +197,54 @@ def test_integers_stand_beside_floats(tmp_path: Path) -> None:
         "commit": "c",
     }  # fmt: skip
     results.record("engine", row, tmp_path)
+    results.record("engine", row | {"device": "a GPU", "engine_s": 0.125}, tmp_path)
     (table,) = report.write(tmp_path)
-    assert "| nanogpt | 1 | 0.5 | 1.5 | 0.25 | 2 | 0.1 |" in table.read_text()
+    assert "| nanogpt | 1 | processors | 0.5 | 1.5 | 0.25 | 2 | 0.1 |" in table.read_text()
+    assert "| nanogpt | 1 | a GPU | 0.125 | 1.5 | 0.25 | 2 | 0.1 |" in table.read_text()
 
 
-def test_the_engine_answers_as_the_interpreter_does(tmp_path: Path) -> None:
-    models.build("breast-cancer-lr", 3, tmp_path)
-    row = engine.measure(tmp_path, "breast-cancer-lr", 3, 1)
-    assert set(row) == {"engine_s", "interpreter_s", "float_torch_s", "engine_over_float"}
-    assert all(value > 0 for value in row.values())
+@pytest.mark.parametrize("device", DEVICES)
+def test_the_engine_answers_as_the_interpreter_does(device: str, tmp_path: Path) -> None:
+    models.build("mlp-5-4-3", 3, tmp_path)
+    row = engine.measure(tmp_path, "mlp-5-4-3", 1, device)
+    assert ("device" in row) == (device != "cpu")
+    times = {name: value for name, value in row.items() if name != "device"}
+    assert set(times) == {"engine_s", "interpreter_s", "float_torch_s", "engine_over_float"}
+    assert all(value > 0 for value in times.values())
+
+
+def test_an_engine_that_differs_anywhere_is_no_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In what it answers, or in any tensor before it."""
+    models.build("mlp-5-4-3", 1, tmp_path)
+    program = read_package(tmp_path / "package").program
+    hidden = next(t.name for t in program.tensors if t.role == Role.ACTIVATION)
+    answer = program.tensors[program.with_role(Role.OUTPUT)[0]].name
+    run = Network.run
+    for name in (hidden, answer):
+
+        def other(self: Network, given: Any, name: str = name) -> Any:
+            made = run(self, given)
+            return {**made, name: made[name] + 1}
+
+        monkeypatch.setattr(Network, "run", other)
+        with pytest.raises(engine.EnginesDiffer, match=f"^{name}: "):
+            engine.measure(tmp_path, "mlp-5-4-3", 1)
+
+
+def test_a_device_that_is_not_there_is_refused_before_the_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    for device, said in (("cuda", "needs an NVIDIA GPU"), ("tpu", "expected a device out of")):
+        done = CliRunner().invoke(app, ["bench", "engine", "--device", device])
+        assert (done.exit_code, said in done.output) == (1, True), done.output
+        with pytest.raises(DeviceMissing, match=said):
+            Network(Program(8, (), ()), {}, device)
+    with pytest.raises(DeviceMissing, match="needs an NVIDIA GPU"):
+        real_parts(Settings(engine_device="cuda"))
+    assert isinstance(real_parts(Settings()).engine, TorchEngine)
 
 
 def test_a_name_says_how_many_tokens_are_read() -> None:
