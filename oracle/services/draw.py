@@ -13,7 +13,8 @@ from oracle.ports import Chain, Clock, Ledger, Rounds
 
 log = structlog.get_logger("draw")
 
-#: Seconds until a relay without the round, or a list with too few seats, is looked at again.
+#: Seconds until a relay without the round, or with another signature than the round's, or a list
+#: with too few seats, is looked at again.
 REST = 30
 #: Days of tiers of which it is remembered what they wait for.
 REMEMBERED = 64
@@ -43,9 +44,10 @@ class Draws:
                 return None
             try:
                 signature = await self._rounds.signature(round)
-            except BeaconUnavailable as reason:
+                call = self._chain.publish_call(round.beacon, round.round, signature)
+                await self._chain.preflight(self._sender, call)
+            except (BeaconUnavailable, CallRefused) as reason:
                 return self._rest(tier, epoch, str(reason))
-            call = self._chain.publish_call(round.beacon, round.round, signature)
             return Due(Move.PUBLISH, call=call)
         call = self._chain.draw_call(tier)
         try:

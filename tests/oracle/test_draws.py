@@ -228,13 +228,21 @@ def test_a_relay_that_has_no_round_is_asked_now_and_then(logged):
     run(story())
 
 
-def test_a_signature_that_the_beacon_refuses_is_asked_for_anew():
+def test_a_signature_that_the_beacon_refuses_is_asked_for_anew_now_and_then(logged):
+    """However many requests wait; and it is never sent."""
+
     async def story():
-        chain, clock, members = undrawn(rounds=FakeRounds(b"of another round"))
-        request = chain.ask_council()
-        await turn(chain, clock, *members, turns=60)
-        assert stands(chain, request)
-        assert sent(chain, "publish") == 1  # the wrong one was not sent
+        rounds = FakeRounds(*[b"of another round"] * 2)
+        chain, clock, members = undrawn(rounds=rounds)
+        requests = [chain.ask_council() for _ in range(3)]
+        began = clock.now()
+        while clock.now() < began + REST:
+            await turn(chain, clock, *members, turns=1)
+        assert len(rounds.first) == 1 and sent(chain, "publish") == 0
+        await turn(chain, clock, *members, turns=2 * REST)
+        assert all(stands(chain, request) for request in requests)
+        assert sent(chain, "publish") == 1 and not rounds.first
+        assert complaints(logged) == ["no committee, yet"]
 
     run(story())
 
