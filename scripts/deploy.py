@@ -27,7 +27,8 @@ and writes deployments/<chain id>.json:
 
 No contract has an owner: once deployed, the deploying account is an account like any other, unless
 it is an attester. Attesters are named for ever; without any there is no attested tier, but on
-Anvil, where the deploying account is the one attester.
+Anvil, where the deploying account is the one attester. A chain that has no P-256 (EIP-7951) can
+have no attested tier.
 """
 
 from __future__ import annotations
@@ -78,6 +79,15 @@ FEWEST, MOST = 3, 64
 MOST_ATTESTERS = 32
 #: EIP-2537's pairing, and of one pair of points at infinity, which multiply to one.
 PAIRING, INFINITY = "0x000000000000000000000000000000000000000F", "0x" + "00" * 384
+#: Where P-256 is checked (EIP-7951), and what attested/P256.sol tries there: a digest, r, s, x, y.
+P256 = "0x0000000000000000000000000000000000000100"
+SAMPLE = (
+    "af2bdbe1aa9b6ec1e2ade1d694f41fc71a831d0268e9891562113d8a62add1bf"
+    "efd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea84eaf3716"
+    "f7cb1c942d657c41d436c7a1b6e29f65f3e900dbb9aff4064dc4ab2f843acda8"
+    "60fed4ba255a9d31c961eb74c6356d68c049b8923b61fa6ce669622e60f29fb6"
+    "7903fe1008b8bc99a41ae9e95628bc64f2f1b20c2d7e9f5177a3c294d4462299"
+)
 #: ERC-20's optional function: how many digits of its amounts are behind the point.
 DECIMALS = "0x" + keccak(b"decimals()")[:4].hex()
 #: Parts of a split, at most: compositions of so many segments are split at once.
@@ -139,7 +149,13 @@ def deploy(
             f"expected one of {', '.join(BEACONS)} as a beacon, {DEVELOPMENT_BEACON} on chain id "
             f"{DEVELOPMENT_CHAIN} only; got {beacon_name} on {chain_id}"
         )
-    named = attesters_of(attesters) or [str(account.address)] * development
+    p256, named = has_p256(), attesters_of(attesters)
+    if named and not p256:
+        raise DeployError(
+            "an attested tier (--attester) needs P-256, precompiled at 0x100 (EIP-7951): chain "
+            f"{chain_id} does not tell a good signature from a bad one there"
+        )
+    named = named or [str(account.address)] * (development and p256)
     joined = combination_of(combination or (COMBINATION if named else ""), bool(named))
     bls = has_bls()
     if members and not (FEWEST <= members <= MOST and (bls or members < MANY)):
@@ -297,7 +313,17 @@ def committee_rules(chain_id: int, seats: int = 0) -> dict[str, int]:
 
 def has_bls() -> bool:
     """Whether the chain that ape is connected to computes pairings of BLS12-381 (EIP-2537)."""
-    found = ape.networks.provider.web3.eth.call({"to": PAIRING, "data": INFINITY})
+    return _is_true(PAIRING, INFINITY)
+
+
+def has_p256() -> bool:
+    """Whether it checks signatures of P-256 (EIP-7951): a good one holds, for its digest only."""
+    other = bytes(255 - byte for byte in bytes.fromhex(SAMPLE[:64])).hex()
+    return _is_true(P256, "0x" + SAMPLE) and not _is_true(P256, "0x" + other + SAMPLE[64:])
+
+
+def _is_true(precompiled: str, data: str) -> bool:
+    found = ape.networks.provider.web3.eth.call({"to": precompiled, "data": data})
     return bytes(found) == (1).to_bytes(32, "big")
 
 

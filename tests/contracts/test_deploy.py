@@ -49,6 +49,8 @@ NAMES = [
 ]
 
 
+#: Code of a contract that answers 1, whatever it is asked.
+YES = "0x600160005260206000f3"
 STAKED = NAMES[NAMES.index("OptimisticAssurance") : NAMES.index("Bounty")]
 
 
@@ -341,6 +343,35 @@ def test_committee_that_a_chain_cannot_have_is_refused(
         for members in (2, 65) if bls else (2, 24, 65):
             with pytest.raises(script.DeployError, match="expected a committee of 3 to"):
                 script.deploy(ape.accounts.test_accounts[0], srs, tmp_path, members=members)
+        assert chain.web3.eth.block_number == 0
+
+
+@pytest.mark.parametrize(
+    ("hardfork", "fake", "p256"),
+    [("osaka", "", True), ("prague", "", False), ("prague", YES, False)],
+)
+def test_attesters_on_a_chain_without_p256_are_refused_before_anything_is_deployed(
+    script: ModuleType, srs: Srs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    hardfork: str, fake: str, p256: bool,
+) -> None:  # fmt: skip
+    import ape
+
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(script, "compile_changed", lambda: pytest.fail("it went on"))
+    with (
+        Chain.start(hardfork=hardfork) as chain,
+        ape.networks.parse_network_choice(chain.url),
+    ):
+        if fake:
+            chain.rpc("anvil_setCode", script.P256, fake)
+        assert script.has_p256() is p256
+        account = ape.accounts.test_accounts[0]
+        if not p256:
+            with pytest.raises(script.DeployError, match="EIP-7951") as found:
+                script.deploy(account, srs, tmp_path, [account.address])
+            assert "chain 31337" in str(found.value) and "\n" not in str(found.value)
+        with pytest.raises(pytest.fail.Exception, match="it went on"):
+            script.deploy(account, srs, tmp_path, [account.address] * p256)
         assert chain.web3.eth.block_number == 0
 
 
