@@ -4,7 +4,7 @@
     python -m oracle.benchmarks.worker FOLDER prove    a command a line on stdin, a JSON object a
                                                        line back: `prove`, `verify`
 
-Kernels are warm before the first answer; compiling them is reported by `einproof bench prover`.
+Kernels are warm before the first answer; compiling them is in no row, `einproof warmup` shows it.
 """
 
 from __future__ import annotations
