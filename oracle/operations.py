@@ -25,8 +25,10 @@ from oracle.domain.chain import (
     Played,
     Requested,
     Returned,
+    Round,
     Stood,
 )
+from oracle.domain.committee import DAY
 from oracle.domain.errors import CallRefused, ModelMissing, OracleError, SettingsInvalid
 from oracle.domain.report import AnswerKeyShown, Lookup, Report, Stake, Worth, trust_report
 from oracle.domain.request import Request, Tier, TierKind
@@ -255,7 +257,7 @@ async def report_of(
     told, last = (chain, asked, story), outcome(story)
     payee = last.payee if isinstance(last, Answered | Stood) else ""
     stopped = await chain.stopped(asked.tier, asked.request.model_id)
-    found = Lookup(stopped, await _hardware(*told), await _audit(*told))
+    found = Lookup(stopped, await _hardware(*told), await _audit(*told), await _committee(*told))
     stake = await _stake(*told)
     return trust_report(identity, asked.request, asked.tier, payee, stake, found)
 
@@ -267,12 +269,24 @@ async def _audit(chain: NodeChain, asked: Asked, story: list[Event]) -> Audit | 
     return await chain.audit(audited[1]) if audited and stood else None
 
 
+async def _committee(chain: NodeChain, asked: Asked, story: list[Event]) -> Round | None:
+    """The round that drew the committee whose claim stood: that of the day in which it came."""
+    stood = _stood(story)
+    council = asked.tier.of_kind(TierKind.COMMITTEE, asked.request)
+    return await chain.round_of(council[0], stood.timestamp // DAY) if council and stood else None
+
+
 async def _hardware(chain: NodeChain, asked: Asked, story: list[Event]) -> AnswerKeyShown | None:
     """The key that signed the claim that stood, under the attested tier."""
-    stood = next((event for event in reversed(story) if isinstance(event, Stood)), None)
+    stood = _stood(story)
     if stood is None or asked.tier.of_kind(TierKind.ATTESTED, asked.request) is None:
         return None
     return await signing_key_of(chain, asked.request, asked.tier, stood)
+
+
+def _stood(story: list[Event]) -> Stood | None:
+    """The claim that stood last."""
+    return next((event for event in reversed(story) if isinstance(event, Stood)), None)
 
 
 def _about(event: Event, request: Request) -> bool:

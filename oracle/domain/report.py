@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from oracle.domain.chain import Audit, Identity
+from oracle.domain.chain import Audit, Identity, Round
 from oracle.domain.request import Request, Tier, TierKind
 from oracle.domain.terms import WHOLE, ClaimTerms, Quote
 
@@ -26,6 +26,7 @@ ASKED = {
     None: "whether the verifier or the model was stopped",
     TierKind.ATTESTED: "which key signed, and whether hardware holds it",
     TierKind.AUDITED: "which beacon draws, and whether the claim was drawn",
+    TierKind.COMMITTEE: "which beacon drew the committee",
 }
 
 
@@ -46,11 +47,13 @@ class AnswerKeyShown:
 class Lookup:
     """What the chain says beside an answer: whether proofs of this model, or any, count no more by
     the verifier that the request pins; under the attested tier the key that signed (None if it was
-    not found); under the audited one the draw (None if no claim stood)."""
+    not found); under the audited one the draw, under a committee's the round that drew it (None if
+    no claim stood)."""
 
     stopped: bool
     hardware: AnswerKeyShown | None = None
     audit: Audit | None = None
+    committee: Round | None = None
 
 
 class Worth(StrEnum):
@@ -127,6 +130,8 @@ def trust_report(
             report["attested"] = _attested(found)
         if part.kind is TierKind.AUDITED:
             report["audited"] = _audited(seen, its, found)
+        if part.kind is TierKind.COMMITTEE and not proved:
+            report["committee"] = _committee(found)
     if not proved and stake is not None:
         liars = [_liars(part, seen, its.quote, found) for part, seen, its in vouching]
         cheats = _cheats(tier, stake)
@@ -218,7 +223,9 @@ def _liars(
         return _takers(None if found is None else found.hardware)
     if part.kind is TierKind.AUDITED:
         return _gamblers(seen, quote, None if found is None else found.audit)
-    return [_capturers(quote)] if part.kind is TierKind.COMMITTEE else []
+    if part.kind is TierKind.COMMITTEE:
+        return _capturers(quote, None if found is None else found.committee)
+    return []
 
 
 def _takers(hardware: AnswerKeyShown | None) -> list[str]:
@@ -239,13 +246,19 @@ def _takers(hardware: AnswerKeyShown | None) -> list[str]:
     return takers
 
 
-def _capturers(quote: Quote) -> str:
-    """Who could have agreed on what was not computed."""
-    return (
+def _capturers(quote: Quote, draw: Round | None) -> list[str]:
+    """Who could have agreed on what was not computed, and who could choose those who did."""
+    quorum = (
         "a quorum of the day's committee together, if no other member, and nobody who re-executed "
         f"the model, refuted it by a proof within {quote.window} s: they risked {quote.lock} gwei, "
         f"of which at least {quote.burn} would be burned"
     )
+    taker = "whoever took the seats that would be drawn before the day's list closed"
+    if draw is not None and draw.development:
+        return [quorum, f"{taker} ({FORESEEABLE})"]
+    unseen = [f"{taker}, if draws are by a {FORESEEABLE}"] if draw is None else []
+    beacon = "the beacon's operators together with who takes seats: they know whom it will draw"
+    return [quorum, *unseen, beacon]
 
 
 def _gamblers(request: Request, quote: Quote, audit: Audit | None) -> list[str]:
@@ -276,7 +289,7 @@ def _audited(request: Request, stake: Stake, found: Lookup | None) -> Report:
     provisional = stake.standing is Worth.PROVISIONAL
     report |= {
         "beacon": audit.beacon,
-        "label": FORESEEABLE if audit.development else "public: its rounds are signed",
+        "label": _foreseen(audit),
     }
     if not provisional:
         return {**report, "drawn": stake.standing is Worth.PROOF}
@@ -286,6 +299,17 @@ def _audited(request: Request, stake: Stake, found: Lookup | None) -> Report:
         "drawn": audit.drawn if audit.known else "not known yet",
         "prove_by": audit.until,
     }
+
+
+def _committee(found: Lookup | None) -> Report:
+    draw = None if found is None else found.committee
+    if draw is None:
+        return {"label": NOT_LOOKED_UP}
+    return {"beacon": draw.beacon, "round": draw.round, "label": _foreseen(draw)}
+
+
+def _foreseen(draw: Round) -> str:
+    return FORESEEABLE if draw.development else "public: its rounds are signed"
 
 
 def _attested(found: Lookup | None) -> Report:

@@ -5,13 +5,14 @@ from dataclasses import replace
 import pytest
 
 from oracle.adapters.memory import MemoryStore
-from oracle.domain.chain import Status
+from oracle.domain.chain import Round, Status
 from oracle.domain.committee import Word, digest, signed_openings
 from oracle.domain.errors import BoardUnavailable, ProverFailed
 from oracle.domain.job import JobState
-from oracle.domain.report import Stake, Worth, trust_report
+from oracle.domain.report import FORESEEABLE, NOT_LOOKED_UP, Lookup, Stake, Worth, trust_report
 from oracle.domain.request import Answer
 from oracle.fakes import (
+    BEACON,
     IDENTITY,
     MODEL,
     Crash,
@@ -390,3 +391,30 @@ def test_the_trust_report_says_who_could_have_agreed_on_a_lie():
     assert silent["staked"]["locked_gwei"] == QUOTED.lock
     proved = trust_report(IDENTITY, request, COUNCIL, COLLECTOR, Stake(QUOTED, Worth.PROOF))
     assert proved["proved"] and "quorum" not in str(proved["could_have_cheated"])
+
+
+def test_the_trust_report_says_who_knows_whom_the_beacon_will_draw():
+    chain = FakeCouncil()
+    request = chain.ask_council()
+    draw = Round(BEACON, True, 7, True, 3)
+
+    def told(draw):
+        found = None if draw is None else Lookup(False, committee=draw)
+        stake = Stake(QUOTED, Worth.PROVISIONAL)
+        report = trust_report(IDENTITY, request, COUNCIL, COLLECTOR, stake, found)
+        cheats = report["could_have_cheated"]
+        foreseen = [line for line in cheats if FORESEEABLE in line]
+        operators = [line for line in cheats if line.startswith("the beacon's operators")]
+        assert cheats[1:-4] == [*foreseen, *operators]
+        return report, foreseen, operators
+
+    report, foreseen, operators = told(draw)
+    assert report["committee"] == {"beacon": BEACON, "round": 7, "label": FORESEEABLE}
+    assert foreseen[0].startswith("whoever took the seats that would be drawn") and not operators
+    report, foreseen, operators = told(replace(draw, development=False))
+    assert report["committee"]["label"] == "public: its rounds are signed"
+    assert operators and not foreseen
+    report, foreseen, operators = told(None)
+    assert report["committee"] == {"label": NOT_LOOKED_UP}
+    assert "which beacon drew the committee" in report["not_looked_up"]
+    assert operators and "if draws are by" in foreseen[0]

@@ -22,9 +22,11 @@ from oracle.cli import main
 from oracle.domain.block import BlockRef
 from oracle.domain.committee import AGREED, DAY, Opened, digest
 from oracle.domain.errors import BoardUnavailable
+from oracle.domain.report import FORESEEABLE
 from oracle.domain.request import Answer, TierKind
 from oracle.domain.terms import ClaimTerms
 from oracle.fakes import TIER
+from oracle.operations import Asked, report_of, story_of
 from oracle.story.anvil import free_port
 from tests.contracts.bench import COVERAGE, PROVING, WRONG, ZERO, terms
 from tests.contracts.council import CLOCK, FINE, GRACE, SEAT, START, TRACE, WINDOW, Council
@@ -211,6 +213,24 @@ def test_a_captured_committee_is_slashed_by_anyone_with_the_model(office, tmp_pa
     desk = office.desk
     assert status(office, request) == FINAL and desk.owed(address("dev:9")) > 0
     assert [desk.account(address(key))["suspended"] for key in KEYS] == [False, True, True]
+
+
+def test_the_trust_report_names_the_beacon_that_drew_the_members(office):
+    async def story():
+        request = asked(office)
+        send(office, lie(office, request))
+        chain = office.chain()
+        tier = await chain.tier(request.assurance)
+        about = Asked(request, tier, b"", 1, await chain.quote(tier, request.terms))
+        found = await story_of(chain, request, 1, office.evm.web3.eth.block_number)
+        report = await report_of(chain, office.identity, about, found)
+        beacon = office.desk.beacon
+        first = office.evm.call(beacon.functions.roundAfter(TODAY * DAY))
+        shown = {"beacon": beacon.address, "round": first, "label": FORESEEABLE}
+        assert report["committee"] == shown
+        assert FORESEEABLE in report["could_have_cheated"][1]
+
+    run(story())
 
 
 def test_members_that_are_summoned_speak_on_chain_without_a_board(office, daemons):
