@@ -11,7 +11,7 @@ from oracle.adapters.deployment import BOUNTY
 from oracle.adapters.wallet import Wallet
 from oracle.bootstrap import Parts, Site
 from oracle.domain import committee, ids
-from oracle.domain.chain import Answered, Call, Event, Receipt, Requested, Stood
+from oracle.domain.chain import Answered, Call, Event, Receipt, Requested, Status, Stood
 from oracle.domain.errors import CallRefused, OracleError
 from oracle.domain.evidence import by_all
 from oracle.domain.request import Request, TierKind
@@ -61,7 +61,8 @@ class Offers:
         somebody else sent that proof first; None if they had that paid to this key, too. A
         committee's claim that stands and is wrong needs no offer: who refutes it has its reward.
         Raises NoRequest, ModelMissing, InputRefused, ProverFailed, CallRefused; NothingToProve for
-        a composition, which is proved at its tier, and for another's claim that is right."""
+        a composition, which is proved at its tier, for another's claim that is right, and without
+        an offer for what no claim stands on any more."""
         request, standing = await self._read(request_id)
         kind = self._site.chain.tiers.get(request.assurance)
         if kind is None or kind is TierKind.BISECTION:
@@ -73,6 +74,8 @@ class Offers:
         offered = (await self.standing(request_id)).all
         if not offered and (standing is None or kind is not TierKind.COMMITTEE):
             raise NothingToProve(f"nothing is offered for 0x{request_id.hex()}")
+        if not offered:
+            await self._stands(request)
         parts, identity, payee = self._parts(), self._site.identity, self._wallet.signer.address
         folder = await parts.models.find(request.model_id)
         context = ids.context(identity.chain_id, identity.oracle, request, payee)
@@ -87,6 +90,8 @@ class Offers:
             standing = None
         evidence = await self._evidence(request, standing, proof)
         handed = call_data("answer", request.fields, request.input, payee, output, evidence)
+        if not offered:  # to prove it took its time
+            await self._stands(request)
         refused = None
         try:
             _, receipt = await self._wallet.transact(Call(identity.oracle, handed))
@@ -118,6 +123,15 @@ class Offers:
         CallRefused."""
         request, _ = await self._read(request_id)
         return await self._send("reclaim", request.fields, self._wallet.signer.address)
+
+    async def _stands(self, request: Request) -> None:
+        """Raises NothingToProve for a request whose claim a proof cannot end any more."""
+        status, _ = await self._site.chain.status(request.id)
+        if status is not Status.PROVISIONAL:
+            raise NothingToProve(
+                f"nothing is offered for 0x{request.id.hex()}, and no claim on it stands any more: "
+                f"it is {status.name.lower()}"
+            )
 
     async def _evidence(self, request: Request, wrong: Stood | None, proof: bytes) -> bytes:
         """A proof as its tier takes it, against a wrong claim that stands."""

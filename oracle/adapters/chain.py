@@ -343,6 +343,12 @@ class NodeChain(AuditCalls, GameCalls, CombinationCalls):
     async def knows(self, hash: bytes) -> bool:
         return bool(await self.node.rpc("eth_getTransactionByHash", "0x" + hash.hex()))
 
+    async def status(self, request_id: bytes) -> tuple[Status, bool]:
+        """Where a request stands, and whether its callback failed."""
+        found = await self.call(self.oracle, call_data("statusOf", request_id))
+        status, _, failed = decode(("uint8", "bytes32", "bool"), found)
+        return Status(status), bool(failed)
+
     # --- beyond the port: for the command line ---
 
     async def call(self, to: str, data: bytes) -> bytes:

@@ -10,7 +10,7 @@ import typer
 from oracle.adapters.deployment import BLS_COMMITTEE, COMMITTEE
 from oracle.cli.prove import parse_word
 from oracle.domain.committee import DAY
-from oracle.domain.errors import SettingsInvalid, WrongTier
+from oracle.domain.errors import CallRefused, SettingsInvalid, WrongTier
 from oracle.settings import read_settings
 
 app = typer.Typer(
@@ -26,6 +26,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one line of JSON.")]
 Large = Annotated[bool, typer.Option(help="The committee of many, which signs as one.")]
 Id = Annotated[str, typer.Argument(metavar="REQUEST", help="The request's id: 0x...")]
 Report = dict[str, Any]
+
+#: How a draw is refused where a service's collector was first: before it is sent, or mined.
+FIRST = ("AlreadyDrawn", "Reverted")
 
 
 @app.command()
@@ -161,8 +164,24 @@ async def _draw(desk: _Desk) -> Report:
             signature = await desk.rounds.signature(round)
             call = desk.chain.publish_call(round.beacon, round.round, signature)
             await desk.wallet.transact(call)
-        await desk.wallet.transact(desk.chain.draw_call(tier))
+        try:
+            await desk.wallet.transact(desk.chain.draw_call(tier))
+        except CallRefused as reason:
+            if reason.name not in FIRST or not await _is_drawn(desk, tier):
+                raise
     return await _look(desk)
+
+
+async def _is_drawn(desk: _Desk, tier: Any) -> bool:
+    """Whether today's committee is there; what another sent may not be mined yet."""
+    from oracle.adapters.wallet import PATIENCE, POLL
+
+    for _ in range(int(PATIENCE / POLL)):
+        epoch = (await desk.chain.head()).timestamp // DAY
+        if await desk.chain.committee(tier, epoch) is not None:
+            return True
+        await asyncio.sleep(POLL)
+    return False
 
 
 async def _key(desk: _Desk) -> Report:

@@ -183,10 +183,8 @@ async def _read(site: Site, request_id: bytes) -> Story:
 
 async def _look(site: Site, request: Request, steps: Steps) -> bool:
     """Reads where a request stands; whether its callback failed."""
-    found = await site.chain.call(site.chain.oracle, call_data("statusOf", request.id))
-    status, _, failed = decode(("uint8", "bytes32", "bool"), found)
-    steps.status = Status(status)
-    return bool(failed)
+    steps.status, failed = await site.chain.status(request.id)
+    return failed
 
 
 def _why(reason: CallRefused) -> str:

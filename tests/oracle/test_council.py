@@ -247,6 +247,36 @@ def test_members_that_are_summoned_speak_on_chain_without_a_board(office, daemon
     others[0].until(lambda: spoken(views.commitmentAt) == 3, 60)
     office.wait(GRACE + 1)
     others[0].until(lambda: spoken(views.revealedAt) == 3, 60)
+@pytest.mark.parametrize("early", [True, False])
+def test_what_nobody_offers_for_is_proved_while_its_claim_stands(
+    office, tmp_path, monkeypatch, early
+):
+    """Not where it is final before the proof is begun, nor sent where it is when that is done."""
+    request, proofs = asked(office), []
+    send(office, lie(office, request))
+    office.wait(WINDOW + 60)
+    silent = Answer(office.desk.payee, WRONG, b"", TIER)
+    bounty = office.evm.deploy("contracts/assurance/Bounty.sol", office.desk.oracle.address, ZERO)
+    contracts = {**office.contracts, "Bounty": bounty.address}
+    commands(contracts, office.evm.url, tmp_path, monkeypatch)
+
+    class Late(EchoProver):
+        async def prove(self, *about):
+            proofs.append(about)
+            send(office, office.chain().answer_call(request, silent).data)
+            return await super().prove(*about)
+
+    if early:
+        send(office, office.chain().answer_call(request, silent).data)
+    parts = bootstrap.Parts(EchoModels(), EchoEngine(), Late())
+    monkeypatch.setattr(bootstrap, "real_parts", lambda settings: parts)
+    prove = ["challenge", "offer", "prove", f"0x{request.id.hex()}", "--key", "dev:9", "--json"]
+    before = nonce(office, "dev:9")
+    result = CliRunner().invoke(main.app, prove)
+    assert result.exit_code == 1 and "stands any more: it is final" in result.output
+    assert (len(proofs), nonce(office, "dev:9")) == (0 if early else 1, before)
+
+
     office.wait(GRACE // 2)
     others[0].until(lambda: status(office, request) == PROVISIONAL, 60)
     for daemon in others:
@@ -396,6 +426,40 @@ def test_summons_and_fines_by_hand(office, tmp_path, monkeypatch):
     part = FINE * 10**9 // 4
     assert (summoned["day"], summoned["bond_wei"]) == (TODAY, 4 * part)
     assert summoned["reveal_by"] - summoned["commit_by"] == GRACE
+@pytest.mark.parametrize("mined", [True, False])
+def test_a_draw_in_which_another_was_first_says_what_was_drawn(
+    office, tmp_path, monkeypatch, mined
+):
+    """A collector's is mined, or waits to be, once the draw by hand is about to be sent."""
+    call = commands(office.contracts, office.evm.url, tmp_path, monkeypatch)
+    office.wait(DAY)
+    draw_call, committee, looks = NodeChain.draw_call, NodeChain.committee, []
+
+    def later(self, tier):
+        drawn = draw_call(self, tier)
+        office.evm.rpc("evm_setAutomine", mined)
+        another = {"from": office.evm.accounts[0], "to": drawn.to, "gas": hex(5_000_000)}
+        office.evm.rpc("eth_sendTransaction", {**another, "data": "0x" + drawn.data.hex()})
+        return drawn
+
+    async def look(self, *of):
+        looks.append(await committee(self, *of))
+        if len(looks) == 2:  # nothing yet
+            office.evm.rpc("evm_mine")
+        return looks[-1]
+
+    monkeypatch.setattr(NodeChain, "draw_call", later)
+    monkeypatch.setattr(NodeChain, "committee", look)
+    before = nonce(office, OTHERS[0])
+    try:
+        drawn = call("draw", "--json")
+    finally:
+        office.evm.rpc("evm_setAutomine", True)
+    assert (drawn["day"], len(drawn["committee"])) == (TODAY + 1, 4)
+    assert nonce(office, OTHERS[0]) == before + 1  # the round
+    assert [found is None for found in looks[:3]] == [True, not mined, False]
+
+
     place = next(n for n in range(4) if desk.member(office.evm.members, n) == address(COLLECTOR))
     word = desk.commitment(address(COLLECTOR), bytes(32), LOGITS)
     named = (request.id, office.evm.members, place)
