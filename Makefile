@@ -112,9 +112,11 @@ bench-peers: setup warmup ## the same models beside EZKL, which is installed und
 	done
 	@$(BIN)/einproof bench report
 
-# Zoo first, then GPT-2's shape by depth and by tokens; llama-block needs 16 GB.
+# Zoo first, then GPT-2's shape by depth and by tokens. To compile llama-block takes 7 GB, llama-2l
+# should take 15.
 BENCH_LANGUAGE := minilm-l6 nanogpt gpt2-1x128 gpt2-2x128 gpt2-4x128 gpt2-8x128 gpt2-24x128 \
-  gpt2-2x128-8 gpt2-2x128-16 gpt2-2x128-32 gpt2-2x128-128 gpt2-2x128-256 gpt2-small llama-block
+  gpt2-2x128-8 gpt2-2x128-16 gpt2-2x128-32 gpt2-2x128-128 gpt2-2x128-256 gpt2-small \
+  llama-block llama-2l
 
 bench-language: setup warmup ## language models: proofs, gas, integers beside floats
 	@for model in $(BENCH_LANGUAGE); do \
