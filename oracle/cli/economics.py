@@ -78,11 +78,11 @@ def _draw(economy: Economy, rate: float, path: Path) -> None:
 
     pyplot.rcParams["svg.hashsalt"] = "einproof"  # the same plot gives the same file
     figure, (left, middle, right) = pyplot.subplots(1, 3, figsize=(13, 4))
-    counts = range(1, max(economy.capacity, 30) + 1)
+    counts = range(economy.capacity + 1)
     least = economy.least_audit
     for audit in sorted({rate, least, least / 2, least / 4}):
         gains = [economy.unwatched_gain([audit] * n) for n in counts]
-        left.plot(counts, gains, label=f"audited {audit:.2%}")
+        left.plot(counts, gains, marker=".", label=f"audited {audit:.2%}")
     left.axhline(0, color="black", linewidth=0.8)
     left.set(title="private weights: cheats at once", xlabel="claims", ylabel="gain, ether")
     left.legend()

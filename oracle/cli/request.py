@@ -14,7 +14,7 @@ from oracle.bootstrap import Site
 from oracle.cli.prove import parse_word, read_input
 from oracle.domain.errors import SettingsInvalid
 from oracle.domain.request import TierKind
-from oracle.domain.terms import UNANSWERABLE, WHOLE, ClaimTerms
+from oracle.domain.terms import UNANSWERABLE, WHOLE, ClaimTerms, rate_of
 from oracle.settings import read_settings
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ PROOF, COMMITTEE, AUDITED = [
     kind.value.lower() for kind in (TierKind.PROOF, TierKind.COMMITTEE, TierKind.AUDITED)
 ]
 
-#: Share of audited claims that are drawn, by default.
-AUDIT = 0.1
+#: By default: ether of coverage, seconds of proving, the share of audited claims that are drawn.
+COVERAGE, PROVING, AUDIT = 0.1, 60, 0.1
 
 
 def request(
@@ -55,14 +55,23 @@ def request(
         typer.Option(help=f"How the answer is assured: {NAMES}; or several, as audited+attested."),
     ] = PROOF,
     coverage: Annotated[
-        float, typer.Option(min=1e-9, help="Ether that a wrong answer pays you (optimistic).")
-    ] = 0.1,
+        float | None,
+        typer.Option(
+            min=1e-9,
+            help="Ether that you get if the answer is refuted before it is final, not later "
+            f"(tiers on stake); default {COVERAGE:g}.",
+        ),
+    ] = None,
     proving: Annotated[
-        int, typer.Option(min=1, help="Seconds that a proof may take, at most (optimistic).")
-    ] = 60,
+        int | None,
+        typer.Option(
+            min=1, help=f"Seconds that a proof may take (tiers on stake); default {PROVING}."
+        ),
+    ] = None,
     window: Annotated[
-        int, typer.Option(min=0, help="Hours to dispute in; 0: the tier's own (optimistic).")
-    ] = 0,
+        int | None,
+        typer.Option(min=0, help="Hours to dispute in; default, and 0: the tier's own."),
+    ] = None,
     audit: Annotated[
         float | None,
         typer.Option(min=0.02, max=1, help=f"Share of claims drawn (audited); default {AUDIT:g}."),
@@ -91,6 +100,18 @@ def request(
     if audit is not None and tiers != [AUDITED]:
         fixed = ": a combination's share is fixed with it" if AUDITED in tiers else ""
         raise SettingsInvalid(f"--audit is of the audited tier alone, got --tier {tier}{fixed}")
+    terms = None
+    if tiers == [PROOF]:
+        _refuse({"--coverage": coverage, "--proving": proving, "--window": window})
+    else:
+        terms = ClaimTerms(
+            round((COVERAGE if coverage is None else coverage) * 10**9),
+            proving or PROVING,
+            window or 0,
+            rate_of(AUDIT if audit is None else audit) if tiers == [AUDITED] else 0,
+        )
+    if tiers == [COMMITTEE] and window:
+        raise SettingsInvalid(f"--window: a committee's is fixed with its tier, got {window}")
     loaded, last, model_id = _model(model)
     data = _input(source, loaded)
     console = Console(stderr=True)
@@ -100,11 +121,6 @@ def request(
         wallet = Wallet(site.chain, site.signer(settings, "dev:2"), site.identity.chain_id)
         contracts = site.deployment
         started = time.monotonic()
-        terms = None
-        if tiers != [PROOF]:
-            share = AUDIT if audit is None else audit
-            audits = round(share * WHOLE) if tiers == [AUDITED] else 0
-            terms = ClaimTerms(round(coverage * 10**9), proving, window, audits)
         with console.status("sending the request"):
             asked = await ask(
                 wallet,
@@ -141,6 +157,13 @@ def request(
         typer.echo(json.dumps(report))
     else:
         _show(report)
+
+
+def _refuse(options: dict[str, float | None]) -> None:
+    """Raises SettingsInvalid for what was said of stakes where there are none."""
+    for name, value in options.items():
+        if value is not None:
+            raise SettingsInvalid(f"{name} is of tiers on stake, got --tier {PROOF}")
 
 
 def _assurance(contracts: Deployment, tiers: list[str]) -> str:
@@ -205,8 +228,9 @@ def _show(report: dict[str, Any]) -> None:
     typer.echo(f"{'verifier':14} {verifier['address']}  code {verifier['code_hash']}")
     for part in trust.get("parts", [trust] if "staked" in trust else []):
         staked = part["staked"]
-        covers = f"covers {staked['coverage_gwei']} gwei, {staked['window_seconds']} s to dispute"
-        typer.echo(f"{'staked':14} {part['tier']}: {staked['locked_gwei']} gwei; {covers}")
+        coin = "gwei" if staked["coin"] == "ether" else f"units of {staked['coin']['token']}"
+        covers = f"covers {staked['coverage_gwei']}, {staked['window_seconds']} s to dispute"
+        typer.echo(f"{'staked':14} {part['tier']}: {staked['locked_gwei']} {coin}; {covers}")
     if verifier["stopped"]:
         typer.echo(f"{'STOPPED':14} no proof counts any more here: ask under a later version")
     if "audited" in trust:
@@ -214,6 +238,9 @@ def _show(report: dict[str, Any]) -> None:
         draw = f"drawn: {audited.get('drawn', 'not known')}"
         rate = audited["rate_of_10000"] / WHOLE
         typer.echo(f"{'audited':14} with probability {rate:g}; {draw}; {audited.get('label', '')}")
+    if "committee" in trust:
+        drawn = trust["committee"]
+        typer.echo(f"{'committee':14} drawn by {drawn.get('beacon', 'a beacon')}: {drawn['label']}")
     if "attested" in trust:
         attested = trust["attested"]
         typer.echo(f"{'attested':14} {attested.get('hardware', '')}  {attested['label']}")

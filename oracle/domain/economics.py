@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, inf, prod
 
-#: IOptimisticAssurance: R = max(C / 10, 3 x challenger's cost), B = max(C, R); audits 2 % at least.
+from oracle.domain.terms import LEAST_AUDITS, WHOLE, rate_of
+
+#: IOptimisticAssurance: R = max(C / 10, 3 x challenger's cost), B = max(C, R).
 REWARD_SHARE, REWARD_FACTOR = 0.1, 3
-LEAST_AUDIT = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,10 @@ class Economy:
 
     @property
     def least_audit(self) -> float:
-        """a = C / (C + beta S), and 2 % at least: no set of simultaneous cheats then pays."""
-        return max(LEAST_AUDIT, self.coverage / (self.coverage + self.beta * self.stake))
+        """a = C / (C + beta S), rounded up as terms count it, and 2 % at least: no set of
+        simultaneous cheats then pays."""
+        exact = self.coverage / (self.coverage + self.beta * self.stake)
+        return max(LEAST_AUDITS, rate_of(exact)) / WHOLE
 
     def least_stake(self, audit: float) -> float:
         """The stake at which that audit rate is enough: S = C (1 - a) / (a beta)."""
@@ -87,11 +90,15 @@ class Economy:
         _probability(watch)
         return inf if watch == 1 else self.burn * watch / (1 - watch)
 
-    def worst_cheat(self, audit: float, most: int = 10_000) -> tuple[int, float]:
-        """The number of simultaneous cheats that pays best at that audit rate, and its gain; none
-        pays if the gain is not positive. G(n + 1) - G(n) has one change of sign, at
-        n = 1 / a - 1 - beta S / C, so that looking around it is enough."""
+    def worst_cheat(self, audit: float, most: int | None = None) -> tuple[int, float]:
+        """The number of simultaneous cheats that pays best at that audit rate, of as many as the
+        stake can vouch for (or `most`), and its gain; none pays if the gain is not positive.
+        G(n + 1) - G(n) has one change of sign, at n = 1 / a - 1 - beta S / C, so that looking
+        around it is enough."""
         _probability(audit)
+        most = self.capacity if most is None else most
+        if most == 0:
+            return 0, 0.0
         turn = most if audit == 0 else 1 / audit - 1 - self.beta * self.stake / self.coverage
         near = {1, max(1, min(most, ceil(turn))), max(1, min(most, ceil(turn) + 1))}
         gains = {n: self.unwatched_gain([audit] * n) for n in near}

@@ -5,6 +5,7 @@ Amounts of stake are in gwei, clocks in seconds.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 #: Output of one byte: the operator's word that the input has no provable answer.
 UNANSWERABLE = b"\0"
@@ -14,6 +15,11 @@ WHOLE, LEAST_AUDITS = 10_000, 200
 #: Seconds after a request's deadline from which on anyone gives back what only stands.
 MAX_CONTEST = 7 * 24 * 3600
 HOUR = 3600
+
+
+def rate_of(share: float) -> int:
+    """A share of claims as terms count it, of WHOLE; up, since a lower one may not be enough."""
+    return ceil(share * WHOLE - 1e-11)  # floats: 0.0201 x 10,000 is above 201
 
 
 @dataclass(frozen=True, slots=True)
