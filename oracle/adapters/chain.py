@@ -343,12 +343,6 @@ class NodeChain(AuditCalls, GameCalls, CombinationCalls):
     async def knows(self, hash: bytes) -> bool:
         return bool(await self.node.rpc("eth_getTransactionByHash", "0x" + hash.hex()))
 
-    async def status(self, request_id: bytes) -> tuple[Status, bool]:
-        """Where a request stands, and whether its callback failed."""
-        found = await self.call(self.oracle, call_data("statusOf", request_id))
-        status, _, failed = decode(("uint8", "bytes32", "bool"), found)
-        return Status(status), bool(failed)
-
     # --- beyond the port: for the command line ---
 
     async def call(self, to: str, data: bytes) -> bytes:
@@ -358,6 +352,12 @@ class NodeChain(AuditCalls, GameCalls, CombinationCalls):
         if not result:
             raise CallRefused("no answer", f"no such contract at {to}: is it deployed?")
         return result
+
+    async def status(self, request_id: bytes) -> tuple[Status, bool]:
+        """Where a request stands, and whether its callback failed."""
+        found = await self.call(self.oracle, call_data("statusOf", request_id))
+        status, _, failed = decode(("uint8", "bytes32", "bool"), found)
+        return Status(status), bool(failed)
 
     async def code(self, address: str) -> bytes:
         return _bytes(await self.node.rpc("eth_getCode", address, "latest"))

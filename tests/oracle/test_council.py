@@ -233,20 +233,6 @@ def test_the_trust_report_names_the_beacon_that_drew_the_members(office):
     run(story())
 
 
-def test_members_that_are_summoned_speak_on_chain_without_a_board(office, daemons):
-    """The collector is away: the others commit and reveal, for every place; then one hands in."""
-    others = [daemons(key) for key in OTHERS]
-    request = asked(office)
-    desk, id = office.desk, request.id
-    desk.summon(request)
-    views = desk.council.functions
-
-    def spoken(view):
-        return sum(any(office.evm.call(view(id, place))) for place in range(4))
-
-    others[0].until(lambda: spoken(views.commitmentAt) == 3, 60)
-    office.wait(GRACE + 1)
-    others[0].until(lambda: spoken(views.revealedAt) == 3, 60)
 @pytest.mark.parametrize("early", [True, False])
 def test_what_nobody_offers_for_is_proved_while_its_claim_stands(
     office, tmp_path, monkeypatch, early
@@ -277,6 +263,20 @@ def test_what_nobody_offers_for_is_proved_while_its_claim_stands(
     assert (len(proofs), nonce(office, "dev:9")) == (0 if early else 1, before)
 
 
+def test_members_that_are_summoned_speak_on_chain_without_a_board(office, daemons):
+    """The collector is away: the others commit and reveal, for every place; then one hands in."""
+    others = [daemons(key) for key in OTHERS]
+    request = asked(office)
+    desk, id = office.desk, request.id
+    desk.summon(request)
+    views = desk.council.functions
+
+    def spoken(view):
+        return sum(any(office.evm.call(view(id, place))) for place in range(4))
+
+    others[0].until(lambda: spoken(views.commitmentAt) == 3, 60)
+    office.wait(GRACE + 1)
+    others[0].until(lambda: spoken(views.revealedAt) == 3, 60)
     office.wait(GRACE // 2)
     others[0].until(lambda: status(office, request) == PROVISIONAL, 60)
     for daemon in others:
@@ -412,20 +412,6 @@ def test_a_round_that_another_published_is_drawn_by(office, tmp_path, monkeypatc
     assert len(call("draw", "--json")["committee"]) == 4
 
 
-def test_summons_and_fines_by_hand(office, tmp_path, monkeypatch):
-    """Two of three owners stay away: their three seats are fined, once."""
-    call = commands(office.contracts, office.evm.url, tmp_path, monkeypatch)
-    request, desk = asked(office), office.desk
-    id = "0x" + request.id.hex()
-    by = ("--key", "dev:1", "--json")
-    assert address("dev:1") == desk.requester
-    assert "asked no request" in call("summon", "0x" + "00" * 32, code=1)
-    assert "OnlyRequester" in call("summon", id, code=1)
-    assert "nobody was summoned" in call("fine", id, code=1)
-    summoned = call("summon", id, *by)
-    part = FINE * 10**9 // 4
-    assert (summoned["day"], summoned["bond_wei"]) == (TODAY, 4 * part)
-    assert summoned["reveal_by"] - summoned["commit_by"] == GRACE
 @pytest.mark.parametrize("mined", [True, False])
 def test_a_draw_in_which_another_was_first_says_what_was_drawn(
     office, tmp_path, monkeypatch, mined
@@ -460,6 +446,20 @@ def test_a_draw_in_which_another_was_first_says_what_was_drawn(
     assert [found is None for found in looks[:3]] == [True, not mined, False]
 
 
+def test_summons_and_fines_by_hand(office, tmp_path, monkeypatch):
+    """Two of three owners stay away: their three seats are fined, once."""
+    call = commands(office.contracts, office.evm.url, tmp_path, monkeypatch)
+    request, desk = asked(office), office.desk
+    id = "0x" + request.id.hex()
+    by = ("--key", "dev:1", "--json")
+    assert address("dev:1") == desk.requester
+    assert "asked no request" in call("summon", "0x" + "00" * 32, code=1)
+    assert "OnlyRequester" in call("summon", id, code=1)
+    assert "nobody was summoned" in call("fine", id, code=1)
+    summoned = call("summon", id, *by)
+    part = FINE * 10**9 // 4
+    assert (summoned["day"], summoned["bond_wei"]) == (TODAY, 4 * part)
+    assert summoned["reveal_by"] - summoned["commit_by"] == GRACE
     place = next(n for n in range(4) if desk.member(office.evm.members, n) == address(COLLECTOR))
     word = desk.commitment(address(COLLECTOR), bytes(32), LOGITS)
     named = (request.id, office.evm.members, place)
