@@ -59,10 +59,8 @@ class AccountSigner:
         return keccak(bytes(self._account.sign_message(encode_defunct(label)).signature))
 
 
-@lru_cache(1 << 14)
 def recover(digest: bytes, signature: bytes) -> str:
-    """Whose r, s, v (27 or 28, as contracts take it) that is of a digest; empty for nobody's.
-    Kept: it takes 11 ms, and a board is read every second."""
+    """Whose r, s, v (27 or 28, as contracts take it) that is of a digest; empty for nobody's."""
     if len(signature) != 65 or signature[64] not in (27, 28):
         return ""
     try:
