@@ -55,7 +55,7 @@ from prover.program.relations import Relations
 
 MAX_K = 22
 SPREAD_K, MOST_TILES = 12, 8
-LARGE_K, MANY_TILES = 20, 64
+LARGE_K, FRESH_TILES, MANY_TILES = 20, 4, 64
 Batch: TypeAlias = list[list[Kernel]]  # of each contraction, the kernels of its batch axes
 
 
@@ -239,30 +239,45 @@ def _check_written(verifier: fmt.VerifierProgram) -> None:
 
 
 def _default_k(rel: Relations) -> int:
-    """The smallest tile that holds each group by itself; where that is beyond 2^SPREAD_K cells, the
-    smallest from there on at which all groups together take at most MOST_TILES. At most 2^LARGE_K
-    cells, up to 2^MAX_K where they would be more than MANY_TILES.
-
-    The opening's work grows with the tile, and gas with their number (about 7,000 each). A network
-    of 670,000 weights takes 11 of 2^16, 6 of 2^17 or 3 of 2^18, for 608,000, 570,000 or 552,000
-    gas and 0.47, 0.67 or 1.1 s of processor time.
-    """
+    """The k of `tile_bits` for a program's relations."""
     rows, table_rows = slice_rows(rel.lookups), sum(spec.rows for spec in rel.tables)
     n, mu = _variables(rel, table_rows), len(rel.contractions).bit_length()
     cells = {role: sum(t.size for t in rel.tensors if t.role == role) for role in Role}
     masks = (fmt.MASK1_POWERS << bits_for(n)) + (fmt.MASK2_POWERS << bits_for(mu))
     stage1 = cells[Role.ACTIVATION] + table_rows + 1 + masks + len(F_PADS) + 1
     stage2 = rows + table_rows + 2
-    groups = [cells[Role.WEIGHT], cells[Role.TABLE], stage1, stage2]
-    large = min(max(LARGE_K, bits_for(-(-sum(groups) // MANY_TILES))), MAX_K)
-    k = min(max(bits_for(max(*groups, 2 << mu)), 6), large)
     committed = (Role.INPUT_COMMITTED, Role.OUTPUT_COMMITTED)
-    groups += [t.size for t in rel.tensors if t.role in committed]
+    return tile_bits(
+        [cells[Role.WEIGHT], cells[Role.TABLE]],
+        [stage1, stage2],
+        [t.size for t in rel.tensors if t.role in committed],
+        mu + 1,
+    )
 
-    def spread(k: int) -> bool:
-        return k >= max(SPREAD_K, mu + 1) and sum(-(-g >> k) for g in groups) <= MOST_TILES
 
-    while spread(k - 1):
+def tile_bits(kept: list[int], fresh: list[int], committed: list[int], least: int) -> int:
+    """The smallest tile, of 2^least cells or more, that holds each group of cells by itself; where
+    that is beyond 2^SPREAD_K, the smallest from there on at which all groups together take at most
+    MOST_TILES. At most 2^LARGE_K, and on to 2^MAX_K as long as what each proof commits to anew
+    takes more than FRESH_TILES, or all more than MANY_TILES.
+
+    The opening's work grows with the tile, and gas with their number (about 7,000 each). A network
+    of 670,000 weights takes 11 of 2^16, 6 of 2^17 or 3 of 2^18, for 608,000, 570,000 or 552,000
+    gas and 0.47, 0.67 or 1.1 s of processor time. GPT-2's shape of width 128 and 24 layers takes
+    27 of 2^20 or 11 of 2^22, for 1,031,000 or 924,000 gas.
+    """
+
+    def tiles(groups: list[int], k: int) -> int:
+        return sum(-(-cells >> k) for cells in groups)
+
+    large = LARGE_K
+    while large < MAX_K and (
+        tiles(fresh, large) > FRESH_TILES or tiles(kept + fresh, large) > MANY_TILES
+    ):
+        large += 1
+    k = min(max(bits_for(max(*kept, *fresh, 1 << least)), 6), large)
+    groups = kept + fresh + committed
+    while k > max(SPREAD_K, least) and tiles(groups, k - 1) <= MOST_TILES:
         k -= 1
     return k
 

@@ -27,7 +27,7 @@ from prover.private import (
 )
 from prover.program.interpret import ValueRefused
 from prover.program.ir import Role
-from prover.program.layout import MOST_TILES, SPREAD_K, layout
+from prover.program.layout import MOST_TILES, SPREAD_K, layout, tile_bits
 from prover.proving.tiles import small_tiles
 from prover.srs import SrsError, development_id, development_srs
 from tests.private import (
@@ -338,3 +338,26 @@ def test_large_groups_are_spread_over_a_few_tiles() -> None:
     chosen = layout(program).verifier
     assert chosen.k >= SPREAD_K and tiles(chosen.k) <= MOST_TILES
     assert chosen.k == SPREAD_K or tiles(chosen.k - 1) > MOST_TILES
+
+
+# Cells of GPT-2's shape of width 128 and 8 layers: weights, tables; stages 1 and 2.
+KEPT, FRESH = [8_023_296, 8_232], [3_034_578, 738_911]
+
+
+def test_tiles_grow_where_a_proof_commits_to_many_cells() -> None:
+    """Weights alone, or a proof of four tiles, ask for none above 2^20; twice as many cells do."""
+    assert tile_bits(KEPT, FRESH, [], 7) == 20
+    assert tile_bits([4 * cells for cells in KEPT], FRESH, [], 7) == 20
+    assert tile_bits(KEPT, [2 * cells for cells in FRESH], [], 7) == 21
+    assert tile_bits(KEPT, [4 * cells for cells in FRESH], [], 7) == 22
+    assert tile_bits(KEPT, [64 * cells for cells in FRESH], [], 7) == 22
+
+
+def test_tiles_grow_where_there_would_be_too_many() -> None:
+    assert tile_bits([60 << 20, 0], [1 << 20, 1 << 20], [], 7) == 20
+    assert tile_bits([70 << 20, 0], [1 << 20, 1 << 20], [], 7) == 21
+    assert tile_bits([500 << 20, 0], [1 << 20, 1 << 20], [], 7) == 22
+
+
+def test_a_tile_holds_the_values_of_all_contractions() -> None:
+    assert tile_bits([5, 5], [5, 5], [], 14) == 14
