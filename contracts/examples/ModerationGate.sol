@@ -50,7 +50,7 @@ contract ModerationGate is InferenceConsumer {
     uint256 internal constant MOST_PIECES = 30;
     /// @dev 13,000 measured.
     uint32 internal constant CALLBACK_GAS = 50_000;
-    /// @notice Wei that this board gets if its committee signed a wrong answer.
+    /// @notice Wei that this board gets if a wrong answer is refuted before it is final; not later.
     uint256 public constant COVERAGE = 0.1 ether;
 
     bytes32 public immutable modelId;
@@ -62,7 +62,7 @@ contract ModerationGate is InferenceConsumer {
         modelId = modelId_;
     }
 
-    /// @dev Compensation for a wrong answer.
+    /// @dev Compensation for an answer that was refuted.
     receive() external payable {}
 
     /// @notice Hands a post in. What is sent beyond the prepaid callback is the fee; all of it comes

@@ -12,7 +12,8 @@ import {TwoStrategies} from "./TwoStrategies.sol";
 /// @title Shares an owner's ether out as an allocation model says; for the optimistic tier.
 /// @notice Anyone may ask, but nobody chooses the input: it is read from the strategies. An answer
 ///         moves funds only once it is final, while it is fresh, once, and never more than a
-///         twentieth of all, nor more than its operator's stake pays back should it be wrong.
+///         twentieth of all, nor more than COVERAGE: a lie then moves no more than what its operator
+///         burns where it is refuted in time. Once it is final nothing pays back what it moved.
 contract RebalancingVault is InferenceConsumer, TwoStrategies {
     event Aimed(bytes32 indexed requestId, uint256 share);
 
@@ -31,7 +32,7 @@ contract RebalancingVault is InferenceConsumer, TwoStrategies {
     uint96 public constant LEAST_FEE = 0.001 ether;
     /// @notice An answer may be acted on for this long from when it was asked for.
     uint256 public constant FRESH = 2 days;
-    /// @notice Wei that this vault gets if the answer is slashed.
+    /// @notice Wei that this vault gets if an answer is slashed, which moves nothing then.
     uint256 public constant COVERAGE = 1 ether;
 
     bytes32 public immutable modelId;

@@ -103,6 +103,30 @@ def test_rebalance_moves_towards_the_answer_within_its_bound(
     assert [round(wei / ETHER, 4) for wei in treasury.holds()] == expected
 
 
+def test_rebalance_on_a_wrong_answer_that_is_final_is_paid_back_by_nobody(
+    treasury: Treasury,
+) -> None:
+    bench = treasury.bench
+    request, input = treasury.ask()
+    right, wrong = share(0.5), share(0.9)
+    proof = naming(bench.operator, wrong) + bench.proof(request, bench.prover, input, right)
+    refuted = {"payee": bench.prover, "image": input, "output": right, "proof": proof}
+    before, taken = bench.chain.snapshot(), bench.account()["stake"]
+    bench.post(request, image=input, output=wrong)
+    bench.prove(request, **refuted)
+    assert bench.owed(treasury.vault.address) == COVERAGE, "in time it is, and nothing has moved"
+    assert treasury.holds() == [6 * ETHER, 6 * ETHER]
+
+    bench.chain.restore(before)
+    assert treasury.finalise(request, input, wrong)
+    treasury.rebalance()
+    assert treasury.holds() == [66 * ETHER // 10, 54 * ETHER // 10]
+    with reverts("WrongStatus", bench.request_id(request), FINAL):
+        bench.prove(request, **refuted)
+    assert bench.owed(treasury.vault.address) == 0
+    assert bench.account()["stake"] == taken
+
+
 def test_rebalance_moves_no_more_than_the_coverage(treasury: Treasury) -> None:
     chain = treasury.bench.chain
     chain.set_balance(treasury.strategies[0].address, 100 * ETHER)
