@@ -26,6 +26,7 @@ ABIS = Path(__file__).parent / "brownie/interfaces"
 TIERS = {"proof": "ProofAssurance", "optimistic": "OptimisticAssurance"}
 PROVISIONAL, FINAL, RETRACTED, REFUNDED = 3, 4, 5, 6  # contracts/types/Status.sol
 ZERO = bytes(32)
+UNANSWERABLE = b"\0"  # an answer on stake: there is none (IOptimisticAssurance)
 
 
 def main() -> None:
@@ -71,21 +72,29 @@ def main() -> None:
         time.sleep(0.5)
     filters = {"argument_filters": {"requestId": request_id}, "from_block": sent["blockNumber"]}
     answered = oracle.events.Answered().get_logs(**filters)[-1]["args"]
-    output = bytes(answered["output"])
-    cells = [
-        int.from_bytes(output[i : i + 2], "big", signed=True) for i in range(0, len(output), 2)
-    ]
-    print(f"output     {cells}\n")
-    for line in trust(web3, contract, tier, answered, request):
+    lines = trust(web3, contract, tier, answered, request)
+    print(f"output     {shown(bytes(answered['output']))}\n")
+    for line in lines:
         print(line)
 
 
+def shown(output: bytes) -> str:
+    """The model's integers; or that there are none."""
+    if output == UNANSWERABLE:
+        return "none: the operator says that this input has no provable answer"
+    cells = range(0, len(output), 2)
+    return str([int.from_bytes(output[at : at + 2], "big", signed=True) for at in cells])
+
+
 def trust(web3: Web3, contract: Any, tier: Any, answered: Any, request: Any) -> list[str]:
-    """What the answer rests on. The request's pin is recomputed from the code that is there."""
+    """What the answer rests on. The request's pin is recomputed from the code that is there, under
+    whichever tier."""
     verifier = contract("TensorVerifier", tier.functions.verifier().call())
     srs_id = verifier.functions.srsId().call()
     code = Web3.keccak(web3.eth.get_code(verifier.address))
     words = encode(["address", "bytes32", "bytes32"], [verifier.address, code, srs_id])
+    if Web3.keccak(words) != request[5]:
+        sys.exit("the tier's pin is not of the verifier's code and SRS: do not trust it")
     final = answered["status"] == FINAL
     lines = [
         f"payee      {answered['payee']}",
@@ -93,8 +102,6 @@ def trust(web3: Web3, contract: Any, tier: Any, answered: Any, request: Any) -> 
         f"verifier   {verifier.address}, code 0x{code.hex()}",
     ]
     if request[6] == ZERO:
-        if Web3.keccak(words) != request[5]:
-            sys.exit("the tier's pin is not of the verifier's code and SRS: do not trust it")
         lines.append("proved     the registered program, run in integers on this input, gives this")
     else:
         compensation, reward, burn = tier.functions.split(request[6]).call()

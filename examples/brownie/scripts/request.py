@@ -12,6 +12,7 @@ from brownie import accounts, chain, interface, web3
 
 TIERS = {"proof": "ProofAssurance", "optimistic": "OptimisticAssurance"}
 PROVISIONAL, FINAL = 3, 4  # contracts/types/Status.sol
+UNANSWERABLE = b"\0"  # an answer on stake: there is none (IOptimisticAssurance)
 FEE, SECONDS = 10**15, 600
 ANVILS = "test test test test test test test test test test test junk"
 
@@ -70,6 +71,9 @@ def wait(request_id, wanted, seconds=SECONDS):
 
 
 def logits(output):
+    """Raises LookupError where the operator says that there are none."""
+    if output == UNANSWERABLE:
+        raise LookupError("the operator says that this input has no provable answer")
     return [int.from_bytes(output[i : i + 2], "big", signed=True) for i in range(0, len(output), 2)]
 
 
