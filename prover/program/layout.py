@@ -55,7 +55,7 @@ from prover.program.relations import Relations
 
 MAX_K = 22
 SPREAD_K, MOST_TILES = 12, 8
-LARGE_K, FRESH_TILES, MANY_TILES = 20, 4, 64
+LARGE_K, FRESH_TILES, MANY_TILES = 20, 4.5, 64
 Batch: TypeAlias = list[list[Kernel]]  # of each contraction, the kernels of its batch axes
 
 
@@ -259,7 +259,7 @@ def tile_bits(kept: list[int], fresh: list[int], committed: list[int], least: in
     """The smallest tile, of 2^least cells or more, that holds each group of cells by itself; where
     that is beyond 2^SPREAD_K, the smallest from there on at which all groups together take at most
     MOST_TILES. At most 2^LARGE_K, and on to 2^MAX_K as long as what each proof commits to anew
-    takes more than FRESH_TILES, or all more than MANY_TILES.
+    fills more than FRESH_TILES, or all take more than MANY_TILES.
 
     The opening's work grows with the tile, and gas with their number (about 7,000 each). A network
     of 670,000 weights takes 11 of 2^16, 6 of 2^17 or 3 of 2^18, for 608,000, 570,000 or 552,000
@@ -272,7 +272,7 @@ def tile_bits(kept: list[int], fresh: list[int], committed: list[int], least: in
 
     large = LARGE_K
     while large < MAX_K and (
-        tiles(fresh, large) > FRESH_TILES or tiles(kept + fresh, large) > MANY_TILES
+        sum(fresh) > FRESH_TILES * 2**large or tiles(kept + fresh, large) > MANY_TILES
     ):
         large += 1
     k = min(max(bits_for(max(*kept, *fresh, 1 << least)), 6), large)

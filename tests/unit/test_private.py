@@ -340,17 +340,16 @@ def test_large_groups_are_spread_over_a_few_tiles() -> None:
     assert chosen.k == SPREAD_K or tiles(chosen.k - 1) > MOST_TILES
 
 
-# Cells of GPT-2's shape of width 128 and 8 layers: weights, tables; stages 1 and 2.
-KEPT, FRESH = [8_023_296, 8_232], [3_034_578, 738_911]
-
-
 def test_tiles_grow_where_a_proof_commits_to_many_cells() -> None:
-    """Weights alone, or a proof of four tiles, ask for none above 2^20; twice as many cells do."""
-    assert tile_bits(KEPT, FRESH, [], 7) == 20
-    assert tile_bits([4 * cells for cells in KEPT], FRESH, [], 7) == 20
-    assert tile_bits(KEPT, [2 * cells for cells in FRESH], [], 7) == 21
-    assert tile_bits(KEPT, [4 * cells for cells in FRESH], [], 7) == 22
-    assert tile_bits(KEPT, [64 * cells for cells in FRESH], [], 7) == 22
+    """Weights alone, or what MiniLM's proof commits to, ask for none above 2^20; GPT-2's shape of
+    width 128 takes 2^20 with 8 layers and 2^22 with 24."""
+    kept = [8_023_296, 8_232]
+    assert tile_bits(kept, [3_034_578, 738_911], [], 7) == 20
+    assert tile_bits([7 * cells for cells in kept], [3_034_578, 738_911], [], 7) == 20
+    assert tile_bits([22_380_288, 4_795], [3_470_977, 846_879], [], 7) == 20
+    assert tile_bits(kept, [5_634_126, 1_304_184], [], 7) == 21
+    assert tile_bits([11_000_000, 8_232], [8_233_701, 1_869_457], [], 7) == 22
+    assert tile_bits(kept, [64 << 20, 16 << 20], [], 7) == 22
 
 
 def test_tiles_grow_where_there_would_be_too_many() -> None:
