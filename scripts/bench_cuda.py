@@ -88,7 +88,7 @@ def outcomes(tier: Kernels, log_size: int) -> Iterator[tuple[str, Any]]:
     yield "eq_table", held(tier.eq_table([beta + i for i in range(log_size)]))
     for ints in (wide, (wide >> 48).astype(np.int16), (wide >> 32).astype(np.int32)):
         name = f"small_matvec {ints.dtype}"
-        yield name, held(tier.small_matvec(ints.astype(np.int64), a[: n // 16]))
+        yield name, held(tier.small_matvec(ints, a[: n // 16]))
     yield "fold", held(tier.fold(a, beta))
     for count in (1, 2, 4, 8):
         slices = [vectors[k % 5] for k in range(count)]
@@ -141,7 +141,7 @@ def times(log_size: int) -> list[dict[str, Any]]:
 
     tier, n, rng = kernels.get("cuda"), 1 << log_size, np.random.default_rng(1)
     a, b, c = (elements(tier, n, number) for number in range(3))
-    int16 = rng.integers(-(1 << 15), 1 << 15, n)
+    int16 = rng.integers(-(1 << 15), 1 << 15, n, dtype=np.int16)
     points = tier.generator_powers(12345678901, n)
     work: dict[str, tuple[str, int, Callable[[], Any]]] = {
         "Fr multiply": ("multiplication", n, lambda: tier.mul(a, b)),

@@ -1,7 +1,7 @@
 """The kernel tiers in lock-step: each against the reference on the same inputs."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from prover.errors import (
 )
 from prover.field import P, Q
 from prover.kernels import available, features, get
+from prover.kernels.cpu import kernel
 from prover.kernels.interface import ElementOverflow, Kernels, LengthMismatch, UnknownKernels
 
 REFERENCE = get("reference")
@@ -186,18 +187,66 @@ def test_rounds(tier: Kernels, half: int) -> None:
         )
 
 
-def test_rounds_cut_among_threads(tier: Kernels) -> None:
-    columns = [cells(random.Random(i), 1 << 12) for i in range(4)]
-    both(tier, lambda k: k.round_product([k.from_ints(column) for column in columns[:2]]))
-    both(
-        tier,
-        lambda k: k.round_lookup(
-            *(k.from_ints(c) for c in columns[:3]), [k.from_ints(columns[3])], 5
-        ),
-    )
+@pytest.fixture
+def workers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """Two threads or as many as asked for, whatever the processor has."""
+    count: int = getattr(request, "param", 2)
+    monkeypatch.setattr(kernel, "threads", lambda: count)
+    kernel._pool.cache_clear()
+    yield count
+    kernel._pool.cache_clear()
 
 
-@pytest.mark.parametrize(("length", "b"), [(1, 1), (13, 4), (16, 4), (3, 8), (64, 8), (9, 1)])
+def test_rounds_cut_among_threads(tier: Kernels, workers: int) -> None:
+    """Rounds long enough for two parts in either tier."""
+    columns = [cells(random.Random(i), 1 << 13) for i in range(5)]
+
+    def held(k: Kernels, count: int) -> list[Any]:
+        return [k.from_ints(column) for column in columns[:count]]
+
+    both(tier, lambda k: k.round_product(held(k, 2)))
+    both(tier, lambda k: k.round_product(held(k, 3)))
+    both(tier, lambda k: k.round_lookup(*held(k, 3), held(k, 5)[3:], 5))
+    both(tier, lambda k: k.round_table(*held(k, 5), 5))
+
+
+@pytest.mark.parametrize("workers", [2, 3], indirect=True)
+def test_vectors_cut_among_threads(tier: Kernels, workers: int) -> None:
+    """Lengths at which eight cells at a time are cut, too, and end in a block that is not whole."""
+    rng, n = random.Random(workers), 2 * (8192 + 5)
+    a, b = cells(rng, n), cells(rng, n)
+    for name in ("add", "sub", "mul"):
+        both(tier, vector(lambda k, name=name: getattr(k, name)(k.from_ints(a), k.from_ints(b))))
+    both(tier, vector(lambda k: k.scale(k.from_ints(a), P - 5)))
+    both(tier, vector(lambda k: k.fold(k.from_ints(a), P - 5)))
+    both(tier, lambda k: k.total(k.from_ints(a)))
+    both(tier, lambda k: k.inner(k.from_ints(a), k.from_ints(b)))
+
+    def added(k: Kernels) -> list[int]:
+        acc = k.from_ints(a)
+        k.add_scaled(acc, P - 5, k.from_ints(b))
+        return k.to_ints(acc)
+
+    both(tier, added)
+    wide = np.random.default_rng(workers).integers(-(1 << 63), 1 << 63, n)
+    both(tier, vector(lambda k: k.from_int64(wide)))
+
+
+@pytest.mark.parametrize("shape", [(130, 1030), (1030, 130)])
+def test_small_matvec_cut_among_threads(
+    tier: Kernels, workers: int, shape: tuple[int, int]
+) -> None:
+    """Row-major and column-major, in parts of four rows and of four blocks of eight, which do not
+    divide them."""
+    ints = np.random.default_rng(workers).integers(-(2**15), 2**15, shape)
+    v = cells(random.Random(workers), shape[1])
+    for matrix in (ints, ints.T.copy().T):
+        both(tier, vector(lambda k, m=matrix: k.small_matvec(m, k.from_ints(v))))
+
+
+@pytest.mark.parametrize(
+    ("length", "b"), [(1, 1), (13, 4), (16, 4), (3, 8), (64, 8), (9, 1), (61, 12), (40, 16)]
+)
 def test_divide_power(tier: Kernels, length: int, b: int) -> None:
     rng = random.Random(length)
     f, alpha = cells(rng, length), rng.randrange(P)
@@ -208,7 +257,7 @@ def test_divide_power(tier: Kernels, length: int, b: int) -> None:
     both(tier, work)
 
 
-@pytest.mark.parametrize("lengths", [(1, 1), (8, 8), (3, 9), (9, 3), (64, 64)])
+@pytest.mark.parametrize("lengths", [(1, 1), (8, 8), (3, 9), (9, 3), (64, 64), (13, 20), (20, 13)])
 def test_correlate(tier: Kernels, lengths: tuple[int, int]) -> None:
     a, b = (cells(random.Random(n), n) for n in lengths)
     both(tier, vector(lambda k: k.correlate(k.from_ints(a), k.from_ints(b))))

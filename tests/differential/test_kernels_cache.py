@@ -98,7 +98,7 @@ def test_the_package_loads_no_compiler_before_a_tier_is_picked() -> None:
     assert run("-c", probe).returncode == 0
 
 
-def test_a_masked_processor_proves_without_the_vectors(tmp_path: Path) -> None:
+def test_a_masked_processor_is_refused_the_vectors() -> None:
     """A whole process told to assume a plain processor: asking for IFMA is refused, not aborted."""
     probe = "from prover import kernels; kernels.get(); kernels.get('ifma')"
     masked = {**os.environ, "NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "-avx512ifma"}

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from prover.kernels import native
+from prover.kernels import get, native
 from prover.kernels.cpu import field, points
 from prover.kernels.cpu.kernel import aligned
 from prover.kernels.cpu.msm import by_bucket
@@ -31,6 +31,17 @@ def test_kernels_are_called_without_their_compiler() -> None:
         "sys.exit('numba' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", probe], check=False).returncode == 0
+
+
+def test_every_kernel_lets_other_threads_run() -> None:
+    """Its machine code gives up the interpreter's lock, and takes it again."""
+    for _ in get("scalar").warmup():
+        pass
+    kept = list(native.folder().glob("*.o"))
+    assert len(kept) > 30
+    for path in kept:
+        code = path.read_bytes()
+        assert b"PyEval_SaveThread" in code and b"PyEval_RestoreThread" in code, path.name
 
 
 class Alike(np.ndarray):  # type: ignore[type-arg]

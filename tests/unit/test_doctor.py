@@ -73,6 +73,17 @@ def test_unknown_kernels_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "abacus" in found.found
 
 
+@pytest.mark.parametrize(("tier", "state"), [("scalar", doctor.OK), ("reference", doctor.NOTE)])
+def test_the_kernels_in_use_are_named(
+    tier: str, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The slow ones with a word of it."""
+    monkeypatch.setenv("EINPROOF_KERNELS", tier)
+    found = doctor.check_kernels()
+    assert (found.state, found.found.split()[0]) == (state, tier)
+    assert ("slower" in found.found) == (tier == "reference")
+
+
 def test_a_gpu_is_named_or_why_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "DRIVER", "libnothing.so")
     found = doctor.check_device()
