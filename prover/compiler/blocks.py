@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from prover.compiler.check import checked
 from prover.compiler.lower import gru, lstm, rnn
 from prover.compiler.nodes import named, names
 from prover.compiler.ranges import Ranges
@@ -55,6 +56,7 @@ class Repeat:
 Step: TypeAlias = Node | Repeat
 
 
+@checked
 def explicit(graph: Graph) -> Graph:
     """The same graph, with every value by its name."""
     return replace(graph, nodes=tuple(named(graph).values()))

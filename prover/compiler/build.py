@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from prover.compiler.calibrate import Interval
+from prover.compiler.check import check_order
 from prover.compiler.equalize import equalized
 from prover.compiler.errors import CompileError, unknown
 from prover.compiler.lower import LOWERINGS
@@ -124,6 +125,7 @@ def compile_graph(
     public otherwise. `per_channel` is of a graph that is `equalized` already, as its ranges are:
     raises RangesMismatch for others.
     """
+    check_order(graph, graph.nodes, "the front end")
     for what, bits in (("weights", weight_bits), ("inputs", input_bits)):
         if not 2 <= bits <= BITS:
             raise CompileError(f"expected {what} of 2 to {BITS} bits, got {bits}")

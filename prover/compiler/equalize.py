@@ -16,6 +16,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from prover.compiler.check import checked
 from prover.compiler.fold import KEPT, reader_places, tied
 from prover.compiler.lower import conv, dense, pool, rectify, reshape
 from prover.compiler.lower.batch_norm import fold_batch_norms
@@ -27,6 +28,7 @@ MOST = 24  # bits by which a channel is moved
 PASSES = 16  # at most, until nothing moves
 
 
+@checked
 def equalized(graph: Graph) -> Graph:
     """The same function, batch norms folded, each channel between layers in steps of its own."""
     graph = fold_batch_norms(graph)

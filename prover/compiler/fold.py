@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from prover.compiler.check import checked
 from prover.compiler.lower import dense, embedding, layer_norm, reshape
 from prover.compiler.trace import PREVIOUS, Graph, Node, Ref
 
 KEPT = (*reshape.DROPOUTS, "aten.contiguous.default", "aten.clone.default")
 
 
+@checked
 def fold_norms(graph: Graph) -> Graph:
     """Norms of which only linear layers read the features lose gamma, beta and sqrt(n) to them."""
     nodes = list(graph.nodes)

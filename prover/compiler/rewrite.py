@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from prover.compiler.bands import bands
+from prover.compiler.check import check_constants, check_order, checked
 from prover.compiler.composite import taken_apart
 from prover.compiler.errors import CompileError
 from prover.compiler.lower import views
@@ -31,16 +32,24 @@ from prover.program.validate import MAX_RANK
 Rule: TypeAlias = Callable[[Node, Nodes, Mapping[str, int]], Node | None]
 
 
+@checked
 def rewritten(graph: Graph) -> Graph:
-    """The same function of the input."""
+    """The same function of the input, by operators of the set (docs/protocol/graph.md): what a
+    front end ends with."""
+    check_order(graph, graph.nodes, "the front end")
+    check_constants(graph)
     nodes = taken_apart(graph, named(graph))
+    check_order(graph, nodes.values(), taken_apart.__name__)
     for rule in RULES:
         count = readers(nodes)
         for name in list(nodes):
             made = rule(nodes[name], nodes, count)
             if made is not None:
                 nodes[name] = made
-    return chained(graph, taken_apart(graph, bands(nodes), late=True))
+        check_order(graph, nodes.values(), rule.__name__)
+    nodes = bands(nodes)
+    check_order(graph, nodes.values(), bands.__name__)
+    return chained(graph, taken_apart(graph, nodes, late=True))
 
 
 # --- norms ---
@@ -68,7 +77,10 @@ def _unit(node: Node, nodes: Nodes, _: Mapping[str, int]) -> Node | None:
         return None
     length, least = _node(node.args[1], nodes), 0.0
     while length is not None and ("expand" in length.target or "clamp_min" in length.target):
-        least = max(least, float(length.args[1])) if "clamp_min" in length.target else least
+        if "clamp_min" in length.target:
+            if isinstance(length.args[1], Ref) or np.size(length.args[1]) != 1:
+                return None
+            least = max(least, float(np.ravel(length.args[1])[0]))
         length = _node(length.args[0], nodes)
     if length is None or length.target not in ("aten.linalg_vector_norm.default", NORM):
         return None

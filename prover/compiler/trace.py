@@ -251,9 +251,13 @@ def _shaped() -> set[Any]:
 
 
 def _of_shape(call: Any) -> Any:
-    """What such an operator makes."""
+    """What such an operator makes, of numbers of the code."""
     import torch
 
+    others = [source.name for source in call.all_input_nodes if source is not call.args[0]]
+    if others:
+        what = f"expected numbers of the code beside a shape, got what {others[0]!r} makes"
+        raise UnsupportedOp(call.name, str(call.target), what)
     like = call.args[0].meta["val"]
     with torch.no_grad():
         return call.target(torch.empty(like.shape, dtype=like.dtype), *call.args[1:], **call.kwargs)

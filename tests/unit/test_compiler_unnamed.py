@@ -207,6 +207,16 @@ LINEAR: dict[str, tuple[Any, str]] = {
     "over what may be zero": (lambda y: 1 / y, "drive its radicand"),
     "a power that depends": (lambda y: (y.abs() + 1) ** y, "aten.pow.Tensor_Tensor"),
     "rounded": (torch.round, "aten.round"),
+    "a length beside what depends": (
+        lambda y: y / y.norm(dim=-1, keepdim=True).clamp_min(y[:, :1]), "aten.clamp_min.Tensor",
+    ),
+    "a length beside several": (
+        lambda y: y / y.norm(dim=-1, keepdim=True).clamp_min(torch.full((2, 1), 0.5)),
+        "aten.clamp_min.Tensor",
+    ),
+    "filled with one of its cells": (
+        lambda y: y + torch.full_like(y, y[0, 0].item()), "aten.full_like.*numbers of the code",
+    ),
     "cut off": (lambda y: y.int() * 2, "aten.to.*cuts fractions off"),
     "truth": (lambda y: y > 0, "expected one tensor"),
     "truth by a cast": (lambda y: y.bool() * y, "aten.to.*cast to truth values: compare with 0"),
@@ -239,6 +249,10 @@ LINEAR: dict[str, tuple[Any, str]] = {
 }  # fmt: skip
 OTHERS: dict[str, tuple[nn.Module, tuple[int, ...], str]] = {
     "a branch": (Flow(), (2, 6), "torch.export refused the model: .*data-dependent"),
+    "filled with a weight": (
+        Apply(lambda x, m: m(x) + torch.full_like(x, m.bias[0].item()), nn.Linear(6, 6)),
+        (2, 6), "aten.full_like.*numbers of the code beside a shape",
+    ),
     "a counter": (Counter(), (2, 6), "aten.add_.*in place"),
     "a weight that is no number": (Weighing(NAN), (2, 6), "NaN or infinity"),
     "an infinite weight": (Weighing(float("inf")), (2, 6), "NaN or infinity"),

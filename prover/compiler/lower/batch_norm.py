@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from prover.compiler.check import checked
 from prover.compiler.errors import UnsupportedOp
 from prover.compiler.lower import conv, dense
 from prover.compiler.lower.add import total
@@ -52,6 +53,7 @@ def lower(net: Network, node: Node, args: tuple[Argument, ...]) -> Pending:
     return total(net, replace(node, target="aten.add.Tensor"), made, summand)
 
 
+@checked
 def fold_batch_norms(graph: Graph) -> Graph:
     """Norms right after a layer that nothing else reads become that layer, exactly in floats:
     gamma (W x + b - mean) / sigma + beta."""
