@@ -202,29 +202,41 @@ def accuracy(
         list[Path] | None,
         typer.Option(help="Where a plot goes: .png, .svg or .pdf; may be given again."),
     ] = None,
+    save: Annotated[
+        bool, typer.Option("--save", help="Keep report and plots in bench/results: of the zoo.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say how far a model's integers are from float torch, layer by layer."""
     from oracle import accuracy as report
     from oracle.benchmarks import here, results
-    from oracle.zoo.entry import compiled_entry
+    from oracle.zoo.entry import ZOO, compiled_entry
 
-    entry = _entry(source, shape, input_range, inputs, examples)
     per_channel = scales == Scales.CHANNEL
+    changed = any((inputs, examples, ranges, weight_bits, per_channel))
+    if save and (source not in ZOO or changed):
+        raise SourceRefused(
+            f"--save: expected a name of the zoo and none of --inputs, --examples, --ranges,"
+            f" --weight-bits, --scales: bench/results has one report a name; got {source}"
+        )
+    entry = _entry(source, shape, input_range, inputs, examples)
     bits: dict[str, Any] = {"weight_bits": weight_bits} if weight_bits else {}
     bits["ranges"] = _ranges(ranges)
     commit = here.commit()  # what runs, whatever is committed meanwhile
     with Console(stderr=True).status("compiling, and running both"):
         made = compiled_entry(entry, per_channel=per_channel, **bits)
         found = report.measure(entry, made, count, per_channel)
-    for path in plot or []:
+    kept = [results.RESULTS / f"accuracy-{source}.{kind}" for kind in ("png", "svg") if save]
+    for path in [*(plot or []), *kept]:
         try:
             report.plot(found, source, path)
         except (ImportError, ValueError) as error:
             raise SourceRefused(f"--plot: {error}") from error
+    said = json.dumps(results.rounded({"model": source, "commit": commit, **found.to_dict()}))
+    if save:
+        (results.RESULTS / f"accuracy-{source}.json").write_text(said + "\n")
     if as_json:
-        said = {"model": source, "commit": commit, **found.to_dict()}
-        typer.echo(json.dumps(results.rounded(said)))
+        typer.echo(said)
     else:
         _show_accuracy(found)
 
@@ -561,6 +573,7 @@ def _summary(model: Model, folder: Path) -> dict[str, Any]:
     low, high = model.quantizer.input.range
     sizes = [t.size for t in model.program.tensors if t.role.name == "WEIGHT"]
     names = [t.name for t in model.program.tensors if t.role.name.endswith("_COMMITTED")]
+    public = [t for t in model.program.tensors if t.role.name in ("INPUT", "OUTPUT")]
     sides = (model.quantizer.input, model.quantizer.output)
     hidden = [", committed" if side.tensor in names else "" for side in sides]
     beside = [name for name in names if name not in {side.tensor for side in sides}]
@@ -570,6 +583,7 @@ def _summary(model: Model, folder: Path) -> dict[str, Any]:
         "secrets": "held" if model.secrets else "not here",
         "input": f"{list(model.quantizer.input.shape)} in [{low:g}, {high:g}]{hidden[0]}",
         "output": f"{list(model.quantizer.output.shape)}{hidden[1]}",
+        "public": [f"{t.name} {list(t.shape)} in [{t.lo}, {t.hi}]" for t in public],
         **({"committed": beside} if beside else {}),
         "weights": sum(sizes),
         "gadgets": [

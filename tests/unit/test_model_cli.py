@@ -203,6 +203,9 @@ def test_show_export_and_audit(folder: Path, tmp_path: Path) -> None:
     shown = json.loads(run("show", str(folder), "--recompute", "--json").stdout)
     assert shown["secrets"] == "held" and shown["weights"] == 2410
     assert shown["proof_bytes"] <= 6000
+    given, made = shown["public"]
+    assert given.startswith("input [1, 64] in [0, ")
+    assert made == "output [1, 10] in [-32768, 32767]"
     public = tmp_path / "public"
     run("export", str(folder), "--public", str(public))
     assert not any((public / name).exists() for name in SECRETS)
