@@ -114,8 +114,8 @@ bench-peers: setup warmup ## the same models beside EZKL, which is installed und
 
 # Zoo first, then GPT-2's shape by depth and by tokens. To compile llama-block takes 7 GB, llama-2l
 # should take 15.
-BENCH_LANGUAGE := minilm-l6 nanogpt gpt2-1x128 gpt2-2x128 gpt2-4x128 gpt2-8x128 gpt2-24x128 \
-  gpt2-2x128-8 gpt2-2x128-16 gpt2-2x128-32 gpt2-2x128-128 gpt2-2x128-256 gpt2-small \
+BENCH_LANGUAGE := minilm-l6 nanogpt nanogpt-steps gpt2-1x128 gpt2-2x128 gpt2-4x128 gpt2-8x128 \
+  gpt2-24x128 gpt2-2x128-8 gpt2-2x128-16 gpt2-2x128-32 gpt2-2x128-128 gpt2-2x128-256 gpt2-small \
   llama-block llama-2l
 
 bench-language: setup warmup ## language models: proofs, gas, integers beside floats

@@ -27,6 +27,7 @@ from prover.program.ir import Role
 from prover.quantizer import IntArray
 
 if TYPE_CHECKING:
+    from oracle.adapters.torch_engine import Network
     from prover.api import Session
     from prover.model import Model
 
@@ -164,15 +165,20 @@ def write(
     integers: no proof. Raises NotStepwise, or TextRefused where there are not enough places."""
     from oracle.adapters.torch_engine import Network
 
-    steps, length = Steps.of(model), Steps.of(model).tokens
+    steps = Steps.of(model)
     fed = len(prompt) + count - 1  # nothing follows the last token
     if not prompt or count < 1 or fed > steps.places:
         raise TextRefused(
             f"expected a prompt and what follows to be 2 to {steps.places + 1} tokens, got"
             f" {len(prompt)} and {count}"
         )
-    engine = Network(model.program, model.owned.weights)
-    shapes = {t.name: t.shape for t in model.program.tensors}
+    return _written(Network(model.program, model.owned.weights), steps, prompt, fed, sampling)
+
+
+def _written(
+    engine: Network, steps: Steps, prompt: Sequence[int], fed: int, sampling: Sampling
+) -> Iterator[tuple[dict[str, IntArray], dict[str, IntArray]]]:
+    shapes, length = {t.name: t.shape for t in engine.program.tensors}, steps.tokens
     cache, tokens = np.zeros(shapes[CACHE], dtype=np.int64), list(prompt)
     for first in range(-steps.padding(fed), fed, length):
         known = 0
@@ -194,7 +200,8 @@ def write(
 
 
 class TextSession:
-    """A prompt of token ids and the `count` tokens that follow it, proved step by step."""
+    """A prompt of token ids and the `count` tokens that follow it, proved step by step. Raises what
+    `write` raises."""
 
     def __init__(
         self,
@@ -215,7 +222,7 @@ class TextSession:
 
     def step(self) -> Claim | None:
         """The next step's claim, which is given the cache that the one before it left; None after
-        the last. Raises what `write` and a session's `prove` raise."""
+        the last. Raises what a session's `prove` raises."""
         found = next(self.written, None)
         if found is None:
             return None

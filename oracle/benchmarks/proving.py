@@ -12,7 +12,10 @@ import sys
 import time
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from prover.api import Session
 
 
 def measure(folder: Path, runs: int) -> dict[str, Any]:
@@ -20,9 +23,38 @@ def measure(folder: Path, runs: int) -> dict[str, Any]:
     and of checks."""
     import numpy as np
 
+    from prover import api
+
+    session, opening = opened(folder)
+    model = session.model
+    data, openings = session.open_input(model.quantize_input(np.load(folder / "input.npy")))
+    context = bytes(32)
+    session.prove(context, data, openings)  # the first one is not warm
+    used = time.process_time()
+    proofs = [timed(lambda: session.prove(context, data, openings)) for _ in range(runs)]
+    used = (time.process_time() - used) / runs
+    output, proof, _ = proofs[-1][1]
+    peak = peak_rss_mb()
+    claim = api.Claim(context, model.id, session.srs.id, data, output, proof)
+    (folder / "claim.json").write_text(claim.to_json())
+    checks = [timed(lambda: api.check(model, claim))[0] for _ in range(runs)]
+    return {
+        **opening,
+        "prove_s": median(seconds for seconds, _ in proofs),
+        "prove_runs_s": [seconds for seconds, _ in proofs],
+        "prove_cpu_s": used,
+        "verify_s": median(checks),
+        "proof_bytes": len(proof),
+        "peak_rss_mb": peak,
+        **sizes(session, folder),
+    }
+
+
+def opened(folder: Path) -> tuple[Session, dict[str, Any]]:
+    """A session of FOLDER/package, whose model is then in FOLDER/model; kernels, tiles, and seconds
+    of start-up and of the commitment."""
     from prover import api, kernels
     from prover.compiler.package import read_package
-    from prover.folder import WEIGHTS
     from prover.model import Model
     from prover.program.layout import layout
     from prover.srs import development_srs
@@ -40,36 +72,27 @@ def measure(folder: Path, runs: int) -> dict[str, Any]:
         lambda: Model.create(compiled.program, compiled.weights, compiled.quantizer, tier, srs)
     )
     model.save(folder / "model", force=True)
-    stored = (folder / "model" / WEIGHTS).stat().st_size
-    session = api.Session(model, tier, srs)
-    data, openings = session.open_input(model.quantize_input(np.load(folder / "input.npy")))
-    context = bytes(32)
-    session.prove(context, data, openings)  # the first one is not warm
-    used = time.process_time()
-    proofs = [timed(lambda: session.prove(context, data, openings)) for _ in range(runs)]
-    used = (time.process_time() - used) / runs
-    output, proof, _ = proofs[-1][1]
-    peak = peak_rss_mb()
-    claim = api.Claim(context, model.id, srs.id, data, output, proof)
-    (folder / "claim.json").write_text(claim.to_json())
-    checks = [timed(lambda: api.check(model, claim))[0] for _ in range(runs)]
-    return {
+    return api.Session(model, tier, srs), {
         "kernel_tier": tier.name,
         "k": k,
         "startup_s": startup,
         "startup_cpu_s": startup_cpu,
         "commit_s": commit,
-        "prove_s": median(seconds for seconds, _ in proofs),
-        "prove_runs_s": [seconds for seconds, _ in proofs],
-        "prove_cpu_s": used,
-        "verify_s": median(checks),
-        "proof_bytes": len(proof),
-        "peak_rss_mb": peak,
-        "rss_bound_mb": rss_bound_mb(stored, fresh_cells(model), srs_bytes(srs.k_max)),
-        "committed_input": model.input_is_committed,
-        "committed_output": bool(model.layout.verifier.output_tiles),
-        "weights_stored": sum(w.size for w in compiled.weights.values()),
-        "lookup_rows": model.layout.verifier.rows * model.layout.verifier.slices,
+    }
+
+
+def sizes(session: Session, folder: Path) -> dict[str, Any]:
+    """What a model is, and what proving it may take at most."""
+    from prover.folder import WEIGHTS
+
+    model, stored = session.model, (folder / "model" / WEIGHTS).stat().st_size
+    verifier, weights = model.layout.verifier, model.owned.weights
+    return {
+        "rss_bound_mb": rss_bound_mb(stored, fresh_cells(model), srs_bytes(session.srs.k_max)),
+        "committed_input": bool(verifier.input_tiles),
+        "committed_output": bool(verifier.output_tiles),
+        "weights_stored": sum(cells.size for cells in weights.values()),
+        "lookup_rows": verifier.rows * verifier.slices,
     }
 
 

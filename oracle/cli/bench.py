@@ -30,7 +30,8 @@ def prover(
     save: SAVE = False,
     as_json: JSON = False,
 ) -> None:
-    """Train, commit, prove, and verify on an Anvil of its own; progress on stderr."""
+    """Train, commit, prove, and verify on an Anvil of its own; progress on stderr. Of a model that
+    goes step by step (nanogpt-steps): the last step of a text, and its first."""
     from oracle.benchmarks.run import prover_row
 
     _row("prover", lambda say: prover_row(model, batch, runs, say), save, as_json)
