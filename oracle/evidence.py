@@ -56,6 +56,19 @@ def parse_policy(
     )
 
 
+def parse_end(text: str) -> int | None:
+    """None if nothing was typed."""
+    return int(parse_time(text).timestamp()) if text else None
+
+
+def unread(beside: str, **typed: object) -> None:
+    """Raises SettingsInvalid for options that would be read by nobody: whoever typed one takes it
+    for heard."""
+    named = ["--" + name.replace("_", "-") for name, value in typed.items() if value]
+    if named:
+        raise SettingsInvalid(f"expected no {', '.join(named)} with {beside}: nothing reads it")
+
+
 def parse_time(text: str) -> datetime:
     """Now if nothing was typed."""
     try:
@@ -97,14 +110,20 @@ def read_bytes(path: Path) -> bytes:
 
 
 def _root(text: str) -> bytes:
-    """SHA-256 of a certificate: given, or of the last one in a PEM file."""
+    """SHA-256 of a certificate: given, or of the one in a PEM file. Not of a chain: its last would
+    make good whatever somebody hands over."""
     if not Path(text).is_file():
         return parse_word(text if text.startswith("0x") else "0x" + text, "--root")
     try:
-        last = x509.load_pem_x509_certificates(read_bytes(Path(text)))[-1]
+        found = x509.load_pem_x509_certificates(read_bytes(Path(text)))
     except ValueError as error:
         raise SettingsInvalid(f"{text} holds no certificate in PEM: {error}") from None
-    return sha256(last.public_bytes(Encoding.DER)).digest()
+    if len(found) != 1:
+        raise SettingsInvalid(
+            f"expected one certificate, the root's, in {text}, got {len(found)}: a chain that "
+            "comes with evidence names no root of yours"
+        )
+    return sha256(found[0].public_bytes(Encoding.DER)).digest()
 
 
 def _pair(text: str, option: str) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from oracle.adapters.attestations import key_shown, registry_of
 from oracle.adapters.chain import NodeChain
 from oracle.adapters.tpm import Tpm
-from oracle.attestation.tpm import Sealed
+from oracle.attestation.tpm import RESETTABLE, Sealed
 from oracle.domain.attested import Answering
 from oracle.domain.errors import KeyRefused
 from oracle.ports import AnswerKey
@@ -137,5 +137,10 @@ def _registers(text: str) -> tuple[int, ...]:
         raise KeyRefused(
             f"expected up to {MOST_REGISTERS} registers below {ALL_REGISTERS}, with a + between, "
             f"got {text or 'none'}"
+        )
+    if loose := sorted(set(numbers) & RESETTABLE):
+        raise KeyRefused(
+            f"expected registers that nobody resets while the machine runs, got {loose}: a key for "
+            "them would sign in whatever state they were set to"
         )
     return tuple(sorted(set(numbers)))

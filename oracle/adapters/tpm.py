@@ -35,6 +35,8 @@ ATTESTS = 0x50072
 SECONDS, MOST, TRIES, RETRY = 30, 4096, 10, 0x922
 #: TPM_RC_POLICY_FAIL of the first session.
 POLICY_FAILED = 0x99D
+#: TPM_RC_PCR_CHANGED: since the session began, whichever register it was; with IMA, at each file.
+REGISTER_MOVED = 0x128
 HEADER = 10
 
 
@@ -88,6 +90,11 @@ class Tpm:
         with self._open() as line, line.key(ATTESTS, b"") as (_, point, _):
             return point
 
+    def attestation_area(self) -> bytes:
+        """TPMT_PUBLIC of that key: that it signs nothing but what the TPM says is in it."""
+        with self._open() as line, line.key(ATTESTS, b"") as (_, _, area):
+            return area
+
     def sealed(self, label: bytes, registers: Sequence[int]) -> Sealed:
         """The answer key of a label for the state that these registers show now."""
         digest = sha256(b"".join(self.registers(registers))).digest()
@@ -102,20 +109,23 @@ class Tpm:
         """(r, s) of a SHA-256 by an answer key (TPM2_Sign, 20.2). Raises StateChanged."""
         ticket = _number(HASH_CHECK, 2) + _number(NOTHING, 4) + _sized(b"")
         what = _sized(digest) + _number(NULL, 2) + ticket
-        with (
-            self._open() as line,
-            line.answer_key(key) as (handle, _, _),
-            line.policy(key.registers) as session,
-        ):
-            try:
-                return _signature(line.ask(SIGN, [handle], what, session))
-            except CommandRefused as error:
-                if error.code != POLICY_FAILED:
-                    raise
-                raise StateChanged(
-                    f"expected registers {sorted(key.registers)} as they were when answer key "
-                    f"{key.label.decode(errors='replace')} was made, got others: it signs nothing"
-                ) from error
+        with self._open() as line, line.answer_key(key) as (handle, _, _):
+            tries = 0
+            while True:
+                tries += 1
+                try:
+                    with line.policy(key.registers) as session:
+                        return _signature(line.ask(SIGN, [handle], what, session))
+                except CommandRefused as error:
+                    if error.code == REGISTER_MOVED and tries < TRIES:
+                        continue
+                    if error.code != POLICY_FAILED:
+                        raise
+                    raise StateChanged(
+                        f"expected registers {sorted(key.registers)} as they were when answer key "
+                        f"{key.label.decode(errors='replace')} was made, got others: it signs "
+                        "nothing"
+                    ) from error
 
     def quote(self, nonce: bytes, registers: Sequence[int]) -> Quoted:
         """The registers' digest under a nonce (TPM2_Quote, 18.4)."""
@@ -282,13 +292,17 @@ class _Line:
 def _connect(where: str) -> Iterator[BinaryIO]:
     host, _, port = where.rpartition(":")
     if host and port.isdecimal():
-        with socket.create_connection((host, int(port)), SECONDS) as line:
-            yield line.makefile("rwb")  # type: ignore[misc]
+        with (
+            socket.create_connection((host, int(port)), SECONDS) as line,
+            line.makefile("rwb") as stream,  # closed with it: a software TPM serves one at a time
+        ):
+            yield stream  # type: ignore[misc]
     elif stat.S_ISSOCK(Path(where).stat().st_mode):
         with socket.socket(socket.AF_UNIX) as line:
             line.settimeout(SECONDS)
             line.connect(where)
-            yield line.makefile("rwb")  # type: ignore[misc]
+            with line.makefile("rwb") as stream:
+                yield stream  # type: ignore[misc]
     else:
         with Path(where).open("r+b", buffering=0) as device:
             yield _Device(device)  # type: ignore[misc]

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 
-from oracle.attestation.chain import from_pem
 from oracle.attestation.enrolment import (
     QUOTED,
     Applicant,
+    bounded,
     decide,
     enrolment_of,
     evidence_bytes,
@@ -24,9 +24,10 @@ from oracle.attestation.enrolment import (
     measurement,
     tpm_measurement,
 )
-from oracle.attestation.evidence import Attested, Kind, MalformedEvidence, Policy, UnexpectedValue
+from oracle.attestation.evidence import Kind, MalformedEvidence, Policy, UnexpectedValue
 from oracle.attestation.quote import point
-from oracle.attestation.tpm import DIGEST, REGISTERS, SHA_256
+from oracle.attestation.tpm import DIGEST, REGISTERS, SHA_256, check_registers
+from oracle.attestation.words import HARDWARE, of_chain, of_level, of_measurements, to_hex
 from oracle.domain.attested import (
     WORD,
     Enrolment,
@@ -41,15 +42,8 @@ from oracle.domain.attested import (
 
 #: Kinds whose whole report is the build: no names choose from it.
 WHOLE = QUOTED | {Kind.TPM}
-HARDWARE: Mapping[Kind, str] = {
-    Kind.SGX: "Intel SGX, an enclave",
-    Kind.TDX: "Intel TDX, a virtual machine",
-    Kind.SNP: "AMD SEV-SNP, a virtual machine",
-    Kind.NITRO: "AWS Nitro, an enclave",
-    Kind.TPM: "TPM 2.0, a machine's boot, in whose state alone its key signs",
-}
 SAYS: Mapping[str, str] = {
-    "build": "what measures so computes this model",
+    "build": "what measures so computes this model, and reports for no key but its own",
     "enrolment": "this key may answer for this owner, by this evidence, until its end",
     "level": "firmware of this level is good until its end, whoever enrols by it",
     "voucher": "this certified key is a TPM's attestation key, until its end",
@@ -106,10 +100,12 @@ def of_evidence(
     if kind is Kind.TPM:
         if until is None:
             raise UnexpectedValue("tpm voucher", "its end", "none")
-        vouched = point(from_pem(parts["chain"])[0])
-        beside = Voucher(Hardware.TPM, False, vouched[:WORD], vouched[WORD:], until)
+        check_registers(_numbered(shown.measurements))
+        end = bounded("tpm voucher", until, policy, shown.valid_until)
+        vouched = point(shown.certificates[0])
+        beside = Voucher(Hardware.TPM, False, vouched[:WORD], vouched[WORD:], end)
         word = tpm_measurement(parts["quote"])
-        enrolment = enrolment_of(Hardware.TPM, applicant, word, until)
+        enrolment = enrolment_of(Hardware.TPM, applicant, word, end)
     elif kind in QUOTED:
         enrolment, _, beside = from_quote(kind, parts, policy, applicant, until)
     else:
@@ -118,14 +114,15 @@ def of_evidence(
     statements = asked(applicant, enrolment, beside)
     words = {
         "hardware": HARDWARE[kind],
-        "certificates": _certificates(kind, shown, policy),
-        "level": _level(kind, shown, policy),
-        "report data": f"{_hex(shown.report_data)}, which binds chain {applicant.chain_id}, "
+        **of_chain(shown, policy),
+        "level": of_level(shown, policy),
+        "report data": f"{to_hex(shown.report_data)}, which binds chain {applicant.chain_id}, "
         f"registry {applicant.registry}, owner, model and answer key",
         "owner": applicant.owner,
-        "answer key": _hex(applicant.point),
-        **_of_build(applicant.model_id, {name: shown.measurements[name] for name in makes}),
-        "build": _hex(enrolment.measurement),
+        "answer key": to_hex(applicant.point),
+        "model": to_hex(applicant.model_id),
+        **of_measurements(kind, shown.measurements, frozenset(makes)),
+        "build": to_hex(enrolment.measurement),
         "until": datetime.fromtimestamp(enrolment.until, UTC).isoformat(),
         **{f"approve {name}": SAYS[name] for name in statements},
     }
@@ -148,49 +145,30 @@ def of_values(
     statements = {"build": build_statement(chain_id, registry, Hardware[kind.name], model_id, word)}
     words = {
         "hardware": HARDWARE[kind],
-        **_of_build(model_id, values),
-        "build": _hex(word),
+        "model": to_hex(model_id),
+        **of_measurements(kind, values, frozenset(values)),
+        "build": to_hex(word),
         "approve build": SAYS["build"],
     }
-    listed = "\n".join(f"{name}={_hex(values[name])}" for name in sorted(values))
+    listed = "\n".join(f"{name}={to_hex(values[name])}" for name in sorted(values))
     return Approval(words, statements, listed.encode())
 
 
 def _registers(values: Mapping[str, bytes]) -> bytes:
     """`tpm_measurement` of a quote over these registers."""
-    known = {f"pcr{number}": number for number in range(REGISTERS)}
-    odd = [name for name, value in values.items() if name not in known or len(value) != DIGEST]
-    if odd:
-        expected = f"pcr0 to pcr{REGISTERS - 1}, {DIGEST} bytes each"
-        raise MalformedEvidence("TPM registers", expected, ", ".join(odd))
-    held = {known[name]: value for name, value in values.items()}
+    held = _numbered(values)
+    check_registers(held)
     bitmap = sum(1 << number for number in held).to_bytes(REGISTERS // 8, "little")
     selection = (1).to_bytes(4, "big") + SHA_256.to_bytes(2, "big") + b"\3" + bitmap
     digest = sha256(b"".join(held[number] for number in sorted(held))).digest()
     return sha256(selection + DIGEST.to_bytes(2, "big") + digest).digest()
 
 
-def _of_build(model_id: bytes, values: Mapping[str, bytes]) -> dict[str, str]:
-    return {"model": _hex(model_id)} | {name: _hex(value) for name, value in values.items()}
-
-
-def _certificates(kind: Kind, shown: Attested, policy: Policy) -> str:
-    lists = "Intel's revocation lists" if kind in QUOTED else f"{len(policy.crls)} revocation lists"
-    end = "collateral" if kind in QUOTED else "certificates"
-    good, until = policy.at.isoformat(), shown.valid_until.isoformat()
-    return f"good at {good} by {lists}; {end} until {until}"
-
-
-def _level(kind: Kind, shown: Attested, policy: Policy) -> str:
-    """The level that was found, and the lowest that the policy takes."""
-    if kind in QUOTED:
-        taken, known = " or ".join(sorted(policy.statuses)), ", ".join(shown.advisories) or "none"
-        return f"{shown.status} ({taken} is taken); advisories: {known}"
-    if not shown.levels:
-        return "none: evidence of this kind says nothing of it"
-    least = ", ".join(f"{name} {policy.tcb[name]}" for name in shown.levels)
-    return f"{shown.status}; least: {least}"
-
-
-def _hex(data: bytes) -> str:
-    return "0x" + data.hex()
+def _numbered(values: Mapping[str, bytes]) -> dict[int, bytes]:
+    """Registers by their numbers. Raises MalformedEvidence."""
+    known = {f"pcr{number}": number for number in range(REGISTERS)}
+    odd = [name for name, value in values.items() if name not in known or len(value) != DIGEST]
+    if odd:
+        expected = f"pcr0 to pcr{REGISTERS - 1}, {DIGEST} bytes each"
+        raise MalformedEvidence("TPM registers", expected, ", ".join(odd))
+    return {known[name]: value for name, value in values.items()}

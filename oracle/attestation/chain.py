@@ -40,7 +40,12 @@ KNOWN = frozenset(
         ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
     }
 )
-UNREADABLE = (x509.InvalidVersion, x509.DuplicateExtension, UnsupportedAlgorithm)
+UNREADABLE = (
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+    UnsupportedAlgorithm,
+)
 
 
 def from_pem(data: bytes) -> list[Certificate]:
@@ -141,12 +146,14 @@ def _check_revocation(chain: Sequence[Certificate], policy: Policy) -> None:
     for crl in lists:
         if crl.issuer not in [issuer.subject for issuer in issuers]:
             expected = "one of " + ", ".join(sorted({name_of(issuer) for issuer in issuers}))
-            raise UnexpectedValue("revocation list", expected, crl.issuer.rfc4514_string())
+            raise UnexpectedValue(
+                "revocation list", expected, printable(crl.issuer.rfc4514_string())
+            )
     for certificate, issuer in zip(chain, issuers, strict=True):
         own = [crl for crl in lists if crl.issuer == issuer.subject]
         for crl in own:
             _check_list(crl, issuer, policy.at)
-            entry = crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
+            entry = _entry(crl, certificate)
             if entry is not None and entry.revocation_date_utc <= policy.at:
                 when = f"revoked at {entry.revocation_date_utc}"
                 raise Revoked(name_of(certificate), "a certificate that holds", when)
@@ -191,6 +198,15 @@ def _crl(data: bytes) -> x509.CertificateRevocationList:
     return crl
 
 
+def _entry(
+    crl: x509.CertificateRevocationList, certificate: Certificate
+) -> x509.RevokedCertificate | None:
+    try:
+        return crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
+    except (ValueError, *UNREADABLE) as error:
+        raise MalformedEvidence("revocation list", "X.509 in DER", f"{error}") from error
+
+
 def _extension(certificate: Certificate, kind: type[Extension]) -> Extension | None:
     try:
         return certificate.extensions.get_extension_for_class(kind).value
@@ -202,7 +218,49 @@ def name_of(certificate: Certificate) -> str:
     """The common name, else the serial number (NVIDIA's device certificates)."""
     names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     names = names or certificate.subject.get_attributes_for_oid(NameOID.SERIAL_NUMBER)
-    return str(names[0].value) if names else certificate.subject.rfc4514_string()
+    return printable(str(names[0].value) if names else certificate.subject.rfc4514_string())
+
+
+def certificate_in_words(certificate: Certificate) -> str:
+    """What tells it from all others; of AMD's that is its hash alone."""
+    subject, issuer = (
+        printable(name.rfc4514_string()) for name in (certificate.subject, certificate.issuer)
+    )
+    with warnings.catch_warnings():  # AMD's VCEKs have the serial number 0
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        serial = certificate.serial_number
+    digest = certificate.fingerprint(SHA256()).hex()
+    return f"{subject}, serial number {serial:#x}, SHA-256 0x{digest}, issued by {issuer}"
+
+
+def list_in_words(data: bytes) -> str:
+    """Whose a revocation list (DER) is, which, and from when to when. Raises MalformedEvidence."""
+    crl = _crl(data)
+    try:
+        found = crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+        number = f"list {found}"
+    except x509.ExtensionNotFound:
+        number = "a list without number"
+    except (ValueError, *UNREADABLE) as error:
+        raise MalformedEvidence("revocation list", "X.509 in DER", f"{error}") from error
+    since, until = crl.last_update_utc.isoformat(), crl.next_update_utc
+    end = "any time" if until is None else until.isoformat()
+    return f"{number} of {printable(crl.issuer.rfc4514_string())}, from {since} until {end}"
+
+
+def is_list_of(data: bytes, issuer: Certificate) -> bool:
+    """Whether a revocation list (DER) has this issuer's name. Raises MalformedEvidence."""
+    return _crl(data).issuer == issuer.subject
+
+
+def list_ends(data: bytes) -> datetime | None:
+    """When a revocation list (DER) has to be fetched anew. Raises MalformedEvidence."""
+    return _crl(data).next_update_utc
+
+
+def printable(text: str) -> str:
+    """Names are whoever's who made the certificate: nothing in them moves a terminal's cursor."""
+    return "".join(each if each.isprintable() else "?" for each in text)
 
 
 def verify_ecdsa(

@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from oracle.attestation.chain import from_pem
+from oracle.attestation.chain import from_pem, list_ends
 from oracle.attestation.evidence import (
     AttestationError,
     Attested,
@@ -30,6 +30,7 @@ from oracle.attestation.evidence import (
     UntrustedRoot,
     check,
 )
+from oracle.attestation.quote import body_of, fields
 
 SGX_DEBUG, TD_DEBUG = 0x02, 0x01
 #: What dcap-qvl says, and which refusal it is; the first that fits.
@@ -52,13 +53,12 @@ REASONS: tuple[tuple[str, type[AttestationError]], ...] = (
 
 def verify_sgx(quote: bytes, collateral: bytes, policy: Policy) -> Attested:
     """quote: DCAP v3 or later; collateral: JSON as the provisioning service gives it. Measurements
-    are mr_enclave and mr_signer. Raises AttestationError."""
+    are all that makes the build (quote.FIELDS). Raises AttestationError."""
     return _verify(Kind.SGX, quote, collateral, policy)
 
 
 def verify_tdx(quote: bytes, collateral: bytes, policy: Policy) -> Attested:
-    """The same of a virtual machine: mr_td, rt_mr0 to rt_mr3, mr_config_id, mr_owner. Raises
-    AttestationError."""
+    """The same of a virtual machine. Raises AttestationError."""
     return _verify(Kind.TDX, quote, collateral, policy)
 
 
@@ -84,14 +84,16 @@ def _verify(kind: Kind, quote: bytes, collateral: bytes, policy: Policy) -> Atte
         raise refusal(kind, str(error)) from error
     if verified.status not in policy.statuses:
         raise TcbRefused(f"{kind} TCB", " or ".join(sorted(policy.statuses)), verified.status)
-    measurements, report_data = _report(kind, parsed.report, policy.allow_debug)
+    _check_debug(kind, parsed.report, policy.allow_debug)
+    chain = from_pem(parsed.cert_chain_pem_bytes().rstrip(b"\0"))
     attested = Attested(
         kind,
-        measurements,
-        report_data,
+        fields(kind, body_of(kind, quote)),
+        bytes(parsed.report.report_data),
         _ends(given, root),
         status=verified.status,
         advisories=tuple(verified.advisory_ids),
+        certificates=(*chain[:2], root),  # what lies above the authority is judged by nobody
     )
     return check(attested, policy)
 
@@ -106,17 +108,13 @@ def _collateral(data: bytes) -> Any:
     return dcap_qvl.QuoteCollateralV3.from_json(json.dumps(held))
 
 
-def _report(kind: Kind, report: Any, debug: bool) -> tuple[dict[str, bytes], bytes]:
-    """(measurements, report data). Raises DebugMode."""
-    if kind is Kind.SGX:
-        if report.attributes[0] & SGX_DEBUG and not debug:
-            raise DebugMode("SGX attributes", "no debugging", report.attributes.hex())
-        names: tuple[str, ...] = ("mr_enclave", "mr_signer")
-    else:
-        if report.td_attributes[0] & TD_DEBUG and not debug:
-            raise DebugMode("TDX attributes", "no debugging", report.td_attributes.hex())
-        names = ("mr_td", "rt_mr0", "rt_mr1", "rt_mr2", "rt_mr3", "mr_config_id", "mr_owner")
-    return {name: bytes(getattr(report, name)) for name in names}, bytes(report.report_data)
+def _check_debug(kind: Kind, report: Any, debug: bool) -> None:
+    if debug:
+        return
+    if kind is Kind.SGX and report.attributes[0] & SGX_DEBUG:
+        raise DebugMode("SGX attributes", "no debugging", report.attributes.hex())
+    if kind is Kind.TDX and report.td_attributes[0] & TD_DEBUG:
+        raise DebugMode("TDX attributes", "no debugging", report.td_attributes.hex())
 
 
 def _ends(given: Any, root: x509.Certificate) -> datetime:
@@ -124,7 +122,9 @@ def _ends(given: Any, root: x509.Certificate) -> datetime:
     ends = [root.not_valid_after_utc]
     for text in (given.tcb_info, given.qe_identity):
         ends.append(datetime.fromisoformat(json.loads(text)["nextUpdate"]).astimezone(UTC))
-    for chain in (given.tcb_info_issuer_chain, given.qe_identity_issuer_chain):
+    ends += [end for crl in (given.root_ca_crl, given.pck_crl) if (end := list_ends(crl))]
+    chains = (given.tcb_info_issuer_chain, given.qe_identity_issuer_chain)
+    for chain in (*chains, given.pck_crl_issuer_chain):
         ends += [certificate.not_valid_after_utc for certificate in from_pem(chain.encode())]
     return min(ends)
 

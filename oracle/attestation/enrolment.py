@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Protocol
 
@@ -25,7 +26,7 @@ from oracle.attestation.evidence import (
     UnexpectedValue,
 )
 from oracle.attestation.quote import level, measured, split
-from oracle.attestation.tpm import Sealed, quoted_policy, statement
+from oracle.attestation.tpm import DIGEST, Sealed, quoted_policy, signature_bytes, statement
 from oracle.domain.attested import (
     WORD,
     DcapEvidence,
@@ -112,10 +113,22 @@ def decide(
     if missing or not names:
         raise UnexpectedValue(f"{kind} measurements", sorted(names), sorted(shown.measurements))
     word = measurement({name: shown.measurements[name] for name in names})
-    latest = int(policy.at.timestamp()) + FRESH
-    if until is not None and until > latest:
-        raise UnexpectedValue(f"{kind} enrolment's end", f"{latest} at the latest", until)
-    return enrolment_of(Hardware[kind.name], applicant, word, latest if until is None else until)
+    latest = policy.at + timedelta(seconds=FRESH)
+    return enrolment_of(
+        Hardware[kind.name], applicant, word, bounded(f"{kind} enrolment", until, policy, latest)
+    )
+
+
+def bounded(what: str, until: int | None, policy: Policy, latest: datetime) -> int:
+    """An end that lies after the time of verification and is not past the latest, which it is if
+    nobody names another. Raises UnexpectedValue."""
+    end = int(latest.timestamp())
+    if until is None:
+        return end
+    if not policy.at.timestamp() < until <= end:
+        expected = f"one after {policy.at.isoformat()} and up to {latest.isoformat()}"
+        raise UnexpectedValue(f"{what}'s end", expected, datetime.fromtimestamp(until, UTC))
+    return until
 
 
 def from_quote(
@@ -126,13 +139,14 @@ def from_quote(
     until: int | None = None,
 ) -> tuple[Enrolment, DcapEvidence, Level]:
     """What a quote of SGX or TDX and its collateral stand for: the enrolment, the evidence that the
-    contract takes, the level of the firmware that attesters admit until a second (by default as
-    long as the collateral). Raises AttestationError, and DebugMode as `decide` does."""
+    contract takes, the level of the firmware that attesters admit until a second (at most, and by
+    default, as long as the collateral). Raises AttestationError, and DebugMode as `decide` does."""
     if kind not in QUOTED:
         raise UnexpectedValue("kind", "sgx or tdx", kind)
     shown = examine(kind, parts, policy, applicant)
     quote = split(kind, parts["quote"])
-    found = level(kind, quote, int(shown.valid_until.timestamp()) if until is None else until)
+    end = bounded(f"{kind} level", until, policy, shown.valid_until)
+    found = level(kind, quote, end)
     word = measured(kind, quote.body)
     enrolment = enrolment_of(Hardware[kind.name], applicant, word, found.until)
     evidence = DcapEvidence(
@@ -206,6 +220,16 @@ def from_tpm(
         voucher, quoted.statement, quoted.signature, certified.statement, certified.signature
     )
     return enrolment_of(Hardware.TPM, applicant, word, voucher.until), evidence
+
+
+def quoted_parts(proof: TpmEvidence, registers: Sequence[bytes]) -> dict[str, bytes]:
+    """A live TPM's quote as the parts that `tpm.verify` takes, but for the chain: who knows the TPM
+    makes it. `registers`: those that were quoted, ascending. Raises UnexpectedValue for others."""
+    pcrs = b"".join(registers)
+    if sha256(pcrs).digest() != (quoted := proof.quote[-DIGEST:]):  # the last field of a quote
+        raise UnexpectedValue("TPM registers", quoted.hex(), sha256(pcrs).hexdigest())
+    signature = signature_bytes(proof.quote_signature)
+    return {"quote": proof.quote, "signature": signature, "pcrs": pcrs}
 
 
 def enrolment_of(kind: int, applicant: Applicant, measurement: bytes, until: int) -> Enrolment:

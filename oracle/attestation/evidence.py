@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
+from cryptography import x509
+
 from prover.errors import EinproofError
 
 
@@ -94,7 +96,8 @@ class Policy:
 class Attested:
     """What evidence shows. key: the public key (DER) that the evidence itself vouches for, if any;
     valid_until: when the first of its certificates ends; status: the level of its firmware, in
-    words; levels: in numbers, where they have names (AMD's)."""
+    words; levels: in numbers, where they have names (AMD's); certificates: the leaf first, the root
+    last."""
 
     kind: Kind
     measurements: Mapping[str, bytes]
@@ -104,6 +107,7 @@ class Attested:
     status: str = ""
     advisories: tuple[str, ...] = ()
     levels: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    certificates: tuple[x509.Certificate, ...] = ()
 
 
 def check(attested: Attested, policy: Policy) -> Attested:

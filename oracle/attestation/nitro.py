@@ -58,7 +58,8 @@ def verify(document: bytes, policy: Policy) -> Attested:
     if body.get("user_data") is not None:
         measurements["user_data"] = body["user_data"]
     nonce = body.get("nonce") or b""
-    return check(Attested(Kind.NITRO, measurements, nonce, until, body.get("public_key")), policy)
+    key, chain = body.get("public_key"), tuple(certificates)
+    return check(Attested(Kind.NITRO, measurements, nonce, until, key, certificates=chain), policy)
 
 
 def _envelope(document: bytes) -> tuple[bytes, bytes, bytes]:

@@ -47,7 +47,8 @@ def verify(report: bytes, chain: bytes, policy: Policy) -> Attested:
     read.take(32)  # the device's own nonce
     measurements |= _opaque(read.sized(2))
     read.end()
-    return check(Attested(Kind.NVIDIA, measurements, nonce, until), policy)
+    chained = tuple(certificates)
+    return check(Attested(Kind.NVIDIA, measurements, nonce, until, certificates=chained), policy)
 
 
 def _blocks(record: bytes, count: int) -> dict[str, bytes]:

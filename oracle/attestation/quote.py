@@ -25,6 +25,36 @@ BODIES = {2: MACHINE, 3: MACHINE_1_5}
 VERSIONS = {Kind.SGX: (3,), Kind.TDX: (4, 5)}
 ENGINE_DATA, CHAIN = 6, 5  # kinds of certification data
 SIGNATURE, POINT, REPORT_DATA = 64, 64, 64
+#: Where the fields lie that `measured` hashes: of an enclave's report, of a machine's.
+FIELDS = {
+    Kind.SGX: {
+        "misc_select": (16, 20),
+        "isv_ext_prod_id": (32, 48),
+        "attributes": (48, 64),
+        "mr_enclave": (64, 96),
+        "mr_signer": (128, 160),
+        "config_id": (192, 256),
+        "isv_prod_id": (256, 258),
+        "isv_svn": (258, 260),
+        "config_svn": (260, 262),
+        "isv_family_id": (304, 320),
+    },
+    Kind.TDX: {
+        "td_attributes": (120, 128),
+        "xfam": (128, 136),
+        "mr_td": (136, 184),
+        "mr_config_id": (184, 232),
+        "mr_owner": (232, 280),
+        "mr_owner_config": (280, 328),
+        "rt_mr0": (328, 376),
+        "rt_mr1": (376, 424),
+        "rt_mr2": (424, 472),
+        "rt_mr3": (472, 520),
+        "mr_service_td": (600, 648),
+    },
+}
+#: Zeros in an enclave's report, and hashed all the same.
+RESERVED = ((20, 32), (96, 128), (160, 192), (262, 304))
 SGX = x509.ObjectIdentifier("1.2.840.113741.1.13.1")
 #: The same in DER, without its head; .2, .3 and .4 follow by one byte.
 SGX_BYTES = bytes.fromhex("2a864886f84d010d01")
@@ -90,6 +120,23 @@ def measured(kind: Kind, body: bytes) -> bytes:
     if kind is Kind.SGX:
         return sha256(body[16 : ENCLAVE - REPORT_DATA]).digest()
     return sha256(body[120 : MACHINE - REPORT_DATA] + body[MACHINE + 16 :]).digest()
+
+
+def fields(kind: Kind, body: bytes) -> dict[str, bytes]:
+    """What `measured` hashes, by name; `reserved` is there only if it is not zero."""
+    found = {name: body[start:end] for name, (start, end) in FIELDS[kind].items()}
+    if kind is Kind.SGX:
+        rest = b"".join(body[start:end] for start, end in RESERVED)
+        found |= {"reserved": rest} if any(rest) else {}
+    return {name: value for name, value in found.items() if value}
+
+
+def body_of(kind: Kind, data: bytes) -> bytes:
+    """The report in a quote that was verified."""
+    if data[:2] == b"\5\0":
+        start = HEADER + 6
+        return data[start : start + int.from_bytes(data[HEADER + 2 : start], "little")]
+    return data[HEADER : HEADER + (ENCLAVE if kind is Kind.SGX else MACHINE)]
 
 
 def level(kind: Kind, quote: Quote, until: int) -> Level:

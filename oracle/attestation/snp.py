@@ -78,7 +78,15 @@ def verify(report: bytes, chain: bytes, policy: Policy) -> Attested:
         raise UnexpectedValue("SNP chip", _extension(vcek, CHIP_OID).hex(), chip.hex())
     levels = {name: reported[at] for name, at in LEVELS.items()}
     status = ", ".join(f"{name} {number}" for name, number in levels.items())
-    attested = Attested(Kind.SNP, measurements, report_data, until, status=status, levels=levels)
+    attested = Attested(
+        Kind.SNP,
+        measurements,
+        report_data,
+        until,
+        status=status,
+        levels=levels,
+        certificates=tuple(certificates),
+    )
     return check(attested, policy)
 
 

@@ -6,6 +6,7 @@ Source: TCG, Trusted Platform Module Library, Part 2: Structures, 10.12 (attesta
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -29,6 +30,9 @@ GENERATED, QUOTE, CERTIFY = 0xFF544347, 0x8018, 0x8017
 ECDSA, SHA_256, ECC, P_256, NULL = 0x0018, 0x000B, 0x0023, 0x0003, 0x0010
 REGISTERS, DIGEST = 24, 32
 POLICY_PCR = 0x17F
+#: 16, for debugging, and 23, for applications, by any program; 20 to 22 by an operating system
+#: that was started at locality 2 (TCG, PC Client Platform TPM Profile, PCR attributes).
+RESETTABLE = frozenset({16, 20, 21, 22, 23})
 #: tcg-kp-AIKCertificate, the purpose of a TPM's attestation key, which signs what its TPM has seen
 #: and nothing else: any other key of the same authority could sign a quote that is made up.
 ATTESTATION_KEY = x509.ObjectIdentifier("2.23.133.8.3")
@@ -78,7 +82,27 @@ def verify(quote: bytes, signature: bytes, pcrs: bytes, chain: bytes, policy: Po
         f"pcr{number}": pcrs[DIGEST * i : DIGEST * (i + 1)] for i, number in enumerate(numbers)
     }
     der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return check(Attested(Kind.TPM, measurements, said.extra, until, der), policy)
+    chained = tuple(certificates)
+    return check(
+        Attested(Kind.TPM, measurements, said.extra, until, der, certificates=chained), policy
+    )
+
+
+def check_registers(values: Mapping[int, bytes]) -> None:
+    """Raises UnexpectedValue for registers that say nothing of what the machine booted: those that
+    whoever runs it resets and extends as it likes, or all of them as a reset leaves them."""
+    loose = sorted(set(values) & RESETTABLE)
+    if loose:
+        expected = f"none of {sorted(RESETTABLE)}, which a running system resets to say anything"
+        raise UnexpectedValue("TPM registers", expected, loose)
+    if all(map(is_empty, values.values())):
+        expected = "one at least that something was measured into: else every boot has this state"
+        raise UnexpectedValue("TPM registers", expected, f"{sorted(values)}, all empty")
+
+
+def is_empty(value: bytes) -> bool:
+    """Whether a register is as a reset leaves it, zeros or (17 to 22) ones."""
+    return value in (bytes(DIGEST), b"\xff" * DIGEST)
 
 
 def statement(data: bytes) -> Statement:
@@ -115,6 +139,12 @@ def signature_scalars(data: bytes) -> tuple[int, int]:
     r, s = read.sized(2), read.sized(2)
     read.end()
     return int.from_bytes(r, "big"), int.from_bytes(s, "big")
+
+
+def signature_bytes(signature: tuple[bytes, bytes]) -> bytes:
+    """The TPMT_SIGNATURE by ECDSA over SHA-256 of r and s."""
+    head = ECDSA.to_bytes(2, "big") + SHA_256.to_bytes(2, "big")
+    return head + b"".join(len(word).to_bytes(2, "big") + word for word in signature)
 
 
 def verify_certified(

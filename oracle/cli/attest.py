@@ -10,12 +10,12 @@ import typer
 
 from oracle.adapters.deployment import ATTESTATIONS
 from oracle.cli.prove import parse_word
-from oracle.domain.errors import KeyRefused, SettingsInvalid
+from oracle.domain.errors import SettingsInvalid
 from oracle.settings import read_settings
 
 if TYPE_CHECKING:
     from oracle.adapters.wallet import Wallet
-    from oracle.attestation import Attested
+    from oracle.attestation import Attested, Policy
     from oracle.bootstrap import Site
 
 app = typer.Typer(
@@ -31,7 +31,9 @@ Parts = Annotated[
 Roots = Annotated[
     list[str],
     typer.Option(
-        "--root", metavar="HASH|FILE", help="Trusted in place of the pinned: SHA-256 or PEM."
+        "--root",
+        metavar="HASH|FILE",
+        help="Trusted in place of the pinned: SHA-256, or the root alone in PEM.",
     ),
 ]
 At = Annotated[str, typer.Option(help="Time to verify for: 2026-01-03T20:45:00Z; default now.")]
@@ -87,7 +89,7 @@ def verify(
         tcb=tcb,
         report_data=report_data,
     )
-    _print(_shown(decide(named, read_parts(part), policy)), as_json)
+    _print(_shown(decide(named, read_parts(part), policy), policy), as_json)
 
 
 @app.command()
@@ -110,75 +112,39 @@ def enrol(
     ] = [],  # noqa: B006
     status: Statuses = [],  # noqa: B006
     tcb: Tcb = [],  # noqa: B006
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for a TPM's quote and attestation key, for attesters."),
+    ] = None,
     rpc: Rpc = None,
     key: Key = None,
     as_json: Json = False,
 ) -> None:
     """Enrol an answer key of yours for a model, with its hardware's evidence. What attesters have
     not approved yet is named, and nothing is sent: ask them, and come again."""
-    from oracle.evidence import parse_kind, parse_policy, parse_time, read_parts
+    from oracle.attestation.enrolment import QUOTED
+    from oracle.evidence import parse_end, parse_kind, parse_policy, read_parts, unread
 
     model_id, named = parse_word(model, "MODEL"), parse_kind(kind)
+    policy = None
+    if named.value == "tpm":
+        beside = "a TPM's evidence, which is made here"
+        unread(beside, part=part, root=root, at=at, measurement=measurement, status=status, tcb=tcb)
+        if not until:
+            raise SettingsInvalid("expected --until, the voucher's end: the certificate's, or less")
+    else:
+        unread(f"--kind {named}", out=out, measurement=measurement if named in QUOTED else None)
+        if named not in QUOTED and not (at or until):
+            raise SettingsInvalid("expected --at or --until: attesters approve one end")
+        policy = parse_policy(named, root, at, statuses=status, tcb=tcb)
 
     async def work(site: "Site", wallet: "Wallet") -> Report:
-        from oracle.adapters.answer_key import TpmKey, open_answer_key
-        from oracle.adapters.attestations import enrol_call, is_admitted
-        from oracle.attestation.approval import asked
-        from oracle.attestation.enrolment import (
-            QUOTED,
-            Applicant,
-            decide,
-            evidence_bytes,
-            from_quote,
-            from_tpm,
-            voucher_of,
-        )
-        from oracle.domain.attested import key_id
+        from oracle.adapters.answer_key import open_answer_key
+        from oracle.attesting import Given, enrol
 
         opened = open_answer_key(answer_key or read_settings().answer_key)
-        where = (site.identity.chain_id, site.deployment.address(ATTESTATIONS))
-        applicant = Applicant(*where, wallet.signer.address, model_id, await opened.point())
-        if named.value == "tpm" and not part:
-            if not isinstance(opened, TpmKey):
-                raise KeyRefused(
-                    "a TPM's evidence is made with a key in it: tpm:WHERE#LABEL@REGISTERS"
-                )
-            voucher = voucher_of(opened.tpm, int(parse_time(until).timestamp()))
-            enrolment, proof = from_tpm(opened.tpm, applicant, opened.sealed(), voucher)
-            evidence = proof.encoded
-            awaited = asked(applicant, enrolment, voucher)
-        elif named in QUOTED:
-            policy = parse_policy(named, root, at, statuses=status, tcb=tcb)
-            end = int(parse_time(until).timestamp()) if until else None
-            found = read_parts(part)
-            enrolment, quoted, level = from_quote(named, found, policy, applicant, end)
-            evidence = quoted.encoded
-            awaited = asked(applicant, enrolment, level)
-        else:
-            if not (at or until):
-                raise SettingsInvalid("expected --at or --until: attesters approve one end")
-            policy = parse_policy(named, root, at, statuses=status, tcb=tcb)
-            end = int(parse_time(until).timestamp()) if until else None
-            found = read_parts(part)
-            enrolment = decide(named, found, policy, applicant, measurement, end)
-            evidence = evidence_bytes(named, found)
-            awaited = asked(applicant, enrolment, evidence)
-        missing = {
-            name: "0x" + statement.hex()
-            for name, statement in awaited.items()
-            if not await is_admitted(site.chain, where[1], statement)
-        }
-        report: Report = {
-            "owner": applicant.owner,
-            "key": "0x" + key_id(applicant.owner, model_id, applicant.point).hex(),
-            "point": "0x" + applicant.point.hex(),
-            "measurement": "0x" + enrolment.measurement.hex(),
-            "until": enrolment.until,
-        }
-        if missing:
-            return {**report, "enrolled": False, **{f"approve {n}": s for n, s in missing.items()}}
-        await wallet.transact(enrol_call(where[1], enrolment, evidence))
-        return {**report, "enrolled": True}
+        given = Given(named, read_parts(part), policy, measurement, parse_end(until))
+        return await enrol(site, wallet, model_id, opened, given, out)
 
     _print(_run(work, rpc, key), as_json)
 
@@ -208,6 +174,9 @@ def approve(
     evidence: Annotated[
         Path | None, typer.Option(help="What you looked at, to be published; default the parts.")
     ] = None,
+    only: Annotated[
+        list[str], typer.Option("--only", help="voucher, level, enrolment or build; repeat it.")
+    ] = [],  # noqa: B006
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     rpc: Rpc = None,
     key: Key = None,
@@ -215,24 +184,35 @@ def approve(
 ) -> None:
     """Approve, as an attester: what --kind's evidence (--part) or a build's measurements
     (--measurement NAME=HEX alone) stand for, or a STATEMENT that you computed elsewhere. What is
-    approved is said in words, and asked about."""
+    approved is said in words, and asked about, one by one."""
     from oracle.attestation.approval import Approval, of_evidence, of_values
     from oracle.attestation.enrolment import Applicant
     from oracle.evidence import (
+        parse_end,
         parse_kind,
         parse_owner,
         parse_point,
         parse_policy,
-        parse_time,
         read_bytes,
         read_parts,
+        unread,
     )
 
     if bool(statement) == bool(kind) or (statement and evidence is None):
         raise SettingsInvalid("expected a STATEMENT with --evidence, or --kind with --model")
+    shown: dict[str, Any] = {"owner": owner, "point": point, "until": until, "root": root}
+    shown |= {"at": at, "crl": crl, "status": status, "tcb": tcb}
+    if statement:
+        unread("a STATEMENT", model=model, part=part, measurement=measurement, **shown)
+    elif not part:
+        if not measurement or any("=" not in each for each in measurement):
+            raise SettingsInvalid("expected --part NAME=FILE, or --measurement NAME=HEX alone")
+        unread("--measurement alone, without --part", **shown)
     seen = read_bytes(evidence) if evidence else b""
 
-    def found(chain_id: int, registry: str) -> Approval:
+    def found(chain_id: int, registry: str, now: int) -> Approval:
+        from oracle.attesting import check_end, check_time
+
         if statement:
             words = {"statement": f"{statement}, a hash that says nothing of what it stands for"}
             return Approval(words, {"statement": parse_word(statement, "STATEMENT")}, seen)
@@ -242,38 +222,27 @@ def approve(
             named, root, at, measurements=values, crls=crl, statuses=status, tcb=tcb
         )
         if not part:
-            if owner or point or until or crl or tcb or status or len(values) < len(measurement):
-                raise SettingsInvalid("expected --part NAME=FILE, or --measurement NAME=HEX alone")
             return of_values(named, chain_id, registry, model_id, policy.measurements)
         applicant = Applicant(chain_id, registry, parse_owner(owner), model_id, parse_point(point))
         names = [each.partition("=")[0] for each in measurement]
-        end = int(parse_time(until).timestamp()) if until else None
+        check_time(policy.at, now)
+        check_end(end := parse_end(until), now)
         return of_evidence(named, read_parts(part), policy, applicant, names, end)
 
     async def work(site: "Site", wallet: "Wallet") -> Report:
-        from oracle.adapters.attestations import approve_call, is_admitted
+        from oracle.attesting import approve
 
-        registry = site.deployment.address(ATTESTATIONS)
-        approval = found(site.identity.chain_id, registry)
-        statements = approval.statements
-        missing = [
-            name
-            for name, word in statements.items()
-            if not await is_admitted(site.chain, registry, word)
-        ]
+        now = (await site.chain.head()).timestamp
+        approval = found(site.identity.chain_id, site.deployment.address(ATTESTATIONS), now)
         for name, words in approval.words.items():
             typer.echo(f"{name:18} {words}", err=True)
-        if yes and "build" in missing and approval.unnamed:
-            listed = ", ".join(approval.unnamed)
-            raise SettingsInvalid(f"expected --measurement NAME=HEX with --yes, of {listed}")
-        if missing and not yes:
-            typer.confirm(f"Approve {' and '.join(missing)}?", abort=True, err=True)
-        for name in missing:
-            call = approve_call(registry, statements[name], seen or approval.looked_at)
-            await wallet.transact(call)
-        admitted = [await is_admitted(site.chain, registry, word) for word in statements.values()]
-        report: Report = {name: "0x" + word.hex() for name, word in statements.items()}
-        return {**report, "approved": missing, "admitted": all(admitted)}
+
+        def ask(name: str) -> bool:
+            return typer.confirm(f"Approve {name}?", err=True)
+
+        return await approve(
+            site, wallet, approval, evidence=seen, only=only, ask=None if yes else ask
+        )
 
     _print(_run(work, rpc, key), as_json)
 
@@ -294,27 +263,22 @@ def veto(
 ) -> None:
     """End a statement for ever, as an attester; or, from Intel's revocation lists, all certificates
     that they name and nobody vetoed yet. A stale list is refused."""
+    from oracle.evidence import parse_time, read_bytes, read_crl, unread
+
     word = parse_word(statement, "STATEMENT") if statement else None
     if (word is None) == (not crl) or (issuer is None) == bool(crl):
         raise SettingsInvalid("expected a STATEMENT, or --crl with --issuer")
+    if word is not None:
+        unread("a STATEMENT", at=at)
 
     async def work(site: "Site", wallet: "Wallet") -> Report:
-        from oracle.adapters.attestations import is_vetoed, veto_call
-        from oracle.attestation.chain import from_pem, revoked
-        from oracle.attestation.quote import point
-        from oracle.domain.attested import certificate_statement
-        from oracle.evidence import parse_time, read_bytes, read_crl
+        from oracle.attesting import listed, veto
 
-        where = (site.identity.chain_id, site.deployment.address(ATTESTATIONS))
         words = [word] if word is not None else []
         if issuer is not None:
-            by, when = from_pem(read_bytes(issuer))[0], parse_time(at)
-            serials = [serial for path in crl for serial in revoked(read_crl(path), by, when)]
-            words += [certificate_statement(*where, point(by), serial) for serial in serials]
-        new = [each for each in words if not await is_vetoed(site.chain, where[1], each)]
-        for each in new:
-            await wallet.transact(veto_call(where[1], each))
-        return {"vetoed": ["0x" + each.hex() for each in new], "known": len(words) - len(new)}
+            lists = [read_crl(path) for path in crl]
+            words += listed(site, lists, read_bytes(issuer), parse_time(at))
+        return await veto(site, wallet, words)
 
     _print(_run(work, rpc, key), as_json)
 
@@ -367,26 +331,12 @@ def contradict(
     as_json: Json = False,
 ) -> None:
     """Revoke a key that signed two outputs for one model and input, by showing both; for anyone."""
-    from oracle.offers import read_events
-
     ids = [parse_word(each, "REQUEST") for each in (one, other)]
 
     async def work(site: "Site", wallet: "Wallet") -> Report:
-        from oracle.adapters.attestations import NoContradiction, contradict_call, signed_by
-        from oracle.domain.chain import Stood
+        from oracle.attesting import contradict
 
-        found = []
-        for id in ids:
-            request, events = await read_events(site, id)
-            tier = await site.chain.tier(request.assurance)
-            stood = [event for event in events if isinstance(event, Stood)]
-            signed = tier and stood and await signed_by(site.chain, request, tier, stood[-1])
-            if not signed:
-                raise NoContradiction(f"no key is shown to have answered 0x{id.hex()}")
-            found.append(signed)
-        await wallet.transact(contradict_call(*found))
-        named = {"owner": found[0].owner, "model": "0x" + found[0].request.model_id.hex()}
-        return {**named, "point": "0x" + found[0].point.hex(), "revoked": True}
+        return await contradict(site, wallet, *ids)
 
     _print(_run(work, rpc, key), as_json)
 
@@ -394,9 +344,12 @@ def contradict(
 # --- what comes of it ---------------------------------------------------------------------------
 
 
-def _shown(attested: "Attested") -> Report:
+def _shown(attested: "Attested", policy: "Policy") -> Report:
+    from oracle.attestation.words import of_chain
+
     return {
         "kind": attested.kind.value,
+        **of_chain(attested, policy),
         "report_data": "0x" + attested.report_data.hex(),
         "valid_until": attested.valid_until.isoformat(),
         "status": attested.status,

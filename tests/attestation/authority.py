@@ -345,6 +345,8 @@ class Intel:
     root: Holder = field(default_factory=lambda: root("Root of the tests", ec.SECP256R1()))
     status: str = "UpToDate"
     next_update: datetime = NOW + 20 * DAY
+    #: Of the list of platforms, where it is another.
+    lists_until: datetime | None = None
 
     def __post_init__(self) -> None:
         self.authority = self.root.issue("Intel SGX PCK Platform CA", ca=True)
@@ -386,12 +388,12 @@ class Intel:
         }  # fmt: skip
         texts = [json.dumps(part, separators=(",", ":")) for part in (tcb_info, identity)]
         signatures = [self.signer.sign(text.encode(), 32).hex() for text in texts]
-        taken = self.platform.chain[:1] if revoked else []
+        taken, until = self.platform.chain[:1] if revoked else [], self.next_update
         return json.dumps(
             {
                 "pck_crl_issuer_chain": self.authority.pem.decode(),
-                "root_ca_crl": self.root.revoking().hex(),
-                "pck_crl": self.authority.revoking(*taken).hex(),
+                "root_ca_crl": self.root.revoking(until=until).hex(),
+                "pck_crl": self.authority.revoking(*taken, until=self.lists_until or until).hex(),
                 "tcb_info_issuer_chain": self.signer.pem.decode(),
                 "tcb_info": texts[0],
                 "tcb_info_signature": signatures[0],

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from oracle.attestation import (
@@ -20,6 +21,7 @@ from oracle.attestation import (
     UntrustedRoot,
     verify,
 )
+from oracle.attestation import words as in_words
 from oracle.attestation.approval import SAYS, of_evidence, of_values
 from oracle.attestation.enrolment import decide, evidence_bytes, from_quote, tpm_measurement
 from oracle.domain.attested import (
@@ -110,13 +112,101 @@ def test_what_is_approved_is_said_in_words(kind: Kind, parts: Any) -> None:
         Kind.TDX: "UpToDate (UpToDate is taken)",
     }
     assert words["level"].startswith(levels.get(kind, "none: evidence of this kind"))
-    for name in names(kind) or shown.measurements:
-        assert words[name] == "0x" + shown.measurements[name].hex()
+    makes = names(kind) or shown.measurements
+    for name, value in shown.measurements.items():
+        mark = "" if name in makes else " (not of the build)"
+        assert words[name] == f"0x{value.hex()}{mark}"
     said = {word.removeprefix("approve ") for word in words if word.startswith("approve ")}
     assert said == set(
         of_evidence(kind, given, policy(kind), APPLICANT, names(kind), END).statements
     )
     assert said < set(SAYS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_root_leaf_and_voucher_are_named(
+    kind: Kind, parts: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a forger's chain under a root of its own is not taken for the maker's."""
+    intel = made.INTEL
+    signer = intel.platform if kind in QUOTED else made.device(kind)
+    given = parts(kind) if kind in QUOTED else parts(kind, signer)
+
+    def words() -> Any:
+        return of_evidence(kind, given, policy(kind), APPLICANT, names(kind), END).words
+
+    said = words()
+    leaf, root = signer.chain[0], made.TOP[kind]
+    assert said["root"].startswith(f"0x{root.root.hex()}, Root of ")
+    pinned = "none is pinned" if kind is Kind.TPM else "NOT the one that is pinned here"
+    assert pinned in said["root"]
+    digest = leaf.fingerprint(SHA256()).hex()
+    named = f"serial number {leaf.serial_number:#x}, SHA-256 0x{digest}, issued by CN="
+    assert named in said["certificate"]
+    assert leaf.subject.rfc4514_string() in said["certificate"]
+    point = leaf.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)[1:]
+    assert ("attestation key" in said) is (kind is Kind.TPM)
+    assert kind is not Kind.TPM or said["attestation key"].startswith("0x" + point.hex())
+    monkeypatch.setattr(in_words, "ROOTS", {kind: frozenset({root.root})})
+    assert words()["root"].endswith(", the one that is pinned here")
+
+
+def test_what_a_certificate_calls_itself_moves_no_cursor(parts: Any) -> None:
+    authority = made.TOP[Kind.NITRO].issue("\x1b[2Jpinned", ca=True)
+    signer = made.device(Kind.NITRO, authority=authority)
+    given = parts(Kind.NITRO, signer)
+    found = of_evidence(Kind.NITRO, given, policy(Kind.NITRO), APPLICANT, ["pcr0"], END)
+    assert "?[2Jpinned" in found.words["certificate"]
+    assert all(each.isprintable() for each in found.words.values())
+    odd = replace(policy(Kind.NITRO), crls=(made.TOP[Kind.NITRO].revoking(until=NOW),))
+    with pytest.raises(Expired) as refused:
+        of_evidence(Kind.NITRO, given, odd, APPLICANT, ["pcr0"], END)
+    assert str(refused.value).isprintable()
+
+
+def test_a_voucher_lasts_no_longer_than_its_certificate(parts: Any) -> None:
+    signer = made.device(Kind.TPM, until=NOW + 2 * DAY)
+    given, end = parts(Kind.TPM, signer), int((NOW + 2 * DAY).timestamp())
+    found = of_evidence(Kind.TPM, given, policy(Kind.TPM), APPLICANT, until=end)
+    assert found.words["until"] == (NOW + 2 * DAY).isoformat()
+    for odd in (end + 1, int(NOW.timestamp())):
+        with pytest.raises(UnexpectedValue, match="voucher's end: expected one after") as refused:
+            of_evidence(Kind.TPM, given, policy(Kind.TPM), APPLICANT, until=odd)
+        assert (NOW + 2 * DAY).isoformat() in str(refused.value)  # the range is said
+
+
+EMPTY, ONES, FULL = bytes(32), b"\xff" * 32, b"7" * 32
+
+
+@pytest.mark.parametrize(
+    ("registers", "why"),
+    [
+        ({16: FULL, 23: FULL}, r"which a running system resets to say anything, got \[16, 23\]"),
+        ({7: FULL, 16: FULL}, r"got \[16\]"),
+        ({7: FULL, 20: FULL, 21: FULL, 22: FULL}, r"got \[20, 21, 22\]"),
+        ({0: EMPTY, 7: EMPTY}, "every boot has this state, got .0, 7., all empty"),
+        ({0: EMPTY, 17: ONES, 18: ONES}, "all empty"),
+    ],
+)
+def test_registers_that_say_nothing_are_no_build(
+    registers: dict[int, bytes], why: str, parts: Any
+) -> None:
+    """A key for them would sign in any boot: they are reset, or every boot leaves them so."""
+    with pytest.raises(UnexpectedValue, match=why):
+        given = parts(Kind.TPM, registers=registers)
+        of_evidence(Kind.TPM, given, policy(Kind.TPM), APPLICANT, until=END)
+    values = {f"pcr{number}": value for number, value in registers.items()}
+    with pytest.raises(UnexpectedValue, match=why):
+        of_values(Kind.TPM, *WHERE, APPLICANT.model_id, values)
+
+
+def test_an_empty_register_beside_a_measured_one_is_said_to_be_so(parts: Any) -> None:
+    """That nothing was measured there is a part of the state, and not to be taken for a value."""
+    given = parts(Kind.TPM, registers={7: FULL, 12: EMPTY, 17: ONES})
+    words = of_evidence(Kind.TPM, given, policy(Kind.TPM), APPLICANT, until=END).words
+    assert words["pcr7"] == "0x" + FULL.hex()
+    assert words["pcr12"].endswith(" (nothing measured)")
+    assert words["pcr17"].endswith(" (nothing measured)")
 
 
 def test_the_level_that_is_taken_below_the_best_is_said(parts: Any) -> None:
@@ -172,9 +262,16 @@ def test_a_device_that_its_maker_took_back_stands_for_nothing(kind: Kind, parts:
 
     def found(crl: bytes) -> str:
         asked = replace(policy(kind), crls=(crl,))
-        return of_evidence(kind, given, asked, APPLICANT, names(kind), END).words["certificates"]
+        return of_evidence(kind, given, asked, APPLICANT, names(kind), END).words[
+            "revocation lists"
+        ]
 
-    assert "by 1 revocation lists" in found(authority.revoking())
+    begun, ends = (NOW - DAY).isoformat(), (NOW + DAY).isoformat()
+    own = f"list 1 of CN=Authority of {kind}, from {begun} until {ends}"
+    assert found(authority.revoking()) == own
+    roots = found(made.TOP[kind].revoking())
+    assert roots.startswith(f"list 1 of CN=Root of {kind}, ")  # says nothing of the device
+    assert roots.endswith(f"; NONE of Authority of {kind}, which issued the certificate")
     with pytest.raises(Revoked):
         found(authority.revoking(signer.chain[0]))
     with pytest.raises(UnexpectedValue):

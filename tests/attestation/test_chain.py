@@ -20,7 +20,7 @@ from oracle.attestation import (
     UnexpectedValue,
     UntrustedRoot,
 )
-from oracle.attestation.chain import revoked, verify_chain
+from oracle.attestation.chain import from_pem, revoked, verify_chain
 from tests.attestation.authority import DAY, NOW, Holder, root
 
 SECOND = timedelta(seconds=1)
@@ -87,6 +87,13 @@ def test_critical_extensions_that_nobody_knows_are_refused() -> None:
     refused(UntrustedRoot, AUTHORITY.issue("leaf", **how), saying="1.2.3.4, critical")
     odd = ROOT.issue("Authority", ca=True, **how)
     refused(UntrustedRoot, odd.issue("leaf"), saying="1.2.3.4, critical")
+
+
+def test_names_of_a_kind_that_nobody_reads_are_malformed() -> None:
+    """An X.400 address: cryptography raises an error of its own for it, which is no ValueError."""
+    odd = AUTHORITY.issue("leaf", extensions=(("2.5.29.17", bytes.fromhex("3002a300")),))
+    with pytest.raises(MalformedEvidence, match="x400Address"):
+        from_pem(odd.pem)
 
 
 def test_a_list_that_is_stale_or_not_yet_good_is_refused() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
+import dcap_qvl  # type: ignore[import-untyped]
 import pytest
 from eth_hash.auto import keccak
 
@@ -29,10 +31,10 @@ from oracle.attestation.enrolment import (
     from_quote,
     measurement,
 )
-from oracle.attestation.quote import split
+from oracle.attestation.quote import MACHINE_1_5, body_of, fields, measured, split
 from oracle.domain.attested import Hardware
 from tests.attestation import test_evidence as made
-from tests.attestation.authority import NOW, SGX, SVN, Holder, pck_extension
+from tests.attestation.authority import DAY, NOW, SGX, SVN, Holder, Intel, pck_extension
 
 APPLICANT = Applicant(1, "0x" + "0a" * 20, "0x" + "0b" * 20, keccak(b"model"), bytes(range(64)))
 QUOTED = [Kind.SGX, Kind.TDX]
@@ -75,8 +77,10 @@ def test_decide_evidence_is_good_for_one_keys_life_whatever_its_certificate_says
         given = (kind, parts(kind, signer), policy(kind), APPLICANT, NAMES[kind])
         assert decide(*given).until == at + FRESH
         assert decide(*given, until=at + 5).until == at + 5
-        with pytest.raises(UnexpectedValue, match="at the latest"):
-            decide(*given, until=at + FRESH + 1)
+        for odd in (at + FRESH + 1, at):
+            expected = f"after {NOW.isoformat()} and up to "
+            with pytest.raises(UnexpectedValue, match=re.escape(expected)):
+                decide(*given, until=odd)
 
 
 @pytest.mark.parametrize("kind", [*NAMES, *QUOTED])
@@ -147,8 +151,22 @@ def test_from_quote_gives_what_the_contract_takes(kind: Kind, parts: Any) -> Non
     assert found.until == level.until == evidence.until > NOW.timestamp()
     assert evidence.signed == given["quote"][: len(evidence.signed)]
     assert APPLICANT.binding in evidence.signed
-    _, sooner, earlier = from_quote(kind, given, policy(kind), APPLICANT, until=5)
-    assert sooner.until == earlier.until == 5
+    end = level.until - 5
+    _, sooner, earlier = from_quote(kind, given, policy(kind), APPLICANT, until=end)
+    assert sooner.until == earlier.until == end
+
+
+@pytest.mark.parametrize("kind", QUOTED)
+def test_from_quote_admits_a_level_no_longer_than_its_collateral(kind: Kind, parts: Any) -> None:
+    """Of which lists are a part: who leans on one has to fetch it anew."""
+    fresh = Intel(root=made.INTEL.root, lists_until=NOW + DAY)
+    given = parts(kind, intel=fresh)
+    end = int((NOW + DAY).timestamp())
+    assert from_quote(kind, given, policy(kind), APPLICANT)[2].until == end
+    assert from_quote(kind, given, policy(kind), APPLICANT, until=end)[2].until == end
+    for odd in (end + 1, int(NOW.timestamp())):
+        with pytest.raises(UnexpectedValue, match="level's end: expected one after"):
+            from_quote(kind, given, policy(kind), APPLICANT, until=odd)
 
 
 @pytest.mark.parametrize("kind", QUOTED)
@@ -178,6 +196,35 @@ def test_from_quote_judges_the_chain_whose_level_it_gives(kind: Kind, parts: Any
         from_quote(kind, given, policy(kind), APPLICANT) for given in (honest, beside(honest))
     )
     assert plain == carried
+
+
+@pytest.mark.parametrize("kind", QUOTED)
+def test_fields_show_every_byte_that_makes_the_build(kind: Kind, parts: Any) -> None:
+    """And none that does not: what attesters read is what they approve."""
+    body = body_of(kind, parts(kind)["quote"])
+    assert body == split(kind, parts(kind)["quote"]).body[: len(body)]
+    body = body.ljust(MACHINE_1_5, b"\0") if kind is Kind.TDX else body
+    plain, build = fields(kind, body), measured(kind, body)
+    for at in range(len(body)):
+        bent = body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]
+        assert (measured(kind, bent) != build) == (fields(kind, bent) != plain), at
+
+
+@pytest.mark.parametrize("kind", QUOTED)
+def test_fields_are_those_of_dcap_qvl(kind: Kind, parts: Any) -> None:
+    """Another reader of the same bytes has the same under the same names."""
+
+    def stirred(part: str, data: bytes) -> bytes:
+        """A report of which no two fields are alike."""
+        start = 16 if kind is Kind.SGX else 120
+        return data[:start] + bytes(range(256)) + data[start + 256 :] if part == "body" else data
+
+    quote = made.INTEL.quote(APPLICANT.binding, kind is Kind.TDX, bend=stirred)
+    report = dcap_qvl.parse_quote(quote).report
+    found = fields(kind, body_of(kind, quote))
+    known = {name: value for name in found if (value := getattr(report, name, None)) is not None}
+    assert len(known) >= 3 and len(set(known.values())) == len(known)
+    assert known == {name: found[name] for name in known}
 
 
 @pytest.mark.parametrize("kind", QUOTED)

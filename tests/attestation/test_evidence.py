@@ -74,7 +74,7 @@ def evidence(kind: Kind, signer: Holder | None = None, **more: Any) -> dict[str,
     if kind is Kind.NITRO:
         return {"document": nitro_document(signer, NONCE, **more)}
     if kind is Kind.TPM:
-        registers = more.pop("registers", {0: b"0" * 32, 7: b"7" * 32, 16: b"F" * 32})
+        registers = more.pop("registers", {0: b"0" * 32, 7: b"7" * 32, 14: b"F" * 32})
         quote, pcrs = tpm_quote(NONCE, registers, **more)
         signature = tpm_signature(signer.key, quote)
         return {"quote": quote, "signature": signature, "pcrs": pcrs, "chain": signer.pem}

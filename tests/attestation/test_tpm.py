@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -16,7 +17,16 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_ds
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from oracle.adapters.software_tpm import is_installed, software_tpm
-from oracle.adapters.tpm import SIGN, CommandRefused, StateChanged, Tpm, TpmFailed
+from oracle.adapters.tpm import (
+    PCR_EXTEND,
+    SIGN,
+    TRIES,
+    CommandRefused,
+    StateChanged,
+    Tpm,
+    TpmFailed,
+    _Line,
+)
 from oracle.attestation.enrolment import Applicant, from_tpm, tpm_measurement, voucher_of
 from oracle.attestation.evidence import UnexpectedValue
 from oracle.attestation.tpm import quoted_policy, signing_key, statement, verify_certified
@@ -94,6 +104,34 @@ def test_sign_in_another_state_is_refused_by_the_tpm(running: Tpm) -> None:
     running.sign(narrow, NONCE)  # its own register rests
     running.sign(running.sealed(LABEL, REGISTERS), NONCE)  # another key, of this state
     running.certify(key, NONCE)  # is no use of it
+
+
+@live
+def test_sign_again_where_another_register_moves_meanwhile(
+    running: Tpm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A TPM ends each policy's session when any register moves, one of the key's state or not."""
+    digest, key = sha256(b"an answer").digest(), running.sealed(LABEL, [0])
+    honest, begun = _Line.policy, []
+
+    @contextmanager
+    def moving(line: _Line, registers: Sequence[int]) -> Iterator[int]:
+        with honest(line, registers) as session:
+            begun.append(session)
+            if len(begun) < moves:
+                what = b"\0\0\0\1\0\x0b" + bytes(32)
+                line.ask(PCR_EXTEND, [11], what).end()
+            yield session
+
+    monkeypatch.setattr(_Line, "policy", moving)
+    moves = 3
+    signature = running.sign(key, digest)
+    assert len(begun) == moves
+    public(running.answer_point(key)).verify(der(signature), digest, ec.ECDSA(Prehashed(SHA256())))
+    begun, moves = [], 10**9
+    with pytest.raises(CommandRefused, match="code 0x128"):
+        running.sign(key, digest)
+    assert len(begun) == TRIES
 
 
 @live

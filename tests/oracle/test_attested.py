@@ -234,6 +234,13 @@ def test_open_answer_key_registers_that_no_tpm_reads_are_refused(registers):
         open_answer_key(f"tpm:/dev/tpmrm0#answers@{registers}")
 
 
+@pytest.mark.parametrize("loose", [16, 20, 21, 22, 23])
+def test_open_answer_key_registers_that_anybody_resets_are_refused(loose):
+    """Such a key would sign in any boot."""
+    with pytest.raises(KeyRefused, match=rf"resets while the machine runs, got \[{loose}\]"):
+        open_answer_key(f"tpm:/dev/tpmrm0#answers@7+{loose}")
+
+
 @pytest.mark.parametrize(
     ("rest", "label", "registers"),
     [("", b"answers", REGISTERS), ("#mine", b"mine", REGISTERS), ("@7+0", b"answers", (0, 7))],
