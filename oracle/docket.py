@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from eth_abi.abi import decode
+from eth_utils.address import to_checksum_address
 
 from oracle.adapters.abi import call_data
 from oracle.adapters.memory import MemoryStore
@@ -10,10 +11,10 @@ from oracle.adapters.process import SystemClock
 from oracle.adapters.wallet import Wallet
 from oracle.bootstrap import Parts, Site
 from oracle.domain.chain import Call
-from oracle.domain.errors import CallRefused, OracleError
+from oracle.domain.errors import CallRefused, Declined, OracleError
 from oracle.domain.job import Job, JobState, Lease
 from oracle.domain.move import Move, Role
-from oracle.domain.request import ON_STAKE
+from oracle.domain.request import ON_STAKE, STAKED, TierKind
 from oracle.services.check import Check, Vigilance
 from oracle.services.moves import order
 from oracle.services.post import PASSING
@@ -21,6 +22,8 @@ from oracle.services.watch import Seat, take_in
 
 HOLDER = "by hand"
 LOOKED_AT = frozenset({JobState.NEW, JobState.DISPUTED, JobState.DECIDED})
+#: Tiers that have a vault.
+VOUCHING = STAKED | {TierKind.COMMITTEE}
 
 
 class NothingToDispute(OracleError):
@@ -36,16 +39,26 @@ class Done:
     gas: int
 
 
+@dataclass(frozen=True)
+class Withdrawn:
+    """What vaults paid out: of ether in gwei; of tokens, by address, in their smallest parts."""
+
+    gwei: int
+    tokens: dict[str, int]
+
+
 class Docket:
-    """All claims on stake since its deployment; a combination's are disputed in one part."""
+    """All claims on stake since its deployment; a combination's are disputed in one part. Those of
+    committees are listed only: no dispute ends them, a proof of another output does (Offers)."""
 
     def __init__(self, site: Site, wallet: Wallet, parts: Parts) -> None:
         self._site, self._wallet, self._parts = site, wallet, parts
         self._store = MemoryStore()
         #: What the contracts would not take yet, and why, by request; as `claim` left it.
         self.waits: dict[bytes, str] = {}
-        self._tiers = [at for at, kind in site.chain.tiers.items() if kind in ON_STAKE]
-        self._seat = Seat(Role.CHALLENGER, wallet.signer.address, self._tiers)
+        wanted = ON_STAKE | {TierKind.COMMITTEE}
+        tiers = [at for at, kind in site.chain.tiers.items() if kind in wanted]
+        self._seat = Seat(Role.CHALLENGER, wallet.signer.address, tiers)
         self._check = Check(
             site.chain,
             self._store,
@@ -78,12 +91,21 @@ class Docket:
         """Claims that stand, oldest first."""
         return [job for job in await self.jobs() if job.standing and not job.closing]
 
+    def is_committees(self, job: Job) -> bool:
+        """Whether a committee claims, and signed for it."""
+        return self._site.chain.tiers.get(job.request.assurance) is TierKind.COMMITTEE
+
     async def check(self, request_id: bytes) -> Job:
         """Re-executes a claim that stands. Raises NothingToDispute if there is none, ModelMissing,
         EngineDisagrees, TooLate."""
         job = self._store.ledger.job(request_id)
         if job is None or job.standing is None or job.closing is not None:
             raise NothingToDispute(f"no claim stands on request 0x{request_id.hex()}")
+        if self.is_committees(job):
+            raise NothingToDispute(
+                "a committee's claim is not disputed; if it is wrong, a proof ends it: "
+                f"einproof challenge offer prove 0x{request_id.hex()}"
+            )
         return await self._look(job)
 
     async def dispute(self, request_id: bytes) -> Done:
@@ -104,25 +126,44 @@ class Docket:
             await self.read()
         return done
 
-    async def withdraw(self) -> int:
-        """Takes out all that vaults owe this key; units of stake (gwei, where that is ether)."""
-        total, own = 0, self._wallet.signer.address
+    async def withdraw(self) -> Withdrawn:
+        """Takes out all that vaults owe this key."""
+        chain, own = self._site.chain, self._wallet.signer.address
+        gwei, tokens = 0, dict[str, int]()
         for vault in await self._vaults():
-            held = await self._site.chain.call(vault, call_data("credit", own))
-            (credit,) = decode(("uint256",), held)
-            if credit:
-                await self._wallet.transact(Call(vault, call_data("withdraw", own)))
-            total += int(credit)
-        return total
+            (credit,) = decode(("uint256",), await chain.call(vault, call_data("credit", own)))
+            if not credit:
+                continue
+            await self._wallet.transact(Call(vault, call_data("withdraw", own)))
+            coin = await chain.coin(vault)
+            if coin is None:
+                gwei += credit
+            else:
+                tokens[coin.token] = tokens.get(coin.token, 0) + credit * coin.unit
+        return Withdrawn(gwei, tokens)
 
-    async def _vaults(self) -> set[str]:
-        tiers = [await self._site.chain.tier(at) for at in self._tiers]
-        return {part.vault for tier in tiers if tier for part in tier.vouchers if part.vault}
+    async def _vaults(self) -> list[str]:
+        """Of all tiers and parts of combinations, also of those that vouch for nothing any more
+        since what their pins name has changed."""
+        chain = self._site.chain
+        kinds = {**chain.tiers, **chain.parts}
+        found = [
+            decode(("address",), await chain.call(tier, call_data("vault")))[0]
+            for tier, kind in kinds.items()
+            if kind in VOUCHING
+        ]
+        return [to_checksum_address(vault) for vault in dict.fromkeys(found)]
 
     async def _next(self) -> Done | None:
         now = (await self._site.chain.head()).timestamp
-        for job in [job for job in await self.jobs() if job.contest is not None]:
-            seen = await self._look(job)
+        for job in await self.jobs():
+            if job.contest is None or self.is_committees(job):
+                continue
+            try:
+                seen = await self._look(job)
+            except (Declined, CallRefused) as reason:  # others have earned something all the same
+                self.waits[job.request.id] = str(reason)
+                continue
             if seen.move is None or seen.ripe_at > now:
                 continue
             try:

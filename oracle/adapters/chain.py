@@ -135,19 +135,9 @@ class NodeChain(AuditCalls, GameCalls, CombinationCalls):
         if kind is not TierKind.PROOF:
             (found,) = decode(("address",), await self.call(assurance, call_data("vault")))
             vault = to_checksum_address(found)
-            coin = await self._coin(vault)
+            coin = await self.coin(vault)
         checksummed = to_checksum_address(verifier)
         return Tier(assurance, pin, checksummed, code_hash, srs_id, forgeable, kind, vault, coin)
-
-    async def _coin(self, vault: str) -> Coin | None:
-        """What a vault's stakes are in; None for ether."""
-        try:
-            found = await self.call(vault, call_data("token", among=TOKEN))
-        except CallRefused:
-            return None
-        (token,) = decode(("address",), found)
-        (unit,) = decode(("uint256",), await self.call(vault, call_data("unit", among=TOKEN)))
-        return Coin(to_checksum_address(token), unit)
 
     async def stopped(self, tier: Tier, model_id: bytes) -> bool:
         try:
@@ -361,6 +351,16 @@ class NodeChain(AuditCalls, GameCalls, CombinationCalls):
 
     async def code(self, address: str) -> bytes:
         return _bytes(await self.node.rpc("eth_getCode", address, "latest"))
+
+    async def coin(self, vault: str) -> Coin | None:
+        """What a vault's stakes are in; None for ether."""
+        try:
+            found = await self.call(vault, call_data("token", among=TOKEN))
+        except CallRefused:
+            return None
+        (token,) = decode(("address",), found)
+        (unit,) = decode(("uint256",), await self.call(vault, call_data("unit", among=TOKEN)))
+        return Coin(to_checksum_address(token), unit)
 
     # --- how ---
 

@@ -37,10 +37,11 @@ Id = Annotated[str, typer.Argument(metavar="REQUEST", help="The request's id: 0x
 
 @app.command("list")
 def list_(rpc: Rpc = None, key: Key = None, as_json: Json = False) -> None:
-    """List the answers that stand provisionally, and until when they can be disputed."""
+    """List the answers that stand provisionally, until when they can be disputed, and how: those of
+    committees are refuted with a proof, for which nobody needs to offer anything."""
 
     async def work(docket: "Docket", site: Site) -> list[dict[str, Any]]:
-        return [await _open(job, site) for job in await docket.open()]
+        return [await _open(job, site, docket) for job in await docket.open()]
 
     found = _run(work, rpc, key)
     if as_json:
@@ -48,7 +49,8 @@ def list_(rpc: Rpc = None, key: Key = None, as_json: Json = False) -> None:
         return
     for row in found:
         clock = f"disputed, to be proved by {row['prove_by']}" if row["prove_by"] else "undisputed"
-        typer.echo(f"{row['request']}  until {row['disputable_until']}  {clock}")
+        until, against = row["disputable_until"], row["if_wrong"]
+        typer.echo(f"{row['request']}  until {until}  {clock}  if wrong: {against}")
     if not found:
         typer.echo("no answer stands provisionally")
 
@@ -97,16 +99,17 @@ def claim(models: Models = None, rpc: Rpc = None, key: Key = None, as_json: Json
     """Settle, reveal, award and collect whatever is ripe, and withdraw the rewards."""
 
     async def work(docket: "Docket", _: Site) -> dict[str, Any]:
-        done, credit = await docket.claim(), await docket.withdraw()
+        done, paid = await docket.claim(), await docket.withdraw()
         steps = [f"{each.move.value} 0x{each.request_id.hex()}" for each in done]
         waits = [f"0x{id.hex()} {reason}" for id, reason in docket.waits.items()]
-        return {"done": steps, "waits": waits, "withdrawn_gwei": credit}
+        withdrawn = {"withdrawn_gwei": paid.gwei, "withdrawn_tokens": paid.tokens}
+        return {"done": steps, "waits": waits, **withdrawn}
 
     report = _run(work, rpc, key, models)
     _print(report, as_json)
 
 
-async def _open(job: Job, site: Site) -> dict[str, Any]:
+async def _open(job: Job, site: Site, docket: "Docket") -> dict[str, Any]:
     tier = await site.chain.tier(job.request.assurance)
     if job.standing is None or tier is None:
         raise SettingsInvalid(f"{job.request.assurance} is no tier of this deployment any more")
@@ -120,6 +123,7 @@ async def _open(job: Job, site: Site) -> dict[str, Any]:
         "prove_by": job.demand.prove_by if job.demand else None,
         "bond_wei": quote.bond,
         "reward_gwei": quote.reward,
+        "if_wrong": f"challenge {'offer prove' if docket.is_committees(job) else 'dispute'}",
     }
 
 
@@ -153,4 +157,4 @@ def _print(report: dict[str, Any], as_json: bool) -> None:
         typer.echo(json.dumps(report))
         return
     for name, value in report.items():
-        typer.echo(f"{name:14} {value}")
+        typer.echo(f"{name:16} {value}")

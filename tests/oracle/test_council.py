@@ -207,11 +207,25 @@ def test_a_captured_committee_is_slashed_by_anyone_with_the_model(office, tmp_pa
     commands(contracts, office.evm.url, tmp_path, monkeypatch)
     parts = bootstrap.Parts(EchoModels(), EchoEngine(), EchoProver())
     monkeypatch.setattr(bootstrap, "real_parts", lambda settings: parts)
-    prove = ["challenge", "offer", "prove", f"0x{request.id.hex()}", "--key", "dev:9", "--json"]
-    result = CliRunner().invoke(main.app, prove)
-    assert result.exit_code == 0, result.output
-    desk = office.desk
-    assert status(office, request) == FINAL and desk.owed(address("dev:9")) > 0
+    desk, id = office.desk, f"0x{request.id.hex()}"
+
+    def challenge(*words, code=0):
+        asked = ["challenge", *words, "--key", "dev:9", "--json"]
+        result = CliRunner().invoke(main.app, asked)
+        assert result.exit_code == code, result.output
+        return json.loads(result.stdout) if code == 0 else result.output
+
+    (listed,) = challenge("list")
+    assert (listed["request"], listed["if_wrong"]) == (id, "challenge offer prove")
+    since = office.evm.call(desk.oracle.functions.claimOf(request.id))[2]
+    assert listed["disputable_until"] == since + WINDOW
+    for command in ("check", "dispute"):
+        assert f"challenge offer prove {id}" in challenge(command, id, code=1)
+    challenge("offer", "prove", id)
+    assert challenge("list") == []
+    reward = desk.owed(address("dev:9"))
+    assert challenge("claim")["withdrawn_gwei"] == reward > 0 == desk.owed(address("dev:9"))
+    assert status(office, request) == FINAL
     assert [desk.account(address(key))["suspended"] for key in KEYS] == [False, True, True]
 
 

@@ -329,6 +329,54 @@ def test_a_refuted_claim_pays_the_reward_by_hand(office, cli, monkeypatch):
     assert claimed["withdrawn_gwei"] == REWARD
 
 
+def lapsed(desk, challenger):
+    """A lie that the challenger disputed and that was not proved in time."""
+    wrong = LOGITS[:-1] + b"\x55"
+    request = desk.posted(output=wrong)
+    desk.dispute(request, wrong, sender=challenger)
+    desk.wait(CLOCK + 1)
+    desk.post(request, output=wrong)
+    assert desk.owed(challenger) == REWARD
+    return request
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_rewards_are_withdrawn_of_a_tier_whose_verifier_is_another_now(office, cli, gone):
+    """It is not what the tier's pin names; or it is no more."""
+    desk, challenger = office.desk, address(CHALLENGER)
+    desk.stake()
+    id = "0x" + desk.request_id(lapsed(desk, challenger)).hex()
+    code = office.evm.rpc("eth_getCode", desk.verifier.address, "latest")
+    office.evm.rpc("anvil_setCode", desk.verifier.address, "0x00" if gone else code + "00")
+    told = cli("challenge", "claim")
+    assert (told["withdrawn_gwei"], told["withdrawn_tokens"]) == (REWARD, {})
+    assert desk.owed(challenger) == 0
+    (waits,) = told["waits"]
+    said = "is it deployed?" if gone else "is no tier whose claims can be disputed"
+    assert waits.startswith(id) and said in waits
+
+
+def test_what_is_withdrawn_is_told_by_coin(office, cli, tmp_path):
+    """One tier's stakes are in ether, another's in a token."""
+    ether, token, challenger = office.desk, TokenBench(office.evm), address(CHALLENGER)
+    ether.stake()
+    token.mint(token.operator, 30_000)
+    approved = token.token.functions.approve(token.vault.address, 30_000 * ETHER)
+    for function in (approved, token.vault.functions.stake(30_000 * ETHER)):
+        office.evm.send(function, sender=token.operator)
+    path = tmp_path / "deployment.json"
+    deployed = json.loads(path.read_text())
+    deployed["contracts"]["AuditedAssurance"] = {"address": token.optimistic.address}
+    path.write_text(json.dumps(deployed))
+    for desk in (ether, token):
+        lapsed(desk, challenger)
+    told = cli("challenge", "claim")
+    assert told["withdrawn_gwei"] == REWARD
+    assert told["withdrawn_tokens"] == {token.token.address: REWARD * token.unit}
+    assert token.tokens(challenger) == REWARD
+    assert ether.owed(challenger) == token.owed(challenger) == 0
+
+
 def test_views_are_read_as_the_contracts_have_them(office):
     async def story():
         chain, desk = office.chain(), office.desk
