@@ -17,7 +17,8 @@ export SOLCX_BINARY_PATH := $(CURDIR)/scripts/solc
 export PYTHONUTF8 := 1
 
 .PHONY: help setup demo test weights lint types layers invariants format contracts warmup bench \
-  bench-peers bench-language bench-cuda bench-mixed invariants-long halmos slither test-brownie clean
+  bench-peers bench-language bench-accuracy bench-cuda bench-mixed invariants-long halmos slither \
+  test-brownie clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -126,6 +127,13 @@ bench-language: setup warmup ## language models: proofs, gas, integers beside fl
 	  $(BIN)/einproof bench engine --model $$model --save; \
 	done
 	@$(BIN)/einproof bench report
+
+ACCURACY := digits lenet resnet lstm nanogpt minilm-l6
+
+bench-accuracy: setup weights ## how far integers are from float torch: reports and plots of the zoo
+	@for model in $(ACCURACY); do \
+	  $(BIN)/einproof model accuracy $$model --count 200 --save; \
+	done
 
 bench-cuda: setup $(STAMPS)/cuda ## on a machine with a GPU: its kernels in lock-step, times, a proof's bytes
 	@NUMBA_ENABLE_CUDASIM=0 $(BIN)/python -m scripts.bench_cuda

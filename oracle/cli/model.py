@@ -202,29 +202,41 @@ def accuracy(
         list[Path] | None,
         typer.Option(help="Where a plot goes: .png, .svg or .pdf; may be given again."),
     ] = None,
+    save: Annotated[
+        bool, typer.Option("--save", help="Keep report and plots in bench/results: of the zoo.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say how far a model's integers are from float torch, layer by layer."""
     from oracle import accuracy as report
     from oracle.benchmarks import here, results
-    from oracle.zoo.entry import compiled_entry
+    from oracle.zoo.entry import ZOO, compiled_entry
 
-    entry = _entry(source, shape, input_range, inputs, examples)
     per_channel = scales == Scales.CHANNEL
+    changed = any((inputs, examples, ranges, weight_bits, per_channel))
+    if save and (source not in ZOO or changed):
+        raise SourceRefused(
+            f"--save: expected a name of the zoo and none of --inputs, --examples, --ranges,"
+            f" --weight-bits, --scales: bench/results has one report a name; got {source}"
+        )
+    entry = _entry(source, shape, input_range, inputs, examples)
     bits: dict[str, Any] = {"weight_bits": weight_bits} if weight_bits else {}
     bits["ranges"] = _ranges(ranges)
     commit = here.commit()  # what runs, whatever is committed meanwhile
     with Console(stderr=True).status("compiling, and running both"):
         made = compiled_entry(entry, per_channel=per_channel, **bits)
         found = report.measure(entry, made, count, per_channel)
-    for path in plot or []:
+    kept = [results.RESULTS / f"accuracy-{source}.{kind}" for kind in ("png", "svg") if save]
+    for path in [*(plot or []), *kept]:
         try:
             report.plot(found, source, path)
         except (ImportError, ValueError) as error:
             raise SourceRefused(f"--plot: {error}") from error
+    said = json.dumps(results.rounded({"model": source, "commit": commit, **found.to_dict()}))
+    if save:
+        (results.RESULTS / f"accuracy-{source}.json").write_text(said + "\n")
     if as_json:
-        said = {"model": source, "commit": commit, **found.to_dict()}
-        typer.echo(json.dumps(results.rounded(said)))
+        typer.echo(said)
     else:
         _show_accuracy(found)
 
