@@ -1,6 +1,6 @@
 """Disputes by hand: the challenger's own jobs, read from the chain anew and moved one at a time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from eth_abi.abi import decode
 from eth_utils.address import to_checksum_address
@@ -16,7 +16,7 @@ from oracle.domain.job import Job, JobState, Lease
 from oracle.domain.move import Move, Role
 from oracle.domain.request import ON_STAKE, STAKED, TierKind
 from oracle.services.check import Check, Vigilance
-from oracle.services.moves import order
+from oracle.services.moves import for_free, order
 from oracle.services.post import PASSING
 from oracle.services.watch import Seat, take_in
 
@@ -188,5 +188,7 @@ class Docket:
         call = None if move is None else order(self._site.chain, self._wallet.signer, job, move)
         if move is None or call is None:
             raise NothingToDispute(f"nothing is to be done about 0x{job.request.id.hex()}")
+        if move is Move.DISPUTE and await for_free(self._site.chain, job):
+            call = replace(call, value=0)
         _, receipt = await self._wallet.transact(call)
         return Done(job.request.id, move, receipt.gas_used)

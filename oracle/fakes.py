@@ -483,11 +483,12 @@ class FakeChain:
     def close_call(self, request: Request, standing: Standing, span: Span | None = None) -> Call:
         return _call("close", request, standing.payee, standing.output.hex(), span)
 
-    async def preflight(self, sender: str, call: Call) -> int:
-        stages = _copied(self.chain[-1].stages)
+    async def preflight(self, sender: str, call: Call, at: str = "latest") -> int:
+        mined = self.chain[-1] if at == "latest" else self.chain[int(at, 16)]
+        stages = _copied(mined.stages)
         item = {"from": sender, "data": call.data.hex(), "value": call.value}
         try:
-            self._play(stages, item, self.chain[-1].block)
+            self._play(stages, item, mined.block)
         except Refusal as refusal:
             raise CallRefused(str(refusal)) from None
         return await self._up(500_000)

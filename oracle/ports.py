@@ -197,8 +197,9 @@ class Chain(Protocol):
         """Stops a model by two proofs (the evidence), each with its context."""
         ...
 
-    async def preflight(self, sender: str, call: Call) -> int:
-        """Gas that the call needs at the head. Raises CallRefused if it would revert."""
+    async def preflight(self, sender: str, call: Call, at: str = "latest") -> int:
+        """Gas that the call needs at the head, or after the block of a number, in hex. Raises
+        CallRefused if it would revert."""
         ...
 
     async def fees(self) -> Fees:

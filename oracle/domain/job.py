@@ -343,7 +343,7 @@ class Job:
             return self.standing.since + self.answer.draw_window + 1
         if move is Move.SETTLE and self.demand is not None:
             return self.demand.prove_by + 1
-        return self.due.at if self.closing is not None and self.due is not None else 0
+        return self.due.rests_until if self.closing is not None and self.due is not None else 0
 
     @property
     def answer_by(self) -> int | None:
@@ -443,7 +443,9 @@ class Job:
         return replace(self, demand=demand, due=self._undue, attempts=0, not_before=0)
 
     def contested(self, contest: Contest) -> "Job":
-        return replace(self, contest=contest)
+        """Ours stands, by whatever transaction: a dispute is due no more."""
+        made = self.due is not None and self.due.move is Move.DISPUTE
+        return replace(self, contest=contest, due=None if made else self.due)
 
     def played(self, block: BlockRef) -> "Job":
         """A move of the game: ours follows anew, but for one that is in flight."""
@@ -480,7 +482,7 @@ class Job:
             lease=None if orphaned else self.lease,
         )
         # What was looked up from those blocks goes, but not what is in flight, as it was signed.
-        looked_up = gone(self.closing) or self._guided or self.playing
+        looked_up = not keep or gone(self.closing) or self._guided or self.playing
         return replace(after, due=None) if looked_up and not after.hasty else after
 
     def _game_until(self, ancestor: int) -> Game | None:

@@ -22,7 +22,7 @@ from oracle.domain.request import Answer, Request
 from oracle.domain.terms import UNANSWERABLE
 from oracle.newest import Newest
 from oracle.ports import Chain, Engine, Ledger, ModelStore, Prover
-from oracle.services.closing import close
+from oracle.services.closing import LOOK, NEVER, Closer
 from oracle.services.worker import held, unchanged
 
 log = structlog.get_logger("bisect")
@@ -31,13 +31,8 @@ log = structlog.get_logger("bisect")
 PROOFS = frozenset({Move.PROVE, Move.REFUTE})
 #: Seconds beside its proof for each segment that is owed: two blocks of L1, and a look.
 GIVING = 30
-#: Seconds from one look to the next while a move waits: what another gave or demanded may be in a
-#: block that a reorg takes back, and no event says so. A small part of each clock.
-LOOK = 600
 #: Gas of a segment's proof, where its worth is weighed: what proofs take, not their bound.
 PROOF_GAS = 1_000_000
-#: No time at all.
-NEVER = 1 << 62
 #: Runs that are kept in memory, the newest.
 RUNS = 8
 #: A segment's input, output and proof.
@@ -46,15 +41,15 @@ Proved: TypeAlias = tuple[bytes, bytes, bytes]
 
 @dataclass(frozen=True)
 class Bisect:
-    """What both sides need; `address` is the one that a challenger sends from, `runs` the newest of
-    our own, by request."""
+    """What both sides need; `closer` has the address that bonds return to, `runs` the newest of our
+    own, by request."""
 
     chain: Chain
     models: ModelStore
     engine: Engine
     prover: Prover
     identity: Identity
-    address: str
+    closer: Closer
     runs: Newest[bytes, tuple[bytes, ...]] = field(default_factory=lambda: Newest(RUNS))
 
     async def defend(self, job: Job, standing: Standing, answer: Answer) -> Due:
@@ -127,7 +122,7 @@ class Bisect:
                 if not job.unproved:
                     return Due(Move.REFUTE)  # first told; its proof keeps no other move waiting
                 give = partial(self.chain.refute_call, request, standing)
-                refuted = await self._proved(request, span.start, self.address, give)
+                refuted = await self._proved(request, span.start, self.closer.sender, give)
                 return Due(None) if refuted is None else Due(Move.REFUTE, call=refuted)
             case game.Lapse(span):
                 return Due(Move.SETTLE, call=self.chain.overdue_call(request, standing, span))
@@ -159,7 +154,7 @@ class Bisect:
             if not state.owed_by:
                 continue
             who, bond = await self.chain.bond_of(job.request, span)
-            if bond and (upheld or who == self.address):
+            if bond and (upheld or who == self.closer.sender):
                 return Due(Move.COLLECT, call=self.chain.collect_bond_call(job.request, span))
         return Due(None)
 
@@ -170,7 +165,7 @@ class Bisect:
         if overdue and job.role is Role.OPERATOR:
             return Due(None)
         call = self.chain.close_call(job.request, standing, next(iter(overdue), None))
-        return await close(self.chain, self.address, call)
+        return await self.closer.close(call)
 
     async def _proved(
         self, request: Request, segment: int, payee: str, give: Callable[[Proved], Call]
@@ -208,7 +203,7 @@ class Bisect:
     async def _refusal(self, call: Call) -> str:
         """Why the contract would refuse it; empty if it would not."""
         try:
-            await self.chain.preflight(self.address, call)
+            await self.chain.preflight(self.closer.sender, call)
         except CallRefused as reason:
             return reason.name
         return ""

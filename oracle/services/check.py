@@ -19,8 +19,8 @@ from oracle.domain.request import STAKED, Answer, Request, Tier, TierKind, forum
 from oracle.domain.terms import UNANSWERABLE, Quote
 from oracle.ports import Chain, Clock, Engine, JobStore, Ledger, ModelStore, Prover, Signer
 from oracle.services.bisect import Bisect, answered, guide
-from oracle.services.closing import close
-from oracle.services.moves import commitment, refutation, salt
+from oracle.services.closing import Closer
+from oracle.services.moves import commitment, refutation, salt, unvouched
 from oracle.services.worker import Finding, Worker
 
 log = structlog.get_logger("check")
@@ -61,7 +61,8 @@ class Check(Worker):
         self._prover = prover
         self._identity = identity
         self._signer = signer
-        self._bisect = Bisect(chain, models, engines[0], prover, identity, signer.address)
+        self._closer = Closer(chain, store, signer.address)
+        self._bisect = Bisect(chain, models, engines[0], prover, identity, self._closer)
 
     async def look(self, job: Job) -> Finding:
         """What becomes of a job, for whoever asks by hand; raises as `_find` does."""
@@ -114,9 +115,11 @@ class Check(Worker):
 
     async def _in_time(self, job: Job, tier: Tier, quote: Quote) -> None:
         """Raises TooLate once nobody new can dispute the claim."""
-        now, (_, _, asked) = (await self._chain.head()).timestamp, forum(tier, quote, job.request)
-        over = job.standing is not None and now > job.standing.since + asked.window
-        if over and job.contest is None:
+        now, standing = (await self._chain.head()).timestamp, job.standing
+        part, _, asked = forum(tier, quote, job.request)
+        if standing is None or job.contest is not None or now <= standing.since + asked.window:
+            return
+        if not await unvouched(self._chain, part, standing):
             raise TooLate("its window is over")
 
     async def _refuted(self, job: Job, standing: Standing, answer: Answer) -> Answer:
@@ -170,8 +173,7 @@ class Check(Worker):
             claim = Answer(standing.payee, standing.output, b"", tier)
             call = self._chain.conclude_call(job.request, place, claim)
             return Due(Move.SETTLE, job.demand.prove_by + 1 if job.demand else 0, call=call)
-        call = self._chain.close_call(seen, standing)
-        return await close(self._chain, self._signer.address, call)
+        return await self._closer.close(self._chain.close_call(seen, standing))
 
     def _call(self, move: Move | None, seen: Request, index: int) -> Call | None:
         if move is Move.REVEAL:

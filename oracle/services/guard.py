@@ -31,7 +31,7 @@ from oracle.ports import (
     Rounds,
     Signer,
 )
-from oracle.services.closing import close
+from oracle.services.closing import Closer
 from oracle.services.worker import Finding, Worker, unchanged
 
 log = structlog.get_logger("guard")
@@ -84,6 +84,7 @@ class Guard(Worker):
         self._identity = identity
         self._signer = signer
         self._rounds = rounds
+        self._closer = Closer(chain, store, signer.address)
         self._pause = watchfulness.pause
         self._seen: dict[Subject, set[bytes]] | None = None
 
@@ -161,8 +162,9 @@ class Guard(Worker):
             if await self._chain.claim_for(job.request, place) is Status.PROVISIONAL:
                 return await self._audit(job, standing)
         audit = await self._chain.audit(seen)
-        call = self._chain.close_call(seen, standing)
-        due = await close(self._chain, self._signer.address, call)
+        due = await self._closer.close(self._chain.close_call(seen, standing))
+        if due.look:
+            return due
         if due.move is None or (audit.known and not audit.drawn):
             return Due(None)  # over, or its operator's to end
         if audit.known:

@@ -8,9 +8,10 @@ from oracle.domain import ids
 from oracle.domain.chain import Call
 from oracle.domain.committee import Opened
 from oracle.domain.evidence import alone, by_all
-from oracle.domain.job import Job
+from oracle.domain.job import Job, Standing
 from oracle.domain.move import Move
-from oracle.domain.request import Answer, Request, forum
+from oracle.domain.request import Answer, Request, Tier, TierKind, forum
+from oracle.domain.terms import UNANSWERABLE
 from oracle.ports import Chain, Signer
 
 SALT = b"einproof/dispute/v1"
@@ -47,6 +48,23 @@ def order(chain: Chain, signer: Signer, job: Job, move: Move) -> Call | None:
         if move is Move.SETTLE:
             return chain.answer_call(request, claim)
     return None
+
+
+async def for_free(chain: Chain, job: Job) -> bool:
+    """Whether a job's claim is disputed for no bond."""
+    if job.standing is None or job.answer is None or job.answer.quote is None:
+        return False
+    part, _, _ = forum(job.answer.tier, job.answer.quote, job.request)
+    return await unvouched(chain, part, job.standing)
+
+
+async def unvouched(chain: Chain, part: Tier, standing: Standing) -> bool:
+    """Whether a claim's operator was slashed, so that no silence makes it final any more: who
+    disputes it binds nothing, and is bound to no window. In a bisection each move has a clock of
+    its own; that there is no answer is not disputed."""
+    if part.kind is TierKind.BISECTION or standing.output == UNANSWERABLE:
+        return False
+    return (await chain.account(part, standing.payee)).suspended
 
 
 def salt(signer: Signer, request: Request) -> bytes:

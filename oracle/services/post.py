@@ -7,12 +7,12 @@ import structlog
 
 from oracle.domain.chain import TRANSACTION_GAS, Call, Fees, Flown
 from oracle.domain.errors import BeaconUnavailable, CallRefused, TooSoon
-from oracle.domain.job import Demand, Job, JobState, Verdict
+from oracle.domain.job import Demand, Due, Job, JobState, Verdict
 from oracle.domain.move import Move
 from oracle.ports import Ledger
 from oracle.services.audit import before_final
 from oracle.services.flight import Runway, lowest_free
-from oracle.services.moves import order
+from oracle.services.moves import for_free, order
 
 log = structlog.get_logger("post")
 
@@ -72,6 +72,10 @@ class Post:
             move = job.move
             call = None if move is None else order(runway.chain, runway.signer, job, move)
             if move is None or call is None:
+                continue
+            if move is Move.DISPUTE and call.value and await for_free(runway.chain, job):
+                await self._change(job, replace(job, due=Due(move, call=replace(call, value=0))))
+                posted = True
                 continue
             bond = call.value if job.opens else 0
             if bond and (full or not await self._affordable(job, bond, now)):

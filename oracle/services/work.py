@@ -30,7 +30,7 @@ from oracle.domain.request import ON_STAKE, Answer, Request, Tier, TierKind
 from oracle.domain.terms import UNANSWERABLE, WHOLE, ClaimTerms, Quote
 from oracle.ports import AnswerKey, Chain, Clock, Engine, JobStore, Ledger, ModelStore, Prover
 from oracle.services.bisect import Bisect, answered, givable, guide
-from oracle.services.closing import Ends, close
+from oracle.services.closing import Closer, Ends
 from oracle.services.worker import Finding, Worker
 from prover.errors import EinproofError
 
@@ -134,8 +134,9 @@ class Work(Worker):
         self._identity = identity
         self._terms = terms
         self._key = key
-        self._bisect = Bisect(chain, models, engine, prover, identity, terms.payee)
-        self._ends = Ends(chain, terms.payee, self._proof)
+        self._closer = Closer(chain, store, terms.payee)
+        self._bisect = Bisect(chain, models, engine, prover, identity, self._closer)
+        self._ends = Ends(self._closer, self._proof)
 
     async def _find(self, job: Job) -> Finding:
         if job.playing and job.standing is not None and job.answer is not None:
@@ -212,8 +213,7 @@ class Work(Worker):
         # Not what was demanded: we may have done so ourselves, for want of a round.
         if drawn or await self._chain.disputed(job.request):
             return Due(None)
-        call = self._chain.close_call(job.request, standing)
-        return await close(self._chain, self._terms.payee, call)
+        return await self._closer.close(self._chain.close_call(job.request, standing))
 
     async def _evidence(self, tier: Tier, request: Request, answer: Answer) -> bytes:
         """What an answer on stake brings; a combination's, for each part in order."""

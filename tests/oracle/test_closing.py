@@ -4,9 +4,10 @@ import pytest
 
 from oracle.domain.chain import Outcome, Status
 from oracle.domain.errors import BeaconUnavailable, InputRefused, ProverFailed
-from oracle.domain.job import JobState
+from oracle.domain.job import JobState, Standing
 from oracle.domain.terms import UNANSWERABLE
 from oracle.fakes import CHALLENGER, OPERATOR, QUOTE, UNSEEN, FakeChain, FakeEngine, FakeRounds
+from oracle.services.closing import LOOK
 from tests.oracle.arena import Arena, Liar, Pursuer, Runner, SegmentProver
 from tests.oracle.test_crash import Life
 from tests.oracle.test_optimistic import CLOCK, disputing, staked, wrong_claim
@@ -55,6 +56,54 @@ def test_what_another_closed_or_a_verdict_decided_is_not_closed_again():
         await service.settle()
         assert (await service.job(request)).state is JobState.REFUNDED
         assert await chain.nonce(OPERATOR) == 1
+
+    run(story())
+
+
+STRANGER, DEPTH = "0x" + "77" * 20, 12
+
+
+def closed_by_another(chain, request):
+    stage = chain.stage(request)
+    standing = Standing(*stage.standing, stage.since, chain.chain[-1].block.ref)
+    chain.mine(chain.by(STRANGER, chain.close_call(request, standing)))
+
+
+@pytest.mark.parametrize("taken_back", [False, True])
+@pytest.mark.parametrize("kind", [Service, Watcher])
+def test_what_another_closed_is_looked_at_again_until_it_is_confirmed(kind, taken_back):
+    """In a block that a reorg takes back, and no event says so: whose lock it is ends it then."""
+
+    async def story():
+        chain = FakeChain()
+        operator = Service(chain, confirmations=DEPTH)
+        one = operator if kind is Service else Watcher(chain, confirmations=DEPTH)
+        request = chain.ask_staked() if kind is Service else chain.ask_audited(drawn=True)
+        for _ in range(3 * DEPTH):
+            await operator.step()
+            await one.step()
+            chain.mine()
+        chain.wait(WEEK)
+        chain.stage(request).published = chain.timestamp
+        chain.mine(chain.refund(request))
+        for _ in range(DEPTH - 1):
+            chain.mine()
+        closed_by_another(chain, request)  # in the block in which the refund is confirmed
+        await one.settle()
+        assert (await one.job(request)).state is JobState.PROVISIONAL
+        if taken_back:
+            chain.reorg(1)
+        assert (chain.stage(request).outcome is Outcome.NONE) is taken_back
+        for _ in range(DEPTH):
+            chain.mine()
+        sent = await chain.nonce(one.key)
+        chain.wait(LOOK)
+        for _ in range(4 * DEPTH):
+            await one.step()
+            chain.mine()
+        assert (await one.job(request)).state is JobState.REFUNDED
+        assert chain.stage(request).outcome is not Outcome.NONE
+        assert await chain.nonce(one.key) - sent == taken_back
 
     run(story())
 

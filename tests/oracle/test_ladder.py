@@ -340,6 +340,22 @@ def lapsed(desk, challenger):
     return request
 
 
+def test_a_slashed_operators_other_lie_is_disputed_by_hand_for_no_bond(office, cli, monkeypatch):
+    from oracle import bootstrap
+    from tests.oracle.desk import EchoEngine, EchoModels, EchoProver
+
+    parts = bootstrap.Parts(EchoModels(), EchoEngine(), EchoProver())
+    monkeypatch.setattr(bootstrap, "real_parts", lambda settings: parts)
+    desk = office.desk
+    desk.stake()
+    other = desk.request_id(desk.posted(output=LOGITS[:-1] + b"\x55", nonce=1))
+    lapsed(desk, desk.rival)
+    office.wait(WINDOW)  # which does not count any more
+    assert cli("challenge", "dispute", "0x" + other.hex())["done"] == "dispute"
+    who, bond, _ = office.evm.call(desk.optimistic.functions.challengeAt(other, 0))
+    assert (who, bond) == (address(CHALLENGER), 0)
+
+
 @pytest.mark.parametrize("gone", [False, True])
 def test_rewards_are_withdrawn_of_a_tier_whose_verifier_is_another_now(office, cli, gone):
     """It is not what the tier's pin names; or it is no more."""

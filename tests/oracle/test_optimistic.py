@@ -69,10 +69,10 @@ def refuting(chain, request, who=STRANGER):
     return chain.by(who, chain.answer_call(request, Answer(who, output, proof, STAKED)))
 
 
-async def wrong_claim(chain, **changes):
+async def wrong_claim(chain, by=STRANGER, **changes):
     request = chain.ask_staked(**changes)
     wrong = await Corrupt().run(None, request.input)
-    chain.mine(chain.claim_by(request, STRANGER, wrong))
+    chain.mine(chain.claim_by(request, by, wrong))
     return request
 
 
@@ -497,7 +497,10 @@ DECOY = 1  # gwei
 
 
 async def decoys(chain, number):
-    return [await wrong_claim(chain, terms=ClaimTerms(DECOY, 60).word) for _ in range(number)]
+    """Of an operator each: who is slashed for one is disputed for free."""
+    small, first = ClaimTerms(DECOY, 60).word, len(chain.stakes)
+    cheats = [f"0x{first + at:040x}" for at in range(number)]
+    return [await wrong_claim(chain, by=cheat, terms=small) for cheat in cheats]
 
 
 async def turns(challenger, number):
@@ -551,6 +554,66 @@ def test_a_bond_that_no_hour_has_room_for_holds_up_nothing():
         await turns(challenger, 20)
         assert (struck(chain, [large]), struck(chain, small)) == (0, 1)
         assert "the budget" in (await challenger.job(large)).note
+
+    run(story())
+
+
+async def lapsed(chain, request):
+    """The transaction that ends a claim whose proof did not come: its operator is slashed."""
+    chain.mine(disputing(chain, request))
+    chain.wait(CLOCK)
+    wrong = await Corrupt().run(None, request.input)
+    return chain.by(RIVAL, chain.answer_call(request, Answer(STRANGER, wrong, b"", STAKED)))
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_slashed_operators_other_lies_bind_no_bond_and_know_no_window(late):
+    """They are final by no silence. That there is no answer is, so its window counts."""
+
+    async def story():
+        chain = FakeChain()
+        first, second = [await wrong_claim(chain) for _ in range(2)]
+        silent = chain.ask_staked()
+        chain.mine(chain.claim_by(silent, STRANGER, UNANSWERABLE))
+        posting = Posting(hourly_bonds=0)
+        challenger = Challenger(chain, posting=posting, engine=FakeEngine())
+        end = await lapsed(chain, first)
+        if late:
+            chain.wait(WINDOW)
+        else:
+            await turns(challenger, 20)
+            assert "the budget" in (await challenger.job(second)).note
+            assert not chain.stage(second).disputes
+        chain.mine(end)
+        challenger.clock.time += 20
+        await challenger.settle()
+        ((who, _, bond),) = chain.stage(second).disputes
+        assert (who, bond) == (CHALLENGER, 0)
+        assert (await challenger.job(silent)).state is (
+            JobState.EXPIRED if late else JobState.SETTLED
+        )
+        await challenger.rest(seconds=CLOCK)
+        assert chain.stage(second).outcome is Outcome.LAPSED
+        assert (await challenger.job(second)).state is JobState.REFUNDED
+
+    run(story())
+
+
+def test_a_slash_that_a_reorg_takes_back_asks_for_the_bond_again():
+    async def story():
+        chain = FakeChain()
+        first, second = [await wrong_claim(chain) for _ in range(2)]
+        challenger = Challenger(chain)
+        chain.mine(await lapsed(chain, first))
+        for _ in range(20):
+            await challenger.watch.step()
+            await challenger.work.step()
+        await challenger.write.step()
+        assert (await challenger.job(second)).due.call.value == 0
+        chain.reorg(1)
+        await challenger.settle()
+        ((who, _, bond),) = chain.stage(second).disputes
+        assert (who, bond) == (CHALLENGER, QUOTE.bond)
 
     run(story())
 
