@@ -38,6 +38,7 @@ def chain_row(name: str, batch: int, say: Callable[[str], None]) -> dict[str, An
     return {
         "model": name,
         "batch": batch,
+        "kernel_tier": measured["kernel_tier"],
         "k": measured["k"],
         "proof_bytes": measured["proof_bytes"],
         "gas": int(receipt.gas_used),
