@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from oracle.benchmarks.results import RESULTS, load
+from prover.program.layout import MANY_TILES, MAX_K
 
 TABLE = "results.md"
 OURS, THEIRS = "#1b6ca8", "#c8553d"
@@ -25,7 +26,7 @@ QUANTITIES = (  # of a comparison: name in a row, name for a reader, unit
     ("setup_s", "commit or make keys", "s"),
     ("proof_bytes", "proof", "bytes"),
     ("gas", "verify on-chain", "gas"),
-    ("peak_rss_mb", "peak memory", "MB"),
+    ("peak_rss_mb", "peak memory", "MiB"),
 )
 INTRODUCTION = """# Measured
 
@@ -44,7 +45,8 @@ SECTIONS = {  # what a section shows, in a sentence
     "Steps of a session": "A text proved step by step over a committed cache, as long as the model"
     " has places: its first step and its last.",
     "Scaling": "Two square layers with random weights, a thousand to a hundred million of them."
-    " Work is stored weights and looked-up cells.",
+    " Work is stored weights and looked-up cells. Proof bytes grow with its logarithm; gas too, and"
+    " by some 6,500 a tile of weights, of which there are at most about 64 up to 2^28 cells.",
     "Integers beside floats": "One batch through the engine that answers requests, through the"
     " definition of the integers' semantics, and through torch's float network; `on` says where"
     " engine and floats ran, the definition is the processors'.",
@@ -65,7 +67,7 @@ def write(folder: Path = RESULTS) -> list[Path]:
     written = [folder / TABLE]
     compared = [row for row in peers if "skipped" not in row["theirs"]]
     if compared:
-        written += figure(folder, "peers", lambda axes: draw_peers(axes, compared))
+        written += figure(folder, "peers", lambda axes: draw_peers(axes, of_one_tier(compared)))
     if len(single(prover)) > 1:
         written += figure(folder, "prover", lambda axes: draw_prover(axes, prover))
     if len(scaling(prover)) > 1:
@@ -106,7 +108,7 @@ def peer_tables(rows: Sequence[dict[str, Any]]) -> list[str]:
         made.append(f"### {row['model']}\n")
         tiles = f"einproof's tiles of 2^{ours['k']} cells"
         more = f"medians of {row['runs']} turns, {ours['kernel_tier']} kernels, {tiles}"
-        made.append(origin(row, more))
+        made.append(origin([row], more))
         if "skipped" in theirs:
             made.append(f"EZKL has no figures: {theirs['skipped']}.\n")
         if "not_on_chain" in theirs:
@@ -141,19 +143,31 @@ def prover_table(rows: Sequence[dict[str, Any]]) -> list[str]:
         return []
     heads = (
         "model", "batch", "start (s)", "prove (s)", "verify (s)", "commit (s)", "proof (bytes)",
-        "gas", "gas an inference", "peak (MB)", "tile 2^k", "kernels", "threads", "load",
+        "gas", "gas an inference", "peak (MiB)", "tile 2^k", "kernels", "threads", "load",
+        "committed", "commit",
     )  # fmt: skip
     names = (
         "model", "batch", "startup_s", "prove_s", "verify_s", "commit_s", "proof_bytes", "gas",
         "gas_an_inference", "peak_rss_mb", "k", "kernel_tier", "threads", "load_average",
     )  # fmt: skip
     made = section("einproof alone, warm")
-    for tier in tiers_of(rows):
-        own = [row for row in rows if row["kernel_tier"] == tier]
+    for tier, machine in dict.fromkeys((row["kernel_tier"], row["machine"]) for row in rows):
+        own = [row for row in rows if (row["kernel_tier"], row["machine"]) == (tier, machine)]
         own.sort(key=lambda row: (work_of(row), row["model"], row["batch"]))
-        cells = [[row[name] for name in names] for row in own]
-        made += [origin(own[0], f"{tier} kernels"), table(heads, cells)]
+        cells = [[*(row[name] for name in names), committed(row), commit_of(row)] for row in own]
+        made += [f"{machine}; {tier} kernels.\n", table(heads, cells)]
     return made
+
+
+def committed(row: dict[str, Any]) -> str:
+    """Which of input and output the verifier does not see."""
+    return " and ".join(end for end in ("in", "out") if row.get(f"committed_{end}put"))
+
+
+def commit_of(row: dict[str, Any]) -> str:
+    """As short as git prints it."""
+    name, dash, dirty = row["commit"].partition("-")
+    return f"{name[:7]}{dash}{dirty}"
 
 
 def step_table(rows: Sequence[dict[str, Any]]) -> list[str]:
@@ -177,13 +191,24 @@ def scaling_table(rows: Sequence[dict[str, Any]]) -> list[str]:
         return []
     names = ("model", "prove_s", "proof_bytes", "gas", "peak_rss_mb")
     cells = [[work_of(row), *(row[name] for name in names)] for row in rows]
-    heads = ("work", "model", "prove (s)", "proof (bytes)", "gas", "peak (MB)")
+    heads = ("work", "model", "prove (s)", "proof (bytes)", "gas", "peak (MiB)")
     return [
         *section("Scaling"),
+        *(
+            f"{row['model']} was measured before tiles grew beyond 2^20.\n"
+            for row in rows
+            if outgrown(row)
+        ),
         f"Proving time grows with the power {fitted(rows)[0]:.2f} of work: a line through all"
         " points, each as heavy as the others, both axes logarithmic.\n",
         table(heads, cells),
     ]
+
+
+def outgrown(row: dict[str, Any]) -> bool:
+    """Today's layout would take larger tiles: its weights alone are too many of these. Less gas,
+    more time and memory."""
+    return bool(row["weights_stored"] > MANY_TILES << row["k"] and row["k"] < MAX_K)
 
 
 def fitted(rows: Sequence[dict[str, Any]]) -> tuple[float, float]:
@@ -198,13 +223,14 @@ def engine_table(rows: Sequence[dict[str, Any]]) -> list[str]:
         return []
     heads = (
         "model", "batch", "on", "engine (s)", "interpreter (s)", "float torch (s)", "ratio", "load",
+        "commit",
     )  # fmt: skip
     names = (
         "model", "batch", "device", "engine_s", "interpreter_s", "float_torch_s",
         "engine_over_float", "load_average",
     )  # fmt: skip
-    cells = [[row.get(name, "processors") for name in names] for row in rows]
-    return [*section("Integers beside floats"), origin(rows[0], ""), table(heads, cells)]
+    cells = [[*(row.get(name, "processors") for name in names), commit_of(row)] for row in rows]
+    return [*section("Integers beside floats"), f"{machines(rows)}.\n", table(heads, cells)]
 
 
 def chain_table(rows: Sequence[dict[str, Any]]) -> list[str]:
@@ -214,11 +240,12 @@ def chain_table(rows: Sequence[dict[str, Any]]) -> list[str]:
     cells: list[list[Any]] = [
         [part, *(row["parts"].get(part, "") for row in rows)] for part in parts_of(rows)
     ]
+    all_gas = ["all", *(row["gas"] for row in rows)]
     once = [[part, *(row["once"][part] for row in rows)] for part in rows[0]["once"]]
     return [
         *section("Gas by part"),
-        origin(rows[0], ""),
-        table(heads, [*cells, ["all", *(row["gas"] for row in rows)]]),
+        f"{machines(rows)}.\n",
+        table(heads, [*cells, all_gas, ["commit", *map(commit_of, rows)]]),
         table(["paid once", *titles_of(rows)], once),
     ]
 
@@ -232,8 +259,14 @@ def parts_of(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def micro_table(rows: Sequence[dict[str, Any]]) -> list[str]:
-    if not rows:
-        return []
+    made = section("Kernels") if rows else []
+    for machine in dict.fromkeys(row["machine"] for row in rows):
+        made += micro_of([row for row in rows if row["machine"] == machine])
+    return made
+
+
+def micro_of(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """One machine's."""
     columns = list(dict.fromkeys((row["kernel_tier"], row["threads"]) for row in rows))
     found = {(row["item"], row["kernel_tier"], row["threads"]): row for row in rows}
     heads = ["ns an operation", "of a", *(f"{tier}, {n} threads" for tier, n in columns)]
@@ -246,17 +279,22 @@ def micro_table(rows: Sequence[dict[str, Any]]) -> list[str]:
         for tier, n in columns
         if n == 1
     )
-    return [*section("Kernels"), origin(rows[0], f"sizes: {sizes}"), table(heads, cells)]
+    return [origin(rows, f"sizes: {sizes}"), table(heads, cells)]
 
 
-def origin(row: dict[str, Any], more: str) -> str:
-    """Where and from what: one line."""
-    load_average = row["load_average"]
+def origin(rows: Sequence[dict[str, Any]], more: str) -> str:
+    """Where and from what: one line, every commit in it."""
+    loads = [row["load_average"] for row in rows]
+    ends = [x for load in loads for x in (load if isinstance(load, list) else [load])]
     load_text = " to ".join(
-        f"{x:.1f}" for x in (load_average if isinstance(load_average, list) else [load_average])
+        f"{x:.1f}" for x in (ends if len(rows) == 1 else [min(ends), max(ends)])
     )
-    parts = [row["machine"], f"load {load_text}", f"commit {row['commit']}", more]
-    return "; ".join(part for part in parts if part) + ".\n"
+    commits = ", ".join(dict.fromkeys(map(commit_of, rows)))
+    return f"{machines(rows)}; load {load_text}; commit {commits}; {more}.\n"
+
+
+def machines(rows: Sequence[dict[str, Any]]) -> str:
+    return " and ".join(dict.fromkeys(row["machine"] for row in rows))
 
 
 # plots
@@ -316,14 +354,14 @@ def work_of(row: dict[str, Any]) -> int:
     return int(row["weights_stored"] + row["lookup_rows"])
 
 
-def tiers_of(rows: Iterable[dict[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(row["kernel_tier"] for row in rows))
+def tier_of(row: dict[str, Any]) -> str:
+    return str(row.get("ours", row)["kernel_tier"])
 
 
 def of_one_tier(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows of the tier that has most of them: a line of a plot is of one."""
-    have = Counter(row["kernel_tier"] for row in rows)
-    return [row for row in rows if row["kernel_tier"] == have.most_common(1)[0][0]]
+    have = Counter(map(tier_of, rows))
+    return [row for row in rows if tier_of(row) == have.most_common(1)[0][0]]
 
 
 def draw_prover(axes: Any, rows: Sequence[dict[str, Any]]) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from oracle.benchmarks import results
-from oracle.benchmarks.report import fitted, of_one_tier, scaling, shown
+from oracle.benchmarks.report import fitted, of_one_tier, outgrown, scaling, shown, tier_of
 from oracle.toolchain import ROOT
-from prover.program.layout import MANY_TILES, MAX_K
+from prover.kernels import TIERS
 
 MODELS = {  # how a line of the table begins: the model whose rows it quotes
     "breast-cancer regression": "breast-cancer-lr",
@@ -91,11 +91,6 @@ def marks(row: dict[str, Any], label: str) -> list[str]:
     return [f"{row['model']} x {row['batch']}: expected {mark!r}" for mark in wanted]
 
 
-def outgrown(row: dict[str, Any]) -> bool:
-    """Today's layout would take larger tiles: its weights alone are too many of these."""
-    return bool(row["weights_stored"] > MANY_TILES << row["k"] and row["k"] < MAX_K)
-
-
 def measured_section() -> str:
     readme = (ROOT / "README.md").read_text()
     return readme.partition("\n## Measured\n")[2].partition("\n## ")[0]
@@ -164,7 +159,7 @@ def test_readme_says_what_gas_has_become() -> None:
 
 def test_readme_quotes_the_comparison() -> None:
     """Of each model the ratio, and of both sides seconds, gas and peak; and no other ratio."""
-    rows, told = results.load("peers"), words().partition("Beside EZKL")[2]
+    rows, told = of_one_tier(results.load("peers")), words().partition("Beside EZKL")[2]
     told, _, against = told.partition("Without IFMA")[0].partition("What speaks for EZKL")
     assert re.findall(r"([\d.,]+) times", told + against) == [
         shown(row["theirs_over_ours"]["prove_s"]) for row in rows
@@ -180,9 +175,17 @@ def test_readme_quotes_the_comparison() -> None:
     assert f"{min(checks):.1f} to {max(checks):.1f} s)" in against
 
 
+def test_rows_say_which_kernels_made_them() -> None:
+    """And on how many threads; of a comparison our side."""
+    for kind in ("prover", "micro", "peers"):
+        for row in results.load(kind):
+            assert tier_of(row) in TIERS, row
+            assert row["threads"] >= 1
+
+
 def test_the_rows_meet_the_aims() -> None:
     """On the machine that the README's table is of: beside EZKL, in gas, memory and growth."""
-    peers = {row["model"]: row["theirs_over_ours"] for row in results.load("peers")}
+    peers = {row["model"]: row["theirs_over_ours"] for row in of_one_tier(results.load("peers"))}
     for model, least in (("breast-cancer-lr", 3), ("digits-mlp", 5), ("mlp-784-512-512-10", 60)):
         assert peers[model]["prove_s"] >= least, model
         assert peers[model]["gas"] >= 1, model
