@@ -4,43 +4,76 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from oracle.adapters.software_tpm import is_installed
 from oracle.benchmarks.results import record
 from oracle.toolchain import activate
-from tests.oracle.mixed import PATHS, counts, interval, mixed, table, wilson
+from tests.oracle.mixed import PATHS, counts, interval, mixed, table, ways, wilson
+
+ATTESTED = is_installed()
+ATTESTED_WAYS = "; ".join(str(path.name) for path in PATHS if path.tier == "attested")
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What fifty requests came to; without a TPM they go all ways but the attested."""
+    activate()
+    folder = tmp_path_factory.mktemp("mixed")
+    return mixed(folder, requests=50, kill_every=10.0, seed=5, rounds=1, attested=ATTESTED)
 
 
 @pytest.mark.slow
 @pytest.mark.chain
-@pytest.mark.skipif(not is_installed(), reason="swtpm, a software TPM, is not installed")
-def test_fifty_requests_cheats_and_kills_lose_no_honest_party_anything(tmp_path: Path) -> None:
-    activate()
-    told = mixed(tmp_path, requests=50, kill_every=10.0, seed=5, rounds=1)
+def test_fifty_requests_cheats_and_kills_lose_no_honest_party_anything(
+    told: dict[str, Any], tmp_path: Path
+) -> None:
     assert sum(told["kills"].values()) >= 1
-    numbers = counts(50)
-    assert [row["requests"] for row in told["paths"]] == [numbers[path] for path in PATHS]
-    assert told["cheats"] == sum(numbers[path] for path in PATHS if path.cheat) >= 5
+    numbers = counts(50, ways(ATTESTED))
+    assert [row["requests"] for row in told["paths"]] == list(numbers.values())
+    assert told["cheats"] == sum(numbers[path] for path in numbers if path.cheat) >= 5
     drawn, lies = told["lies_audited"]
     held = lies - drawn if drawn else 0  # of one day: by one operator
     assert told["lies_held_back"] == held
-    assert len(told["refused"]) == 6 + (held > 0)
-    told |= {"machine": "a machine", "load_average": 0.0, "commit": "none"}
-    record("mixed", told, tmp_path)
-    page = table(told)
-    assert all(path.name in page for path in PATHS)
+    assert len(refusals(told, "proof")) == 3
+    assert len(refusals(told, "audited")) == (held > 0)
+    row = {**told, "machine": "a machine", "load_average": 0.0, "commit": "none"}
+    record("mixed", row, tmp_path)
+    page = table(row)
+    assert all(path.name in page for path in numbers)
 
 
+@pytest.mark.slow
+@pytest.mark.chain
+@pytest.mark.skipif(not ATTESTED, reason=f"swtpm is not installed, so nobody went {ATTESTED_WAYS}")
+def test_of_fifty_requests_the_attested_go_their_ways(told: dict[str, Any]) -> None:
+    rows = {row["path"]: row for row in told["paths"] if row["tier"] == "attested"}
+    assert set(rows) == {path.name for path in PATHS if path.tier == "attested"}
+    assert all(row["requests"] >= 1 and row["caught"] == row["cheats"] for row in rows.values())
+    assert len(refusals(told, "attested")) == 3
+
+
+def refusals(told: dict[str, Any], tier: str) -> list[str]:
+    return [name for name in told["refused"] if name.startswith(f"{tier}, ")]
+
+
+@pytest.mark.parametrize("attested", [True, False])
 @pytest.mark.parametrize("requests", [50, 200, 250, 1000])
-def test_every_way_is_gone_and_no_request_is_lost(requests: int) -> None:
-    numbers = counts(requests)
+def test_every_way_is_gone_and_no_request_is_lost(requests: int, attested: bool) -> None:
+    gone = ways(attested)
+    numbers = counts(requests, gone)
     assert sum(numbers.values()) == requests
-    assert set(numbers) == set(PATHS)
+    assert set(numbers) == set(gone)
     assert min(numbers.values()) >= 1
     cheating = sum(number for path, number in numbers.items() if path.cheat)
-    assert 0.1 <= cheating / requests <= 0.18
+    assert (0.1 if attested else 0.07) <= cheating / requests <= 0.18
+
+
+def test_without_a_tpm_the_attested_ways_alone_are_not_gone() -> None:
+    assert {path.tier for path in set(ways(True)) - set(ways(False))} == {"attested"}
+    assert ways(True) == PATHS and len({path.tier for path in ways(False)}) == 5
 
 
 def test_a_mean_of_days_has_an_interval_and_one_day_has_none() -> None:

@@ -74,10 +74,11 @@ def key(number: int) -> str:
 
 
 class Town:
-    """Ladders by tier, on one desk; `held` inputs of each model, as bytes."""
+    """Ladders by tier, on one desk; `held` inputs of each model, as bytes. `tpms`: the operator's
+    and the cheats', or none, and nobody answers under the attested tier."""
 
-    def __init__(self, desk: Desk, folder: Path, tpm: Tpm, other: Tpm) -> None:
-        self.desk, self.folder, self.tpm, self.other = desk, folder, tpm, other
+    def __init__(self, desk: Desk, folder: Path, tpms: Sequence[Tpm]) -> None:
+        self.desk, self.folder, self.tpms = desk, folder, tuple(tpms)
         self.people = dict(PEOPLE)
         self.board = free_port()
         self.committee = Committee(0, b"", 0)
@@ -95,18 +96,21 @@ class Town:
 
     @classmethod
     @contextmanager
-    def founded(cls, folder: Path) -> Iterator[Town]:
-        """Contracts deployed, models registered, stakes in, a TPM's key enrolled."""
+    def founded(cls, folder: Path, attested: bool) -> Iterator[Town]:
+        """Contracts deployed, models registered, stakes in; if it is `attested`, a TPM's key
+        enrolled."""
         srs = development_srs(kernels.get(), SRS_POWERS)
         with ExitStack() as stack:
             url = stack.enter_context(anvil(folder / "anvil.log", "--accounts", str(ACCOUNTS)))
             desk = stack.enter_context(Desk.deployed(url, srs, folder, MEMBERS))
-            tpms = [stack.enter_context(software_tpm(folder / name)) for name in ("tpm", "other")]
-            town = cls(desk, folder, *tpms)
+            names = ("tpm", "other") if attested else ()
+            tpms = [stack.enter_context(software_tpm(folder / name)) for name in names]
+            town = cls(desk, folder, tpms)
             town._build(srs)
             for tpm in tpms:
                 tpm.extend(BUILD_REGISTER, sha256(town.models["digits"]).digest())
-            town.attested.enrol(town.tpm, town.models["digits"], ANSWERS)
+            for tpm in tpms[:1]:
+                town.attested.enrol(tpm, town.models["digits"], ANSWERS)
             town.stake("operator", STAKE)
             for name in HONEST:
                 town.stake(name, MEMBER_STAKE)
@@ -193,9 +197,9 @@ class Town:
             for i, name in enumerate((*self.turned(round), *self.cheats(round))):
                 self.people[name] = FIRST_OF_DAY + HANDFUL * round + i
                 self.stake(name, MEMBER_STAKE)
-            public, _ = self.cheats(round)
-            cheat = key(self.people[public])
-            self.attested.enrol(self.other, self.models["digits"], self.corrupted(round), cheat)
+            cheat = key(self.people[self.cheats(round)[0]])
+            for tpm in self.tpms[1:]:
+                self.attested.enrol(tpm, self.models["digits"], self.corrupted(round), cheat)
         self.attested.pass_time(DELAY)
 
     @staticmethod
@@ -238,10 +242,16 @@ class Town:
 
     def crews(self, round: int) -> dict[str, list[Any]]:
         """Three processes: who answers, who checks, and who cheats in this round."""
-        fee = {"min_fee": 1, "answer_key": f"tpm:{self.tpm.where}#{ANSWERS}"}
+        fee: dict[str, Any] = {"min_fee": 1}
+        lying: dict[str, Any] = {"tiers": "optimistic,bisection"}
+        if self.tpms:
+            own, other = (f"tpm:{tpm.where}" for tpm in self.tpms)
+            fee["answer_key"] = f"{own}#{ANSWERS}"
+            lying["answer_key"] = f"{other}#{self.corrupted(round)}"
+            lying["tiers"] += ",attested"
         watching = {"watcher_key": key(self.people["watcher"]), "hourly_bonds": 1000 * ETHER}
         checks, (public, private) = self.people["challenger"], self.cheats(round)
-        lazies, corrupted = self.lazies(round), f"tpm:{self.other.where}#{self.corrupted(round)}"
+        lazies = self.lazies(round)
         return {
             "operator": [
                 self.service("operator", self.people["operator"], "operator", "honest", **fee),
@@ -256,13 +266,13 @@ class Town:
                     self.member(name, round, "lazy" if name in lazies else "turned")
                     for name in self.turned(round)
                 ),
-                self._cheat(public, "optimistic,bisection,attested", answer_key=corrupted),
-                self._cheat(private, "audited"),
+                self._cheat(public, **lying),
+                self._cheat(private, tiers="audited"),
             ],
         }
 
-    def _cheat(self, name: str, tiers: str, **more: Any) -> Any:
-        held = {"tiers": tiers, "max_coverage": CHEATED * GWEI, **more}
+    def _cheat(self, name: str, **more: Any) -> Any:
+        held = {"max_coverage": CHEATED * GWEI, **more}
         return self.service(name, self.people[name], "operator", "lying", **held)
 
 
