@@ -164,6 +164,9 @@ class Fair:
     stride = 10**9
     #: Turns in which nobody has sent anything, until that counts as rest.
     patience = 2
+    #: Events of a dispute and of its bond's end, with who puts it in and whom it is paid to.
+    disputed: ClassVar[tuple[str, str]] = ("Disputed", "challenger")
+    collected: ClassVar[tuple[str, str]] = ("BondCollected", "to")
     cast: dict[str, Part]
     collector: Part
 
@@ -337,9 +340,15 @@ class Fair:
         known = self.statuses()
         return [request for request in self.asked if known[request.id] == status]
 
-    def _events(self, name: str) -> list[Any]:
-        found = self.desk.oracle.events[name]().get_logs(from_block=self.since)
+    def _events(self, name: str, contract: Any = None) -> list[Any]:
+        found = (contract or self.desk.oracle).events[name]().get_logs(from_block=self.since)
         return [event["args"] for event in found]
+
+    def disputes(self) -> list[Any]:
+        """Those of the honest."""
+        name, who = self.disputed
+        honest = {part.address for part in self.cast.values() if part.honest}
+        return [event for event in self._events(name, self.tier) if event[who] in honest]
 
     def claims(self) -> dict[bytes, tuple[str, bytes]]:
         """Request -> payee and output of the latest answer."""
@@ -356,13 +365,18 @@ class Fair:
         self._check_money()
         self._check_honest()
         ends: Counter[bytes] = Counter()
+        stood: dict[bytes, bool] = {}
         answers = {request.id: request for request in self.asked}
         for event in self._events("Answered"):
+            request = answers[bytes(event["requestId"])]
+            right = self.is_right(request, bytes(event["output"]))
             if event["status"] == FINAL:
-                request = answers[bytes(event["requestId"])]
                 ends[request.id] += 1
-                right = self.is_right(request, bytes(event["output"]))
                 assert right or not self.is_safe(request), f"{event} is final"
+            if event["status"] == PROVISIONAL:
+                stood[request.id] = right
+        for event in self.disputes():
+            assert not stood[bytes(event["requestId"])], f"{event} is of what is right"
         for event in self._events("Returned"):
             ends[bytes(event["requestId"])] += 1
         assert all(count == 1 for count in ends.values()), "settled twice"
@@ -426,6 +440,15 @@ class Fair:
             self.evm.send(self.close(request, payee, output), gas=5_000_000)
         except Reverted as refused:
             assert refused.name == "WrongOutcome", refused
+
+    def check_bonds(self) -> None:
+        """Every bond that the honest put in, they have again."""
+        name, who = self.collected
+        disputes = self.disputes()
+        people = {event[self.disputed[1]] for event in disputes}
+        back = [event for event in self._events(name, self.tier) if event[who] in people]
+        put, got = (sum(e[key] for e in es) for es, key in ((disputes, "bond"), (back, "amount")))
+        assert put == got, f"the honest put {put} wei of bonds in, {got} came back"
 
     def check_unlocked(self) -> None:
         assert not any(account.locked for account in self.accounts().values())
@@ -508,6 +531,7 @@ class Days(RuleBasedStateMachine):
             else:
                 fair.serve_out()
                 fair.check()
+                fair.check_bonds()
                 self.look()
             ends = set(fair.statuses().values())
             assert ends <= set(CLOSED), ends

@@ -283,6 +283,7 @@ class Seats(Fair):
 
     kind = TierKind.COMMITTEE
     patience = 4
+    disputed = ("Dissented", "member")
     cast = {  # noqa: RUF012
         "honest": Part(Role.MEMBER, FIRST, EchoEngine()),
         "collector": Part(Role.MEMBER, TURNED[0], Captured(1, 2), honest=False),
@@ -352,6 +353,9 @@ class Seats(Fair):
     def end(self, request: Request, payee: str, output: bytes) -> None:
         """A seat's reservations end by themselves."""
 
+    def check_bonds(self) -> None:
+        """Who dissents puts none in: the seat vouches."""
+
     def check_unlocked(self) -> None:
         """Seats stay."""
 
@@ -397,6 +401,8 @@ class Crooked(Runner):
 
 class Games(Fair):
     kind = TierKind.BISECTION
+    disputed = ("Demanded", "challenger")
+    collected = ("BondCollected", "by")
 
     def __init__(self, desk: Any) -> None:
         common = {"prover": Prover(desk.ids), "models": Models()}

@@ -97,7 +97,6 @@ class World:
         self.parties = {role: self.party(role, MemoryStore()) for role in (Role.OPERATOR,
                         Role.CHALLENGER)}  # fmt: skip
         self.asked: list[Request] = []
-        self.funds = evm.balance(CHALLENGER.address)
 
     def party(self, role: Role, store: MemoryStore) -> Party:
         return Party(self.office, role, store, self.clock)
@@ -167,13 +166,21 @@ class World:
 
     def claims(self) -> dict[bytes, tuple[str, bytes]]:
         """Request -> payee and output of the latest answer."""
-        logs = self.desk.oracle.events.Answered().get_logs(from_block=self.office.since)
-        return {bytes(e["args"]["requestId"]): (e["args"]["payee"], e["args"]["output"])
-                for e in logs}  # fmt: skip
+        told = self._events(self.desk.oracle, "Answered")
+        return {bytes(e["requestId"]): (e["payee"], e["output"]) for e in told}
+
+    def disputes(self) -> list[Any]:
+        """The challenger's own."""
+        found = self._events(self.desk.optimistic, "Disputed")
+        return [event for event in found if event["challenger"] == CHALLENGER.address]
+
+    def _events(self, contract: Any, name: str) -> list[Any]:
+        found = contract.events[name]().get_logs(from_block=self.office.since)
+        return [event["args"] for event in found]
 
     def check(self) -> None:
         """The honest operator has all its stake; locks are covered; vault and oracle hold what they
-        owe; what is final is right."""
+        owe; what is final is right, and what the challenger disputed was not."""
         desk, evm = self.desk, self.evm
         people = {OPERATOR.address, CHEAT.address, CHALLENGER.address}
         people |= {desk.requester, desk.rival, desk.prover, desk.stranger}
@@ -189,6 +196,16 @@ class World:
         assert evm.balance(desk.oracle.address) == sum(request.payment for request in open_)
         claims = self.claims()
         assert {claims[request.id][1] for request in self.at(FINAL)} <= {LOGITS}
+        told = self._events(desk.oracle, "Answered")
+        stood = {bytes(e["requestId"]): e["output"] for e in told if e["status"] == PROVISIONAL}
+        for event in self.disputes():
+            assert stood[bytes(event["requestId"])] != LOGITS, f"{event} is of what is right"
+
+    def check_bonds(self) -> None:
+        """Every bond that the challenger put in, it has again."""
+        back = self._events(self.desk.optimistic, "BondCollected")
+        got = sum(event["amount"] for event in back if event["to"] == CHALLENGER.address)
+        assert got == sum(event["bond"] for event in self.disputes())
 
 
 class RealMarket(RuleBasedStateMachine):
@@ -240,6 +257,7 @@ class RealMarket(RuleBasedStateMachine):
             for _ in range(2):
                 world.pass_time(WINDOW + 1)
             world.check()
+            world.check_bonds()
             ends = {world.status(request) for request in world.asked}
             assert ends <= {FINAL, RETRACTED, REFUNDED}
             self.ends |= ends
