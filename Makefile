@@ -132,7 +132,7 @@ ACCURACY := digits lenet resnet lstm nanogpt minilm-l6
 
 bench-accuracy: setup weights ## how far integers are from float torch: reports and plots of the zoo
 	@for model in $(ACCURACY); do \
-	  $(BIN)/einproof model accuracy $$model --count 200 --save; \
+	  $(BIN)/einproof model accuracy $$model --save; \
 	done
 
 bench-cuda: setup $(STAMPS)/cuda ## on a machine with a GPU: its kernels in lock-step, times, a proof's bytes

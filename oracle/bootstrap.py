@@ -133,7 +133,7 @@ async def serve(
     if site is None:
         return
     signers = site.signers(settings)
-    made = parts or real_parts(settings)
+    made = parts or real_parts(settings, settings.engine_device)
     _make_room(settings.database)
     store = SqlStore.open(settings.database, site.identity)
     confirmations = settings.confirmations
@@ -172,12 +172,13 @@ async def serve(
         store.close()
 
 
-def real_parts(settings: Settings) -> Parts:
+def real_parts(settings: Settings, device: str = "cpu") -> Parts:
+    """`device`: of the engine that answers; by hand no GPU is needed. Raises DeviceMissing."""
     from oracle.adapters.engine import InterpreterEngine, TorchEngine
 
     models = FolderModels(settings.models)
     interpreter = InterpreterEngine()
-    engine = TorchEngine(settings.engine_device)
+    engine = TorchEngine(device)
     return Parts(models, engine, ProcessProver(), interpreter, interpreter)
 
 

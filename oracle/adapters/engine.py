@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from eth_hash.auto import keccak
 
 from oracle.domain import bisection
-from oracle.domain.errors import InputHidden, InputRefused, ModelMissing
+from oracle.domain.errors import EngineFailed, InputHidden, InputRefused, ModelMissing
 from prover.composition import segment_ids
 from prover.errors import WrongLength
 from prover.folder import MODEL_JSON, ModelNotFound, SecretsMissing
@@ -20,6 +20,8 @@ from prover.program.ir import Program, Role
 from prover.program.proved import proved
 
 Run: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+#: A machine that has no room, or a device that fails, in NumPy's words and in torch's.
+EXHAUSTED = (MemoryError, RuntimeError)
 
 
 class FolderEngine(ABC):
@@ -69,6 +71,8 @@ class FolderEngine(ABC):
             model, program, network = self._load(folder)
         except SecretsMissing as error:
             raise ModelMissing(f"{folder}: {error}") from error
+        except EXHAUSTED as error:
+            raise EngineFailed(f"{self.name} cannot load {folder}: {error}") from error
         for side, role in (("input", Role.INPUT), ("output", Role.OUTPUT)):
             if model.committed(role):
                 raise InputHidden(
@@ -79,6 +83,8 @@ class FolderEngine(ABC):
             values = network(model.decode(Role.INPUT, input, program))
         except (ValueRefused, WrongLength) as error:
             raise InputRefused(str(error)) from error
+        except EXHAUSTED as error:
+            raise EngineFailed(f"{self.name} cannot compute this: {error}") from error
         outputs = [program.tensors[i].name for i in program.with_role(Role.OUTPUT)]
         cells = {name: values[name] for name in outputs}
         return model.encode(Role.OUTPUT, cells, program=program), values

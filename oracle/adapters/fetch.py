@@ -17,7 +17,7 @@ from typing import Any
 
 #: Seconds for each read, and for the whole.
 TIMEOUT, PATIENCE = 10.0, 30.0
-#: Seconds after which an answer was slow in coming, and for which its server is left alone then.
+#: Seconds after which a server was slow, and for which it is left alone if it gave no answer.
 SLOW, REST = 5.0, 60.0
 #: Bytes of what is said with a refusal.
 LONGEST_REFUSAL = 500
@@ -33,7 +33,8 @@ class Resting(OSError):
 
 class Source:
     """A server that is asked for one job after the other, each of which would wait for its silence
-    anew: once it was slow, whatever it said at last, it rests, and nothing is asked of it."""
+    anew: once it was slow it rests, and nothing is asked of it. After an answer it does so for as
+    long as that took: jobs wait half of the time at most, and get answers the other half."""
 
     def __init__(self) -> None:
         self._rests_until, self._why = 0.0, ""
@@ -47,18 +48,19 @@ class Source:
         try:
             found = await fetch(asked, largest)
         except OSError as error:
-            if self._tires(began, repr(error)):
+            if self._tires(began, repr(error), REST):
                 raise Resting(self._why) from error
             raise
         self._tires(began, "an answer")
         return found
 
-    def _tires(self, began: float, end: str) -> bool:
+    def _tires(self, began: float, end: str, rest: float = 0.0) -> bool:
         now = monotonic()
         if now - began <= SLOW:
             return False
-        self._rests_until = now + REST
-        self._why = f"longer than {SLOW:.0f} s until {end}: not asked for {REST:.0f} s"
+        rest = rest or now - began
+        self._rests_until = now + rest
+        self._why = f"longer than {SLOW:.0f} s until {end}: not asked for {rest:.0f} s"
         return True
 
 

@@ -186,7 +186,7 @@ def approve(
     (--measurement NAME=HEX alone) stand for, or a STATEMENT that you computed elsewhere. What is
     approved is said in words, and asked about, one by one."""
     from oracle.attestation.approval import Approval, of_evidence, of_values
-    from oracle.attestation.enrolment import Applicant
+    from oracle.attestation.enrolment import QUOTED, Applicant
     from oracle.evidence import (
         parse_end,
         parse_kind,
@@ -208,6 +208,8 @@ def approve(
         if not measurement or any("=" not in each for each in measurement):
             raise SettingsInvalid("expected --part NAME=FILE, or --measurement NAME=HEX alone")
         unread("--measurement alone, without --part", **shown)
+    elif parse_kind(kind) not in QUOTED and kind != "tpm" and not (at or until):
+        raise SettingsInvalid("expected --at or --until: attesters approve one end")
     seen = read_bytes(evidence) if evidence else b""
 
     def found(chain_id: int, registry: str, now: int) -> Approval:

@@ -191,7 +191,10 @@ def accuracy(
             help="A .npy file of inputs (n, *shape); default: the zoo's, or uniform ones."
         ),
     ] = None,
-    count: Annotated[int, typer.Option(help="How many inputs, at most.")] = 50,
+    count: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many inputs, at most.", show_default="50, kept: 200"),
+    ] = None,
     shape: Annotated[str, typer.Option(help="As for build.")] = "",
     input_range: Annotated[str, typer.Option("--range", help="As for build.")] = "",
     examples: Annotated[Path | None, typer.Option(help="As for build.")] = None,
@@ -225,7 +228,7 @@ def accuracy(
     commit = here.commit()  # what runs, whatever is committed meanwhile
     with Console(stderr=True).status("compiling, and running both"):
         made = compiled_entry(entry, per_channel=per_channel, **bits)
-        found = report.measure(entry, made, count, per_channel)
+        found = report.measure(entry, made, count or (200 if save else 50), per_channel)
     kept = [results.RESULTS / f"accuracy-{source}.{kind}" for kind in ("png", "svg") if save]
     for path in [*(plot or []), *kept]:
         try:
@@ -540,6 +543,11 @@ def _create(
     k = layout(compiled.program, tile_bits).k
     with Console(stderr=True).status("committing to the weights"):
         srs = load_srs(tier, srs_file) if srs_file else development_srs(tier, k)
+        if srs.k_max < k:
+            raise SourceRefused(
+                f"expected an SRS for tiles of 2^{k}, got one of 2^{srs.k_max}: import more of the"
+                f" ceremony, or pass --tile-bits {srs.k_max}"
+            )
         parts = (compiled.program, compiled.weights, compiled.quantizer)
         kept: dict[str, Any] = {"tokenizer": tokenizer, "ranges": compiled.ranges}
         model = Model.create(*parts, tier, srs, k=k, **kept)

@@ -307,6 +307,8 @@ def test_approve_what_is_typed_wrong_is_refused(led_to):
     with Chain.start() as evm:
         led_to(evm, dict.fromkeys(EMPTY, evm.accounts[1]))
         part = ("--part", f"document={__file__}")
+        assert "attesters approve one end" in typed("approve", *BUILD, *part, code=1)
+        part += ("--until", AT)
         assert "expected an address" in typed("approve", *BUILD, *part, code=1)
         whole = (*BUILD, "--kind", "sgx", "--measurement", "mr_enclave=00")
         assert "the whole report" in typed("approve", *whole, code=1)

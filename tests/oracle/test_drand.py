@@ -191,7 +191,7 @@ def words(url):
 def test_who_is_silent_is_waited_for_once_a_minute(again, monkeypatch):
     """Jobs come one after the other, and each would wait for it anew."""
     ticks, skipped = itertools.count(0, 0.2), []
-    monkeypatch.setattr(fetch, "PATIENCE", 0.2)
+    monkeypatch.setattr(fetch, "PATIENCE", 2.0)  # in which a thread has begun
     monkeypatch.setattr(fetch, "SLOW", 0.1)
     monkeypatch.setattr(fetch, "monotonic", lambda: next(ticks) + sum(skipped))
     with socket.create_server(("127.0.0.1", 0)) as server:  # nobody takes what waits there
@@ -227,14 +227,17 @@ def test_a_quick_refusal_has_nobody_rest(relay, monkeypatch):
 
 
 def test_what_is_put_on_a_slow_board_is_put(monkeypatch):
-    """It is read before, so that one that rests after each answer would never be told a word."""
-    monkeypatch.setattr(fetch, "monotonic", itertools.count(0, fetch.SLOW + 1).__next__)
+    """It is read before, so that one that rests after each answer would never be told a word; and
+    it rests for no longer than it took."""
+    ticks = iter([0, 6, 7, 8, 9, 12, 13])
+    monkeypatch.setattr(fetch, "monotonic", ticks.__next__)
     with serving(b"HTTP/1.1 200 OK\r\n\r\n[]") as (url, _):
         board = RemoteBoard(url)
         assert run(board.read(bytes(32), 1)) == []
-        with pytest.raises(BoardUnavailable, match="until an answer: not asked for 60 s"):
+        with pytest.raises(BoardUnavailable, match="until an answer: not asked for 6 s"):
             run(board.read(bytes(32), 1))
         run(board.put(Word(bytes(32), 1, "0x" + "11" * 20, bytes(32), bytes(65))))
+        assert run(board.read(bytes(32), 1)) == []
 
 
 def test_a_round_has_no_more_words_than_a_committee_members():

@@ -9,12 +9,20 @@ import time
 
 import numpy as np
 import pytest
+import torch
 
 from oracle.adapters.engine import InterpreterEngine, TorchEngine
 from oracle.adapters.models import FolderModels
 from oracle.adapters.process import alive, holder
 from oracle.adapters.prover import ProcessProver
-from oracle.domain.errors import InputHidden, InputRefused, ModelMissing, ProverFailed
+from oracle.adapters.torch_engine import Network
+from oracle.domain.errors import (
+    EngineFailed,
+    InputHidden,
+    InputRefused,
+    ModelMissing,
+    ProverFailed,
+)
 from prover import api, kernels
 from prover.folder import MODEL_JSON
 from prover.model import Model
@@ -108,6 +116,19 @@ def test_engine_and_prover_refuse_the_same_inputs(models, data):
     run(story())
 
 
+def full(*_):
+    raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+def test_an_engine_without_room_fails_by_name(models, model, monkeypatch):
+    """Which excuses a member of a committee that is summoned, and has a job tried again."""
+    for place in ("__init__", "run"):
+        with monkeypatch.context() as patched:
+            patched.setattr(Network, place, full)
+            with pytest.raises(EngineFailed, match=r"torch cannot .*: CUDA out of memory"):
+                run(TorchEngine().run(models / "digits", image(model)))
+
+
 def test_interpreter_and_torch_engine_agree(models, model):
     async def story():
         engines = InterpreterEngine(), TorchEngine()
@@ -163,6 +184,7 @@ PARENT = """
 import asyncio, sys
 from pathlib import Path
 from oracle.adapters.prover import ProcessProver
+from oracle.adapters.torch_engine import Network
 
 async def main():
     prover = ProcessProver()

@@ -243,8 +243,9 @@ def test_a_device_that_is_not_there_is_refused_before_the_work(
         with pytest.raises(DeviceMissing, match=said):
             Network(Program(8, (), ()), {}, device)
     with pytest.raises(DeviceMissing, match="needs an NVIDIA GPU"):
-        real_parts(Settings(engine_device="cuda"))
-    assert isinstance(real_parts(Settings()).engine, TorchEngine)
+        real_parts(Settings(), "cuda")
+    by_hand = real_parts(Settings(engine_device="cuda")).engine  # as commands have it
+    assert isinstance(by_hand, TorchEngine)
 
 
 def test_a_name_says_how_many_tokens_are_read() -> None:

@@ -16,6 +16,7 @@ from prover.composition import FILE, Composition, composition_id
 from prover.errors import WrongLength
 from prover.folder import ModelDamaged, ModelExists, ModelNotFound, SecretsMissing
 from prover.model import Model
+from prover.program.layout import layout
 from prover.srs import Srs, development_srs
 from tests import digits
 from tests.commands import run as command
@@ -37,6 +38,16 @@ def model(srs: Srs) -> Model:
 @pytest.fixture(scope="module")
 def made(model: Model, srs: Srs) -> Composition:
     return Composition.divide(model, TIER, srs, 2)
+
+
+def test_segments_fit_the_reference_string_of_the_whole() -> None:
+    """It may have been built with smaller tiles than its parts would have by themselves."""
+    program, small = digits.compiled(), development_srs(TIER, 10)
+    parts = (program.program, program.weights, program.quantizer)
+    whole = Model.create(*parts, TIER, small, k=10)
+    divided = Composition.divide(whole, TIER, small, 2).segments
+    assert max(layout(segment.program).k for segment in divided) > 10
+    assert max(segment.layout.k for segment in divided) == 10
 
 
 def test_id_is_the_contracts() -> None:

@@ -13,9 +13,11 @@ from torch import nn
 from typer.testing import CliRunner, Result
 
 from oracle.cli import main
+from prover import kernels
 from prover.compiler.package import read_package, write_package
 from prover.folder import KEY, SECRETS
 from prover.model import Model
+from prover.srs import development_srs, save_srs
 from tests import digits
 
 RUNNER = CliRunner()
@@ -250,6 +252,8 @@ def test_sources_that_hold_no_model_are_refused(source: Path, tmp_path: Path) ->
     out = ["--out", str(tmp_path / "out")]
     shape, span = ["--shape", "1,5"], ["--range", "0,1"]
     (tmp_path / "bad.pt2").write_bytes(b"not a zip")
+    tier, small = kernels.get(), tmp_path / "small.srs"
+    save_srs(tier, development_srs(tier, 3), small)
     for arguments, words in (
         ([f"{source}:missing", *shape, *span], "called 'missing'"),
         ([f"{source}:number", *shape, *span], "called 'number'"),
@@ -262,6 +266,7 @@ def test_sources_that_hold_no_model_are_refused(source: Path, tmp_path: Path) ->
         ([f"{source}:net", *shape, *span, "--weight-bits", "40"], "weights of 2 to 16 bits"),
         ([f"{source}:net", *shape, *span, "--tile-bits", "30"], "expected 6 <= k"),
         ([f"{source}:net", *shape, *span, "--srs", str(tmp_path / "none")], "No such file"),
+        ([f"{source}:net", *shape, *span, "--srs", str(small)], "or pass --tile-bits 3"),
         (["nothing.py:net", *shape, *span], "of a file that exists"),
         (["no_nets.kept:net", *shape, *span], "no_nets.kept failed: ModuleNotFoundError"),
         (["nothing.pt2", *span], "no file nothing.pt2"),
