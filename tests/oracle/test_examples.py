@@ -96,14 +96,14 @@ def test_web3_request_prints_answer_and_trust_under_both_tiers(tmp_path: Path) -
 
 
 def trusted(office: Office, tier: Contract) -> list[str]:
-    """What the script says of the one answer under a tier, by the code that is there now."""
+    """What the script says of the first answer under a tier, by the code that is there now."""
     web3, events = office.evm.web3, office.desk.oracle.events
 
     def contract(name: str, address: str) -> Contract:
         return web3.eth.contract(address, abi=json.loads((FOLDER / f"{name}.json").read_text()))
 
     asked = [event["args"] for event in events.Requested().get_logs(from_block=0)]
-    (one,) = (each for each in asked if each["request"]["assurance"] == tier.address)
+    one = next(each for each in asked if each["request"]["assurance"] == tier.address)
     about = {"requestId": one["requestId"]}
     answered = events.Answered().get_logs(argument_filters=about, from_block=0)[-1]["args"]
     return web3_request.trust(web3, contract, tier, answered, tuple(one["request"].values()))
