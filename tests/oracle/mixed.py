@@ -408,7 +408,8 @@ class Mixed:
         owed = sum(paid[path] for path in (WRONG, UNAUDITED, NARROWED, KEYED)) + seated
         part = self.town.seated.bond // MEMBERS
         spoken = part * len(self.asked[SUMMONED])
-        assert gains["requester"] == owed - FEE * asking - spoken * (MEMBERS - LAZIES)
+        came = sum(MEMBERS - self.absent[one.request.id] for one in self.asked[SUMMONED])
+        assert gains["requester"] == owed - FEE * asking - part * came
         assert gains["patron"] == -FEE * finals[DELIVERED]
         assert gains["watcher"] == gains["thief"] == gains["deployer"] == 0
         earned = [PROVED, SILENT, DELIVERED, DISPUTED, AUDITED, BISECTED, SIGNED]
