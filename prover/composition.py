@@ -23,7 +23,7 @@ from prover.model import Model
 from prover.program.evaluate import Ints
 from prover.program.interpret import interpret
 from prover.program.ir import Program, Role
-from prover.program.layout import layout
+from prover.program.layout import default_k
 from prover.program.proved import proved
 from prover.program.segments import divide
 from prover.program.unroll import layer_weights, unroll
@@ -59,7 +59,7 @@ class Composition:
             output = spec.output if i == len(programs) - 1 else _raw(program, Role.OUTPUT)
             weights = layer_weights(program, owned.weights)
             quantizer = Quantizer(input, output)
-            k = min(layout(program).k, srs.k_max)  # a whole may have been built with smaller tiles
+            k = min(default_k(program), srs.k_max)  # a whole may have been built with smaller tiles
             kept = (program, weights, quantizer, kernels, srs)
             made.append(Model.create(*kept, k=k, key=owned.key))
         return cls(tuple(made))

@@ -59,9 +59,10 @@ def write(folder: Path = RESULTS) -> list[Path]:
     """Writes results.md and plots (PNG and SVG) of what has rows; the paths written."""
     kinds = ("peers", "prover", "engine", "chain", "micro")
     peers, prover, engine, chain, micro = (load(kind, folder) for kind in kinds)
-    tables = [*peer_tables(peers), *prover_table(prover)]
+    tables = [*peer_tables(peers), *prover_table(prover), *step_table(prover)]
+    tongues = {name: of_one_tier(language(prover, name)) for name in ("depth", "length")}
     prover = of_one_tier(prover)
-    tables += [*step_table(prover), *scaling_table(scaling(prover))]
+    tables += scaling_table(scaling(prover))
     tables += [*engine_table(engine), *chain_table(chain), *micro_table(micro)]
     (folder / TABLE).write_text("\n".join([INTRODUCTION, *tables]))
     written = [folder / TABLE]
@@ -72,8 +73,8 @@ def write(folder: Path = RESULTS) -> list[Path]:
         written += figure(folder, "prover", lambda axes: draw_prover(axes, prover))
     if len(scaling(prover)) > 1:
         written += figure(folder, "scaling", lambda axes: draw_scaling(axes, scaling(prover)))
-    for name in ("depth", "length"):
-        if len(rows := language(prover, name)) > 1:
+    for name, rows in tongues.items():
+        if len(rows) > 1:
             written += figure(folder, name, partial(draw_language, name=name, rows=rows))
     if any(row["batch"] > 1 for row in prover):
         written += figure(folder, "batch", lambda axes: draw_batch(axes, prover))
@@ -179,10 +180,9 @@ def step_table(rows: Sequence[dict[str, Any]]) -> list[str]:
     for row in own:
         for step, prefix in ((1, "first_"), (row["steps"], "")):
             at = f"{step} of {row['steps']}"
-            cells.append(
-                (row["model"], at, *(row[prefix + name] for name in names), row["proof_bytes"])
-            )
-    heads = ("model", "step", "prove (s)", "gas", "proof (bytes)")
+            figures = [row[prefix + name] for name in names]
+            cells.append((row["model"], at, *figures, row["proof_bytes"], row["kernel_tier"]))
+    heads = ("model", "step", "prove (s)", "gas", "proof (bytes)", "kernels")
     return [*section("Steps of a session"), table(heads, cells)]
 
 
@@ -360,8 +360,8 @@ def tier_of(row: dict[str, Any]) -> str:
 
 def of_one_tier(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows of the tier that has most of them: a line of a plot is of one."""
-    have = Counter(map(tier_of, rows))
-    return [row for row in rows if tier_of(row) == have.most_common(1)[0][0]]
+    most = Counter(map(tier_of, rows)).most_common(1)
+    return [row for row in rows if most and tier_of(row) == most[0][0]]
 
 
 def draw_prover(axes: Any, rows: Sequence[dict[str, Any]]) -> None:

@@ -77,8 +77,7 @@ class Layout:
 
 
 def layout(program: Program, k: int | None = None) -> Layout:
-    """The layout of a valid program at tile size 2^k (by default the smallest tile that holds each
-    group, 2^6 to 2^22).
+    """The layout of a valid program at tile size 2^k (by default what `tile_bits` says of it).
 
     Raises LayoutError for what format v1 cannot say.
     """
@@ -238,8 +237,12 @@ def _check_written(verifier: fmt.VerifierProgram) -> None:
         raise LayoutError("expected numbers that fit the fields of format v1, got larger ones")
 
 
+def default_k(program: Program) -> int:
+    """The k of a layout that names none."""
+    return _default_k(expand(program))
+
+
 def _default_k(rel: Relations) -> int:
-    """The k of `tile_bits` for a program's relations."""
     rows, table_rows = slice_rows(rel.lookups), sum(spec.rows for spec in rel.tables)
     n, mu = _variables(rel, table_rows), len(rel.contractions).bit_length()
     cells = {role: sum(t.size for t in rel.tensors if t.role == role) for role in Role}

@@ -212,27 +212,12 @@ def test_round_and_draw_wait_for_no_confirmations():
     run(story())
 
 
-def test_a_relay_that_has_no_round_is_asked_now_and_then(logged):
-    async def story():
-        rounds = FakeRounds(*[BeaconUnavailable("no relay")] * 2)
-        chain, clock, members = undrawn(rounds=rounds)
-        requests = [chain.ask_council() for _ in range(3)]
-        began = clock.now()
-        while clock.now() < began + REST:
-            await turn(chain, clock, *members, turns=1)
-        assert len(rounds.first) == 1 and sent(chain, "publish") == 0
-        await turn(chain, clock, *members, turns=2 * REST)
-        assert all(stands(chain, request) for request in requests)
-        assert complaints(logged) == ["no committee, yet"]
-
-    run(story())
-
-
-def test_a_signature_that_the_beacon_refuses_is_asked_for_anew_now_and_then(logged):
-    """However many requests wait; and it is never sent."""
+@pytest.mark.parametrize("given", [BeaconUnavailable("no relay"), b"of another round"])
+def test_a_relay_without_the_rounds_signature_is_asked_anew_now_and_then(given, logged):
+    """However many requests wait; and what the beacon refuses is never sent."""
 
     async def story():
-        rounds = FakeRounds(*[b"of another round"] * 2)
+        rounds = FakeRounds(given, given)
         chain, clock, members = undrawn(rounds=rounds)
         requests = [chain.ask_council() for _ in range(3)]
         began = clock.now()

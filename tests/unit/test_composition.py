@@ -16,7 +16,7 @@ from prover.composition import FILE, Composition, composition_id
 from prover.errors import WrongLength
 from prover.folder import ModelDamaged, ModelExists, ModelNotFound, SecretsMissing
 from prover.model import Model
-from prover.program.layout import layout
+from prover.program.layout import default_k
 from prover.srs import Srs, development_srs
 from tests import digits
 from tests.commands import run as command
@@ -46,7 +46,7 @@ def test_segments_fit_the_reference_string_of_the_whole() -> None:
     parts = (program.program, program.weights, program.quantizer)
     whole = Model.create(*parts, TIER, small, k=10)
     divided = Composition.divide(whole, TIER, small, 2).segments
-    assert max(layout(segment.program).k for segment in divided) > 10
+    assert max(default_k(segment.program) for segment in divided) > 10
     assert max(segment.layout.k for segment in divided) == 10
 
 
